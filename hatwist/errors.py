@@ -1,0 +1,53 @@
+"""The errors of hatwist: what went wrong, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class HatwistError(Exception):
+    """The base of every error raised by this package."""
+
+
+class BadPacket(HatwistError):
+    """
+    A datagram that is no heartbeat for us.
+
+    @ivar reason: one of L{REASONS}, the name under which it is counted.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+REASONS = (
+    "truncated",  # shorter than its fields say
+    "trailing",  # longer than its fields say
+    "magic",  # not a heartbeat at all
+    "version",  # a version this release does not speak
+    "malformed",  # a field out of its range
+    "cluster",  # another cluster on the same group and port
+    "unsigned",  # no signature where a key is set
+    "unknown-key",  # signed with a key id that is not configured
+    "signature",  # the signature does not match
+    "replayed",  # its session and sequence number were seen before, or are older
+    "same-name",  # another running node with this node's name
+    "reflected",  # our own packet, come back
+)
+
+
+class ConfigurationError(HatwistError):
+    """
+    A configuration that cannot be run.
+
+    @ivar problems: every problem found, each naming the option, the value and what is allowed.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class ResourceError(HatwistError):
+    """A resource that could not be acquired, released or verified; the text says why."""

@@ -1,0 +1,53 @@
+"""What the runtime asks of a resource, and what it tells an observer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from hatwist.effects import RoleChange
+
+
+class IResource(Interface):
+    """Something that one node of a cluster holds while it is ACTIVE.
+
+    Every Deferred may be cancelled; a cancelled operation stops what it began (a process is killed) and
+    fails with CancelledError once that is so. The caller never runs two operations of one
+    resource at a time. Every failure is a L{hatwist.errors.ResourceError} that says what to change.
+    """
+
+    name = Attribute("str: what logs and errors call it, such as '192.168.1.100/24 on eth0'.")
+
+    def acquire() -> Deferred[None]:
+        """Bring it up. Fires once the kernel (or the program) has confirmed it. Acquiring what is held succeeds."""
+
+    def release() -> Deferred[None]:
+        """Let go. Fires once it is proven gone, whoever had left it. Releasing what is not held succeeds."""
+
+    def verify() -> Deferred[bool]:
+        """Ask the kernel (or the program) anew: is it held here?"""
+
+    def watch(lost: Callable[[str], None]) -> None:
+        """Call C{lost(reason)} when it was held, went away, and could not be restored."""
+
+
+class IAnnouncer(Interface):
+    """A resource that tells the LAN where it is."""
+
+    def announce() -> None:
+        """Announce now, and again by the schedule, if it is held; else do nothing."""
+
+
+class IRoleObserver(Interface):
+    """Told of every role change of a group, in order."""
+
+    def roleChanged(change: RoleChange) -> None:
+        """
+        C{change} has cluster, group, old and new role, term and reason. An exception raised
+        here is logged and changes nothing.
+        """
