@@ -1,0 +1,5 @@
+"""What twistd and twist find: the command "ha"."""
+
+from twisted.application.service import ServiceMaker
+
+ha = ServiceMaker("hatwist", "hatwist.tap", "Keep shared addresses on one of several hosts.", "ha")
