@@ -1,9 +1,10 @@
 """
-A private world: user, network, mount and pid namespaces for one command, and nothing left of it afterwards.
+A private world for one command: user, network, mount and pid namespaces, and nothing left of them.
 
-C{python -m hatwist.lab.world -- COMMAND [ARGUMENT...]} runs COMMAND as root of its own world, in which interfaces may be
-made and broken freely. The exit status is the command's, 128 + N when signal N ended it, 126 or 127 when
-it could not be run, and L{IMPOSSIBLE} (77) when this machine does not allow such a world.
+C{python -m hatwist.lab.world -- COMMAND [ARGUMENT...]} runs COMMAND as root of its own world, in
+which interfaces may be made and broken freely. The exit status is the command's, 128 + N when
+signal N ended it, 126 or 127 when it could not be run, and L{IMPOSSIBLE} (77) when this machine
+does not allow such a world.
 
 Four processes::
 
@@ -11,8 +12,8 @@ Four processes::
               makes the          pid 1: mounts,     and whatever
               namespaces         reaps, forwards    it starts
 
-Each dies with its parent (PR_SET_PDEATHSIG), and with init the kernel ends its whole pid namespace: SIGKILL of the caller
-leaves nothing. This file needs only the standard library.
+Each dies with its parent (PR_SET_PDEATHSIG), and with init the kernel ends its whole pid
+namespace: SIGKILL of the caller leaves nothing. This file needs only the standard library.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 IMPOSSIBLE = 77
@@ -54,7 +55,7 @@ SWITCHES = (
     ("user.max_net_namespaces", "10000"),
 )
 
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 class WorldImpossible(Exception):
@@ -70,7 +71,8 @@ def enter(argv: Sequence[str], again: Sequence[str] | None = None) -> int:
     """
     Run C{argv} in a private world, with this working directory and environment, and wait for it.
 
-    @param again: the command to show behind "sudo" where this user may not do so; default: this module with C{argv}.
+    @param again: the command to show behind "sudo" where this user may not do so; default: this
+        module with C{argv}.
     @return: its exit status, as above.
     """
     try:
@@ -110,7 +112,7 @@ def _attempt(argv: Sequence[str], userFlag: int) -> int:
                 os._exit(1)
             stage = "unshare"
             flags = userFlag | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID
-            _check(_libc.unshare(flags))
+            succeed(libc.unshare(flags))
             # A change of credentials forgets the signal.
             _dieWithParent()
             if os.getppid() != caller:
@@ -152,7 +154,7 @@ def _attempt(argv: Sequence[str], userFlag: int) -> int:
 
 
 class _Turn:
-    """One process waits until another, forked from it or its parent, has come to a point or has died."""
+    """One process waits until a related one has come to some point, or has died."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -172,8 +174,8 @@ class _Turn:
                 os.close(fd)
 
 
-def _gate(argv: Sequence[str], failure: int, oldMask: set[signal.Signals]) -> NoReturn:
-    """The first process behind the unshare: it stays in the outer pid namespace; its child is pid 1 of the new one."""
+def _gate(argv: Sequence[str], failure: int, oldMask: Iterable[int]) -> NoReturn:
+    """Stay in the outer pid namespace, as the parent of pid 1 of the new one."""
     lifeRead, lifeWrite = os.pipe()
     init = os.fork()
     if init:
@@ -182,7 +184,7 @@ def _gate(argv: Sequence[str], failure: int, oldMask: set[signal.Signals]) -> No
         os._exit(_serve(init, init))
     _dieWithParent()
     os.close(lifeWrite)
-    # The parent is outside of our pid namespace, so getppid() cannot tell; its end of this pipe can.
+    # The parent is outside of our pid namespace: getppid() cannot tell, its end of this pipe can.
     if select.select([lifeRead], [], [], 0)[0]:
         os._exit(1)
     os.close(lifeRead)
@@ -206,7 +208,7 @@ def _gate(argv: Sequence[str], failure: int, oldMask: set[signal.Signals]) -> No
     os._exit(_serve(child, -1))
 
 
-def _execute(argv: Sequence[str], mask: set[signal.Signals]) -> NoReturn:
+def _execute(argv: Sequence[str], mask: Iterable[int]) -> NoReturn:
     """Become the command, as a shell would start it."""
     os.environ[MARK] = "1"
     # Python ignores these two, and an exec would hand that on.
@@ -227,8 +229,8 @@ def _serve(child: int, reaped: int) -> int:
     """
     Wait for C{child}, passing on the signals that somebody sent to us alone.
 
-    Ctrl-C at a terminal is sent by the kernel to the whole foreground process group, and so has reached the
-    command already: only signals from another process are passed on.
+    Ctrl-C at a terminal is sent by the kernel to the whole foreground process group, and so has
+    reached the command already: only signals from another process are passed on.
 
     @param reaped: as for waitpid: C{child} again, or -1 to reap orphans too.
     @return: its exit status, 128 + N when signal N ended it.
@@ -246,21 +248,22 @@ def _serve(child: int, reaped: int) -> int:
             os.kill(child, heard.si_signo)
 
 
-def _check(result: int) -> None:
+def succeed(result: int) -> None:
+    """Raise the L{OSError} of a system call that returned other than 0."""
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
 
 def _dieWithParent() -> None:
-    _check(_libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
+    succeed(libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
     def text(value: str | None) -> bytes | None:
         return None if value is None else value.encode()
 
-    _check(_libc.mount(text(source), text(target), text(kind), ctypes.c_ulong(flags), None))
+    succeed(libc.mount(text(source), text(target), text(kind), ctypes.c_ulong(flags), None))
 
 
 def _loopbackUp() -> None:
@@ -294,7 +297,7 @@ def _mapEverybody(gate: int) -> None:
 
 
 def _closedDoor(program: str) -> str:
-    """Which directory or file on the way to C{program}, links followed, this user may not pass; or nothing."""
+    """Say which directory or file on the way to C{program} this user may not pass, if any."""
     way = os.path.realpath(program)
     at = "/"
     for part in way.split("/")[1:]:
@@ -330,7 +333,8 @@ def _advice(reason: str, again: Sequence[str]) -> str:
             lines.append(f"{name} is {value}; to allow it: sudo sysctl -w {name}={allowed}")
     if len(lines) == 1:
         lines.append(
-            "No sysctl forbids it, so AppArmor, SELinux or the container's seccomp filter does: ask its administrator."
+            "No sysctl forbids it, so AppArmor, SELinux or the seccomp filter of a container does: "
+            "ask its administrator."
         )
     kept = ",".join(name for name in ("PATH", "PYTHONPATH") if name in os.environ)
     keep = f"--preserve-env={kept} " if kept else ""
