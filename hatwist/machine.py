@@ -1,0 +1,283 @@
+"""
+One node of one cluster, without I/O: datagrams and times in, effects out.
+
+The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once; it
+calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
+only when all is read is what keeps a node that was frozen from acting on old news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import NamedTuple
+
+from hatwist.auth import Keyring, ReplayWindow
+from hatwist.effects import Effect, Event, Send
+from hatwist.election import Election, GroupRules, Input, State, Timing
+from hatwist.errors import BadPacket
+from hatwist.heartbeat import GroupState, Heartbeat, Role, clusterId
+from hatwist.membership import MAX_PEERS, Membership, Peer
+from hatwist.worth import NO_ADDRESS, Fitness
+
+BURST = 2
+"""A packet that tells of a change is sent again this often, a tenth of an interval apart."""
+SPACING = 0.1
+"""Intervals between two packets at least, unless something changed."""
+HURRY = 1 / 3
+"""Intervals between packets while a holder misses a peer, or a peer misses packets."""
+LOSSY = 19
+"""Of 20 packets: a peer that received fewer of this node's makes it send more of them."""
+STALL = 1.5
+"""Intervals without any decision: this node was late by more than half an interval."""
+KEPT = 512
+"""Send times remembered."""
+
+
+class NodeRules(NamedTuple):
+    """
+    The configuration of a node in its cluster.
+
+    @ivar interval, tolerance: seconds.
+    @ivar digest: eight bytes, equal on all nodes that share a configuration.
+    """
+
+    cluster: str
+    name: str
+    interval: float = 1.0
+    tolerance: float = 3.5
+    groups: tuple[GroupRules, ...] = ()
+    address: int = NO_ADDRESS
+    digest: bytes = bytes(8)
+
+
+class Machine:
+    """
+    @param session: which start of this node; greater than that of any earlier start.
+    @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
+    @ivar session: may grow, when others remember a greater one.
+    """
+
+    def __init__(self, rules: NodeRules, keyring: Keyring, session: int, now: float) -> None:
+        self.rules = rules
+        self.keyring = keyring
+        self.session = session
+        self.seq = 0
+        self.sent: dict[int, float] = {}
+        self.lastSent = -inf
+        self.deadline = now
+        self.timing = Timing(rules.interval, rules.tolerance)
+        self.view = Membership(rules.name, rules.tolerance)
+        node = (rules.address, rules.name)
+        self.elections = {
+            group.name: Election(rules.cluster, group, self.timing, node, now)
+            for group in rules.groups
+        }
+        self._cluster = clusterId(rules.cluster)
+        self._window = ReplayWindow()
+        self._lastRun = now
+        self._answer = False
+        self._bursts = 0
+        self._told: list[GroupState] = []
+        self._present: set[str] = set()
+        self._events: list[Event] = []
+
+    # What comes in
+
+    def receive(self, datagram: bytes, link: str, now: float) -> None:
+        """
+        Take in one datagram; decide later, when everything that has arrived is taken in.
+
+        @raise BadPacket: it changes nothing, and is to be counted by its reason.
+        """
+        beat = self.keyring.open(datagram)
+        if beat.cluster != self._cluster:
+            raise BadPacket("cluster")
+        self.hear(beat, link, now)
+
+    def hear(self, beat: Heartbeat, link: str, now: float) -> None:
+        """The same for a heartbeat that is already decoded and known to be of this cluster."""
+        if beat.name == self.rules.name:
+            raise BadPacket("reflected" if beat.session == self.session else "same-name")
+        if beat.name not in self.view.peers and len(self.view.peers) >= MAX_PEERS:
+            raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
+        self._window.accept(beat, link)
+        self._notice(now)
+        for heard in beat.heard:
+            if heard.name == self.rules.name and heard.session > self.session:
+                self._say("session", beat.name, "it remembers a later start of this node")
+                self.session = heard.session + 1
+        fresh = self.view.receive(beat, link, self.session, now)
+        peer = self.view.peers[beat.name]
+        if fresh:
+            if beat.digest != self.rules.digest:
+                self._say("configuration-differs", beat.name, "its shared configuration is another")
+            self._answer = self._answer or now >= self.lastSent + self.rules.interval / 4
+        elif self._leads(peer) and now >= self.lastSent + self.rules.interval / 2:
+            self._answer = self._answer or self._claimless()
+
+    def held(self, group: str, now: float) -> None:
+        """The driver has acquired the resources of a group."""
+        self.elections[group].input(Input.HELD, now)
+
+    def refused(self, group: str, reason: str, now: float) -> None:
+        """They could not be acquired, or were held and lost."""
+        self.elections[group].refused(reason, now)
+
+    def released(self, group: str, now: float) -> None:
+        """They are proven gone from this node."""
+        self.elections[group].letGo(self.view, now)
+
+    def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
+        self.elections[group].setFitness(fitness, reason)
+
+    def stop(self, now: float, why: str = "stopped") -> None:
+        """Let go of everything, say goodbye, and never come back."""
+        for election in self.elections.values():
+            election.input(Input.STOP, now, why)
+
+    @property
+    def over(self) -> bool:
+        """Everything is let go of, and the goodbye was told."""
+        return all(e.state is State.SHUTDOWN for e in self.elections.values())
+
+    # What goes out
+
+    def decide(self, now: float, beat: bool = False) -> list[Effect]:
+        """
+        Decide on everything taken in so far.
+
+        @param beat: an interval has passed since the last such call.
+        """
+        self._notice(now)
+        self.view.forget(now)
+        effects: list[Effect] = []
+        before = [election.state for election in self.elections.values()]
+        wake = inf
+        urgent = self._answer
+        for election in self.elections.values():
+            election.decide(self.view, self.sent, self.lastSent, now)
+            effects += election.effects
+            election.effects = []
+            urgent = urgent or election.sendNow
+            election.sendNow = self._answer = False
+            wake = min(wake, election.wake)
+        wake = min(wake, self._attendance(now))
+        effects += self._events
+        self._events = []
+        told = [e.tell(self.view, now) for e in self.elections.values()]
+        if self._differs(told):
+            self._bursts, urgent = BURST, True
+        if urgent or now >= self._due(now) or (beat and self._beats(now)):
+            if not urgent and self._bursts:
+                self._bursts -= 1
+            ending = self.over and State.SHUTDOWN not in before
+            for _ in range(1 + (BURST if ending else 0)):
+                effects.append(Send(self._compose(told, now)))
+        self.deadline = min(wake, self._due(now))
+        return effects
+
+    def _notice(self, now: float) -> None:
+        """Was this node late? Then no deadline counts before the others could be heard."""
+        gap, self._lastRun = now - self._lastRun, now
+        if gap > STALL * self.rules.interval:
+            self._say("stalled", "", f"this node did nothing for {gap:.3f} s")
+            for election in self.elections.values():
+                election.stalled(gap, self.view, now)
+
+    def _say(self, kind: str, peer: str, reason: str) -> None:
+        self._events.append(Event(kind, "", peer, reason))
+
+    def _attendance(self, now: float) -> float:
+        """Report who came and who went; the result is when the next may be gone."""
+        wake = inf
+        for peer in self.view:
+            alive = peer.alive(now)
+            if alive:
+                wake = min(wake, peer.at + peer.tolerance)
+            if alive and peer.name not in self._present:
+                self._present.add(peer.name)
+                self._say("peer-joined", peer.name, "heard" if peer.beat else "heard of")
+            elif not alive and peer.name in self._present:
+                self._present.discard(peer.name)
+                why = "it said goodbye" if peer.left() else f"silent for {now - peer.at:.3f} s"
+                self._say("peer-left", peer.name, why)
+        return wake
+
+    def _differs(self, told: Sequence[GroupState]) -> bool:
+        old = self._told
+        return len(old) != len(told) or any(
+            a.role != b.role
+            or a.eligible != b.eligible
+            or a.claim != b.claim
+            or a.fitness != b.fitness
+            or a.listening != b.listening
+            or (b.released is not None and a.released != b.released)
+            for a, b in zip(old, told, strict=True)
+        )
+
+    def _claimless(self) -> bool:
+        return all(election.claim is None for election in self.elections.values())
+
+    @staticmethod
+    def _leads(peer: Peer) -> bool:
+        return any(state.role == Role.ACTIVE for state in peer.states.values())
+
+    def _hurried(self, now: float) -> bool:
+        claimless = self._claimless()
+        for peer in self.view:
+            if peer.left():
+                continue
+            if not claimless and not peer.alive(now):
+                return True
+            if peer.receivedOfMine < LOSSY and peer.direct(now):
+                return True
+        return False
+
+    def _follows(self, now: float) -> bool:
+        """A standby sends when it has heard the holder, in place of its own beat."""
+        return self._claimless() and any(
+            self._leads(peer) and peer.direct(now) for peer in self.view
+        )
+
+    def _due(self, now: float) -> float:
+        """When a packet is due that neither beat nor change brings."""
+        interval = self.rules.interval
+        due = inf
+        if self._bursts:
+            due = self.lastSent + SPACING * interval
+        if self.over:
+            return inf
+        if self._hurried(now):
+            due = min(due, self.lastSent + HURRY * interval)
+        if self._follows(now):
+            due = min(due, self.lastSent + 1.25 * interval)
+        return due
+
+    def _beats(self, now: float) -> bool:
+        return (
+            not self.over
+            and not self._follows(now)
+            and now >= self.lastSent + 0.3 * self.rules.interval
+        )
+
+    def _compose(self, told: list[GroupState], now: float) -> Heartbeat:
+        self.seq += 1
+        self.sent[self.seq] = self.lastSent = now
+        if len(self.sent) > KEPT:
+            for old in list(self.sent)[: KEPT // 2]:
+                del self.sent[old]
+        self._told = told
+        rules = self.rules
+        return Heartbeat(
+            self._cluster,
+            rules.name,
+            self.session,
+            self.seq,
+            rules.interval,
+            rules.tolerance,
+            rules.address,
+            rules.digest,
+            tuple(told),
+            self.view.heard(now),
+        )
