@@ -1,0 +1,54 @@
+"""What hatwist asks of the Linux kernel, behind interfaces that a memory double provides too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from hatwist.linux.messages import Event, KernelAddress, KernelLink, KernelRoute
+
+
+class INetlink(Interface):
+    """
+    The kernel's addresses, links and routes.
+
+    Operations run one after the other in the order of the calls. Every Deferred fails with OSError
+    when the kernel cannot be reached at all; a refusal of one message is a number in the result.
+    """
+
+    def request(messages: Sequence[bytes]) -> Deferred[list[int]]:
+        """
+        Send changes (L{hatwist.linux.messages}) and fire with one errno for each, 0 for done.
+
+        Every event of a deletion made here is delivered before it fires. Cancelling keeps what was
+        not yet sent from being sent.
+        """
+
+    def dumpAddresses() -> Deferred[list[KernelAddress]]:
+        """Fire with every address of this network namespace."""
+
+    def dumpLinks() -> Deferred[list[KernelLink]]:
+        """Fire with every interface of this network namespace."""
+
+    def dumpRoutes() -> Deferred[list[KernelRoute]]:
+        """Fire with the unicast routes of the main table that lead to one interface."""
+
+    def subscribe(callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call C{callback(events)} from now on, until the function returned here is called."""
+
+
+class ISender(Interface):
+    """A way to send whole Ethernet frames on one interface."""
+
+    errors = Attribute("int: how many frames could not be sent.")
+
+    def send(frame: bytes) -> None:
+        """Send C{frame}, or count the error. Never raises, never blocks."""
+
+    def close() -> None:
+        """Give the socket back. Sending afterwards counts as an error."""
