@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -79,7 +79,9 @@ async def losesNothingOfItsOwn(resource: Resource) -> None:
     assert losses == []
 
 
-CONTRACT: tuple[Callable[[Resource], Awaitable[None]], ...] = (
+Part = Callable[[Resource], Coroutine[Deferred[object], object, None]]
+
+CONTRACT: tuple[Part, ...] = (
     provides,
     acquireAndRelease,
     acquireTwice,
@@ -101,7 +103,7 @@ class ResourceContract:
         raise NotImplementedError(f"{type(self).__name__} must say which resource it tests")
 
 
-def _test(part: Callable[[Resource], Awaitable[None]]) -> Callable[[ResourceContract], object]:
+def _test(part: Part) -> Callable[[ResourceContract], object]:
     def test(self: ResourceContract) -> Deferred[None]:
         async def run() -> None:
             await part(self.makeResource())

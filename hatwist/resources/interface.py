@@ -1,0 +1,122 @@
+"""A network interface that is up only on the node that is ACTIVE."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from hatwist.errors import ResourceError
+from hatwist.interfaces import IResource
+from hatwist.linux import INetlink
+from hatwist.linux.messages import (
+    IFF_UP,
+    NLM_F_ACK,
+    NLM_F_REQUEST,
+    RTM_SETLINK,
+    Event,
+    EventsLost,
+    KernelLink,
+    LinkChange,
+)
+from hatwist.resources.vigil import Vigil
+
+# struct nlmsghdr and struct ifinfomsg (linux/netlink.h, linux/rtnetlink.h)
+_SET_LINK = struct.Struct("=IHHII BxHiII")
+
+
+def encodeUp(ifindex: int, up: bool) -> bytes:
+    """Encode "set this interface up (or down)", and no other flag of it."""
+    flags = IFF_UP if up else 0
+    how = NLM_F_REQUEST | NLM_F_ACK
+    return _SET_LINK.pack(_SET_LINK.size, RTM_SETLINK, how, 0, 0, 0, 0, ifindex, flags, IFF_UP)
+
+
+@implementer(IResource)
+class Interface:
+    """
+    Held while the interface is up: for a host with several, whose shared one is down at boot.
+
+    Setting it down takes its IPv6 addresses and its routes with it, as the kernel has it; its IPv4 addresses
+    stay, unreachable. Somebody else's setting it down while it is held is undone.
+    """
+
+    def __init__(self, reactor: IReactorTime, netlink: INetlink, name: str) -> None:
+        self._netlink = netlink
+        self._interface = name
+        self.name = f"interface {name}"
+        self._vigil = Vigil(reactor, self.name, self.verify, self._up)
+
+    def acquire(self) -> Deferred[None]:
+        """Set it up."""
+        return Deferred.fromCoroutine(self._acquire())
+
+    def release(self) -> Deferred[None]:
+        """Set it down. An interface that does not exist is down."""
+        return Deferred.fromCoroutine(self._release())
+
+    def verify(self) -> Deferred[bool]:
+        """Whether it is up."""
+        return Deferred.fromCoroutine(self._verify())
+
+    def watch(self, lost: Callable[[str], None]) -> None:
+        """Call C{lost} when it was set down, or removed, and could not be set up again."""
+        self._vigil.lost = lost
+
+    async def _acquire(self) -> None:
+        await self._vigil.end()
+        await self._up()
+        self._vigil.begin(self._netlink.subscribe(self._changed))
+
+    async def _release(self) -> None:
+        await self._vigil.end()
+        link = await self._find()
+        if link is not None and link.up:
+            await self._set(link, False)
+
+    async def _verify(self) -> bool:
+        link = await self._find()
+        return link is not None and link.up
+
+    def _up(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._setUp())
+
+    async def _setUp(self) -> None:
+        link = await self._find()
+        if link is None:
+            raise ResourceError(f"{self.name}: there is none of this name (ip link shows them)")
+        if not link.up:
+            await self._set(link, True)
+
+    async def _set(self, link: KernelLink, up: bool) -> None:
+        wanted = "up" if up else "down"
+        try:
+            (number,) = await self._netlink.request([encodeUp(link.ifindex, up)])
+        except OSError as error:
+            number = error.errno or errno.EIO
+        if number:
+            raise ResourceError(f"{self.name}: cannot be set {wanted}: {os.strerror(number)}")
+        if await self._verify() is not up:
+            raise ResourceError(f"{self.name}: the kernel said yes, and it is not {wanted}")
+
+    async def _find(self) -> KernelLink | None:
+        try:
+            links = await self._netlink.dumpLinks()
+        except OSError as error:
+            raise ResourceError(f"{self.name}: the kernel cannot be asked: {error}") from error
+        return next((link for link in links if link.name == self._interface), None)
+
+    def _changed(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, EventsLost) or (
+                isinstance(event, LinkChange)
+                and event.link.name == self._interface
+                and not (event.present and event.link.up)
+            ):
+                self._vigil.suspect()
+                return
