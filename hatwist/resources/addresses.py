@@ -1,0 +1,379 @@
+"""Shared addresses: added in one batch, kept, announced, and let go of so that no copy stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hatwist import frames
+from hatwist.errors import ResourceError
+from hatwist.interfaces import IAnnouncer, IResource
+from hatwist.linux import INetlink, ISender
+from hatwist.linux.messages import (
+    IFA_F_DADFAILED,
+    Address,
+    AddressChange,
+    Event,
+    EventsLost,
+    KernelLink,
+    LinkChange,
+)
+from hatwist.linux.packet import PacketSender
+from hatwist.resources.announcing import Announcer
+from hatwist.resources.placing import (
+    AddressSpec,
+    Placement,
+    announcementsOf,
+    findLink,
+    keyOf,
+    place,
+)
+from hatwist.resources.removing import Removal, asked, explained
+
+__all__ = ["AddressSpec", "Addresses"]
+
+# Addresses encoded in one turn of the reactor: 8 ms
+ENCODED = 50
+# Who deletes an address more often than this in a second will not stop: the address is lost then.
+FIGHT = 20
+_Key = tuple[Address, int, int]
+_T = TypeVar("_T")
+
+
+@implementer(IResource, IAnnouncer)
+class Addresses:
+    """
+    Any number of shared addresses, held and let go of together.
+
+    @param netlink: the kernel; it is started by its owner, before anything is asked here.
+    @param specs: the addresses, at least one.
+    @param openSender: opens what announces on an interface; OSError when that is not possible.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        netlink: INetlink,
+        specs: Sequence[AddressSpec],
+        openSender: Callable[[KernelLink], ISender] = PacketSender,
+    ) -> None:
+        if not specs:
+            raise ValueError("no address to share")
+        frames.templates()  # scapy's slow import happens here, while nothing is urgent
+        self._reactor = reactor
+        self._netlink = netlink
+        self._specs = tuple(dict.fromkeys(specs))
+        self._openSender = openSender
+        self._senders: dict[tuple[int, str], ISender] = {}
+        self._placed: dict[_Key, Placement] = {}
+        self._links: dict[int, KernelLink] = {}
+        self._held = False
+        self._missing: set[_Key] = set()
+        self._doubt = False
+        self._restorer: IDelayedCall | None = None
+        self._restored: dict[_Key, tuple[float, int]] = {}
+        self._indexes: frozenset[int] = frozenset()
+        self._announcer = Announcer(reactor, self._announcements)
+        self._unsubscribe: Callable[[], None] | None = None
+        self._lost: Callable[[str], None] | None = None
+        more = f" and {len(self._specs) - 1} more" if len(self._specs) > 1 else ""
+        self.name = f"{self._specs[0]}{more}"
+        self._removal = Removal(self.name, netlink, self._specs)
+
+    # IResource, IAnnouncer
+
+    def prepare(self) -> Deferred[None]:
+        """
+        Find the interfaces and encode everything, so that C{acquire} need not. Changes nothing.
+
+        Fails with L{ResourceError} when an address has no place now; it may have one later.
+        """
+        return Deferred.fromCoroutine(self._place())
+
+    def acquire(self) -> Deferred[None]:
+        """See L{IResource.acquire}: all of them, or none is left here."""
+        return Deferred.fromCoroutine(self._acquire())
+
+    def release(self) -> Deferred[None]:
+        """See L{IResource.release}: also of copies that an earlier run left on any interface."""
+        self._stopHolding()
+        return Deferred.fromCoroutine(self._remove())
+
+    def verify(self) -> Deferred[bool]:
+        """See L{IResource.verify}: whether every one is there, usable, where it belongs."""
+        return Deferred.fromCoroutine(self._verify())
+
+    def watch(self, lost: Callable[[str], None]) -> None:
+        """See L{IResource.watch}."""
+        self._lost = lost
+
+    def announce(self) -> None:
+        """See L{IAnnouncer.announce}."""
+        if self._held:
+            self._announcer.start()
+
+    def close(self) -> None:
+        """Give the packet sockets back. Takes some ms each: after the release, not before."""
+        self._stopHolding()
+        senders, self._senders = self._senders, {}
+        for sender in senders.values():
+            sender.close()
+
+    # Acquire
+
+    async def _acquire(self) -> None:
+        try:
+            await self._place()
+            if self._unsubscribe is None:
+                # From here on, what happens to an address between its adding and the last answer counts.
+                self._missing.clear()
+                self._unsubscribe = self._netlink.subscribe(self._changed)
+            placed = list(self._placed.values())
+            answers = await self._ask(self._netlink.request([p.add for p in placed]))
+            for placement, number in zip(placed, answers, strict=True):
+                if number:
+                    raise ResourceError(_refused(placement, number))
+        except Exception as error:  # CancelledError is one
+            self._stopHolding()
+            await self._rollBack(error)
+            raise
+        self._held = True
+        self._announcer.start()
+        self._restoreSoon()
+
+    async def _rollBack(self, error: BaseException) -> None:
+        """Remove everything, whatever happens meanwhile: C{error} must leave no address behind."""
+        try:
+            await _uncancelled(Deferred.fromCoroutine(self._remove()))
+        except ResourceError as second:
+            raise ResourceError(f"{str(error) or 'cancelled'}; and then: {second}") from error
+
+    async def _place(self) -> None:
+        """Find each address's interface anew; encode again only what changed."""
+        links = await self._ask(self._netlink.dumpLinks())
+        routes = []
+        if any(spec.interface is None for spec in self._specs):
+            routes = await self._ask(self._netlink.dumpRoutes())
+        before = {placement.spec: placement for placement in self._placed.values()}
+        placed: dict[_Key, Placement] = {}
+        encoded = 0
+        for spec in self._specs:
+            link = findLink(spec, links, routes)
+            placement = before.get(spec)
+            if placement is not None and placement.fits(link):
+                placement = placement._replace(link=link)
+            else:
+                placement = place(spec, link)
+                encoded += 1
+                if encoded % ENCODED == 0:
+                    await deferLater(self._reactor, 0)
+            placed[placement.key] = placement
+            self._open(link)
+        # An address that moved stays known where it was until the next release, by the dump there.
+        self._placed = placed
+        self._indexes = frozenset(placement.link.ifindex for placement in placed.values())
+        self._links = {link.ifindex: link for link in links}
+
+    def _open(self, link: KernelLink) -> None:
+        key = link.ifindex, link.name
+        if key in self._senders or not link.resolves:
+            return
+        try:
+            self._senders[key] = self._openSender(link)
+        except OSError as error:
+            raise ResourceError(
+                f"{self.name}: cannot announce on {link.name}: {explained(error.errno)}"
+            ) from error
+
+    # Release
+
+    def _stopHolding(self) -> None:
+        """From now on nothing is announced and nothing comes back; what is there is still there."""
+        self._held = False
+        self._announcer.stop()
+        self._missing.clear()
+        self._restored.clear()
+        self._doubt = False
+        call, self._restorer = self._restorer, None
+        if call is not None and call.active():
+            call.cancel()
+        unsubscribe, self._unsubscribe = self._unsubscribe, None
+        if unsubscribe is not None:
+            unsubscribe()
+
+    async def _remove(self) -> None:
+        await self._removal.remove(list(self._placed.values()))
+
+    # Verify
+
+    async def _verify(self) -> bool:
+        there = await self._ask(self._netlink.dumpAddresses())
+        usable = {keyOf(entry) for entry in there if not entry.flags & IFA_F_DADFAILED}
+        if self._placed:
+            return self._placed.keys() <= usable
+        links = await self._ask(self._netlink.dumpLinks())
+        names = {link.ifindex: link.name for link in links}
+        found = {(address, prefix, names.get(ifindex)) for address, prefix, ifindex in usable}
+        anywhere = {(address, prefix) for address, prefix, _ in usable}
+        return all(
+            (spec.address, spec.prefix, spec.interface) in found
+            if spec.interface is not None
+            else (spec.address, spec.prefix) in anywhere
+            for spec in self._specs
+        )
+
+    # What happens to them while they are held
+
+    def _changed(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, AddressChange):
+                key = keyOf(event.entry)
+                if key in self._placed:
+                    (self._missing.discard if event.present else self._missing.add)(key)
+            elif isinstance(event, EventsLost):
+                self._doubt = True
+            elif event.link.ifindex in self._indexes:
+                self._linkChanged(event)
+        self._restoreSoon()
+
+    def _linkChanged(self, event: LinkChange) -> None:
+        link = event.link
+        before = self._links.get(link.ifindex, link)
+        if not event.present:
+            self._lose(f"interface {link.name} is gone")
+            return
+        self._links[link.ifindex] = link
+        here = [p for p in self._placed.values() if p.link.ifindex == link.ifindex]
+        if link.up and not before.up:
+            # IPv6 addresses went with it. Adding what is there does no harm.
+            self._missing.update(p.key for p in here)
+        if (link.mac, link.resolves) != (before.mac, before.resolves):
+            for placement in here:
+                self._placed[placement.key] = placement._replace(
+                    link=link, frames=announcementsOf(placement.spec, link)
+                )
+        if link.mac != before.mac or (link.running and not before.running):
+            self.announce()
+
+    def _restoreSoon(self) -> None:
+        """Restore what is missing in the reactor's next turn: all that went together, at once."""
+        if self._held and (self._missing or self._doubt) and self._restorer is None:
+            self._restorer = self._reactor.callLater(0, self._restore)
+
+    def _restore(self) -> None:
+        self._restorer = None
+        done = Deferred.fromCoroutine(self._restoreNow())
+        done.addErrback(lambda failure: self._lose(f"cannot be restored: {failure.value}"))
+
+    async def _restoreNow(self) -> None:
+        if self._doubt:
+            await self._compare()
+        waiting = [key for key in self._missing if key in self._placed and self._links[key[2]].up]
+        if not self._held or not waiting:
+            return
+        # From here on a deletion is a new one, even if its event comes before our answer.
+        self._missing.difference_update(waiting)
+        if (fought := self._fought(waiting)) is not None:
+            self._lose(f"{self._placed[fought].spec}: another program keeps deleting it")
+            return
+        self._log.warn(
+            "{resource}: {count} of its addresses had gone, and are added again",
+            resource=self.name,
+            count=len(waiting),
+        )
+        placed = [self._placed[key] for key in waiting]
+        answers = await self._ask(self._netlink.request([p.add for p in placed]))
+        refused = [(p, number) for p, number in zip(placed, answers, strict=True) if number]
+        if refused:
+            await self._cannotRestore(refused)
+        if self._held:
+            self._announcer.start()
+
+    async def _cannotRestore(self, refused: list[tuple[Placement, int]]) -> None:
+        """Wait for an interface that is down; otherwise an address is lost."""
+        links = await self._ask(self._netlink.dumpLinks())
+        down = {link.ifindex for link in links if not link.up}
+        for placement, number in refused:
+            if not self._held:
+                return
+            if placement.link.ifindex in down:
+                self._links.update((link.ifindex, link) for link in links)
+                self._missing.add(placement.key)
+            else:
+                self._lose(_refused(placement, number))
+
+    async def _compare(self) -> None:
+        """Events were lost: make up for them by what the kernel has now."""
+        self._doubt = False
+        for link in await self._ask(self._netlink.dumpLinks()):
+            if self._held and link.ifindex in self._indexes:
+                self._linkChanged(LinkChange(True, link))
+        there = {keyOf(entry) for entry in await self._ask(self._netlink.dumpAddresses())}
+        if self._held:
+            self._missing.update(self._placed.keys() - there)
+
+    def _fought(self, keys: Sequence[_Key]) -> _Key | None:
+        """Count restorations; return an address restored more than L{FIGHT} times in a second."""
+        now = self._reactor.seconds()
+        for key in keys:
+            since, count = self._restored.get(key, (now, 0))
+            if now - since >= 1.0:
+                since, count = now, 0
+            if count >= FIGHT:
+                return key
+            self._restored[key] = since, count + 1
+        return None
+
+    def _lose(self, reason: str) -> None:
+        if not self._held:
+            return
+        self._stopHolding()
+        self._log.error("{resource} is lost: {reason}", resource=self.name, reason=reason)
+        if self._lost is not None:
+            self._lost(reason)
+
+    # Common
+
+    def _announcements(self) -> Iterator[tuple[ISender, bytes]]:
+        """Yield each frame with its sender: first the form that most hosts heed, of every address."""
+        for form in range(2):
+            for key, placement in list(self._placed.items()):
+                sender = self._senders.get((placement.link.ifindex, placement.link.name))
+                if sender is None or key in self._missing:
+                    continue
+                if form < len(placement.frames):
+                    yield sender, placement.frames[form]
+
+    async def _ask(self, answer: Deferred[_T]) -> _T:
+        return await asked(self.name, answer)
+
+
+async def _uncancelled(work: Deferred[_T]) -> _T:
+    """Wait for C{work} to its end, however often the waiting is cancelled."""
+    while not work.called or isinstance(work.result, Deferred):
+        waiting: Deferred[None] = Deferred()
+
+        def done(result: _T, waiting: Deferred[None] = waiting) -> _T:
+            if not waiting.called:
+                waiting.callback(None)
+            return result
+
+        work.addBoth(done)
+        try:
+            await waiting
+        except CancelledError:
+            continue
+    return await work
+
+
+def _refused(placement: Placement, number: int) -> str:
+    spec, link = placement.spec, placement.link
+    return f"{spec.address}/{spec.prefix} was refused by {link.name}: {explained(number)}"

@@ -1,0 +1,141 @@
+"""Letting go of addresses so that no copy of them stays on this host."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+
+from hatwist.errors import ResourceError
+from hatwist.linux import INetlink
+from hatwist.linux.messages import (
+    IFA_PROTO_HATWIST,
+    IFF_LOOPBACK,
+    Address,
+    KernelAddress,
+    KernelLink,
+    encodeDelete,
+    encodePromote,
+)
+from hatwist.resources.placing import AddressSpec, Placement, keyOf, labelOf
+
+# Rounds of "dump, and delete what is left" before a removal has failed
+ROUNDS = 3
+# What a deletion may answer when nothing was there, or no longer is
+_GONE = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
+
+_T = TypeVar("_T")
+
+
+class Removal:
+    """
+    Removes shared addresses, whoever added them: this run, an earlier one, an administrator.
+
+    @param name: what errors call them.
+    """
+
+    def __init__(self, name: str, netlink: INetlink, specs: Sequence[AddressSpec]) -> None:
+        self._name = name
+        self._netlink = netlink
+        self._specs: dict[Address, list[AddressSpec]] = {}
+        for spec in specs:
+            self._specs.setdefault(spec.address, []).append(spec)
+
+    async def remove(self, placed: Sequence[Placement]) -> None:
+        """
+        Delete what is C{placed}, then ask the kernel, and delete, until it knows of none.
+
+        @raise ResourceError: when one is still there after L{ROUNDS} rounds.
+        """
+        # Asked anew: promote_secondaries may have changed, and is put back to what it is now.
+        links = await self._links()
+        known = [(links[p.link.ifindex], p.delete) for p in placed if p.link.ifindex in links]
+        answers = await self._delete(known)
+        left = await self._left()
+        for _ in range(ROUNDS):
+            if not left:
+                return
+            answers = await self._delete([(link, encodeDelete(*keyOf(e))) for e, link in left])
+            left = await self._left()
+        if left:
+            refused = [number for number in answers if number and number not in _GONE]
+            why = explained(refused[0]) if refused else "another program adds it again"
+            entry, link = left[0]
+            raise ResourceError(
+                f"{entry.address}/{entry.prefix} cannot be deleted from {link.name}: {why}"
+            )
+
+    async def _links(self) -> dict[int, KernelLink]:
+        links = await asked(self._name, self._netlink.dumpLinks())
+        return {link.ifindex: link for link in links}
+
+    async def _left(self) -> list[tuple[KernelAddress, KernelLink]]:
+        """Return what is there of ours, with its interface."""
+        there = await asked(self._name, self._netlink.dumpAddresses())
+        there = [entry for entry in there if entry.address in self._specs]
+        if not there:
+            return []
+        links = await self._links()
+        return [
+            (entry, links[entry.ifindex])
+            for entry in there
+            if entry.ifindex in links and self._isOurs(entry, links[entry.ifindex])
+        ]
+
+    async def _delete(self, deletions: Sequence[tuple[KernelLink, bytes]]) -> list[int]:
+        """
+        Delete, and return the errnos.
+
+        In reverse, secondaries before their primary. Where the kernel would take other programs'
+        secondaries along with our primary, it is told to promote one instead, for just as long.
+        (Cut off in between, it stays so told, which is what most distributions set.)
+        """
+        if not deletions:
+            return []
+        indexes = {link.ifindex for link, _ in deletions if not link.promotes}
+        before = [encodePromote(ifindex, True) for ifindex in indexes]
+        after = [encodePromote(ifindex, False) for ifindex in indexes]
+        messages = [message for _, message in reversed(deletions)]
+        answers = await asked(self._name, self._netlink.request([*before, *messages, *after]))
+        return answers[len(before) : len(before) + len(messages)]
+
+    def _isOurs(self, entry: KernelAddress, link: KernelLink) -> bool:
+        """
+        Whether C{entry} must go: it has our mark, or is as configured, however it came there.
+
+        With another prefix and no mark it is another program's. So it is on the loopback interface:
+        a real server behind a load balancer has the shared address there.
+        """
+        specs = self._specs[entry.address]
+        if entry.proto == IFA_PROTO_HATWIST:
+            return True
+        if entry.label and ":" in entry.label:
+            interface = entry.label.partition(":")[0]
+            if any(labelOf(spec, interface) == entry.label for spec in specs):
+                return True
+        return any(
+            entry.prefix == spec.prefix
+            and (not link.flags & IFF_LOOPBACK or spec.interface == link.name)
+            for spec in specs
+        )
+
+
+async def asked(name: str, answer: Deferred[_T]) -> _T:
+    """Wait for netlink's C{answer}; L{ResourceError} about C{name} when there is none."""
+    try:
+        return await answer
+    except OSError as error:
+        raise ResourceError(f"{name}: the kernel cannot be asked: {error}") from error
+
+
+def explained(number: int | None) -> str:
+    """Return the text of an errno, and what to do about it where that is known."""
+    text = os.strerror(number or 0)
+    if number == errno.EPERM:
+        text += " (it takes root, or CAP_NET_ADMIN and CAP_NET_RAW)"
+    elif number == errno.EACCES:
+        text += " (IPv6 may be disabled there)"
+    return text
