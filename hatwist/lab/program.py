@@ -81,14 +81,16 @@ class Program(ProcessProtocol):
             self._waiting.remove(entry)
         return result
 
-    def ended(self, timeout: float = 10.0) -> Deferred[int]:
-        """Fires with the exit status, once there is one; fails after C{timeout} seconds."""
+    def ended(self, timeout: float | None = 10.0) -> Deferred[int]:
+        """Fires with the exit status, once there is one; fails after C{timeout} seconds, if any."""
         end: Deferred[int] = Deferred()
         if self.status is not None:
             end.callback(self.status)
             return end
         self._ends.append(end)
-        return end.addTimeout(timeout, self._reactor, self._late("did not end"))
+        if timeout is not None:
+            end.addTimeout(timeout, self._reactor, self._late("did not end"))
+        return end
 
     def _late(self, what: str) -> Any:
         def fail(result: Any, timeout: float) -> Any:

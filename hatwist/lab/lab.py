@@ -1,0 +1,171 @@
+"""A LAN with a judge and a daemon on every host: what the scenarios play on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, FirstError
+from twisted.internet.task import deferLater
+
+from hatwist.errors import HatwistError
+from hatwist.lab.heartbeats import Heartbeats
+from hatwist.lab.judge import Judge
+from hatwist.lab.lan import Host, Lan
+from hatwist.lab.program import Program
+
+HOSTS = ("alpha", "beta", "gamma")
+GROUP, PORT = "239.2.3.4", 5555
+TWISTD = "from twisted.scripts.twistd import run; run()"
+
+Daemon = Callable[["Lab", str], Sequence[str]]
+
+
+def haDaemon(lab: Lab, host: str) -> list[str]:
+    """The C{twistd ha} line of one host, as an administrator would type it."""
+    return [
+        *(sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile=", "ha"),
+        *("--interface", "eth0", "--address", lab.cidr, "--node", host),
+        *("--priority", str(lab.priority(host))),
+        *("--interval", f"{lab.interval:g}", "--tolerance", f"{lab.tolerance:g}"),
+        *lab.more,
+    ]
+
+
+class Lab:
+    """
+    Hosts that keep one address alive; the first named is the worthiest, and so on.
+
+    @ivar address: the shared address, bare; C{cidr} has its prefix length.
+    @ivar interval: seconds between heartbeats.
+    @ivar tolerance: silence, in seconds, after which a node counts as gone.
+    @ivar more: further options for every daemon.
+    """
+
+    address = "10.99.0.100"
+    cidr = "10.99.0.100/24"
+
+    def __init__(
+        self,
+        reactor: Any,
+        interval: float = 0.1,
+        tolerance: float = 0.35,
+        hosts: Sequence[str] = HOSTS,
+        daemon: Daemon = haDaemon,
+        more: Sequence[str] = (),
+    ) -> None:
+        self.reactor = reactor
+        self.interval = interval
+        self.tolerance = tolerance
+        self.more = tuple(more)
+        self.names = tuple(hosts)
+        self.programs: dict[str, Program] = {}
+        self._daemon = daemon
+        self.lan = Lan(hosts)
+        self.judge = Judge(self.lan, reactor)
+        self.heartbeats = Heartbeats(self.lan.client, reactor, GROUP, PORT)
+
+    def priority(self, name: str) -> int:
+        """The priority that a host's daemon is given."""
+        return 120 - 10 * self.names.index(name)
+
+    @property
+    def best(self) -> str:
+        """The worthiest host's name."""
+        return self.names[0]
+
+    @property
+    def second(self) -> str:
+        """The name of the next in line."""
+        return self.names[1]
+
+    def host(self, name: str) -> Host:
+        """The host of that name."""
+        return self.lan.host(name)
+
+    async def start(self) -> None:
+        """Start everything; returns when the worthiest host answers and all have settled."""
+        await self.judge.start()
+        await self.judge.watch(self.address)
+        await self.settle()
+
+    def run(self, name: str) -> Program:
+        """Start the daemon of one host."""
+        self.programs[name] = self.host(name).spawn(self.reactor, self._daemon(self, name))
+        return self.programs[name]
+
+    def runs(self, name: str) -> bool:
+        """Does its daemon run?"""
+        return name in self.programs and self.programs[name].status is None
+
+    async def settle(self) -> None:
+        """
+        Undo every fault, start the daemons that do not run, and wait until the worthiest alone
+        holds the address and answers, and every node has been there for a tolerance.
+        """
+        self.lan.healAll()
+        began = self.reactor.seconds()
+        for name in self.names:
+            self.host(name).thaw()
+            self.host(name).powerOn()
+        for name in self.names:
+            if not self.runs(name):
+                self.run(name)
+        everybody = {self.host(name).ipv4() for name in self.names}
+        await self._watched(self.heartbeats.untilHeard(everybody, began))
+        await self.elapse(self.tolerance + 2 * self.interval)
+        await self._watched(self.untilOnly(self.best))
+
+    async def without(self, name: str) -> None:
+        """Settle with one host's daemon stopped, unless that is so already."""
+        if self.runs(name) or not all(self.runs(n) for n in self.names if n != name):
+            await self.settle()
+            self.programs[name].stop()
+            await self.programs[name].ended()
+        rest = [n for n in self.names if n != name]
+        await self._watched(self.untilOnly(rest[0]))
+        await self.elapse(self.tolerance)
+
+    def untilOnly(self, name: str, timeout: float = 10.0) -> Deferred[None]:
+        """Fires when that host alone holds the address, and answers."""
+        return self.judge.until(
+            lambda: (
+                self.judge.holders(self.address) == {name}
+                and self.judge.answering(self.address) == name
+            ),
+            f"{self.address} held by {name} alone, which answers",
+            timeout,
+        )
+
+    def elapse(self, seconds: float) -> Deferred[None]:
+        """Fires after that time: for what must not happen meanwhile."""
+        return deferLater(self.reactor, seconds, lambda: None)
+
+    async def _watched(self, waiting: Deferred[None]) -> None:
+        """Wait, but give up when a daemon ends meanwhile; in vain: say what the daemons said."""
+        ends = [p.ended(None) for p in self.programs.values() if p.status is None]
+        race: Deferred[Any] = DeferredList(
+            [waiting, *ends], fireOnOneCallback=True, fireOnOneErrback=True, consumeErrors=True
+        )
+        try:
+            _, first = await race
+        except FirstError as error:
+            raise HatwistError(f"{error.subFailure.value}\n{self.said()}") from error
+        finally:
+            waiting.cancel()
+            for end in ends:
+                end.cancel()
+        if first > 0:
+            raise HatwistError(f"a daemon ended by itself\n{self.said()}")
+
+    def said(self) -> str:
+        """The last lines of every daemon."""
+        parts = [f"--- {name}:\n{program.tail()}" for name, program in self.programs.items()]
+        return "\n".join(parts)
+
+    async def close(self) -> None:
+        """End and remove everything."""
+        await self.heartbeats.close()
+        await self.judge.close()
+        await self.lan.close()

@@ -1,0 +1,208 @@
+"""
+The faults that the demo, the live tests and the benchmark share, and what may come of each.
+
+Each scenario takes a L{Lab} in any state, brings it to the beginning it needs, makes one
+fault, and returns what the judge saw of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from hatwist.lab.lab import Lab
+from hatwist.lab.verdict import Report
+
+# How long to go on looking after the last thing that should happen.
+AFTERMATH = 0.3
+
+
+class Measurement(NamedTuple):
+    """
+    What one fault cost. All times in seconds.
+
+    @ivar fault: what was done.
+    @ivar outage: the longest time the client had no answer.
+    @ivar noHolder: how long no host held the address.
+    @ivar twoHolders: how long more than one did.
+    @ivar bounded: which figure has a bound, in words.
+    @ivar value: that figure.
+    @ivar bound: what it may be at most.
+    @ivar problem: what else was wrong, or nothing.
+    @ivar stalled: how long the machine itself stood still meanwhile.
+    """
+
+    fault: str
+    outage: float
+    noHolder: float
+    twoHolders: float
+    bounded: str
+    value: float
+    bound: float
+    problem: str
+    stalled: float
+
+    @property
+    def ok(self) -> bool:
+        """Within the bound, and nothing else wrong?"""
+        return self.value <= self.bound and not self.problem
+
+
+Scenario = Callable[[Lab], Awaitable[Measurement]]
+
+
+def _measured(
+    fault: str, report: Report, bounded: str, value: float, bound: float, problem: str = ""
+) -> Measurement:
+    return Measurement(
+        fault=fault,
+        outage=report.outage,
+        noHolder=report.noHolder,
+        twoHolders=report.twoHolders,
+        bounded=bounded,
+        value=value,
+        bound=bound,
+        problem=problem,
+        stalled=report.stalled,
+    )
+
+
+def _neverTwo(report: Report) -> str:
+    return "two hosts held the address" if report.twoHolders else ""
+
+
+async def _takenOver(lab: Lab, since: float, by: str) -> Report:
+    await lab.judge.untilAnsweredBy(lab.address, by)
+    await lab.elapse(AFTERMATH)
+    return await lab.judge.report(lab.address, since)
+
+
+async def powerLoss(lab: Lab) -> Measurement:
+    """The holder's host dies without a word; the next in line answers instead."""
+    await lab.settle()
+    since = await lab.judge.mark()
+    lab.host(lab.best).powerOff()
+    report = await _takenOver(lab, since, lab.second)
+    bound = lab.tolerance + 0.005
+    return _measured("power loss", report, "outage", report.outage, bound, _neverTwo(report))
+
+
+async def worthierReturns(lab: Lab) -> Measurement:
+    """The worthiest node comes back and is handed the address."""
+    await lab.without(lab.best)
+    since = await lab.judge.mark()
+    lab.host(lab.best).powerOn()
+    lab.run(lab.best)
+    await lab.untilOnly(lab.best)
+    report = await _takenOver(lab, since, lab.best)
+    problem = _neverTwo(report)
+    return _measured("worthier returns", report, "outage", report.outage, 0.020, problem)
+
+
+async def cleanStop(lab: Lab) -> Measurement:
+    """The holder's daemon is stopped by SIGTERM, and hands over before it ends."""
+    await lab.settle()
+    since = await lab.judge.mark()
+    daemon = lab.programs[lab.best]
+    daemon.stop()
+    report = await _takenOver(lab, since, lab.second)
+    status = await daemon.ended()
+    problem = f"exit status {status}" if status else _neverTwo(report)
+    return _measured("clean stop", report, "outage", report.outage, 0.020, problem)
+
+
+async def daemonKilled(lab: Lab) -> Measurement:
+    """The holder's daemon is killed, its host lives on; the next in line takes over."""
+    await lab.settle()
+    since = await lab.judge.mark()
+    lab.programs[lab.best].kill()
+    report = await _takenOver(lab, since, lab.second)
+    return _measured("daemon killed", report, "outage", report.outage, lab.tolerance + 0.005)
+
+
+async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
+    """A standby's daemon hangs for a while and goes on; that is no reason for a takeover."""
+    await lab.settle()
+    since = await lab.judge.mark()
+    lab.programs[lab.second].freeze()
+    await lab.elapse(seconds)
+    lab.programs[lab.second].thaw()
+    await lab.elapse(2 * lab.tolerance)
+    report = await lab.judge.report(lab.address, since)
+    problem = "" if report.holders == ((lab.best,),) else f"held by {report.holders} in turn"
+    return _measured("standby frozen 3 s", report, "outage", report.outage, 0.020, problem)
+
+
+async def unplugged(lab: Lab) -> Measurement:
+    """The holder's cable is pulled; the next in line answers instead."""
+    await lab.settle()
+    since = await lab.judge.mark()
+    lab.host(lab.best).unplug()
+    report = await _takenOver(lab, since, lab.second)
+    return _measured("unplugged", report, "outage", report.outage, lab.tolerance + 0.005)
+
+
+async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
+    """The cable is put back; the client reaches the right host, and hardly notices."""
+    await lab.settle()
+    lab.host(lab.best).unplug()
+    await lab.judge.untilAnsweredBy(lab.address, lab.second)
+    await lab.elapse(seconds)
+    keptIt = lab.best in lab.judge.holders(lab.address)
+    lab.host(lab.best).plug()
+    since = time.monotonic()
+    await lab.untilOnly(lab.best)
+    report = await _takenOver(lab, since, lab.best)
+    if keptIt:
+        # Two hosts held it, out of each other's sight: now one of them must yield.
+        bounded, value = "wrong host", report.wrongFor(lab.best)
+    else:
+        bounded, value = "outage", report.outage
+    return _measured("plugged in again", report, bounded, value, 0.100)
+
+
+async def cutAndHealed(lab: Lab, seconds: float = 3.0) -> Measurement:
+    """The holder and the others hear nothing of each other for a while; then one remains."""
+    await lab.settle()
+    for name in lab.names[1:]:
+        lab.lan.cut(lab.best, name)
+    await lab.judge.untilHeldBy(lab.address, lab.best, lab.second)
+    await lab.elapse(seconds)
+    lab.lan.healAll()
+    since = time.monotonic()
+    await lab.untilOnly(lab.best)
+    report = await _takenOver(lab, since, lab.best)
+    wrong = report.wrongFor(lab.best)
+    return _measured("cut for 3 s and healed", report, "wrong host", wrong, 0.100)
+
+
+async def deletedByHand(lab: Lab) -> Measurement:
+    """Somebody deletes the address on its holder; it is back at once."""
+    await lab.settle()
+    since = await lab.judge.mark()
+    lab.host(lab.best).deleteAddress(lab.cidr)
+    await lab.judge.until(
+        lambda: any(
+            c.time >= since and c.there for c in lab.judge.changes if c.address == lab.address
+        ),
+        "the address is back on a host",
+    )
+    report = await _takenOver(lab, since, lab.best)
+    without = report.longestWithout()
+    problem = "" if report.holders == ((lab.best,), (), (lab.best,)) else "another took over"
+    return _measured("address deleted", report, "no holder", without, 0.050, problem)
+
+
+# In the order of the story.
+SCENARIOS: dict[str, Scenario] = {
+    "power-loss": powerLoss,
+    "worthier-returns": worthierReturns,
+    "clean-stop": cleanStop,
+    "daemon-killed": daemonKilled,
+    "standby-frozen": standbyFrozen,
+    "unplugged": unplugged,
+    "plugged-in": pluggedIn,
+    "cut-and-healed": cutAndHealed,
+    "deleted-by-hand": deletedByHand,
+}

@@ -1,0 +1,212 @@
+"""
+C{hatwist lab}: three daemons keep an address alive while their hosts suffer; then a table.
+
+Runs inside a private world (L{hatwist.cli} sees to that), in which everything it starts ends
+with it, however it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TextIO
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.internet.task import LoopingCall
+
+from hatwist.errors import HatwistError
+from hatwist.lab.lab import Daemon, Lab, haDaemon
+from hatwist.lab.scenarios import SCENARIOS, Measurement
+
+INTERRUPTED = 130
+# How often a figure that a standing machine spoiled is taken again.
+RETRIES = 3
+
+
+class Plan(NamedTuple):
+    """What to play: scenario names in order, each C{repeat} times; seconds for the daemons."""
+
+    names: Sequence[str] = tuple(SCENARIOS)
+    repeat: int = 1
+    interval: float = 0.1
+    tolerance: float = 0.35
+    asJson: bool = False
+    daemon: Daemon = haDaemon
+
+
+class Progress:
+    """One line a step: redrawn on a terminal, else written again every other second."""
+
+    def __init__(self, reactor: Any, stream: TextIO) -> None:
+        assert IReactorTime.providedBy(reactor)
+        self._reactor: Any = reactor
+        self._stream = stream
+        self._live = stream.isatty()
+        self._text = ""
+        self._began = 0.0
+        self._tick = LoopingCall(self._show)
+        self._tick.clock = reactor
+
+    def begin(self, text: str) -> None:
+        """A step begins."""
+        self._text = text
+        self._began = self._reactor.seconds()
+        self._tick.start(0.5 if self._live else 2.0).addErrback(lambda _: None)
+
+    def _show(self) -> None:
+        passed = self._reactor.seconds() - self._began
+        text = f"{self._text} ... {passed:.0f} s" if passed >= 1 else f"{self._text} ..."
+        self._stream.write(f"\r\x1b[K{text}" if self._live else f"{text}\n")
+        self._stream.flush()
+
+    def end(self, result: str) -> None:
+        """The step is over."""
+        if self._tick.running:
+            self._tick.stop()
+            start = "\r\x1b[K" if self._live else ""
+            self._stream.write(f"{start}{self._text}: {result}\n")
+            self._stream.flush()
+
+
+async def play(plan: Plan, reactor: Any, progress: Progress) -> list[Measurement]:
+    """Play the plan on a new lab, which is gone when this returns."""
+    measured = []
+    lab = Lab(reactor, plan.interval, plan.tolerance, daemon=plan.daemon)
+    try:
+        progress.begin(f"starting the daemons on {', '.join(lab.names)}")
+        await lab.start()
+        progress.end(f"{lab.best} holds {lab.address}")
+        for turn in range(plan.repeat):
+            for name in plan.names:
+                count = f" ({turn + 1} of {plan.repeat})" if plan.repeat > 1 else ""
+                measured.append(await _one(name, count, lab, progress))
+    except HatwistError:
+        progress.end("failed")
+        raise
+    finally:
+        await lab.close()
+    return measured
+
+
+async def _one(name: str, count: str, lab: Lab, progress: Progress) -> Measurement:
+    """One scenario; once more when it went wrong while the machine itself stood still."""
+    retries = RETRIES
+    while True:
+        progress.begin(name.replace("-", " ") + count)
+        result = await SCENARIOS[name](lab)
+        verdict = "ok" if result.ok else result.problem or "too long"
+        figure = f"{result.bounded} {result.value * 1000:.0f} ms, {verdict}"
+        if result.ok or not result.stalled or not retries:
+            progress.end(figure)
+            return result
+        progress.end(f"{figure}; but the machine stood still for {result.stalled * 1000:.0f} ms")
+        retries -= 1
+
+
+def table(measured: Sequence[Measurement], address: str, interval: float, tolerance: float) -> str:
+    """The table at the end of the demo."""
+    heads = ("fault", "outage", "no holder", "two holders", "bound", "")
+    rows = [
+        (
+            m.fault,
+            f"{m.outage * 1000:.0f} ms",
+            f"{m.noHolder * 1000:.0f} ms",
+            f"{m.twoHolders * 1000:.0f} ms",
+            f"{m.bounded} <= {m.bound * 1000:.0f} ms",
+            "ok" if m.ok else f"FAILED: {m.problem or f'{m.bounded} {m.value * 1000:.0f} ms'}",
+        )
+        for m in measured
+    ]
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    numbers = {1, 2, 3}
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if i in numbers else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
+
+    rule = line(["-" * width for width in widths])
+    title = f"{address}, interval {interval:g} s, tolerance {tolerance:g} s"
+    good = sum(m.ok for m in measured)
+    end = f"{good} of {len(measured)} within the bounds"
+    return "\n".join([title, "", line(heads), rule, *map(line, rows), "", end])
+
+
+def summary(measured: Sequence[Measurement], plan: Plan) -> dict[str, Any]:
+    """What C{--json} prints; all times in seconds."""
+    faults: dict[str, list[Measurement]] = {}
+    for m in measured:
+        faults.setdefault(m.fault, []).append(m)
+    return {
+        "interval": plan.interval,
+        "tolerance": plan.tolerance,
+        "ok": all(m.ok for m in measured),
+        "summary": {
+            fault: {
+                "runs": len(runs),
+                "ok": sum(m.ok for m in runs),
+                "bounded": runs[0].bounded,
+                "bound": runs[0].bound,
+                "median": statistics.median(m.value for m in runs),
+                "worst": max(m.value for m in runs),
+                "two_holders_worst": max(m.twoHolders for m in runs),
+            }
+            for fault, runs in faults.items()
+        },
+        "runs": [{**m._asdict(), "ok": m.ok} for m in measured],
+    }
+
+
+def run(plan: Plan) -> int:
+    """
+    Play the plan and print what came of it.
+
+    @return: 0 when everything was within its bound, 1 when not, 130 when interrupted.
+    """
+    from twisted.internet import reactor
+
+    assert IReactorCore.providedBy(reactor)
+    progress = Progress(reactor, sys.stderr)
+    status = [1]
+
+    def finish(measured: list[Measurement]) -> None:
+        status[0] = 0 if all(m.ok for m in measured) else 1
+        if plan.asJson:
+            print(json.dumps(summary(measured, plan), indent=2))
+        else:
+            print("\n" + table(measured, Lab.address, plan.interval, plan.tolerance))
+
+    def failed(failure: Any) -> None:
+        if failure.check(CancelledError):
+            status[0] = INTERRUPTED
+            progress.end("interrupted")
+        elif failure.check(HatwistError, TimeoutError):
+            print(f"hatwist: {failure.value}", file=sys.stderr)
+        else:
+            failure.printTraceback()
+
+    done: Deferred[None] = ensureDeferred(play(plan, reactor, progress)).addCallback(finish)
+    done.addErrback(failed)
+    over: Deferred[None] = Deferred()
+
+    def stop(_: object) -> None:
+        over.callback(None)
+        if not stopping:
+            reactor.stop()
+
+    stopping: list[bool] = []
+
+    def interrupted() -> Deferred[None]:
+        stopping.append(True)
+        done.cancel()
+        return over
+
+    reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+    reactor.callWhenRunning(done.addBoth, stop)
+    reactor.run()
+    return status[0]
