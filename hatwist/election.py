@@ -187,7 +187,7 @@ class Election:
         self.state = State.STARTING
         self.fitness = Fitness.FIT
         self.fitnessReason = ""
-        self.highest = 0
+        self.highest, self.highestAt = 0, -inf
         self.claim: Claim | None = None
         self.released: Released | None = None
         self.releasedAt = -inf
@@ -240,6 +240,7 @@ class Election:
             0,
             0,
             self.fitnessReason,
+            self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
         )
 
     def eligible(self, view: Membership, now: float) -> bool:
@@ -247,6 +248,7 @@ class Election:
         return (
             self.state not in (State.STARTING, State.STOPPING, State.SHUTDOWN)
             and now >= self.backoffUntil
+            and now >= self.patience
             and self._may(view, now)
         )
 
@@ -305,7 +307,7 @@ class Election:
     def _do(self, action: Do, now: float) -> None:
         name = self.rules.name
         if action is Do.HOLD:
-            self.highest += 1
+            self.highest, self.highestAt = self.highest + 1, now
             self.claim = Claim(self.highest, self.worth)
             self.claimedAt = now
             self.released = self.unheardSeq = None
@@ -397,9 +399,13 @@ class Election:
         @param lastSent: when the newest one left.
         """
         self.wake = inf
-        self.highest = max(self.highest, view.highest(self.rules.name))
+        self._at(self.patience, now)
+        self._at(self.backoffUntil, now)
+        highest, since = view.highest(self.rules.name)
+        if highest > self.highest:
+            self.highest, self.highestAt = highest, since
         if self.released and (
-            self.highest > self.released.term
+            self.highestAt > self.releasedAt
             or now >= self.releasedAt + max(self.timing.tolerance, SUCCESSION * self.timing.interval)
         ):
             self.released = None
@@ -472,7 +478,7 @@ class Election:
         """With no live holder known: why this node claims now, or C{""}."""
         group = self.rules.name
         released, since = self._lastRelease(view)
-        if released is not None and released.term >= self.highest:
+        if released is not None:
             if released.successor == self.name:
                 return "named as successor"
             successor = view.peers.get(released.successor)
@@ -492,18 +498,24 @@ class Election:
                 return ""
             return f"{max(better, key=self._worthOf).name} is worthier but did not claim"
         self.deferringSince = None
-        if released is not None and released.term >= self.highest:
+        if released is not None:
             return "the holder let go"
         return "no holder is heard"
 
     def _lastRelease(self, view: Membership) -> tuple[Released | None, float]:
-        """The release of the highest term that is still told, and since when it is known."""
+        """
+        The newest release, and since when it is known; C{None} if a claim has followed it.
+
+        Not its term decides: the holder that won a conflict may have the lower one.
+        """
         best, since = self.released, self.releasedAt
         for peer in view:
             state = peer.state(self.rules.name)
-            if state.released and (best is None or state.released.term > best.term):
-                best, since = state.released, peer.releasedSince(self.rules.name)
-        return best, since
+            if state.released:
+                told = peer.releasedSince(self.rules.name)
+                if best is None or told > since:
+                    best, since = state.released, told
+        return (None, since) if self.highestAt > since else (best, since)
 
     def _holding(self, view: Membership, sent: dict[int, float], now: float) -> None:
         if self._conflict(view, now):
@@ -533,6 +545,8 @@ class Election:
                 self.conflicts[peer.name] = now
                 self.event("conflict", peer.name, f"it is ACTIVE too, with term {claim.term}")
             since = self.conflicts[peer.name]
+            if peer.state(self.rules.name).lettingGo:
+                continue
             if self._order(claim) > self._order(self.claim):
                 self._yield(f"{peer.name} is ACTIVE too and comes first", now)
                 return True
@@ -561,18 +575,19 @@ class Election:
         Silence proves nothing: only an eligible node's own fresh packet counts.
         """
         timing = self.timing
-        newest, words = self.claimedAt, False
+        newest, heardSince = self.claimedAt, inf
         for peer in view:
             if not peer.alive(now):
                 continue
             newest = max(newest, sent.get(peer.listedSeq, -inf))
             said = peer.announced(self.rules.name)
             if said is not None and said.eligible and now - peer.directAt < FRESH * timing.interval:
-                words = True
-        if not self._at(newest + timing.hold, now) or not words:
+                heardSince = min(heardSince, peer.directSince)
+        # One that is heard again only now had no time yet to list a new heartbeat.
+        if not self._at(max(newest, heardSince) + timing.hold, now):
             return False
         self.unheardSeq = max(sent, default=0) + 1
-        self._yield(f"no node received its heartbeats for {now - newest:.3f} s", now)
+        self._yield(f"no node has received its heartbeats for {now - newest:.3f} s", now)
         return True
 
     def _handover(self, view: Membership, now: float) -> None:

@@ -37,7 +37,7 @@ _HEARD = Struct("!QQIBBH")  # session, seq, age, flags, received, groups
 _HEARD_GROUP = Struct("!HBB")  # index, role, flags
 _LENGTH = Struct("!H")
 
-_ELIGIBLE, _LISTENING, _HAS_CLAIM, _HAS_RELEASED, _HAS_GRANT = 1, 2, 4, 8, 16
+_ELIGIBLE, _LISTENING, _HAS_CLAIM, _HAS_RELEASED, _HAS_GRANT, _LETTING_GO = 1, 2, 4, 8, 16, 32
 _DIRECT, _LISTS = 1, 2
 
 
@@ -79,6 +79,7 @@ class GroupState(NamedTuple):
 
     @ivar eligible: others may defer to it and name it as successor.
     @ivar listening: it has just started and makes no claim yet.
+    @ivar lettingGo: still ACTIVE, but on its way out: nobody need yield to it.
     @ivar highest: the highest term it ever saw.
     @ivar step, steps: acquiring or releasing is at step C{step} of C{steps}; 0, 0 when at rest.
     @ivar reason: why its fitness is what it is; at most 255 bytes of UTF-8 on the wire.
@@ -97,6 +98,7 @@ class GroupState(NamedTuple):
     step: int = 0
     steps: int = 0
     reason: str = ""
+    lettingGo: bool = False
 
 
 class HeardGroup(NamedTuple):
@@ -106,6 +108,7 @@ class HeardGroup(NamedTuple):
     role: Role
     claim: Claim | None = None
     released: Released | None = None
+    lettingGo: bool = False
 
 
 class Heard(NamedTuple):
@@ -201,7 +204,11 @@ def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
             _HEARD.pack(other.session, other.seq, age, flags, other.received, len(known))
         )
         for entry in known:
-            flags = (_HAS_CLAIM if entry.claim else 0) | (_HAS_RELEASED if entry.released else 0)
+            flags = (
+                (_HAS_CLAIM if entry.claim else 0)
+                | (_HAS_RELEASED if entry.released else 0)
+                | (_LETTING_GO if entry.lettingGo else 0)
+            )
             parts.append(_HEARD_GROUP.pack(index[entry.name], entry.role, flags))
             if entry.claim:
                 term, (fitness, priority, number, _) = entry.claim
@@ -225,6 +232,7 @@ def _packGroup(parts: list[bytes], group: GroupState) -> None:
         | (_HAS_CLAIM if group.claim else 0)
         | (_HAS_RELEASED if group.released else 0)
         | (_HAS_GRANT if group.grant else 0)
+        | (_LETTING_GO if group.lettingGo else 0)
     )
     parts.append(_packName(group.name))
     parts.append(
@@ -362,6 +370,7 @@ class _Reader:
             step,
             steps,
             reason,
+            bool(flags & _LETTING_GO),
         )
 
     def heard(self, names: list[str]) -> Heard:
@@ -390,7 +399,8 @@ class _Reader:
             term, fitness, priority, raw = self.take(_CLAIM_ADDRESS)
             claim = self.claim(term, fitness, priority, int.from_bytes(raw, "big"), sender)
         released = self.released() if flags & _HAS_RELEASED else None
-        return HeardGroup(names[index], self.role(role, claim), claim, released)
+        lettingGo = bool(flags & _LETTING_GO)
+        return HeardGroup(names[index], self.role(role, claim), claim, released, lettingGo)
 
     def claim(self, term: int, fitness: int, priority: int, address: int, sender: str) -> Claim:
         if not 0 < term <= MAX_TERM:

@@ -25,6 +25,7 @@ class Peer:
 
     @ivar at: when the newest word of it was true, directly or by hearsay.
     @ivar directAt: when its own newest packet arrived; C{-inf}: never in this session.
+    @ivar directSince: since when they have arrived without a gap of a tolerance.
     @ivar beat: that packet, or C{None}.
     @ivar listedAt: when it last said that it receives this node directly; C{-inf}: never.
     @ivar listedSeq: the newest packet of this node that it knew of then, by any path; -1: none.
@@ -44,7 +45,7 @@ class Peer:
         self.session = session
         self.seq = -1
         self.at = float("-inf")
-        self.directAt = float("-inf")
+        self.directAt = self.directSince = float("-inf")
         self.directSeq = -1
         self.beat: Heartbeat | None = None
         self.listedAt = float("-inf")
@@ -114,6 +115,7 @@ class Membership:
         self.name = name
         self.tolerance = tolerance
         self.peers: dict[str, Peer] = {}
+        self._terms: dict[str, tuple[int, float]] = {}
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self.peers.values())
@@ -137,14 +139,19 @@ class Membership:
         if beat.seq <= peer.directSeq:
             return False
         self._count(peer, beat.seq)
+        if not peer.direct(now):
+            peer.directSince = now
         peer.directAt, peer.directSeq = now, beat.seq
         peer.beat, peer.tolerance = beat, beat.tolerance
         peer.deafSince = None
         if beat.seq >= peer.seq:
             peer.seq, peer.at = beat.seq, now
             peer.tell(
-                [HeardGroup(g.name, g.role, g.claim, g.released) for g in beat.groups], now
+                [HeardGroup(g.name, g.role, g.claim, g.released, g.lettingGo) for g in beat.groups],
+                now,
             )
+        for group in beat.groups:
+            self._term(group.name, group.highest, now)
         for heard in beat.heard:
             if heard.name != self.name:
                 self._hearsay(heard, now)
@@ -179,6 +186,9 @@ class Membership:
         peer.seq = heard.seq
         peer.at = max(peer.at, now - heard.age)
         peer.tell(heard.groups, now)
+        for group in heard.groups:
+            if group.claim:
+                self._term(group.name, group.claim.term, now)
 
     def forget(self, now: float) -> None:
         """Drop who has been silent for longer than anybody would ask about."""
@@ -225,15 +235,10 @@ class Membership:
                 found.append((peer, state.claim))
         return found
 
-    def highest(self, group: str) -> int:
-        """The highest term anybody told of."""
-        best = 0
-        for peer in self:
-            said, state = peer.announced(group), peer.state(group)
-            for term in (
-                said.highest if said else 0,
-                state.claim.term if state.claim else 0,
-                state.released.term if state.released else 0,
-            ):
-                best = max(best, term)
-        return best
+    def highest(self, group: str) -> tuple[int, float]:
+        """The highest term anybody told of, and when it was first told here."""
+        return self._terms.get(group, (0, float("-inf")))
+
+    def _term(self, group: str, term: int, now: float) -> None:
+        if term > self.highest(group)[0]:
+            self._terms[group] = (term, now)

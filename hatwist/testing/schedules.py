@@ -1,0 +1,246 @@
+"""
+Random fault schedules, and the properties that every one of them must keep.
+
+    python -m hatwist.testing --schedules 20000
+
+Each schedule is made from one number, its seed, which a failure names; running it again with
+C{--seed} and C{--transcript} shows what happened.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple
+
+from hatwist.testing.simulation import Node, Simulation
+
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
+TRAVEL = 0.001
+"""The greatest delay of a packet that is not late, in seconds."""
+HANDLING = 0.002
+"""Acquire, release and timer lateness in the simulation, with some room, in seconds."""
+
+
+class Violation(NamedTuple):
+    """A property that did not hold."""
+
+    seed: int
+    at: float
+    what: str
+
+
+class Monitor:
+    """Watches one simulation for claims and overlaps that the rules forbid."""
+
+    def __init__(self, sim: Simulation, seed: int) -> None:
+        self.sim = sim
+        self.seed = seed
+        self.violations: list[Violation] = []
+        self.lastFault = 0.0
+        self.darkSince: float | None = 0.0
+        self.faultAt: dict[str, float] = {}
+        self.heardWhileBoth: dict[tuple[str, str], float] = {}
+        self.stopped: set[str] = set()
+        self._seen = 0
+        sim.watchers.append(self._watch)
+
+    def fault(self, *names: str) -> None:
+        """A fault begins or ends at these nodes now; judgement starts anew."""
+        self._look()
+        self.lastFault = self.sim.now
+        for name in names or tuple(self.sim.nodes):
+            self.faultAt[name] = self.sim.now
+        self.heardWhileBoth.clear()
+
+    def _bad(self, what: str) -> None:
+        self.violations.append(Violation(self.seed, self.sim.now, what))
+
+    def _watch(self, kind: str, node: Node, detail: Any) -> None:
+        if kind == "heard":
+            self._look()
+            if node.held and detail.held:
+                pair = (node.name, detail.name)
+                self.heardWhileBoth.setdefault(pair, self.sim.now)
+        elif kind == "hold":
+            self._look()
+            self._claimed(node)
+        else:
+            self._look()
+
+    def _claimed(self, node: Node) -> None:
+        """No node claims while a holder in good order is heard by it and hears it."""
+        sim = self.sim
+        if node.name in self.stopped:
+            self._bad(f"{node.name} claimed after its SHUTDOWN")
+        calm = sim.now - 2 * sim.tolerance
+        for other in sim.nodes.values():
+            if (
+                other is not node
+                and other.held
+                and other.wanted
+                and other.running
+                and not other.frozen
+                and sim.reaches(node.name, other.name)
+                and sim.reaches(other.name, node.name)
+                and self.faultAt.get(other.name, 0.0) < calm
+                and self._heldSince(other.name) < calm
+                and not sim.weather.loss
+            ):
+                quiet = self.faultAt.get(node.name, 0.0) < calm
+                if quiet or node.machine.lastSent > calm:
+                    self._bad(f"{node.name} claimed while it heard the holder {other.name}")
+
+    def _heldSince(self, name: str) -> float:
+        for at, who, holds in reversed(self.sim.changes):
+            if who == name and holds:
+                return at
+        return float("inf")
+
+    def _look(self) -> None:
+        """Read the changes of holders that came since the last look."""
+        sim = self.sim
+        holders = sim.holders()
+        if self._seen < len(sim.changes):
+            self._seen = len(sim.changes)
+            if holders and self.darkSince is not None:
+                self._dark(self.darkSince)
+                self.darkSince = None
+            elif not holders:
+                self.darkSince = sim.changes[-1][0]
+        if len(holders) > 1:
+            for one in holders:
+                for other in holders:
+                    self._both(one, other)
+
+    def _both(self, one: str, other: str) -> None:
+        if one >= other:
+            return
+        a = self.heardWhileBoth.get((one, other))
+        b = self.heardWhileBoth.get((other, one))
+        nodes = self.sim.nodes
+        if a is None or b is None or nodes[one].frozen or nodes[other].frozen:
+            return
+        if self.sim.now > max(a, b) + TRAVEL + HANDLING:
+            self.heardWhileBoth.clear()
+            self._bad(f"{one} and {other} hold, and have heard each other since {max(a, b):.4f}")
+
+    def _dark(self, since: float) -> None:
+        sim = self.sim
+        start = max(since, self.lastFault)
+        if sim.weather.loss or not self._capable():
+            return
+        if sim.now - start > sim.tolerance * 1.01 + sim.interval + TRAVEL + HANDLING:
+            self._bad(f"no holder from {start:.4f} to {sim.now:.4f}")
+
+    def _capable(self) -> bool:
+        """Some node is up that either hears nobody, or hears somebody who hears it."""
+        sim = self.sim
+        up = [n.name for n in sim.nodes.values() if n.running and not n.frozen]
+        up = [n for n in up if n not in self.stopped]
+        for one in up:
+            others = [o for o in up if o != one and sim.reaches(o, one)]
+            if not others or any(sim.reaches(one, o) for o in others):
+                return True
+        return False
+
+    def finish(self) -> None:
+        """Faults have ended: let the cluster settle, and look once more."""
+        sim = self.sim
+        end = sim.now
+        limit = sim.tolerance * 1.01 + sim.interval + TRAVEL + HANDLING
+        up = [n for n in sim.nodes.values() if n.running and n.name not in self.stopped]
+        if not up:
+            return
+        sim.run(limit)
+        self._look()
+        holders = sim.holders()
+        settled = sim.now
+        sim.run(2 * sim.tolerance)
+        self._look()
+        if len(holders) != 1 and sim.darkness(settled) + sim.overlap(settled) > 0.01:
+            self._bad(f"{limit:.3f} s after the last fault at {end:.4f} {holders or 'nobody'} held")
+        if sim.overlap(settled) > 0:
+            self._bad(f"two holders after {settled:.4f}")
+        if len(sim.holders()) != 1:
+            self._bad(f"in the end {sim.holders() or 'nobody'} held")
+        if sim.darkness(settled) > 4 * TRAVEL + HANDLING:
+            self._bad(f"dark for {sim.darkness(settled):.4f} s after {settled:.4f}")
+
+
+def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
+    """Run the schedule of one seed, and judge it."""
+    chance = random.Random(seed)
+    count = chance.choice((2, 2, 3, 3, 4, 5))
+    names = NAMES[:count]
+    sim = Simulation(
+        seed, wire=wire, preempt=chance.random() < 0.7, preemptDelay=chance.choice((0.0, 0.0, 0.2))
+    )
+    monitor = Monitor(sim, seed)
+
+    def start(name: str) -> None:
+        sim.start(
+            name,
+            priority=priorities[name],
+            rate=chance.uniform(0.995, 1.005),
+            offset=None,
+        )
+
+    priorities = {name: chance.choice((50, 100, 100, 200)) for name in names}
+    for name in names:
+        sim.at(chance.uniform(0, 0.3), lambda name=name: (start(name), monitor.fault(name)))  # type: ignore[misc]
+    sim.run(chance.uniform(0.3, 1.0))
+    if chance.random() < 0.3:
+        sim.weather.doubled = 0.1
+        sim.weather.late = 0.1
+        sim.weather.lateness = 0.05
+    for _ in range(chance.randint(1, 6)):
+        _fault(sim, monitor, chance, start)
+        sim.run(chance.choice((0.05, 0.2, 0.6, 1.2)) * chance.uniform(0.5, 1.5))
+    sim.weather.loss = sim.weather.late = sim.weather.doubled = 0.0
+    sim.heal()
+    for name, node in list(sim.nodes.items()):
+        if node.frozen:
+            sim.thaw(name)
+        if not node.running and chance.random() < 0.5 and name not in monitor.stopped:
+            start(name)
+    monitor.fault()
+    monitor.finish()
+    return monitor.violations, sim
+
+
+def _fault(sim: Simulation, monitor: Monitor, chance: random.Random, start: Any) -> None:
+    """One random fault, or the end of one."""
+    names = list(sim.nodes)
+    one = chance.choice(sim.holders() or names) if chance.random() < 0.5 else chance.choice(names)
+    two = chance.choice([name for name in names if name != one])
+    node = sim.nodes[one]
+    what = chance.choice(
+        ("kill", "kill", "freeze", "freeze", "isolate", "cut", "one-way", "loss", "stop", "heal")
+    )
+    if one in monitor.stopped:
+        what = "heal"
+    if not node.running:
+        start(one)
+    elif node.frozen:
+        sim.thaw(one)
+    elif what == "kill":
+        sim.kill(one)
+    elif what == "freeze":
+        sim.freeze(one)
+    elif what == "isolate":
+        sim.isolate(one)
+        monitor.fault()
+    elif what == "cut":
+        sim.cut(one, two)
+    elif what == "one-way":
+        sim.cut(one, two, bothWays=False)
+    elif what == "loss":
+        sim.weather.loss = 0.0 if sim.weather.loss else chance.uniform(0.05, 0.4)
+        monitor.fault()
+    elif what == "stop" and len(monitor.stopped) < len(names) - 1:
+        sim.stop(one)
+        monitor.stopped.add(one)
+    else:
+        sim.heal()
+        monitor.fault()
+    monitor.fault(one, two)
