@@ -28,6 +28,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -45,7 +46,11 @@ MS_PRIVATE_AND_BELOW = 1 << 18 | 1 << 14
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 FORWARDED = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
-AWAITED = FORWARDED | {signal.SIGCHLD}
+# Between our own processes a signal travels as the real-time signal of its number above SIGRTMIN.
+RELAYED = {signal.SIGRTMIN + number: number for number in FORWARDED}
+AWAITED = FORWARDED | RELAYED.keys() | {signal.SIGCHLD}
+# Within this many seconds the same signal, to us and to the whole process group, is one.
+SAME_SIGNAL = 0.5
 
 # What forbids user namespaces, and the value that allows them.
 SWITCHES = (
@@ -136,7 +141,7 @@ def _attempt(argv: Sequence[str], userFlag: int) -> int:
         if unshared.await_() and userFlag and uid == 0:
             _mapEverybody(gate)
         mapped.pass_()
-        status = _serve(gate, gate)
+        status = _serve(gate, first=True)
         failure = os.read(failureRead, 4096).decode()
     except OSError as error:
         os.kill(gate, signal.SIGKILL)
@@ -181,7 +186,7 @@ def _gate(argv: Sequence[str], failure: int, oldMask: Iterable[int]) -> NoReturn
     if init:
         os.close(lifeRead)
         os.close(failure)
-        os._exit(_serve(init, init))
+        os._exit(_serve(init))
     _dieWithParent()
     os.close(lifeWrite)
     # The parent is outside of our pid namespace: getppid() cannot tell, its end of this pipe can.
@@ -205,7 +210,7 @@ def _gate(argv: Sequence[str], failure: int, oldMask: Iterable[int]) -> NoReturn
     child = os.fork()
     if child == 0:
         _execute(argv, oldMask)
-    os._exit(_serve(child, -1))
+    os._exit(_serve(child, last=True))
 
 
 def _execute(argv: Sequence[str], mask: Iterable[int]) -> NoReturn:
@@ -225,27 +230,40 @@ def _execute(argv: Sequence[str], mask: Iterable[int]) -> NoReturn:
         os._exit(127 if error.errno == errno.ENOENT else 126)
 
 
-def _serve(child: int, reaped: int) -> int:
+def _serve(child: int, first: bool = False, last: bool = False) -> int:
     """
-    Wait for C{child}, passing on the signals that somebody sent to us alone.
+    Wait for C{child} and pass signals on to it.
 
-    Ctrl-C at a terminal is sent by the kernel to the whole foreground process group, and so has
-    reached the command already: only signals from another process are passed on.
+    What somebody sent to the C{first} in the row, the C{last} gives to the command. What was sent
+    to the whole process group (Ctrl-C at a terminal by the kernel, others by timeout(1) and its
+    like) has reached the command already, as it has reached C{last}, and must not come twice.
 
-    @param reaped: as for waitpid: C{child} again, or -1 to reap orphans too.
+    @param first: we are the process that everybody knows.
+    @param last: C{child} is the command, and we are its pid 1, so reap orphans too.
     @return: its exit status, 128 + N when signal N ended it.
     """
+    toAll: dict[int, float] = {}
     while True:
         while True:
-            pid, status = os.waitpid(reaped, os.WNOHANG)
+            pid, status = os.waitpid(-1 if last else child, os.WNOHANG)
             if pid == child:
                 code = os.waitstatus_to_exitcode(status)
                 return 128 - code if code < 0 else code
             if pid == 0:
                 break
         heard = signal.sigwaitinfo(AWAITED)
-        if heard.si_signo in FORWARDED and heard.si_code <= 0:
-            os.kill(child, heard.si_signo)
+        number, now = heard.si_signo, time.monotonic()
+        if number in RELAYED and not last:
+            os.kill(child, number)
+        elif number in RELAYED:
+            number = RELAYED[number]
+            together = os.getpgid(child) == os.getpgrp()
+            if not together or now - toAll.get(number, float("-inf")) > SAME_SIGNAL:
+                os.kill(child, number)
+        elif number in FORWARDED and last:
+            toAll[number] = now
+        elif number in FORWARDED and first and heard.si_code <= 0:
+            os.kill(child, signal.SIGRTMIN + number)
 
 
 def succeed(result: int) -> None:
