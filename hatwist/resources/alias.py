@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from hatwist import frames
 from hatwist.errors import ResourceError
-from hatwist.interfaces import IResource
-from hatwist.linux import INetlink
+from hatwist.interfaces import IAnnouncer, IResource
+from hatwist.linux import INetlink, ISender
 from hatwist.linux.messages import (
-    AddressChange,
     Event,
     EventsLost,
     KernelAddress,
+    KernelLink,
     LinkChange,
     encodeDelete,
 )
+from hatwist.linux.packet import PacketSender
+from hatwist.resources.announcing import Announcer
 from hatwist.resources.process import IProgramReactor, run
+from hatwist.resources.removing import asked, explained
 from hatwist.resources.vigil import Vigil
 
 
-@implementer(IResource)
+class _Shown(NamedTuple):
+    """An address of the alias, as the kernel shows it."""
+
+    entry: KernelAddress
+    link: KernelLink
+
+    def __str__(self) -> str:
+        return f"{self.entry.address}/{self.entry.prefix}"
+
+
+@implementer(IResource, IAnnouncer)
 class Alias:
     """
     Held while the kernel shows what C{ifup NAME} configures.
@@ -35,23 +50,36 @@ class Alias:
     end with 0, where it and the kernel disagree; then C{ifdown --force} sets them right.
 
     @param timeout: seconds that each ifup and ifdown may take.
+    @param openSender: opens what announces on an interface; OSError when that is not possible.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: IProgramReactor, name: str, netlink: INetlink, timeout: float = 10.0
+        self,
+        reactor: IProgramReactor,
+        name: str,
+        netlink: INetlink,
+        timeout: float = 10.0,
+        openSender: Callable[[KernelLink], ISender] = PacketSender,
     ) -> None:
+        frames.templates()  # scapy's slow import happens here, while nothing is urgent
         self._reactor = reactor
         self._alias = name
         self._netlink = netlink
         self._timeout = timeout
+        self._openSender = openSender
         self._oneAtATime = DeferredLock()
         self.name = f"ifup {name}"
+        self._held: list[_Shown] = []
+        self._senders: dict[tuple[int, str], ISender] = {}
+        self._announcer = Announcer(reactor, self._announcements)
         self._vigil = Vigil(reactor, self.name, self.verify, self._ifupAgain)
+        self._vigil.lost = self._isLost
+        self._lost: Callable[[str], None] | None = None
 
     def acquire(self) -> Deferred[None]:
-        """Run ifup, unless the kernel shows that it is up already."""
+        """Run ifup, unless the kernel shows that it is up already, and announce what it shows."""
         return self._oneAtATime.run(lambda: Deferred.fromCoroutine(self._acquire()))
 
     def release(self) -> Deferred[None]:
@@ -68,35 +96,54 @@ class Alias:
 
     def watch(self, lost: Callable[[str], None]) -> None:
         """Call C{lost} when its address was deleted and ifup could not bring it back."""
-        self._vigil.lost = lost
+        self._lost = lost
+
+    def announce(self) -> None:
+        """See L{IAnnouncer.announce}."""
+        if self._held:
+            self._announcer.start()
+
+    def close(self) -> None:
+        """Give the packet sockets back. Takes some ms each: after the release, not before."""
+        self._stopAnnouncing()
+        senders, self._senders = self._senders, {}
+        for sender in senders.values():
+            sender.close()
 
     async def _acquire(self) -> None:
         await self._vigil.end()
-        if not await self._addresses():
+        shown = await self._shown()
+        if shown:
+            self._hold(shown)
+        else:
             await self._ifup()
         self._vigil.begin(self._netlink.subscribe(self._changed))
 
     async def _release(self) -> None:
-        await self._vigil.end()
+        self._stopAnnouncing()
         try:
+            await self._vigil.end()
             said = await self._ifdown()
         except CancelledError:
             # Whoever cut it short will tell the others that the address is free.
             await self._delete()
             raise
-        if await self._addresses():
+        if await self._shown():
             self._log.warn("{name}: {said}, so that it is deleted here", name=self.name, said=said)
             await self._delete()
-        if left := await self._addresses():
+        if left := await self._shown():
             raise ResourceError(
                 f"{self.name}: ifdown left {_list(left)}, even with --force ({said})"
             )
+
+    async def _verify(self) -> bool:
+        return bool(await self._shown())
 
     async def _ifdown(self) -> str:
         """Run ifdown, with --force too if that left anything, and return what to tell of it."""
         try:
             said = await self._run("ifdown")
-            if await self._addresses():
+            if await self._shown():
                 said = await self._run("ifdown", "--force")
         except ResourceError as error:  # it is missing, or hangs
             said = str(error)
@@ -104,16 +151,9 @@ class Alias:
 
     async def _delete(self) -> None:
         """Delete the addresses, ifdown or not."""
-        left = await self._addresses()
-        try:
-            await self._netlink.request(
-                [encodeDelete(each.address, each.prefix, each.ifindex) for each in left]
-            )
-        except OSError as error:
-            raise ResourceError(f"{self.name}: cannot delete {_list(left)}: {error}") from error
-
-    async def _verify(self) -> bool:
-        return bool(await self._addresses())
+        left = [each.entry for each in await self._shown()]
+        deletions = [encodeDelete(each.address, each.prefix, each.ifindex) for each in left]
+        await asked(self.name, self._netlink.request(deletions))
 
     def _ifupAgain(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._ifup(again=True))
@@ -124,7 +164,8 @@ class Alias:
             if force:
                 await self._run("ifdown", "--force")
             said = await self._run("ifup")
-            if await self._addresses():
+            if shown := await self._shown():
+                self._hold(shown)
                 return
         raise ResourceError(f"{self.name}: the kernel shows no such address ({said})")
 
@@ -136,26 +177,69 @@ class Alias:
             f": {ending.words}" if ending.words else ""
         )
 
-    async def _addresses(self) -> Sequence[KernelAddress]:
+    async def _shown(self) -> list[_Shown]:
         """What the kernel shows of it."""
-        try:
-            addresses = await self._netlink.dumpAddresses()
-            if ":" in self._alias:
-                return [each for each in addresses if each.label == self._alias]
-            links = await self._netlink.dumpLinks()
-        except OSError as error:
-            raise ResourceError(f"{self.name}: the kernel cannot be asked: {error}") from error
-        up = {link.ifindex for link in links if link.name == self._alias and link.up}
-        return [each for each in addresses if each.ifindex in up and not each.address.is_link_local]
+        dumped = await asked(self.name, self._netlink.dumpLinks())
+        links = {link.ifindex: link for link in dumped}
+        return [
+            _Shown(each, links[each.ifindex])
+            for each in await asked(self.name, self._netlink.dumpAddresses())
+            if each.ifindex in links and self._isOurs(each, links[each.ifindex])
+        ]
+
+    def _isOurs(self, entry: KernelAddress, link: KernelLink) -> bool:
+        if ":" in self._alias:
+            return entry.label == self._alias
+        return link.name == self._alias and link.up and not entry.address.is_link_local
+
+    def _hold(self, shown: list[_Shown]) -> None:
+        """It is up: announce it, now and by the schedule."""
+        for link in {each.link.ifindex: each.link for each in shown}.values():
+            key = link.ifindex, link.name
+            if key not in self._senders and link.resolves:
+                try:
+                    self._senders[key] = self._openSender(link)
+                except OSError as error:
+                    raise ResourceError(
+                        f"{self.name}: cannot announce on {link.name}: {explained(error.errno)}"
+                    ) from error
+        self._held = shown
+        self._announcer.start()
+
+    def _announcements(self) -> Iterator[tuple[ISender, bytes]]:
+        for entry, link in self._held:
+            sender = self._senders.get((link.ifindex, link.name))
+            if sender is not None:
+                for frame in frames.announcements(link.mac, entry.address, router=link.forwards):
+                    yield sender, frame
+
+    def _stopAnnouncing(self) -> None:
+        self._held = []
+        self._announcer.stop()
+
+    def _isLost(self, reason: str) -> None:
+        self._stopAnnouncing()
+        if self._lost is not None:
+            self._lost(reason)
 
     def _changed(self, events: Sequence[Event]) -> None:
         for event in events:
-            if isinstance(event, EventsLost | LinkChange) or (
-                isinstance(event, AddressChange) and not event.present
-            ):
+            if isinstance(event, LinkChange):
+                self._linkChanged(event.link)
+            if isinstance(event, EventsLost | LinkChange) or not event.present:
                 self._vigil.suspect()
-                return
+
+    def _linkChanged(self, link: KernelLink) -> None:
+        """Announce again when the interface has a carrier again, or another MAC address."""
+        before = next((each.link for each in self._held if each.link.ifindex == link.ifindex), None)
+        if before is not None:
+            self._held = [
+                each._replace(link=link) if each.link.ifindex == link.ifindex else each
+                for each in self._held
+            ]
+            if link.mac != before.mac or (link.running and not before.running):
+                self._announcer.start()
 
 
-def _list(addresses: Sequence[KernelAddress]) -> str:
-    return ", ".join(f"{each.address}/{each.prefix}" for each in addresses)
+def _list(addresses: Sequence[_Shown]) -> str:
+    return ", ".join(map(str, addresses))

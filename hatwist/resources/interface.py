@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import struct
 from collections.abc import Callable, Sequence
 
@@ -24,6 +22,7 @@ from hatwist.linux.messages import (
     KernelLink,
     LinkChange,
 )
+from hatwist.resources.removing import asked, explained
 from hatwist.resources.vigil import Vigil
 
 # struct nlmsghdr and struct ifinfomsg (linux/netlink.h, linux/rtnetlink.h)
@@ -95,20 +94,15 @@ class Interface:
 
     async def _set(self, link: KernelLink, up: bool) -> None:
         wanted = "up" if up else "down"
-        try:
-            (number,) = await self._netlink.request([encodeUp(link.ifindex, up)])
-        except OSError as error:
-            number = error.errno or errno.EIO
+        answer = self._netlink.request([encodeUp(link.ifindex, up)])
+        (number,) = await asked(self.name, answer)
         if number:
-            raise ResourceError(f"{self.name}: cannot be set {wanted}: {os.strerror(number)}")
+            raise ResourceError(f"{self.name}: cannot be set {wanted}: {explained(number)}")
         if await self._verify() is not up:
             raise ResourceError(f"{self.name}: the kernel said yes, and it is not {wanted}")
 
     async def _find(self) -> KernelLink | None:
-        try:
-            links = await self._netlink.dumpLinks()
-        except OSError as error:
-            raise ResourceError(f"{self.name}: the kernel cannot be asked: {error}") from error
+        links = await asked(self.name, self._netlink.dumpLinks())
         return next((link for link in links if link.name == self._interface), None)
 
     def _changed(self, events: Sequence[Event]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import pytest
 import pytest_twisted
@@ -16,6 +17,7 @@ from twisted.internet.task import deferLater
 
 from hatwist.errors import ResourceError
 from hatwist.linux.netlink import Netlink
+from hatwist.resources import announcing
 from hatwist.resources.alias import Alias
 from hatwist.resources.process import IProgramReactor
 from tests.contracts import CONTRACT, Part
@@ -39,6 +41,12 @@ iface eth0:1 inet static
     netmask 255.255.255.0
 """
 SHARED = "192.168.1.100/24"
+
+
+class Make(Protocol):
+    """Makes an alias."""
+
+    def __call__(self, name: str = ..., timeout: float = ...) -> Alias: ...
 
 
 def sh(*command: str) -> str:
@@ -81,9 +89,41 @@ async def netlink() -> AsyncIterator[Netlink]:
     kernel.stop()
 
 
-def alias(netlink: Netlink, name: str = "eth0:1", timeout: float = 10.0) -> Alias:
-    """The resource under test."""
-    return Alias(cast(IProgramReactor, reactor), name, netlink, timeout)
+@pytest_twisted.async_yield_fixture
+async def alias(host: Path, netlink: Netlink) -> AsyncIterator[Make]:
+    """Makes the resource under test."""
+    made: list[Alias] = []
+
+    def make(name: str = "eth0:1", timeout: float = 10.0) -> Alias:
+        made.append(Alias(cast(IProgramReactor, reactor), name, netlink, timeout))
+        return made[-1]
+
+    yield make
+    host.write_text(INTERFACES)
+    for resource in made:
+        await resource.release()
+        resource.close()
+
+
+@pytest.fixture
+def arps(host: Path) -> Iterator[Callable[[], list[str]]]:
+    """What the switch has seen of ARP since the last call: "who-has" or "is-at", and the sender's address."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK) as capture:
+        capture.bind(("switch0", 0x0806))
+
+        def seen() -> list[str]:
+            found: list[str] = []
+            while True:
+                try:
+                    frame = capture.recv(2048)
+                except BlockingIOError:
+                    return found
+                except OSError:  # told once that the cable was out
+                    continue
+                kind = {1: "who-has", 2: "is-at"}[frame[21]]
+                found.append(f"{kind} {socket.inet_ntoa(frame[28:32])}")
+
+        yield seen
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -97,15 +137,15 @@ async def until(condition: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("part", CONTRACT, ids=lambda part: part.__name__)
 @pytest_twisted.ensureDeferred
-async def test_contract(part: Part, netlink: Netlink, host: Path) -> None:
+async def test_contract(part: Part, alias: Make, host: Path) -> None:
     """An alias keeps the contract of every resource."""
-    await part(alias(netlink))
+    await part(alias())
 
 
 @pytest_twisted.ensureDeferred
-async def test_upAndDown(netlink: Netlink, host: Path) -> None:
+async def test_upAndDown(alias: Make, host: Path) -> None:
     """It brings up the alias and nothing else, and takes down the alias and nothing else."""
-    resource = alias(netlink)
+    resource = alias()
     await resource.acquire()
     assert labelled("eth0:1") == [SHARED]
     assert "eth0:1=eth0:1" in STATE.read_text()
@@ -116,25 +156,25 @@ async def test_upAndDown(netlink: Netlink, host: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_stateFileSaysUp(netlink: Netlink, host: Path) -> None:
+async def test_stateFileSaysUp(alias: Make, host: Path) -> None:
     """Where ifup ends with 0 and does nothing, since its state file says "up", it comes up all the same."""
     sh("ifup", "eth0:1")
     sh("ip", "address", "delete", SHARED, "dev", "eth0")
     sh("ifup", "eth0:1")
     assert labelled("eth0:1") == []
-    resource = alias(netlink)
+    resource = alias()
     assert not await resource.verify()
     await resource.acquire()
     assert labelled("eth0:1") == [SHARED]
 
 
 @pytest_twisted.ensureDeferred
-async def test_stateFileSaysDown(netlink: Netlink, host: Path) -> None:
+async def test_stateFileSaysDown(alias: Make, host: Path) -> None:
     """Where ifdown ends with 0 and does nothing, since its state file says "down", it is released all the same."""
     sh("ip", "address", "add", SHARED, "dev", "eth0", "label", "eth0:1")
     sh("ifdown", "eth0:1")
     assert labelled("eth0:1") == [SHARED]
-    resource = alias(netlink)
+    resource = alias()
     assert await resource.verify()
     await resource.release()
     assert labelled("eth0:1") == []
@@ -143,17 +183,17 @@ async def test_stateFileSaysDown(netlink: Netlink, host: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_leftByACrash(netlink: Netlink, host: Path) -> None:
+async def test_leftByACrash(alias: Make, host: Path) -> None:
     """The address that a crashed daemon left is released by the next one."""
     sh("ifup", "eth0:1")
-    await alias(netlink).release()
+    await alias().release()
     assert labelled("eth0:1") == []
 
 
 @pytest_twisted.ensureDeferred
-async def test_deletedByHand(netlink: Netlink, host: Path) -> None:
+async def test_deletedByHand(alias: Make, host: Path) -> None:
     """An address deleted while it is held is brought back, and after the release it is not."""
-    resource = alias(netlink)
+    resource = alias()
     losses: list[str] = []
     resource.watch(losses.append)
     await resource.acquire()
@@ -166,9 +206,9 @@ async def test_deletedByHand(netlink: Netlink, host: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_notBroughtBack(netlink: Netlink, host: Path) -> None:
+async def test_notBroughtBack(alias: Make, host: Path) -> None:
     """An address that ifup cannot bring back is lost, and who watches is told why."""
-    resource = alias(netlink)
+    resource = alias()
     lost: Deferred[str] = Deferred()
     resource.watch(lost.callback)
     await resource.acquire()
@@ -183,16 +223,16 @@ async def test_notBroughtBack(netlink: Netlink, host: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_refused(netlink: Netlink, host: Path) -> None:
+async def test_refused(alias: Make, host: Path) -> None:
     """A name that the interfaces file does not have is refused with ifup's own words."""
     with pytest.raises(ResourceError, match=r"ended with 1: ifup: unknown interface eth0:7\)$"):
-        await alias(netlink, "eth0:7").acquire()
+        await alias("eth0:7").acquire()
 
 
 @pytest_twisted.ensureDeferred
-async def test_editedFile(netlink: Netlink, host: Path) -> None:
+async def test_editedFile(alias: Make, host: Path) -> None:
     """Where the interfaces file no longer has the alias, so that ifdown cannot help, it is released all the same."""
-    resource = alias(netlink)
+    resource = alias()
     await resource.acquire()
     host.write_text(INTERFACES.partition("iface eth0:1")[0])
     await resource.release()
@@ -200,9 +240,9 @@ async def test_editedFile(netlink: Netlink, host: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_ifdownHangs(netlink: Netlink, host: Path) -> None:
+async def test_ifdownHangs(alias: Make, host: Path) -> None:
     """An ifdown whose script hangs is killed, and the address goes all the same."""
-    resource = alias(netlink, timeout=0.5)
+    resource = alias(timeout=0.5)
     await resource.acquire()
     host.write_text(INTERFACES + "    down sleep 600\n")
     await resource.release()
@@ -210,9 +250,9 @@ async def test_ifdownHangs(netlink: Netlink, host: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_releaseCutShort(netlink: Netlink, host: Path) -> None:
+async def test_releaseCutShort(alias: Make, host: Path) -> None:
     """A release that is cancelled while ifdown hangs leaves no address behind."""
-    resource = alias(netlink, timeout=600)
+    resource = alias(timeout=600)
     await resource.acquire()
     hanging = host.with_name("hanging")
     host.write_text(INTERFACES + f"    down touch {hanging}; sleep 600\n")
@@ -226,12 +266,53 @@ async def test_releaseCutShort(netlink: Netlink, host: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_interfaceItself(netlink: Netlink, host: Path) -> None:
+async def test_interfaceItself(alias: Make, host: Path) -> None:
     """A name without a colon is held while that interface is up with an address."""
-    resource = alias(netlink, "eth0")
+    resource = alias("eth0")
     assert await resource.verify()
     await resource.release()
     assert labelled("eth0") == []
     assert not await resource.verify()
     await resource.acquire()
     assert labelled("eth0") == ["192.168.1.10/24"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_announced(alias: Make, host: Path, arps: Callable[[], list[str]]) -> None:
+    """Its address is announced at once when it is held, restored or asked for, and not after the release."""
+    announcement = ["who-has 192.168.1.100", "is-at 192.168.1.100"]
+    resource = alias()
+    resource.announce()
+    assert arps() == []
+    timers = reactor.getDelayedCalls()
+    await resource.acquire()
+    assert arps() == announcement
+    await until(lambda: arps() == announcement)  # after 0.1 s, by the schedule
+    resource.announce()
+    assert arps() == announcement
+    sh("ip", "address", "delete", SHARED, "dev", "eth0")
+    await until(lambda: arps() == announcement)
+    await resource.release()
+    arps()
+    resource.announce()
+    assert arps() == []
+    assert reactor.getDelayedCalls() == timers
+
+
+@pytest_twisted.ensureDeferred
+async def test_announcedWithCarrier(
+    alias: Make,
+    host: Path,
+    arps: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is announced again when the cable is back: switches and caches may have changed meanwhile."""
+    monkeypatch.setattr(announcing, "SCHEDULE", (0.0,))  # so that nothing else announces it
+    resource = alias()
+    await resource.acquire()
+    sh("ip", "link", "set", "switch0", "down")
+    sh("ip", "link", "set", "switch0", "up")
+    arps()
+    await until(arps)
+    assert labelled("eth0:1") == [SHARED]
+    await resource.release()

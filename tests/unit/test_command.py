@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -45,8 +47,8 @@ class Programs(TestCase):
     timeout = 20
 
     def setUp(self) -> None:
-        self.where = Path(self.mktemp())
-        self.where.mkdir()
+        self.where = Path(tempfile.mkdtemp(prefix="hatwist-test-"))
+        self.addCleanup(shutil.rmtree, self.where)
 
     def path(self, name: str) -> str:
         return str(self.where / name)
