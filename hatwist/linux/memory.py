@@ -58,6 +58,7 @@ class MemoryKernel:
         self.requests = 0
         self.broken: OSError | None = None
         self._paused = False
+        self._untold: list[Event] = []
         self._waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = []
         self._subscribers: list[Callable[[Sequence[Event]], None]] = []
 
@@ -98,6 +99,10 @@ class MemoryKernel:
         for entry in entries:
             self._delete(entry)
         return 0 if entries else errno.EADDRNOTAVAIL
+
+    def deleteEntry(self, entry: KernelAddress) -> int:
+        """Delete one entry of C{addresses}, as another program does."""
+        return self._delete(entry)
 
     def loseEvents(self, event: Event) -> None:
         """Deliver C{event} (such as L{EventsLost}) to the subscribers."""
@@ -249,8 +254,13 @@ class MemoryKernel:
         self._tell(AddressChange(False, entry))
 
     def _tell(self, event: Event) -> None:
-        for subscriber in tuple(self._subscribers):
-            subscriber([event])
+        """Deliver in the order of what happened, also when a subscriber makes more happen."""
+        self._untold.append(event)
+        if len(self._untold) == 1:
+            while self._untold:
+                for subscriber in tuple(self._subscribers):
+                    subscriber(self._untold[:1])
+                del self._untold[0]
 
 
 @implementer(ISender)

@@ -78,7 +78,7 @@ class AddressSpec:
 def _unsharable(parsed: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> str | None:
     """Return why no host may hold this address, or None."""
     address, network = parsed.ip, parsed.network
-    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+    if isinstance(parsed, ipaddress.IPv6Interface) and parsed.scope_id is not None:
         return "has a scope after '%': say the interface with @INTERFACE instead"
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return "is an IPv4 address in IPv6 clothes: write it as IPv4"
