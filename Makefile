@@ -1,0 +1,95 @@
+# make test, make demo, ... set up what they need in a virtual environment of their own: .venv, or VENV=DIRECTORY.
+
+SHELL := /bin/sh
+ME := $(shell id -u)
+# An environment that another user made (root, say) is left to that user.
+VENV ?= $(shell if test ! -e .venv || test "$$(stat -c %u .venv)" = $(ME); then echo .venv; else echo .venv-$(ME); fi)
+override VENV := $(abspath $(VENV))
+PYTHON ?= python3 python3.13 python3.12 python3.11
+SCHEDULES ?= 20000
+BIN := $(VENV)/bin
+WORLD := $(BIN)/python -m hatwist.lab.world --
+SETUP := setup.cfg setup.py pyproject.toml
+
+# What the tools leave behind stays in the environment.
+export MYPY_CACHE_DIR := $(VENV)/cache/mypy
+export RUFF_CACHE_DIR := $(VENV)/cache/ruff
+export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/cache/hypothesis
+PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest
+
+.PHONY: help demo test test-unit test-packaging test-live lint simulate benchmark clean
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo       see three daemons keep an address alive while one is killed, stopped, unplugged'
+	@echo 'make test       run every test'
+	@echo 'make lint       check style and types'
+	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules (SCHEDULES=N)'
+	@echo 'make benchmark  measure takeovers'
+	@echo 'make clean      remove everything that these made'
+
+demo: $(VENV)/.installed
+	@$(BIN)/hatwist lab
+
+test: test-unit test-packaging test-live
+
+test-unit: $(VENV)/.installed-test
+	$(BIN)/python -m twisted.trial --temp-directory=$(VENV)/cache/trial tests.unit
+	$(PYTEST) -p no:twisted tests/unit
+
+test-packaging: $(VENV)/.installed-test
+	$(PYTEST) -p no:twisted tests/packaging
+
+test-live: $(VENV)/.installed-test
+	$(WORLD) $(PYTEST) tests/live
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+simulate: $(VENV)/.installed-test
+	$(BIN)/python -m hatwist.testing --schedules $(SCHEDULES)
+
+benchmark: $(VENV)/.installed
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-* build dist hatwist.egg-info _trial_temp* .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf tests.unit.* twisted/plugins/dropin.cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: $(VENV)/.made $(SETUP)
+	@$(call install,.)
+
+$(VENV)/.installed-test: $(VENV)/.made $(SETUP)
+	@$(call install,.[test])
+
+# A version's command may exist and not work (pyenv's), belong to another user, or lack the venv module (Debian's).
+$(VENV)/.made:
+	@lacking=; \
+	for python in $(PYTHON); do \
+	    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	        echo "hatwist: making $(VENV) with $$("$$python" --version)"; \
+	        rm -rf "$(VENV)"; \
+	        "$$python" -m venv "$(VENV)" || exit 1; \
+	        touch "$@"; \
+	        exit 0; \
+	    fi; \
+	    lacking="$$lacking $$("$$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')"; \
+	done; \
+	if test -n "$$lacking"; then \
+	    echo "hatwist: this Python has no venv module; on Debian: apt-get install$$lacking (one will do)" >&2; \
+	else \
+	    echo "hatwist: no Python from 3.11 on among: $(PYTHON); install one, or say make PYTHON=/path/to/it" >&2; \
+	fi; \
+	exit 1
+
+define install
+	if test -e hatwist.egg-info && test ! -w hatwist.egg-info/PKG-INFO; then \
+	    echo "hatwist: hatwist.egg-info belongs to another user, who ran make here; remove it: sudo rm -rf hatwist.egg-info" >&2; \
+	    exit 1; \
+	fi; \
+	echo "hatwist: installing what is needed into $(VENV)"; \
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '$(1)' && touch "$@"
+endef
