@@ -34,7 +34,11 @@ class Judge(ProcessProtocol):
     @ivar answers: for each watched address, who answered when.
     """
 
-    def __init__(self, lan: Lan, reactor: Any) -> None:
+    def __init__(self, lan: Lan, reactor: Any, receiveBuffer: int = RECEIVE_BUFFER) -> None:
+        """
+        @param receiveBuffer: bytes that the kernel may keep for each host's address events; it
+            gives no more than net.core.rmem_max.
+        """
         assert IReactorProcess.providedBy(reactor)
         assert IReactorTime.providedBy(reactor)
         self.changes: list[Change] = []
@@ -56,7 +60,7 @@ class Judge(ProcessProtocol):
         for host in lan.hosts.values():
             if host is lan.client:
                 continue
-            opened = [_addressEvents(host), *_echoes(host)]
+            opened = [_addressEvents(host, receiveBuffer), *_echoes(host)]
             hosts.append([host.name, *range(3 + len(sockets), 3 + len(sockets) + len(opened))])
             sockets += opened
         ask = [lan.client.socket(family, socket.SOCK_DGRAM) for family in FAMILIES]
@@ -167,6 +171,11 @@ class Judge(ProcessProtocol):
             lambda: self.answering(address) == host, f"{host} answers on {address}", timeout
         )
 
+    def signal(self, number: int) -> None:
+        """Send the probe a signal: SIGSTOP makes the judge blind for a while."""
+        transport: Any = self.transport
+        os.kill(transport.pid, number)
+
     def close(self) -> Deferred[None]:
         """End the probe; fires when it has ended."""
         self._end = Deferred()
@@ -233,9 +242,9 @@ class Judge(ProcessProtocol):
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
-def _addressEvents(host: Host) -> socket.socket:
+def _addressEvents(host: Host, receiveBuffer: int) -> socket.socket:
     events = host.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-    events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receiveBuffer)
     events.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
     return events
 

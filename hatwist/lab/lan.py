@@ -12,10 +12,11 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from socket import AF_PACKET, SOCK_RAW
+from socket import socket as Socket
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -28,6 +29,7 @@ from hatwist.lab.switch import Switch, writeSysctl
 
 CLIENT = "client"
 CLIENT_NUMBER = 200
+IFF_LOWER_UP = 0x10000  # include/uapi/linux/if.h
 
 
 class Host:
@@ -111,10 +113,21 @@ class Host:
         """Set an interface up or down on the host itself."""
         self._netlink.link("set", index=self.index(interface), state="up" if up else "down")
 
-    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+    def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:
         """A socket of this host."""
         with self.namespace.entered():
-            return socket.socket(family, kind, protocol)
+            return Socket(family, kind, protocol)
+
+    def packetSocket(self, interface: str = "eth0") -> Socket:
+        """A packet socket of this host, bound to one of its interfaces, that receives nothing."""
+        with self.namespace.entered():
+            packets = Socket(AF_PACKET, SOCK_RAW, 0)
+            packets.bind((interface, 0))
+        return packets
+
+    def hasCarrier(self, interface: str = "eth0") -> bool:
+        """Does an interface see the other end of its cable?"""
+        return bool(self._netlink.get_links(self.index(interface))[0]["flags"] & IFF_LOWER_UP)
 
     def run(self, argv: Sequence[str]) -> str:
         """Run a short command there, without a shell, wait for it, and return what it printed."""

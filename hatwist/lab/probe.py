@@ -42,7 +42,7 @@ STALL = 0.010
 
 # include/uapi/linux/rtnetlink.h, netlink.h, if_addr.h, in.h, in6.h
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
+NLM_F_REQUEST, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x10, 0x300
 NLMSG_DONE = 3
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 IP_PKTINFO = 8
@@ -75,7 +75,8 @@ class Addresses:
         self.socket = socket.socket(fileno=fd)
         self.socket.setblocking(False)
         self.held: set[str] = set()
-        self.seen: set[str] | None = None
+        self.seen: set[str] | None = None  # by the dump that is under way
+        self.again = False
         self.dump()
 
     def dump(self) -> None:
@@ -96,11 +97,14 @@ class Addresses:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                self.dump()
+                if self.seen is None:
+                    self.dump()
+                else:  # one at a time
+                    self.again = True
                 return False
             at = 0
             while at + _HEADER.size <= len(data):
-                length, kind, _flags, _seq, _pid = _HEADER.unpack_from(data, at)
+                length, kind, flags, _seq, _pid = _HEADER.unpack_from(data, at)
                 if kind in (RTM_NEWADDR, RTM_DELADDR):
                     address = addressOf(data[at + _HEADER.size : at + length])
                     self.note(kind == RTM_NEWADDR, address, changes)
@@ -108,6 +112,11 @@ class Addresses:
                     for address in self.held - self.seen:
                         self.note(False, address, changes)
                     self.seen = None
+                    if self.again:
+                        self.again = False
+                        self.dump()
+                if flags & NLM_F_DUMP_INTR:
+                    self.again = True
                 at += (length + 3) & ~3
 
     def note(self, there: bool, address: str, changes: list[tuple[str, str, str]]) -> None:

@@ -18,6 +18,7 @@ namespace: SIGKILL of the caller leaves nothing. This file needs only the standa
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -29,7 +30,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 IMPOSSIBLE = 77
@@ -83,7 +84,8 @@ def enter(argv: Sequence[str], again: Sequence[str] | None = None) -> int:
     try:
         return run(argv)
     except WorldImpossible as reason:
-        print(_advice(str(reason), again or _thisCommand(argv)), file=sys.stderr)
+        root = os.geteuid() == 0
+        print(advice(str(reason), again or _thisCommand(argv), root, _switches()), file=sys.stderr)
         return IMPOSSIBLE
 
 
@@ -331,24 +333,24 @@ def _thisCommand(argv: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "hatwist.lab.world", "--", *argv]
 
 
-def _advice(reason: str, again: Sequence[str]) -> str:
-    """The one message for a machine that forbids this: what, why, and two ways out."""
+def advice(reason: str, again: Sequence[str], root: bool, values: Mapping[str, str]) -> str:
+    """
+    The one message for a machine that forbids this: what, why, and two ways out.
+
+    @param again: the command to show behind "sudo".
+    @param root: is it root who was refused?
+    @param values: the sysctls of this machine that could be the reason.
+    """
     lines = [f"hatwist: this machine does not allow a private network here ({reason})."]
-    if os.geteuid() == 0:
+    if root:
         lines.append(
             "Even root was refused, so this is a container without CAP_SYS_ADMIN: "
             "start it privileged (docker run --privileged), or use the machine itself."
         )
         return "\n".join(lines)
     for name, allowed in SWITCHES:
-        try:
-            with open("/proc/sys/" + name.replace(".", "/")) as switch:
-                value = switch.read().strip()
-        except OSError:
-            continue
-        forbids = value == "1" if allowed == "0" else value == "0"
-        if forbids:
-            lines.append(f"{name} is {value}; to allow it: sudo sysctl -w {name}={allowed}")
+        if values.get(name) == ("1" if allowed == "0" else "0"):
+            lines.append(f"{name} is {values[name]}; to allow it: sudo sysctl -w {name}={allowed}")
     if len(lines) == 1:
         lines.append(
             "No sysctl forbids it, so AppArmor, SELinux or the seccomp filter of a container does: "
@@ -358,6 +360,14 @@ def _advice(reason: str, again: Sequence[str]) -> str:
     keep = f"--preserve-env={kept} " if kept else ""
     lines.append(f"Or run it as root: sudo {keep}{shlex.join(again)}")
     return "\n".join(lines)
+
+
+def _switches() -> dict[str, str]:
+    values = {}
+    for name, _ in SWITCHES:
+        with contextlib.suppress(OSError), open("/proc/sys/" + name.replace(".", "/")) as switch:
+            values[name] = switch.read().strip()
+    return values
 
 
 def main() -> int:
