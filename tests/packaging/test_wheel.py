@@ -96,9 +96,7 @@ def test_sdistContents(built: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_installed(
-    way: str, source: Path, built: dict[str, Path], tmp_path: Path
-) -> None:
+def test_installed(way: str, source: Path, built: dict[str, Path], tmp_path: Path) -> None:
     """Installed into an empty environment, by wheel, sdist, sources or editable, "ha" is there."""
     what: dict[str, Sequence[str | Path]] = {
         "wheel": [built["wheel"]],
@@ -108,7 +106,7 @@ def test_installed(
     }
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
     there = tmp_path / "venv" / "bin"
-    pip = [sys.executable, "-m", "pip", "--python", there / "python", "install"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", there / "python", "install"]
     run(*pip, "--quiet", "--no-compile", *what[way], cwd=tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
