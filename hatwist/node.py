@@ -1,0 +1,263 @@
+"""
+The driver of one node: gives datagrams and times to the machine, and performs what it decides.
+
+A LoopingCall sends heartbeats, a delayed call is the failover deadline, and keepers make the resources
+follow. Before a deadline is believed, everything that has arrived is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hatwist.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
+from hatwist.heartbeat import Role
+from hatwist.interfaces import IRoleObserver
+from hatwist.keeper import Keeper
+from hatwist.link import MulticastLink
+from hatwist.machine import Machine
+
+STOP_LIMIT = 1.5
+"""Seconds after which a stop waits for no resource any more."""
+HURRY_LIMIT = 0.3
+"""Seconds that what is cut short then gets to end."""
+_WARNINGS = frozenset(
+    ("conflict", "stalled", "acquire-failed", "configuration-differs", "session", "same-name")
+)
+
+
+class Node:
+    """
+    @param reactor: provides IReactorTime, on a monotonic clock.
+    @param keepers: one for each group of the machine.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        machine: Machine,
+        links: Sequence[MulticastLink],
+        keepers: Mapping[str, Keeper],
+    ) -> None:
+        self._reactor = reactor
+        self.machine = machine
+        self.links = list(links)
+        self.keepers = dict(keepers)
+        self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
+        self._observers: list[IRoleObserver] = []
+        self._sender = LoopingCall(self._beat)
+        self._sender.clock = reactor
+        self._deadline: IDelayedCall | None = None
+        self._soon: IDelayedCall | None = None
+        self._deciding = False
+        self._again = False
+        self._stopped: Deferred[None] | None = None
+        self._running = False
+        self.counters: Counter[str] = Counter()
+
+    # Faces
+
+    def addObserver(self, observer: IRoleObserver) -> None:
+        self._observers.append(observer)
+
+    def removeObserver(self, observer: IRoleObserver) -> None:
+        self._observers.remove(observer)
+
+    def start(self) -> None:
+        """
+        Open the links, release what an earlier run left, and send the first heartbeat.
+
+        @raise OSError: a link cannot be opened; nothing is left open then.
+        """
+        try:
+            for link in self.links:
+                link.open(self._received)
+        except BaseException:
+            self._close()
+            raise
+        self._running = True
+        for name, keeper in self.keepers.items():
+            keeper.start(
+                lambda name=name: self._report(self.machine.held, name),  # type: ignore[misc]
+                lambda reason, name=name: self._report(self.machine.refused, name, reason),  # type: ignore[misc]
+                lambda name=name: self._report(self.machine.released, name),  # type: ignore[misc]
+            )
+        self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
+
+    def stop(self, why: str = "stopped") -> Deferred[None]:
+        """
+        Release everything, say goodbye, close the links.
+
+        Fires within C{STOP_LIMIT + HURRY_LIMIT} seconds, whatever a resource does; only if everything
+        was released has a goodbye been said.
+        """
+        if self._stopped is None:
+            self._stopped = Deferred()
+            if not self._running:
+                self._finish()
+                return self._stopped
+            self.machine.stop(self._reactor.seconds(), why)
+            self._late = self._reactor.callLater(STOP_LIMIT, self._hurry)
+            self._decide()
+        return self._stopped
+
+    # What comes in
+
+    def _received(self, datagram: bytes, link: str) -> None:
+        if not self._running:
+            return
+        self.machine.receive(datagram, link, self._reactor.seconds())
+        if self._soon is None:
+            # In the reactor's next turn, when every socket that is readable has been read.
+            self._soon = self._reactor.callLater(0, self._settle)
+
+    def _settle(self) -> None:
+        self._soon = None
+        self._decide()
+
+    def _beat(self) -> None:
+        try:
+            self._drain()
+            self._decide(beat=True)
+        except Exception:
+            self._log.failure("A heartbeat failed; the next one is tried all the same")
+
+    def _elapsed(self) -> None:
+        self._deadline = None
+        self._drain()
+        self._decide()
+
+    def _drain(self) -> None:
+        for link in self.links:
+            link.drain()
+
+    def _report(self, what: Any, group: str, *details: str) -> None:
+        what(group, *details, self._reactor.seconds())
+        self._decide()
+
+    # What goes out
+
+    def _decide(self, beat: bool = False) -> None:
+        """Let the machine decide and perform the effects; one of them may lead back here."""
+        if not self._running:
+            return
+        if self._deciding:
+            self._again = True
+            return
+        self._deciding = True
+        try:
+            while True:
+                self._again = False
+                for effect in self.machine.decide(self._reactor.seconds(), beat):
+                    self._perform(effect)
+                beat = False
+                if not self._again:
+                    break
+        finally:
+            self._deciding = False
+        self._arm()
+        if self.machine.over and self._stopped is not None:
+            self._finish()
+
+    def _arm(self) -> None:
+        wait = self.machine.deadline - self._reactor.seconds()
+        if wait == float("inf"):
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+        elif self._deadline is not None:
+            self._deadline.reset(max(0.0, wait))
+        else:
+            self._deadline = self._reactor.callLater(max(0.0, wait), self._elapsed)
+
+    def _perform(self, effect: Effect) -> None:
+        try:
+            if isinstance(effect, Send):
+                datagram = self.machine.keyring.seal(effect.heartbeat)
+                for link in self.links:
+                    link.send(datagram)
+                self.counters["sent"] += 1
+            elif isinstance(effect, Hold):
+                self.keepers[effect.group].hold()
+            elif isinstance(effect, Release):
+                self.keepers[effect.group].release()
+            elif isinstance(effect, Announce):
+                self.keepers[effect.group].announce()
+            elif isinstance(effect, RoleChange):
+                self._changed(effect)
+            else:
+                self._noted(effect)
+        except Exception:
+            self._log.failure("An effect could not be performed: {effect}", effect=effect)
+
+    def _changed(self, change: RoleChange) -> None:
+        self.roles[change.group] = change.new
+        self._log.info(
+            "{group}: {old} -> {new}, term {term}: {reason}",
+            cluster=change.cluster,
+            group=change.group,
+            old=change.old.name if change.old is not None else "-",
+            new=change.new.name,
+            term=change.term,
+            reason=change.reason,
+        )
+        for observer in list(self._observers):
+            try:
+                observer.roleChanged(change)
+            except Exception:
+                self._log.failure("An observer failed on {change}", change=change)
+
+    def _noted(self, event: Event) -> None:
+        emit = self._log.warn if event.kind in _WARNINGS else self._log.info
+        emit(
+            "{kind}{where}{about}: {reason}",
+            kind=event.kind,
+            where=f" in {event.group}" if event.group else "",
+            about=f" {event.peer}" if event.peer else "",
+            group=event.group,
+            peer=event.peer,
+            reason=event.reason,
+        )
+        self.counters[event.kind] += 1
+
+    # The end
+
+    def _hurry(self) -> None:
+        for keeper in self.keepers.values():
+            keeper.hurry()
+        self._late = self._reactor.callLater(HURRY_LIMIT, self._giveUp)
+
+    def _giveUp(self) -> None:
+        self._log.error("Stopped although not everything was released; no goodbye was said")
+        self._finish()
+
+    def _finish(self) -> None:
+        stopped = self._stopped
+        if stopped is None or stopped.called:
+            return
+        self._close()
+        stopped.callback(None)
+
+    def _close(self) -> None:
+        self._running = False
+        if self._sender.running:
+            self._sender.stop()
+        for call in (self._deadline, self._soon, self._late):
+            if call is not None and call.active():
+                call.cancel()
+        for link in self.links:
+            link.close()
+
+    _late: IDelayedCall | None = None
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("The heartbeat sender failed", failure)

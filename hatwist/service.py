@@ -1,0 +1,174 @@
+"""
+hatwist as a Twisted service, for C{twistd ha} and for programs of one's own.
+
+    service = HAService(settings(interface="eth0", address=["192.168.1.100/24"]))
+    service.addActive(StreamServerEndpointService(endpoint, factory))
+    service.setServiceParent(application)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from hatwist.auth import Keyring
+from hatwist.clock import isMonotonic
+from hatwist.election import GroupRules
+from hatwist.heartbeat import Role
+from hatwist.interfaces import IResource, IRoleObserver
+from hatwist.keeper import Keeper
+from hatwist.link import MulticastLink, interfaceAddress
+from hatwist.linux.netlink import Netlink
+from hatwist.machine import Machine, NodeRules
+from hatwist.node import Node
+from hatwist.resources.addresses import Addresses
+from hatwist.resources.alias import Alias
+from hatwist.resources.service import ServiceResource
+from hatwist.settings import GROUP, Settings
+from hatwist.worth import addressNumber
+
+
+class HAService(MultiService):
+    """
+    One node of one cluster. Any number of them live in one process.
+
+    Its resources are acquired in this order, and released in reverse: aliases, addresses, C{resources},
+    then the services given to L{addActive}.
+
+    @param settings: see L{hatwist.settings.settings}.
+    @param reactor: its timers should be on the monotonic clock, see L{hatwist.clock.useMonotonic};
+        C{None}: the global one.
+    @param resources: further providers of L{IResource}.
+    @ivar node: the running driver; C{None} while the service does not run.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, settings: Settings, reactor: Any = None, resources: Sequence[Any] = ()
+    ) -> None:
+        super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor
+        self.settings = settings
+        self.node: Node | None = None
+        self._reactor = reactor
+        self._observers: list[IRoleObserver] = []
+        self._netlink = Netlink(reactor)
+        self._closing: list[Alias | Addresses] = []
+        self._resources: list[Any] = []
+        for name in settings.aliases:
+            self._closing.append(Alias(reactor, name, self._netlink))
+        if settings.addresses:
+            self._closing.append(Addresses(reactor, self._netlink, settings.addresses))
+        self._resources += self._closing
+        for resource in resources:
+            IResource(resource)  # raises TypeError for what is none
+            self._resources.append(resource)
+
+    @property
+    def role(self) -> Role:
+        """ACTIVE while everything is held here; SHUTDOWN while the service does not run."""
+        return self.node.roles[GROUP] if self.node is not None else Role.SHUTDOWN
+
+    def addActive(self, service: IService, timeout: float = 10.0) -> None:
+        """
+        Start a service whenever the addresses are held, and await its stop before they are let go.
+
+        @param timeout: seconds that its start and its stop may take.
+        @raise RuntimeError: this service already runs.
+        """
+        if self.running:
+            raise RuntimeError("addActive comes before the service is started")
+        self._resources.append(ServiceResource(self._reactor, service, timeout))
+
+    def addObserver(self, observer: IRoleObserver) -> None:
+        """Tell C{observer} of every role change from now on."""
+        self._observers.append(observer)
+        if self.node is not None:
+            self.node.addObserver(observer)
+
+    def removeObserver(self, observer: IRoleObserver) -> None:
+        self._observers.remove(observer)
+        if self.node is not None:
+            self.node.removeObserver(observer)
+
+    def startService(self) -> None:
+        """
+        Join the cluster as STANDBY.
+
+        @raise OSError: the heartbeat's interface or the kernel cannot be reached.
+        """
+        settings = self.settings
+        if not isMonotonic(self._reactor):
+            self._log.warn(
+                "Timers run on the wall clock: a step of it moves addresses. "
+                "Call hatwist.clock.useMonotonic(reactor) first"
+            )
+        self._netlink.start()
+        try:
+            node = self._build()
+            for observer in self._observers:
+                node.addObserver(observer)
+            node.start()
+        except BaseException:
+            self._netlink.stop()
+            raise
+        self.node = node
+        super().startService()
+        self._log.info(
+            "Node {node} of cluster {cluster} listens on {interface}, {group}; interval {interval} s, "
+            "tolerance {tolerance} s, heartbeats {signed}",
+            node=settings.node,
+            cluster=settings.cluster,
+            interface=settings.interface,
+            group=str(settings.multicast),
+            interval=settings.interval,
+            tolerance=settings.tolerance,
+            signed="signed" if settings.keys else "not signed",
+        )
+
+    def _build(self) -> Node:
+        settings, reactor = self.settings, self._reactor
+        own = interfaceAddress(settings.interface)
+        if own is None:
+            self._log.warn(
+                "{interface} has no IPv4 address: heartbeats cannot be sent until it has one",
+                interface=settings.interface,
+            )
+        elif any(spec.address == own for spec in settings.addresses):
+            own = None  # left by an earlier run, on an interface without one of its own
+        rules = NodeRules(
+            settings.cluster,
+            settings.node,
+            settings.interval,
+            settings.tolerance,
+            (GroupRules(GROUP, settings.priority, settings.preempt, settings.preemptDelay),),
+            addressNumber(own),
+            settings.digest(),
+        )
+        # The wall clock counts starts here, and times nothing; a peer that remembers more corrects it.
+        session = int(time.time() * 1000)
+        machine = Machine(rules, Keyring(settings.keys), session, reactor.seconds())
+        link = MulticastLink(reactor, settings.interface, settings.multicast)
+        keeper = Keeper(reactor, GROUP, self._resources, min(settings.interval, 1.0))
+        return Node(reactor, machine, [link], {GROUP: keeper})
+
+    def stopService(self) -> Deferred[None]:
+        """Release everything, say goodbye, then stop the other children. Fires within two seconds of that."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        node = self.node
+        if node is not None:
+            await node.stop()
+            self.node = None
+            for resource in self._closing:
+                resource.close()
+            self._netlink.stop()
+        await super().stopService()

@@ -1,0 +1,147 @@
+"""The command C{ha} of twistd and twist: options in, one service out."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, NoReturn
+
+from twisted.application.service import IService, Service
+from twisted.logger import Logger
+from twisted.python import usage
+
+from hatwist.clock import useMonotonic
+from hatwist.errors import ConfigurationError
+from hatwist.service import HAService
+from hatwist.settings import MULTICAST, settings
+
+
+class Options(usage.Options):
+    """The options of C{twistd ha}."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Keep shared addresses on exactly one of several hosts of a LAN. Run it on each of them, with "
+        "the same --address, --cluster, --interval and --key-file."
+    )
+    optParameters = [
+        ["interface", "i", None, "Network interface for heartbeats, such as eth0."],
+        ["node", "n", None, "Name of this node [default: the host's name]."],
+        ["cluster", "c", "default", "Name of the cluster."],
+        [
+            "key-file",
+            "k",
+            None,
+            "File (mode 0600) with the key that signs heartbeats, one in a line.",
+        ],
+        ["priority", "p", "100", "0 to 254; the highest holds the addresses."],
+        ["interval", None, "1.0", "Seconds between heartbeats."],
+        [
+            "tolerance",
+            None,
+            None,
+            "Seconds of silence that make a node count as gone [3.5 intervals].",
+        ],
+        ["multicast", None, str(MULTICAST), "IPv4 multicast group and port of the heartbeats."],
+        [
+            "preempt-delay",
+            None,
+            "0",
+            "Seconds for which a worthier node is up before it takes over.",
+        ],
+    ]
+    optFlags = [
+        ["no-preempt", None, "Leave the addresses where they are when a worthier node returns."]
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["address"] = []
+        self["alias"] = []
+
+    def opt_address(self, text: str) -> None:
+        """Shared address, ADDRESS/PREFIX[@INTERFACE]; may be given several times."""
+        self["address"].append(text)
+
+    opt_a = opt_address
+
+    def opt_alias(self, name: str) -> None:
+        """Name for ifup and ifdown, such as eth0:1; may be given several times."""
+        self["alias"].append(name)
+
+    def parseOptions(self, options: Any = None) -> None:
+        """Exit with 1, where twistd would exit with 0, on an option that does not exist."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as e:
+            refuse([f"{e}; see twistd ha --help"])
+
+
+def refuse(problems: Any) -> NoReturn:
+    """End the program with every problem and exit code 1."""
+    raise SystemExit("\n".join(["twistd ha cannot start:", *(f"  {line}" for line in problems)]))
+
+
+def makeService(options: Options) -> IService:
+    """
+    The service of these options.
+
+    @raise SystemExit: they cannot be run here; nothing was touched.
+    """
+    from twisted.internet import reactor
+
+    problems = []
+    try:
+        chosen = settings(
+            interface=options["interface"],
+            address=options["address"],
+            alias=options["alias"],
+            node=options["node"],
+            cluster=options["cluster"],
+            keyFile=options["key-file"],
+            priority=options["priority"],
+            interval=options["interval"],
+            tolerance=options["tolerance"],
+            multicast=options["multicast"],
+            preempt=not options["no-preempt"],
+            preemptDelay=options["preempt-delay"],
+            here=True,
+        )
+    except ConfigurationError as e:
+        problems += e.problems
+    if not options["address"] and not options["alias"]:
+        problems.append("nothing to share: give at least one --address or --alias")
+    parent = getattr(options, "parent", None) or {}
+    for name in ("uid", "gid", "chroot"):
+        if parent.get(name) is not None:
+            problems.append(
+                f"--{name} of twistd takes away the right to change addresses: run it as that user "
+                "with AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW instead"
+            )
+    if problems:
+        refuse(problems)
+    useMonotonic(reactor)
+    service = HAService(chosen, reactor)
+    Signals(reactor).setServiceParent(service)
+    return service
+
+
+class Signals(Service):
+    """SIGHUP and SIGUSR1 would end a process without its goodbye; here they are only logged."""
+
+    name = "signals"
+    _log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        super().startService()
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, self._received)
+
+    def _received(self, number: int, frame: Any) -> None:
+        self._reactor.callFromThread(
+            self._log.warn,
+            "{signal} is ignored: this release cannot reload its configuration; restart it instead",
+            signal=signal.Signals(number).name,
+        )
