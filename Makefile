@@ -11,11 +11,12 @@ BIN := $(VENV)/bin
 WORLD := $(BIN)/python -m hatwist.lab.world --
 SETUP := setup.cfg setup.py pyproject.toml
 
-# What the tools leave behind stays in the environment.
+# What the tools leave behind stays in the environment: inside a private world every user is called root, and
+# pytest would share /tmp/pytest-of-root with the real one.
 export MYPY_CACHE_DIR := $(VENV)/cache/mypy
 export RUFF_CACHE_DIR := $(VENV)/cache/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/cache/hypothesis
-PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest
+PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --basetemp=$(VENV)/cache/tmp
 
 .PHONY: help demo test test-unit test-packaging test-live lint simulate benchmark clean
 .NOTPARALLEL:
