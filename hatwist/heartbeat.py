@@ -168,7 +168,7 @@ def encode(heartbeat: Heartbeat, keyId: bytes = b"\0\0\0\0") -> bytes:
     """
     try:
         data = b"".join(_parts(heartbeat, keyId))
-    except error as e:
+    except (error, OverflowError) as e:
         raise ValueError(f"a field of the heartbeat is out of range: {e}") from e
     if len(data) > MAX_SIZE:
         raise ValueError(f"the heartbeat has {len(data)} bytes; a datagram holds {MAX_SIZE}")
@@ -177,6 +177,8 @@ def encode(heartbeat: Heartbeat, keyId: bytes = b"\0\0\0\0") -> bytes:
 
 def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
     (cluster, name, session, seq, interval, tolerance, address, digest, groups, heard) = heartbeat
+    if len(cluster) != 8 or len(digest) != 8:
+        raise ValueError("cluster and digest have eight bytes each")
     parts = [
         _PREFIX.pack(MAGIC, VERSION, 0, keyId, cluster),
         _packName(name),
@@ -200,9 +202,7 @@ def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
         age = min(round(max(other.age, 0.0) * MICROSECONDS), 0xFFFFFFFF)
         flags = (_DIRECT if other.direct else 0) | (_LISTS if other.lists else 0)
         known = [g for g in other.groups if g.name in index]
-        parts.append(
-            _HEARD.pack(other.session, other.seq, age, flags, other.received, len(known))
-        )
+        parts.append(_HEARD.pack(other.session, other.seq, age, flags, other.received, len(known)))
         for entry in known:
             flags = (
                 (_HAS_CLAIM if entry.claim else 0)
@@ -221,7 +221,9 @@ def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
 
 
 def _packName(name: str) -> bytes:
-    raw = name.encode("ascii", "replace")
+    raw = name.encode("ascii")
+    if raw and not _NAME.match(raw):
+        raise ValueError(f"not a name: {name!r}")
     return bytes((len(raw),)) + raw
 
 
@@ -282,6 +284,8 @@ def decode(data: bytes) -> Heartbeat:
         heartbeat, end = _Reader(data).heartbeat()
     except (error, IndexError) as e:
         raise BadPacket("truncated") from e
+    if end > len(data):
+        raise BadPacket("truncated", "extensions")
     if end != len(data):
         raise BadPacket("trailing", f"{len(data) - end} bytes")
     return heartbeat

@@ -1,0 +1,201 @@
+"""
+Golden vectors of the wire format: three datagrams, field by field, with the values they stand for.
+
+They were written by hand from docs/protocol.rst, which shows the second one; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hatwist.heartbeat import (
+    Claim,
+    Grant,
+    GroupState,
+    Heard,
+    HeardGroup,
+    Heartbeat,
+    Released,
+    Role,
+)
+from hatwist.worth import Fitness, Worth
+
+
+class Field(NamedTuple):
+    """One field on the wire: its bytes in hexadecimal, and what they say."""
+
+    raw: str
+    says: str
+
+
+KEY = b"0123456789abcdef"
+"""The key that signs L{SIGNED}."""
+
+PREFIX = (
+    Field("6857", "magic: hW"),
+    Field("01", "version 1"),
+    Field("00", "reserved"),
+)
+UNKEYED = (Field("00000000", "key id: unsigned"),)
+
+MINIMAL = (
+    *PREFIX,
+    *UNKEYED,
+    Field("31f53e44119ae012", "cluster: home"),
+    Field("01 61", "node: a"),
+    Field("0000000000000001", "session 1"),
+    Field("0000000000000002", "sequence number 2"),
+    Field("000186a0", "interval 0.1 s"),
+    Field("00055730", "tolerance 0.35 s"),
+    Field("ffffffffffffffffffffffffffffffff", "address: none"),
+    Field("0000000000000000", "digest of the shared configuration"),
+    Field("0000", "groups: 0"),
+    Field("0000", "heard: 0"),
+    Field("0000", "extensions: 0 bytes"),
+)
+MINIMAL_VALUE = Heartbeat(
+    bytes.fromhex("31f53e44119ae012"), "a", 1, 2, 0.1, 0.35, (1 << 128) - 1, bytes(8), ()
+)
+
+FULL = (
+    *PREFIX,
+    *UNKEYED,
+    Field("31f53e44119ae012", "cluster: home"),
+    Field("05 616c706861", "node: alpha"),
+    Field("0000000000000007", "session 7"),
+    Field("00000000000003e8", "sequence number 1000"),
+    Field("000f4240", "interval 1.0 s"),
+    Field("003567e0", "tolerance 3.5 s"),
+    Field("00000000000000000000ffff0a000001", "address 10.0.0.1"),
+    Field("0102030405060708", "digest of the shared configuration"),
+    Field("0002", "groups: 2"),
+    Field("0002", "heard: 2"),
+    # Group 0
+    Field("03 776562", "group 0: web"),
+    Field("24", "flags: has a claim, letting go"),
+    Field("02", "role ACTIVE"),
+    Field("00", "fitness: unfit"),
+    Field("c8", "priority 200"),
+    Field("0000000000000005", "highest term seen: 5"),
+    Field("01", "step 1 (reserved)"),
+    Field("02", "of 2 steps (reserved)"),
+    Field("0000000000000005", "claim: term 5"),
+    Field("02", "claim: fitness fit"),
+    Field("c8", "claim: priority 200"),
+    Field("05 6472c3a96c", "reason: 5 bytes of UTF-8"),
+    # Group 1
+    Field("02 6462", "group 1: db"),
+    Field("1b", "flags: eligible, listening, has released, has grant"),
+    Field("00", "role STANDBY"),
+    Field("02", "fitness: fit"),
+    Field("64", "priority 100"),
+    Field("0000000000000004", "highest term seen: 4"),
+    Field("00", "step 0 (reserved)"),
+    Field("00", "of 0 steps (reserved)"),
+    Field("0000000000000003", "released: term 3"),
+    Field("05 67616d6d61", "released: successor gamma"),
+    Field("05 67616d6d61", "grant (reserved): to gamma"),
+    Field("0000000000000002", "grant: its session 2"),
+    Field("0000000000000004", "grant: its term 4"),
+    Field("0000000000000063", "grant: its sequence number 99"),
+    Field("00", "reason: none"),
+    # Heard
+    Field("04 62657461", "heard: beta"),
+    Field("0000000000000003", "session 3"),
+    Field("00000000000001f4", "sequence number 500"),
+    Field("0003d090", "age 0.25 s"),
+    Field("03", "flags: direct, lists me"),
+    Field("14", "received 20 of its last 20"),
+    Field("0000", "groups that are more than a plain standby: 0"),
+    Field("05 67616d6d61", "heard: gamma"),
+    Field("0000000000000002", "session 2"),
+    Field("0000000000000064", "sequence number 100"),
+    Field("00000001", "age 0.000001 s"),
+    Field("00", "flags: by hearsay, does not list me"),
+    Field("00", "received 0 of its last 20"),
+    Field("0002", "groups that are more than a plain standby: 2"),
+    Field("0001", "group 1: db"),
+    Field("02", "role ACTIVE"),
+    Field("04", "flags: has a claim"),
+    Field("0000000000000004", "claim: term 4"),
+    Field("01", "claim: fitness degraded"),
+    Field("32", "claim: priority 50"),
+    Field("20010db8000000000000000000000003", "claim: address 2001:db8::3"),
+    Field("0000", "group 0: web"),
+    Field("00", "role STANDBY"),
+    Field("08", "flags: has released"),
+    Field("0000000000000002", "released: term 2"),
+    Field("00", "released: no successor"),
+    Field("0000", "extensions: 0 bytes"),
+)
+_ALPHA = 0xFFFF_0A00_0001
+FULL_VALUE = Heartbeat(
+    bytes.fromhex("31f53e44119ae012"),
+    "alpha",
+    7,
+    1000,
+    1.0,
+    3.5,
+    _ALPHA,
+    bytes(range(1, 9)),
+    (
+        GroupState(
+            "web",
+            Role.ACTIVE,
+            Fitness.UNFIT,
+            200,
+            highest=5,
+            claim=Claim(5, Worth(Fitness.FIT, 200, _ALPHA, "alpha")),
+            step=1,
+            steps=2,
+            reason="drél",
+            lettingGo=True,
+        ),
+        GroupState(
+            "db",
+            Role.STANDBY,
+            Fitness.FIT,
+            100,
+            eligible=True,
+            listening=True,
+            highest=4,
+            released=Released(3, "gamma"),
+            grant=Grant("gamma", 2, 4, 99),
+        ),
+    ),
+    (
+        Heard("beta", 3, 500, 0.25, True, True, 20),
+        Heard(
+            "gamma",
+            2,
+            100,
+            0.000001,
+            False,
+            False,
+            0,
+            (
+                HeardGroup(
+                    "db",
+                    Role.ACTIVE,
+                    Claim(4, Worth(Fitness.DEGRADED, 50, 0x20010DB8 << 96 | 3, "gamma")),
+                ),
+                HeardGroup("web", Role.STANDBY, released=Released(2, "")),
+            ),
+        ),
+    ),
+)
+
+SIGNED = (
+    *PREFIX,
+    Field("60429e93", "key id, derived from the key"),
+    *MINIMAL[4:],
+    Field(
+        "584c9e36c9477d87359ba82220d0dee58b424cff9e7c8d25019ecd86cd12a78c",
+        "signature: HMAC-SHA256 of all before it (made with openssl dgst -hmac)",
+    ),
+)
+
+
+def toBytes(fields: tuple[Field, ...]) -> bytes:
+    """The datagram that these fields make."""
+    return bytes.fromhex("".join(field.raw for field in fields))
