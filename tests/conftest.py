@@ -32,17 +32,15 @@ REQUIRE_ALL = os.environ.get("HATWIST_REQUIRE_ALL") == "1"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the marker, and find what is in sbin: an ordinary user's PATH lacks it."""
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     config.addinivalue_line("markers", "needs(*programs): skip where a program is missing")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine lacks the programs for."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     programs = [program for mark in item.iter_markers("needs") for program in mark.args]
-    missing = {
-        PACKAGES[program] for program in programs if shutil.which(program, path=path) is None
-    }
+    missing = {PACKAGES[program] for program in programs if shutil.which(program) is None}
     if missing:
         pytest.skip(f"needs what is not installed: apt-get install {' '.join(sorted(missing))}")
 
