@@ -84,9 +84,6 @@ class Judge(ProcessProtocol):
         Fires with the time at which that began.
         """
         self._spacing = spacing
-        for address in addresses:
-            self.answers[address] = []
-            self._answering[address] = None
         self._command("watch", str(spacing), *addresses)
         return self.mark()
 
@@ -216,6 +213,9 @@ class Judge(ProcessProtocol):
             address, _host, number = words[2:]
             runs = self.answers[address]
             runs[-1] = runs[-1]._replace(last=time, number=int(number))
+        elif kind == "W":
+            self.answers[words[2]] = []
+            self._answering[words[2]] = None
         elif kind == "D":
             self._answering[words[2]] = None
         elif kind == "S":
@@ -232,7 +232,7 @@ class Judge(ProcessProtocol):
         self._marks.clear()
         for _, waiting in list(self._conditions):
             waiting.errback(self._failure())
-        if self._end is not None:
+        if self._end is not None and not self._end.called:
             self._end.callback(None)
 
     def _failure(self) -> RuntimeError:

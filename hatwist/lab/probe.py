@@ -14,6 +14,7 @@ C{time.monotonic()} seconds::
     mark WORD                     M time WORD           once everything before is reported
 
     H time host + address         the host got the address           - address: lost it
+    W time address                a watch of it begins; what was told of it before is forgotten
     A time address host last      host answers after it had not: another did until the time LAST, or
                                   nobody for GAP times the spacing
     L time address host count     before an A, D or M: the latest answer, and the number since its A
@@ -105,6 +106,8 @@ class Addresses:
             at = 0
             while at + _HEADER.size <= len(data):
                 length, kind, flags, _seq, _pid = _HEADER.unpack_from(data, at)
+                if flags & NLM_F_DUMP_INTR:
+                    self.again = True
                 if kind in (RTM_NEWADDR, RTM_DELADDR):
                     address = addressOf(data[at + _HEADER.size : at + length])
                     self.note(kind == RTM_NEWADDR, address, changes)
@@ -115,8 +118,6 @@ class Addresses:
                     if self.again:
                         self.again = False
                         self.dump()
-                if flags & NLM_F_DUMP_INTR:
-                    self.again = True
                 at += (length + 3) & ~3
 
     def note(self, there: bool, address: str, changes: list[tuple[str, str, str]]) -> None:
@@ -254,6 +255,8 @@ class Eyes:
                 self.spacing = float(rest[0])
                 first = 1 + max((s.number for s in self.sights), default=0)
                 self.sights = [Sight(a, first + i) for i, a in enumerate(rest[1:])]
+                now = time.monotonic()
+                self.out += [f"W {now:.6f} {sight.address}" for sight in self.sights]
             elif word == "mark":
                 self.readAddresses()
                 for question in self.ask.values():
