@@ -248,31 +248,40 @@ def _attributes(body: bytes, offset: int) -> dict[int, bytes]:
     return found
 
 
-def _ip(packed: bytes) -> Address:
-    return IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
+def _number(value: bytes | None, otherwise: int = 0) -> int:
+    return otherwise if value is None else int.from_bytes(value, sys.byteorder)
 
 
 def decodeAddress(body: bytes) -> KernelAddress | None:
     """Decode an ifaddrmsg and its attributes; None for one without an address."""
+    if len(body) < _IFADDRMSG.size:
+        return None
     family, prefix, flags, _scope, index = _IFADDRMSG.unpack_from(body)
     found = _attributes(body, 8)
     # IFA_LOCAL is ours, IFA_ADDRESS the peer's where there is one; IPv6 often has only the latter.
-    packed = found.get(2) or found.get(1)
-    if packed is None or family not in (AF_INET, AF_INET6):
+    packed = found.get(2) or found.get(1) or b""
+    address: Address
+    if family == AF_INET and len(packed) == 4:
+        address = IPv4Address(packed)
+    elif family == AF_INET6 and len(packed) == 16:
+        address = IPv6Address(packed)
+    else:
         return None
     label = found.get(3)
     return KernelAddress(
-        _ip(packed),
+        address,
         prefix,
         index,
         None if label is None else label.rstrip(b"\0").decode("ascii", "replace"),
-        found[11][0] if 11 in found else 0,
-        _U32.unpack(found[8])[0] if 8 in found else flags,
+        _number(found.get(11)),
+        _number(found.get(8), flags),
     )
 
 
 def decodeLink(body: bytes) -> KernelLink | None:
     """Decode an ifinfomsg and its attributes; None for what a bridge says about its ports."""
+    if len(body) < _IFINFOMSG.size:
+        return None
     family, _kind, index, flags, _change = _IFINFOMSG.unpack_from(body)
     if family != AF_UNSPEC:
         return None
@@ -293,6 +302,8 @@ def decodeLink(body: bytes) -> KernelLink | None:
 
 def decodeRoute(body: bytes) -> KernelRoute | None:
     """Decode an rtmsg and its attributes; None for what is not a unicast route of the main table."""
+    if len(body) < _RTMSG.size:
+        return None
     family, length, _src, _tos, table, _proto, _scope, kind, _flags = _RTMSG.unpack_from(body)
     if family not in (AF_INET, AF_INET6) or table != 254 or kind != 1:
         return None
@@ -300,6 +311,9 @@ def decodeRoute(body: bytes) -> KernelRoute | None:
     if 4 not in found:  # RTA_OIF: a multipath route has none, and is no connected one
         return None
     destination = found.get(1, bytes(4 if family == AF_INET else 16))
-    network = (IPv4Network if family == AF_INET else IPv6Network)((destination, length), False)
-    metric = _U32.unpack(found[6])[0] if 6 in found else 0
-    return KernelRoute(network, _U32.unpack(found[4])[0], 5 in found or 18 in found, metric)
+    try:
+        network = (IPv4Network if family == AF_INET else IPv6Network)((destination, length), False)
+    except ValueError:
+        return None
+    gateway = 5 in found or 18 in found  # RTA_GATEWAY, RTA_VIA
+    return KernelRoute(network, _number(found[4]), gateway, _number(found.get(6)))

@@ -51,11 +51,12 @@ from hatwist.linux.messages import (
     split,
 )
 
-# A default receive buffer holds 256 answers or events: fewer are ever outstanding.
-SLICE = 200
+# A default receive buffer holds 256 answers or events, so fewer are ever outstanding: a slice is
+# sent, and its answers read, before the next. A hundred additions are 2 ms for the kernel.
+SLICE = 100
 # Datagrams read in one turn of the reactor, about 2 ms of work; the rest waits for the next turn.
-READS = 256
-DUMP_READS = 4  # of up to 32 kB each
+READS = 128
+DUMP_READS = 2  # of up to 32 kB, or 400 addresses, each
 BUFFER = 4 << 20
 
 # linux/netlink.h; the socket module has none of them
@@ -240,15 +241,20 @@ class Netlink:
         """Open the sockets; OSError when that is not possible. Starting twice is starting once."""
         if self._requests is not None:
             return
-        events = _Reader(_EVENT_GROUPS, self._readEvents, self.stop)
+        events = _Reader(_EVENT_GROUPS, self._readEvents, self._disconnected)
         try:
-            requests = _Reader(0, self._work, self.stop)
+            requests = _Reader(0, self._work, self._disconnected)
         except BaseException:
             events.socket.close()
             raise
         self._requests, self._events = requests, events
         self._reactor.addReader(requests)
         self._reactor.addReader(events)
+
+    def _disconnected(self) -> None:
+        """The reactor gave up one of the sockets, or is itself at its end: without both it is over."""
+        self._log.warn("the netlink sockets are closed")
+        self.stop()
 
     def stop(self) -> None:
         """Close the sockets; what is under way fails with OSError. It may be started again."""

@@ -28,9 +28,9 @@ from hatwist.linux.packet import PacketSender
 from hatwist.resources.announcing import Announcer
 from hatwist.resources.placing import (
     AddressSpec,
+    Finder,
     Placement,
     announcementsOf,
-    findLink,
     keyOf,
     place,
 )
@@ -72,7 +72,7 @@ class Addresses:
         self._netlink = netlink
         self._specs = tuple(dict.fromkeys(specs))
         self._openSender = openSender
-        self._senders: dict[tuple[int, str], ISender] = {}
+        self._senders: dict[int, ISender] = {}
         self._placed: dict[_Key, Placement] = {}
         self._links: dict[int, KernelLink] = {}
         self._held = False
@@ -141,13 +141,16 @@ class Addresses:
             for placement, number in zip(placed, answers, strict=True):
                 if number:
                     raise ResourceError(_refused(placement, number))
+            self._held = True
+            self._announcer.start()
         except Exception as error:  # CancelledError is one
             self._stopHolding()
             await self._rollBack(error)
             raise
-        self._held = True
-        self._announcer.start()
         self._restoreSoon()
+        # Closing takes some ms: after the announcement, and only if an interface is there no more.
+        for ifindex in self._senders.keys() - self._links.keys():
+            self._senders.pop(ifindex).close()
 
     async def _rollBack(self, error: BaseException) -> None:
         """Remove everything, whatever happens meanwhile: C{error} must leave no address behind."""
@@ -162,11 +165,12 @@ class Addresses:
         routes = []
         if any(spec.interface is None for spec in self._specs):
             routes = await self._ask(self._netlink.dumpRoutes())
+        finder = Finder(links, routes)
         before = {placement.spec: placement for placement in self._placed.values()}
         placed: dict[_Key, Placement] = {}
         encoded = 0
         for spec in self._specs:
-            link = findLink(spec, links, routes)
+            link = finder.find(spec)
             placement = before.get(spec)
             if placement is not None and placement.fits(link):
                 placement = placement._replace(link=link)
@@ -183,11 +187,10 @@ class Addresses:
         self._links = {link.ifindex: link for link in links}
 
     def _open(self, link: KernelLink) -> None:
-        key = link.ifindex, link.name
-        if key in self._senders or not link.resolves:
+        if link.ifindex in self._senders or not link.resolves:
             return
         try:
-            self._senders[key] = self._openSender(link)
+            self._senders[link.ifindex] = self._openSender(link)
         except OSError as error:
             raise ResourceError(
                 f"{self.name}: cannot announce on {link.name}: {explained(error.errno)}"
@@ -346,7 +349,7 @@ class Addresses:
         """Yield each frame with its sender: first the form that most hosts heed, of every address."""
         for form in range(2):
             for key, placement in list(self._placed.items()):
-                sender = self._senders.get((placement.link.ifindex, placement.link.name))
+                sender = self._senders.get(placement.link.ifindex)
                 if sender is None or key in self._missing:
                     continue
                 if form < len(placement.frames):

@@ -159,44 +159,58 @@ def place(spec: AddressSpec, link: KernelLink) -> Placement:
     )
 
 
-def findLink(
-    spec: AddressSpec, links: Iterable[KernelLink], routes: Iterable[KernelRoute]
-) -> KernelLink:
+class Finder:
     """
-    Return the interface that C{spec} names, or that the most specific connected route leads to.
+    Finds the interface of each address; made once for all of them, since they may be a thousand.
 
-    @raise ResourceError: when there is none, more than one, or it is down.
+    @param links: every interface there is.
+    @param routes: the routes, needed where a spec names no interface.
     """
-    if spec.interface is not None:
-        found = [link for link in links if link.name == spec.interface]
-        if not found:
+
+    def __init__(self, links: Iterable[KernelLink], routes: Iterable[KernelRoute]) -> None:
+        self._byName = {link.name: link for link in links}
+        self._byIndex = {link.ifindex: link for link in self._byName.values()}
+        # (version, prefix length), longest first -> leading bits of the network -> its routes
+        self._routes: dict[tuple[int, int], dict[int, list[KernelRoute]]] = {}
+        for route in sorted(routes, key=lambda route: -route.network.prefixlen):
+            network = route.network
+            if route.gateway or network.prefixlen == 0 or route.ifindex not in self._byIndex:
+                continue
+            leading = int(network.network_address) >> (network.max_prefixlen - network.prefixlen)
+            among = self._routes.setdefault((network.version, network.prefixlen), {})
+            among.setdefault(leading, []).append(route)
+
+    def find(self, spec: AddressSpec) -> KernelLink:
+        """
+        Return the interface that C{spec} names, or that the most specific connected route leads to.
+
+        @raise ResourceError: when there is none, more than one, or it is down.
+        """
+        if spec.interface is None:
+            link = self._connected(spec)
+        elif spec.interface in self._byName:
+            link = self._byName[spec.interface]
+        else:
             raise ResourceError(f"{spec}: there is no interface {spec.interface}")
-    else:
-        found = _connected(spec, links, routes)
-    if not found[0].up:
-        raise ResourceError(f"{spec}: {found[0].name} is down; bring it up first")
-    return found[0]
+        if not link.up:
+            raise ResourceError(f"{spec}: {link.name} is down; bring it up first")
+        return link
 
-
-def _connected(
-    spec: AddressSpec, links: Iterable[KernelLink], routes: Iterable[KernelRoute]
-) -> list[KernelLink]:
-    leading = [
-        route
-        for route in routes
-        if not route.gateway
-        and route.network.prefixlen > 0
-        and route.network.version == spec.address.version
-        and spec.address in route.network
-    ]
-    if not leading:
+    def _connected(self, spec: AddressSpec) -> KernelLink:
+        bits = int(spec.address)
+        for (version, length), among in self._routes.items():
+            if version != spec.address.version:
+                continue
+            routes = among.get(bits >> (spec.address.max_prefixlen - length))
+            if routes:
+                metric = min(route.metric for route in routes)
+                indexes = {route.ifindex for route in routes if route.metric == metric}
+                if len(indexes) == 1:
+                    return self._byIndex[indexes.pop()]
+                names = " and ".join(self._byIndex[ifindex].name for ifindex in sorted(indexes))
+                raise ResourceError(
+                    f"{spec}: its network is on {names}; say which, with @INTERFACE"
+                )
         raise ResourceError(
             f"{spec}: no interface is connected to its network; say which, with @INTERFACE"
         )
-    best = min((-route.network.prefixlen, route.metric) for route in leading)
-    indexes = {r.ifindex for r in leading if (-r.network.prefixlen, r.metric) == best}
-    found = [link for link in links if link.ifindex in indexes]
-    if len(found) != 1:
-        names = " and ".join(link.name for link in found) or "an interface that is gone"
-        raise ResourceError(f"{spec}: its network is on {names}; say which, with @INTERFACE")
-    return found

@@ -17,16 +17,21 @@ from hatwist import frames
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IAnnouncer
 from hatwist.linux import INetlink, ISender
-from hatwist.linux.memory import MemoryKernel
+from hatwist.linux.memory import MemoryKernel, MemorySender
 from hatwist.linux.messages import (
+    IFA_PROTO_HATWIST,
     IFF_RUNNING,
     IFF_UP,
     EventsLost,
     KernelAddress,
     KernelRoute,
+    decodeAddress,
+    decodeLink,
+    decodeRoute,
     encodeAdd,
     encodeDelete,
     encodePromote,
+    split,
 )
 from hatwist.resources.addresses import Addresses, AddressSpec
 from tests.contracts import ResourceContract
@@ -219,6 +224,34 @@ class MessageTests(SynchronousTestCase):
             self.assertEqual(len(message) % 4, 0)
 
 
+class DecodeTests(SynchronousTestCase):
+    """What comes from the kernel becomes a frozen value, or nothing."""
+
+    def test_address(self) -> None:
+        """An address that we encode is read back with its label and protocol number."""
+        (message,) = split(encodeAdd(V4, 24, 3, "eth0:ha"))
+        self.assertEqual(
+            decodeAddress(message.body),
+            KernelAddress(V4, 24, 3, "eth0:ha", IFA_PROTO_HATWIST, flags=0),
+        )
+
+    @given(st.binary(max_size=60), st.sampled_from([b"", b"\2", b"\n", b"\2\x18\0\0\xfe\0\0\1"]))
+    def test_anyBytes(self, data: bytes, start: bytes) -> None:
+        """No bytes at all raise anything, whatever they claim to be."""
+        for decode in (decodeAddress, decodeLink, decodeRoute):
+            decode(start + data)
+
+    @given(st.binary(max_size=100))
+    def test_anyDatagram(self, data: bytes) -> None:
+        """The messages of a datagram never hold more bytes than it has."""
+        self.assertLessEqual(sum(16 + len(m.body) for m in split(data)), len(data))
+
+    @given(st.integers(0, 59))
+    def test_cut(self, length: int) -> None:
+        """A message that was cut off yields nothing."""
+        self.assertEqual(list(split(encodeAdd(V4, 24, 3, "eth0:ha")[:length])), [])
+
+
 class HeldTests(SynchronousTestCase):
     """From acquire to release."""
 
@@ -373,6 +406,20 @@ class HeldTests(SynchronousTestCase):
         self.assertIn("CAP_NET_RAW", self.reasonOf(resource.acquire()))
         self.assertEqual(self.world.present(), self.before)
 
+    def test_bug(self) -> None:
+        """Not even an exception that nobody thought of leaves an address behind."""
+
+        class Broken(MemorySender):
+            def send(self, frame: bytes) -> None:
+                raise ZeroDivisionError("a bug")
+
+        specs = specsOf(("10.9.0.100/24",))
+        resource = Addresses(self.clock, self.kernel, specs, lambda link: Broken(self.kernel, 1))
+        self.failureResultOf(resource.acquire(), ZeroDivisionError)
+        self.assertEqual(self.world.present(), self.before)
+        self.clock.pump([1] * 10)
+        self.assertEqual(self.world.present(), self.before)
+
     def test_refused(self) -> None:
         """One refused address fails the batch by name, interface and reason, and nothing is left."""
         self.kernel.refuse[V6] = errno.EACCES
@@ -423,8 +470,11 @@ class HeldTests(SynchronousTestCase):
         self.successResultOf(resource.release())
         self.kernel.addLink("tun0", MAC)
         self.kernel.addLink("eth1", MAC)
+        self.kernel.links[7] = self.kernel.links.pop(3)._replace(ifindex=7)
+        self.kernel.frames.clear()
         self.successResultOf(resource.acquire())
         self.assertIn("10.9.0.100/24@eth1", self.world.present())
+        self.assertEqual([name for name, _ in self.kernel.frames], ["eth1", "eth1"])
 
     def test_mostSpecific(self) -> None:
         """The most specific connected route wins; two as good as each other are refused by name."""
