@@ -7,10 +7,12 @@ fault, and returns what the judge saw of it.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from hatwist.errors import HatwistError
 from hatwist.lab.lab import Lab
 from hatwist.lab.verdict import Report
 
@@ -108,17 +110,23 @@ async def cleanStop(lab: Lab) -> Measurement:
     daemon.stop()
     report = await _takenOver(lab, since, lab.second)
     status = await daemon.ended()
-    problem = f"exit status {status}" if status else _neverTwo(report)
+    # twistd shuts down cleanly, and then ends itself by the signal that it was stopped with.
+    clean = status in (0, 128 + signal.SIGTERM)
+    problem = _neverTwo(report) if clean else f"exit status {status}"
     return _measured("clean stop", report, "outage", report.outage, 0.020, problem)
 
 
 async def daemonKilled(lab: Lab) -> Measurement:
-    """The holder's daemon is killed, its host lives on; the next in line takes over."""
+    """The holder's daemon is killed, its host lives on; later the daemon is started again."""
     await lab.settle()
     since = await lab.judge.mark()
     lab.programs[lab.best].kill()
-    report = await _takenOver(lab, since, lab.second)
-    return _measured("daemon killed", report, "outage", report.outage, lab.tolerance + 0.005)
+    await _takenOver(lab, since, lab.second)
+    lab.run(lab.best)
+    await lab.untilOnly(lab.best)
+    report = await _takenOver(lab, since, lab.best)
+    bound = lab.tolerance + 0.005
+    return _measured("daemon killed, restarted", report, "outage", report.outage, bound)
 
 
 async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
@@ -131,7 +139,9 @@ async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
     await lab.elapse(2 * lab.tolerance)
     report = await lab.judge.report(lab.address, since)
     problem = "" if report.holders == ((lab.best,),) else f"held by {report.holders} in turn"
-    return _measured("standby frozen 3 s", report, "outage", report.outage, 0.020, problem)
+    return _measured(
+        f"standby frozen {seconds:g} s", report, "outage", report.outage, 0.020, problem
+    )
 
 
 async def unplugged(lab: Lab) -> Measurement:
@@ -156,25 +166,32 @@ async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
     report = await _takenOver(lab, since, lab.best)
     if keptIt:
         # Two hosts held it, out of each other's sight: now one of them must yield.
-        bounded, value = "wrong host", report.wrongFor(lab.best)
-    else:
-        bounded, value = "outage", report.outage
-    return _measured("plugged in again", report, bounded, value, 0.100)
+        return _reached("plugged in again", lab, report, report)
+    return _measured("plugged in again", report, "outage", report.outage, 0.100)
 
 
 async def cutAndHealed(lab: Lab, seconds: float = 3.0) -> Measurement:
     """The holder and the others hear nothing of each other for a while; then one remains."""
     await lab.settle()
+    since = await lab.judge.mark()
     for name in lab.names[1:]:
         lab.lan.cut(lab.best, name)
     await lab.judge.untilHeldBy(lab.address, lab.best, lab.second)
     await lab.elapse(seconds)
     lab.lan.healAll()
-    since = time.monotonic()
+    healed = time.monotonic()
     await lab.untilOnly(lab.best)
-    report = await _takenOver(lab, since, lab.best)
-    wrong = report.wrongFor(lab.best)
-    return _measured("cut for 3 s and healed", report, "wrong host", wrong, 0.100)
+    after = await _takenOver(lab, healed, lab.best)
+    whole = await lab.judge.report(lab.address, since)
+    return _reached(f"cut for {seconds:g} s and healed", lab, whole, after)
+
+
+def _reached(fault: str, lab: Lab, whole: Report, after: Report) -> Measurement:
+    """How soon after a heal clients reach the worthiest host for good."""
+    value, problem = after.reachedAfter(lab.best), ""
+    if value == float("inf"):
+        value, problem = after.until - after.since, f"the client does not reach {lab.best}"
+    return _measured(fault, whole, "right host", value, 0.100, problem)
 
 
 async def deletedByHand(lab: Lab) -> Measurement:
@@ -190,7 +207,8 @@ async def deletedByHand(lab: Lab) -> Measurement:
     )
     report = await _takenOver(lab, since, lab.best)
     without = report.longestWithout()
-    problem = "" if report.holders == ((lab.best,), (), (lab.best,)) else "another took over"
+    others = {host for hosts in report.holders for host in hosts} - {lab.best}
+    problem = f"{', '.join(sorted(others))} took over" if others else ""
     return _measured("address deleted", report, "no holder", without, 0.050, problem)
 
 
@@ -206,3 +224,16 @@ SCENARIOS: dict[str, Scenario] = {
     "cut-and-healed": cutAndHealed,
     "deleted-by-hand": deletedByHand,
 }
+
+
+async def play(name: str, lab: Lab) -> Measurement:
+    """
+    Play the scenario of that name.
+
+    @raise HatwistError: what should have happened did not happen at all; with what the daemons
+        said last.
+    """
+    try:
+        return await SCENARIOS[name](lab)
+    except TimeoutError as error:
+        raise HatwistError(f"{name}: {error}\n{lab.said()}") from error

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.task import LoopingCall
 
 from hatwist.errors import HatwistError
+from hatwist.lab import scenarios
 from hatwist.lab.lab import Daemon, Lab, haDaemon
 from hatwist.lab.scenarios import SCENARIOS, Measurement
 
@@ -96,7 +97,7 @@ async def _one(name: str, count: str, lab: Lab, progress: Progress) -> Measureme
     retries = RETRIES
     while True:
         progress.begin(name.replace("-", " ") + count)
-        result = await SCENARIOS[name](lab)
+        result = await scenarios.play(name, lab)
         verdict = "ok" if result.ok else result.problem or "too long"
         figure = f"{result.bounded} {result.value * 1000:.0f} ms, {verdict}"
         if result.ok or not result.stalled or not retries:
@@ -185,7 +186,7 @@ def run(plan: Plan) -> int:
         if failure.check(CancelledError):
             status[0] = INTERRUPTED
             progress.end("interrupted")
-        elif failure.check(HatwistError, TimeoutError):
+        elif failure.check(HatwistError):
             print(f"hatwist: {failure.value}", file=sys.stderr)
         else:
             failure.printTraceback()

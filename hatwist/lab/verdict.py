@@ -74,14 +74,17 @@ class Report(NamedTuple):
         """Who held it, in order, without the times."""
         return tuple(span.hosts for span in self.held)
 
-    def wrongFor(self, right: str) -> float:
+    def reachedAfter(self, right: str, slack: float = 0.010) -> float:
         """
-        How long after the start of the window the last answer by a host other than C{right} came;
-        infinite when C{right} was not the last to answer.
+        How long after the start of the window the client reached the host C{right} for good, with
+        no silence of more than C{slack} from then on; infinite when it never did.
         """
-        if not self.answers or self.answers[-1].host != right:
-            return float("inf")
-        return max([a.last - self.since for a in self.answers if a.host != right], default=0.0)
+        reached, later = float("inf"), self.until
+        for run in reversed(self.answers):
+            if run.host != right or later - run.last > slack:
+                break
+            reached = later = run.first
+        return max(0.0, reached - self.since)
 
     def longestWithout(self) -> float:
         """The longest time in one piece that no host held it."""

@@ -118,17 +118,29 @@ class JudgeTests(SynchronousTestCase):
         self.assertEqual(result.longestWithout(), 0.5)
         self.assertEqual(result.twoHolders, 1.0)
 
-    def test_wrongFor(self) -> None:
-        """The wrong host's time runs from the window's start to its last answer."""
+    def test_reachedAfter(self) -> None:
+        """The right host is reached when the last answer by another, or silence, is over."""
         runs = [
             Answers("beta", 9.0, 10.05, 1),
             Answers("alpha", 10.051, 10.06, 1),
             Answers("beta", 10.061, 10.08, 1),
-            Answers("alpha", 10.081, 20.0, 1),
+            Answers("alpha", 10.1, 15.0, 1),
+            Answers("alpha", 15.005, 20.0, 1),
         ]
         result = report([], runs)
-        self.assertAlmostEqual(result.wrongFor("alpha"), 0.08)
-        self.assertEqual(result.wrongFor("beta"), float("inf"))
+        self.assertAlmostEqual(result.reachedAfter("alpha"), 0.1)
+        self.assertAlmostEqual(result.reachedAfter("alpha", slack=0.001), 5.005)
+        self.assertEqual(result.reachedAfter("beta"), float("inf"))
+
+    def test_reachedBefore(self) -> None:
+        """Who answered all the time was reached at once."""
+        result = report([], [Answers("alpha", 9.0, 20.0, 1)])
+        self.assertEqual(result.reachedAfter("alpha"), 0.0)
+
+    def test_silentAtTheEnd(self) -> None:
+        """A host that is silent at the end is not reached."""
+        result = report([], [Answers("alpha", 9.0, 19.0, 1)])
+        self.assertEqual(result.reachedAfter("alpha"), float("inf"))
 
     def test_stalls(self) -> None:
         """Only stalls that touch the window are reported."""
