@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -209,9 +210,12 @@ async def test_backWithin50ms(world: KernelWorld, tmp_path: Path) -> None:
     resource = world.addresses(*texts)
     await resource.acquire()
     with monitored(tmp_path / "events") as events:
-        # it is listening when it sees what we do
-        world.add("10.9.0.7/24", world.other)
-        await world.until(lambda: any("10.9.0.7" in line for _, line in events()))
+
+        def listening() -> bool:
+            ip("address", "replace", "10.9.0.7/24", "dev", world.other)
+            return bool(events())
+
+        await world.until(listening)
         gaps = []
         for _ in range(10):
             for text in texts:
@@ -284,6 +288,8 @@ async def test_neighbourLearns(world: KernelWorld) -> None:
 
         await world.until(learnt)
     finally:
+        # back first: the kernel takes its time to destroy a namespace, and the pair with it
+        ip("-n", "neighbour", "link", "set", world.far, "netns", str(os.getpid()))
         ip("netns", "delete", "neighbour")
 
 
