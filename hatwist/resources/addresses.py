@@ -103,9 +103,13 @@ class Addresses:
         return Deferred.fromCoroutine(self._acquire())
 
     def release(self) -> Deferred[None]:
-        """See L{IResource.release}: also of copies that an earlier run left on any interface."""
+        """
+        See L{IResource.release}: also of copies that an earlier run left on any interface.
+
+        The first release, which every node makes as it starts, also prepares.
+        """
         self._stopHolding()
-        return Deferred.fromCoroutine(self._remove())
+        return Deferred.fromCoroutine(self._release())
 
     def verify(self) -> Deferred[bool]:
         """See L{IResource.verify}: whether every one is there, usable, where it belongs."""
@@ -212,6 +216,15 @@ class Addresses:
         if unsubscribe is not None:
             unsubscribe()
 
+    async def _release(self) -> None:
+        await self._remove()
+        if not self._placed:
+            try:
+                await self._place()
+            except ResourceError as error:
+                # no matter yet: an interface may still come
+                self._log.info("{resource} has no place: {error}", resource=self.name, error=error)
+
     async def _remove(self) -> None:
         await self._removal.remove(list(self._placed.values()))
 
@@ -255,9 +268,6 @@ class Addresses:
             return
         self._links[link.ifindex] = link
         here = [p for p in self._placed.values() if p.link.ifindex == link.ifindex]
-        if link.up and not before.up:
-            # IPv6 addresses went with it. Adding what is there does no harm.
-            self._missing.update(p.key for p in here)
         if (link.mac, link.resolves) != (before.mac, before.resolves):
             for placement in here:
                 self._placed[placement.key] = placement._replace(

@@ -462,6 +462,18 @@ class HeldTests(SynchronousTestCase):
         self.assertEqual(self.kernel.requests, 0)
         self.assertIn("none0", self.reasonOf(self.make("10.9.0.9/24@none0").prepare()))
 
+    def test_firstRelease(self) -> None:
+        """The release with which a node starts prepares, and succeeds where there is no place."""
+        self.successResultOf(self.make("10.9.0.9/24@none0").release())
+        self.assertEqual(self.kernel.senders, [])
+        resource = self.make()
+        self.successResultOf(resource.release())
+        self.assertEqual(len(self.kernel.senders), 1)
+        self.successResultOf(resource.acquire())
+        self.successResultOf(resource.release())
+        self.assertEqual(len(self.kernel.senders), 1)
+        self.assertEqual(self.world.present(), self.before)
+
     def test_movedInterface(self) -> None:
         """An interface that was made anew, with another index, is found at the next acquire."""
         resource = self.acquired("10.9.0.100/24@eth1")
