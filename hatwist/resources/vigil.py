@@ -53,9 +53,10 @@ class Vigil:
     async def end(self) -> None:
         """It is about to be released: from now on nothing restores it, and what was begun is over."""
         self._over()
-        if self._looking is not None:
-            self._looking.cancel()
-            await self._looking
+        looking = self._looking
+        if looking is not None:
+            looking.cancel()
+            await looking
 
     def suspect(self) -> None:
         """Something happened to it: look, and restore it if it is gone."""

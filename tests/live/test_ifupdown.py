@@ -170,14 +170,18 @@ async def test_stateFileSaysUp(alias: Make, host: Path) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_stateFileSaysDown(alias: Make, host: Path) -> None:
-    """Where ifdown ends with 0 and does nothing, since its state file says "down", it is released all the same."""
+    """Where ifdown ends with 0 and does nothing, since its state file says "down", it is run for good."""
+    ran = host.with_name("ran")
+    host.write_text(INTERFACES + f"    down touch {ran}\n")
     sh("ip", "address", "add", SHARED, "dev", "eth0", "label", "eth0:1")
     sh("ifdown", "eth0:1")
     assert labelled("eth0:1") == [SHARED]
+    assert not ran.exists()
     resource = alias()
     assert await resource.verify()
     await resource.release()
     assert labelled("eth0:1") == []
+    assert ran.exists()
     await resource.acquire()
     assert labelled("eth0:1") == [SHARED]
 

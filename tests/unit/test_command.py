@@ -179,12 +179,27 @@ class RunTests(Programs):
         self.assertTrue(gone(leader))
         await until(lambda: gone(child))
 
+    async def test_timeoutKillsStragglers(self) -> None:
+        """What a program started and left behind when SIGTERM ended it is killed too."""
+        script = '(trap \'\' TERM; echo $$ >"$0.new"; mv "$0.new" "$0"; while :; do sleep 600; done) & wait'
+        script = script.replace("echo $$", "sh -c 'echo $PPID'")
+        await self.failing(run(reactor, ["sh", "-c", script, self.path("pids")], 0.3))
+        (straggler,) = self.pids(1)
+        await until(lambda: gone(straggler))
+
     async def test_cancelAtOnce(self) -> None:
         """Cancelled before the child has begun its session, it is dead all the same."""
-        running = run(reactor, ["sleep", "600"], 600)
+        slow = self.where / "setsid"
+        slow.write_text('#!/bin/sh\necho $$ >"$2.new"; mv "$2.new" "$2"; exec sleep 600\n')
+        slow.chmod(0o755)
+        self.patch(os, "environ", {**os.environ, "PATH": f"{self.where}:{os.environ['PATH']}"})
+        running = run(reactor, ["touch", self.path("pids")], 600)
+        await until(lambda: self.pids(1))
+        (pid,) = self.pids(1)
         running.cancel()
         with self.assertRaises(CancelledError):
             await running
+        self.assertTrue(gone(pid))
 
     async def test_background(self) -> None:
         """A daemon left behind by a start command neither holds us up nor is killed."""
