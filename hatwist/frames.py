@@ -110,7 +110,7 @@ def gratuitousReply(mac: bytes, address: IPv4Address) -> bytes:
 
 def unsolicitedAdvertisement(mac: bytes, address: IPv6Address, *, router: bool = False) -> bytes:
     """
-    Return the unsolicited neighbour advertisement (86 bytes): override set, from the address itself.
+    Return the unsolicited neighbour advertisement (86 bytes): override flag set, from the address.
 
     @param router: this host forwards IPv6. Without the flag, hosts drop it as a default router.
     """
