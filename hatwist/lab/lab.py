@@ -62,6 +62,7 @@ class Lab:
         self.names = tuple(hosts)
         self.programs: dict[str, Program] = {}
         self._daemon = daemon
+        self._moments = 0
         self.lan = Lan(hosts)
         self.judge = Judge(self.lan, reactor)
         self.heartbeats = Heartbeats(self.lan.client, reactor, GROUP, PORT)
@@ -142,6 +143,14 @@ class Lab:
         """Fires after that time: for what must not happen meanwhile."""
         return deferLater(self.reactor, seconds, lambda: None)
 
+    def anyMoment(self) -> Deferred[None]:
+        """
+        Fires within an interval, at another phase of it each time (the golden ratio spreads them
+        evenly): else every fault would come the same time after a heartbeat.
+        """
+        self._moments += 1
+        return self.elapse(self._moments * 0.6180339887 % 1.0 * self.interval)
+
     async def _watched(self, waiting: Deferred[None]) -> None:
         """Wait, but give up when a daemon ends meanwhile; in vain: say what the daemons said."""
         ends = [p.ended(None) for p in self.programs.values() if p.status is None]
@@ -151,6 +160,7 @@ class Lab:
         try:
             _, first = await race
         except FirstError as error:
+            error.subFailure.trap(TimeoutError)
             raise HatwistError(f"{error.subFailure.value}\n{self.said()}") from error
         finally:
             waiting.cancel()

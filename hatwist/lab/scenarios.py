@@ -83,6 +83,7 @@ async def _takenOver(lab: Lab, since: float, by: str) -> Report:
 async def powerLoss(lab: Lab) -> Measurement:
     """The holder's host dies without a word; the next in line answers instead."""
     await lab.settle()
+    await lab.anyMoment()
     since = await lab.judge.mark()
     lab.host(lab.best).powerOff()
     report = await _takenOver(lab, since, lab.second)
@@ -105,6 +106,7 @@ async def worthierReturns(lab: Lab) -> Measurement:
 async def cleanStop(lab: Lab) -> Measurement:
     """The holder's daemon is stopped by SIGTERM, and hands over before it ends."""
     await lab.settle()
+    await lab.anyMoment()
     since = await lab.judge.mark()
     daemon = lab.programs[lab.best]
     daemon.stop()
@@ -119,6 +121,7 @@ async def cleanStop(lab: Lab) -> Measurement:
 async def daemonKilled(lab: Lab) -> Measurement:
     """The holder's daemon is killed, its host lives on; later the daemon is started again."""
     await lab.settle()
+    await lab.anyMoment()
     since = await lab.judge.mark()
     lab.programs[lab.best].kill()
     await _takenOver(lab, since, lab.second)
@@ -132,6 +135,7 @@ async def daemonKilled(lab: Lab) -> Measurement:
 async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
     """A standby's daemon hangs for a while and goes on; that is no reason for a takeover."""
     await lab.settle()
+    await lab.anyMoment()
     since = await lab.judge.mark()
     lab.programs[lab.second].freeze()
     await lab.elapse(seconds)
@@ -147,6 +151,7 @@ async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
 async def unplugged(lab: Lab) -> Measurement:
     """The holder's cable is pulled; the next in line answers instead."""
     await lab.settle()
+    await lab.anyMoment()
     since = await lab.judge.mark()
     lab.host(lab.best).unplug()
     report = await _takenOver(lab, since, lab.second)
@@ -159,6 +164,7 @@ async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
     lab.host(lab.best).unplug()
     await lab.judge.untilAnsweredBy(lab.address, lab.second)
     await lab.elapse(seconds)
+    await lab.anyMoment()
     keptIt = lab.best in lab.judge.holders(lab.address)
     lab.host(lab.best).plug()
     since = time.monotonic()
@@ -173,11 +179,13 @@ async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
 async def cutAndHealed(lab: Lab, seconds: float = 3.0) -> Measurement:
     """The holder and the others hear nothing of each other for a while; then one remains."""
     await lab.settle()
+    await lab.anyMoment()
     since = await lab.judge.mark()
     for name in lab.names[1:]:
         lab.lan.cut(lab.best, name)
     await lab.judge.untilHeldBy(lab.address, lab.best, lab.second)
     await lab.elapse(seconds)
+    await lab.anyMoment()
     lab.lan.healAll()
     healed = time.monotonic()
     await lab.untilOnly(lab.best)
@@ -197,6 +205,7 @@ def _reached(fault: str, lab: Lab, whole: Report, after: Report) -> Measurement:
 async def deletedByHand(lab: Lab) -> Measurement:
     """Somebody deletes the address on its holder; it is back at once."""
     await lab.settle()
+    await lab.anyMoment()
     since = await lab.judge.mark()
     lab.host(lab.best).deleteAddress(lab.cidr)
     await lab.judge.until(

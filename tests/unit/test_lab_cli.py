@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import __version__, cli
 from hatwist.lab.scenarios import SCENARIOS, Measurement
-from hatwist.lab.story import Plan, Progress, summary, table
+from hatwist.lab.story import Plan, Progress, excused, summary, table
 from hatwist.lab.world import advice
 
 
@@ -96,6 +96,23 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(result["summary"]["power loss"]["worst"], 0.9)
         self.assertEqual(result["summary"]["power loss"]["ok"], 2)
         self.assertEqual([run["ok"] for run in result["runs"]], [True, True, False])
+
+
+class ExcusedTests(SynchronousTestCase):
+    """When the machine itself stood still."""
+
+    def test_figure(self) -> None:
+        """A figure is excused only when the standstill makes up all that is too much."""
+        late = measurement(0.4)
+        self.assertTrue(excused(late._replace(stalled=0.05), 0.35))
+        self.assertFalse(excused(late._replace(stalled=0.04), 0.35))
+        self.assertFalse(excused(late, 0.35))
+
+    def test_problem(self) -> None:
+        """Anything else is excused only by a standstill of half of the tolerance."""
+        wrong = measurement(0.1, "two hosts held the address")
+        self.assertTrue(excused(wrong._replace(stalled=0.18), 0.35))
+        self.assertFalse(excused(wrong._replace(stalled=0.05), 0.35))
 
 
 class ProgressTests(SynchronousTestCase):
