@@ -8,7 +8,6 @@ queues its answer before send returns, so a batch that fits one slice is over in
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,9 +22,6 @@ from zope.interface import implementer
 
 from hatwist.linux import INetlink
 from hatwist.linux.messages import (
-    NLM_F_DUMP_INTR,
-    NLMSG_DONE,
-    NLMSG_ERROR,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_GETADDR,
@@ -45,18 +41,10 @@ from hatwist.linux.messages import (
     decodeAddress,
     decodeLink,
     decodeRoute,
-    encodeDump,
-    errnoOf,
-    numbered,
     split,
 )
+from hatwist.linux.operations import READS, Batch, Dump
 
-# A default receive buffer holds 256 answers or events, so fewer are ever outstanding: a slice is
-# sent, and its answers read, before the next. A hundred additions are 2 ms for the kernel.
-SLICE = 100
-# Datagrams read in one turn of the reactor, about 2 ms of work; the rest waits for the next turn.
-READS = 128
-DUMP_READS = 2  # of up to 32 kB, or 400 addresses, each
 BUFFER = 4 << 20
 
 # linux/netlink.h; the socket module has none of them
@@ -122,100 +110,6 @@ class _Reader:
                 return data
 
 
-class _Batch:
-    """Changes under way: sent in slices, each answered by its sequence number."""
-
-    reads = READS
-    failure: OSError | None = None
-
-    def __init__(self, messages: Sequence[bytes], done: Deferred[Any]) -> None:
-        self.done = done
-        self._messages = messages
-        self._sent = 0
-        self._waiting: dict[int, int] = {}
-        self.result = [0] * len(messages)
-
-    @property
-    def idle(self) -> bool:
-        """Whether no answer is outstanding."""
-        return not self._waiting
-
-    @property
-    def last(self) -> bool:
-        """Whether nothing is left to send."""
-        return self._sent >= len(self._messages)
-
-    @property
-    def complete(self) -> bool:
-        return self.idle and self.last
-
-    def abandon(self) -> None:
-        """Send no more; what was sent is still answered."""
-        self._messages = self._messages[: self._sent]
-
-    def next(self, sequence: int) -> tuple[bytes, int]:
-        """Return the next slice, numbered from C{sequence}, and the first number after it."""
-        part = self._messages[self._sent : self._sent + SLICE]
-        for offset in range(len(part)):
-            self._waiting[sequence + offset] = self._sent + offset
-        self._sent += len(part)
-        joined = b"".join(numbered(m, sequence + offset) for offset, m in enumerate(part))
-        return joined, sequence + len(part)
-
-    def feed(self, message: Message) -> None:
-        if message.kind != NLMSG_ERROR:
-            return
-        position = self._waiting.pop(message.sequence, None)
-        if position is not None:
-            self.result[position] = errnoOf(message.body)
-
-
-class _Dump:
-    """A dump under way; begun anew when the kernel says that something changed meanwhile."""
-
-    reads = DUMP_READS
-    last = True
-
-    def __init__(
-        self, kind: int, item: int, decode: Callable[[bytes], Any], done: Deferred[Any]
-    ) -> None:
-        self.done = done
-        self.failure: OSError | None = None
-        self.idle = True
-        self.complete = False
-        self.result: list[Any] = []
-        self._request = encodeDump(kind)
-        self._item = item
-        self._decode = decode
-        self._sequence = 0
-        self._interrupted = False
-
-    def abandon(self) -> None:
-        """Nothing to keep back: the kernel runs one dump at a time, so it is read to its end."""
-
-    def next(self, sequence: int) -> tuple[bytes, int]:
-        """Return the request numbered C{sequence}, and the number after it."""
-        self._sequence = sequence
-        self._interrupted = self.idle = False
-        self.result = []
-        return numbered(self._request, sequence), sequence + 1
-
-    def feed(self, message: Message) -> None:
-        if message.sequence != self._sequence:
-            return
-        self._interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
-        if message.kind == self._item:
-            decoded = self._decode(message.body)
-            if decoded is not None:
-                self.result.append(decoded)
-        elif message.kind in (NLMSG_DONE, NLMSG_ERROR):
-            number = errnoOf(message.body)
-            if number and number != errno.EINTR:
-                self.failure = OSError(number, os.strerror(number))
-            self.idle = True
-            self.complete = self.failure is not None or not (self._interrupted or number)
-
-
 @implementer(INetlink)
 class Netlink:
     """
@@ -230,8 +124,8 @@ class Netlink:
         self._reactor = reactor
         self._requests: _Reader | None = None
         self._events: _Reader | None = None
-        self._queue: deque[_Batch | _Dump] = deque()
-        self._current: _Batch | _Dump | None = None
+        self._queue: deque[Batch | Dump] = deque()
+        self._current: Batch | Dump | None = None
         self._working = False
         self._delivering = False
         self._sequence = 1
@@ -269,22 +163,22 @@ class Netlink:
     def request(self, messages: Sequence[bytes]) -> Deferred[list[int]]:
         """See L{INetlink.request}."""
         done: Deferred[list[int]] = Deferred(self._cancel)
-        return self._submit(_Batch(messages, done), done)
+        return self._submit(Batch(messages, done), done)
 
     def dumpAddresses(self) -> Deferred[list[KernelAddress]]:
         """See L{INetlink.dumpAddresses}."""
         done: Deferred[list[KernelAddress]] = Deferred(self._cancel)
-        return self._submit(_Dump(RTM_GETADDR, RTM_NEWADDR, decodeAddress, done), done)
+        return self._submit(Dump(RTM_GETADDR, RTM_NEWADDR, decodeAddress, done), done)
 
     def dumpLinks(self) -> Deferred[list[KernelLink]]:
         """See L{INetlink.dumpLinks}."""
         done: Deferred[list[KernelLink]] = Deferred(self._cancel)
-        return self._submit(_Dump(RTM_GETLINK, RTM_NEWLINK, decodeLink, done), done)
+        return self._submit(Dump(RTM_GETLINK, RTM_NEWLINK, decodeLink, done), done)
 
     def dumpRoutes(self) -> Deferred[list[KernelRoute]]:
         """See L{INetlink.dumpRoutes}."""
         done: Deferred[list[KernelRoute]] = Deferred(self._cancel)
-        return self._submit(_Dump(RTM_GETROUTE, RTM_NEWROUTE, decodeRoute, done), done)
+        return self._submit(Dump(RTM_GETROUTE, RTM_NEWROUTE, decodeRoute, done), done)
 
     def subscribe(self, callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """See L{INetlink.subscribe}."""
@@ -296,7 +190,7 @@ class Netlink:
 
         return unsubscribe
 
-    def _submit(self, operation: _Batch | _Dump, done: Deferred[Any]) -> Deferred[Any]:
+    def _submit(self, operation: Batch | Dump, done: Deferred[Any]) -> Deferred[Any]:
         if self._requests is None:
             return fail(OSError(errno.ESHUTDOWN, "netlink is not started"))
         self._queue.append(operation)
@@ -350,8 +244,8 @@ class Netlink:
                 return True
         return False
 
-    def _finish(self, operation: _Batch | _Dump) -> None:
-        if isinstance(operation, _Batch):
+    def _finish(self, operation: Batch | Dump) -> None:
+        if isinstance(operation, Batch):
             # The kernel queues the event of a deletion before its answer: deliver in that order too.
             self._readEvents(everything=True)
         self._current = None
