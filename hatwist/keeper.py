@@ -167,7 +167,7 @@ class Keeper:
             try:
                 await self._bounded(
                     lambda: deferLater(self._reactor, self._retry),
-                    2 * self._retry,  # type: ignore[arg-type]
+                    2 * self._retry,
                 )
             except CancelledError:
                 pass  # hurried: try at once

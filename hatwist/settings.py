@@ -106,7 +106,7 @@ def settings(
         )
     if node is None:
         node = socket.gethostname().split(".")[0]
-    addresses = []
+    addresses: list[AddressSpec] = []
     for text in address:
         spec = read("address", text, lambda text=text: AddressSpec.parse(text), None)  # type: ignore[misc]
         if spec is not None and any(spec.address == other.address for other in addresses):

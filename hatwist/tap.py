@@ -89,7 +89,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
-    problems = []
+    problems: list[str] = []
     try:
         chosen = settings(
             interface=options["interface"],

@@ -10,6 +10,7 @@ C{--seed} and C{--transcript} shows what happened.
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any, NamedTuple
 
 from hatwist.testing.simulation import Node, Simulation
@@ -184,10 +185,11 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
             rate=chance.uniform(0.995, 1.005),
             offset=None,
         )
+        monitor.fault(name)
 
     priorities = {name: chance.choice((50, 100, 100, 200)) for name in names}
     for name in names:
-        sim.at(chance.uniform(0, 0.3), lambda name=name: (start(name), monitor.fault(name)))  # type: ignore[misc]
+        sim.at(chance.uniform(0, 0.3), partial(start, name))
     sim.run(chance.uniform(0.3, 1.0))
     if chance.random() < 0.3:
         sim.weather.doubled = 0.1
