@@ -273,7 +273,8 @@ class Election:
             if (
                 said is not None
                 and said.eligible
-                and peer.state(self.rules.name).role == Role.STANDBY
+                # If hearsay has newer word of its role, its own word on the rest is out of date.
+                and said.role == peer.state(self.rules.name).role == Role.STANDBY
                 and peer.twoWay(now)
                 and not (fit and said.fitness == Fitness.UNFIT)
             ):
@@ -406,7 +407,8 @@ class Election:
             self.highest, self.highestAt = highest, since
         if self.released and (
             self.highestAt > self.releasedAt
-            or now >= self.releasedAt + max(self.timing.tolerance, SUCCESSION * self.timing.interval)
+            or now
+            >= self.releasedAt + max(self.timing.tolerance, SUCCESSION * self.timing.interval)
         ):
             self.released = None
         if self.state is State.STARTING:
@@ -488,6 +490,8 @@ class Election:
                 return ""
         worth = self.worth
         better = [p for p in self._candidates(view, now) if self._worthOf(p) > worth]
+        if released is not None:  # a successor that let its time pass is no longer deferred to
+            better = [p for p in better if p.name != released.successor]
         if better:
             if self.deferringSince is None:
                 self.deferringSince = now
@@ -600,9 +604,7 @@ class Election:
             return
         worth = self._worthOf(best)
         fitter = worth.fitness > mine.fitness
-        worthier = {
-            peer.name for peer in self._candidates(view, now) if self._worthOf(peer) > mine
-        }
+        worthier = {peer.name for peer in self._candidates(view, now) if self._worthOf(peer) > mine}
         for name in set(self.worthierSince) - worthier:
             del self.worthierSince[name]
         for name in worthier:
@@ -611,6 +613,8 @@ class Election:
             self._yield(f"unfit: {self.fitnessReason}; handed over to {best.name}", now)
         elif not worth > mine or not (fitter or self.rules.preempt):
             return
+        elif now - best.directAt >= FRESH * self.timing.interval:
+            return  # it may have just died; its next packet brings this up again
         elif fitter or self._at(self.worthierSince[best.name] + self.rules.preemptDelay, now):
             for peer in view:
                 said = peer.announced(self.rules.name)

@@ -107,11 +107,16 @@ class Machine:
             if heard.name == self.rules.name and heard.session > self.session:
                 self._say("session", beat.name, "it remembers a later start of this node")
                 self.session = heard.session + 1
+        known = self.view.peers.get(beat.name)
+        back = known is not None and not known.alive(now)
         fresh = self.view.receive(beat, link, self.session, now)
         peer = self.view.peers[beat.name]
         if fresh:
             if beat.digest != self.rules.digest:
                 self._say("configuration-differs", beat.name, "its shared configuration is another")
+        if back:  # what it knows of this node is out of date, whatever was sent to it meanwhile
+            self._answer = True
+        elif fresh:
             self._answer = self._answer or now >= self.lastSent + self.rules.interval / 4
         elif self._leads(peer) and now >= self.lastSent + self.rules.interval / 2:
             self._answer = self._answer or self._claimless()
