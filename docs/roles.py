@@ -86,20 +86,28 @@ def arrow(source: State, target: State, inputs: list[Input]) -> list[str]:
     wide = 7 * len(says) + 6
     return [
         f'<g>{title}<path d="{path}" class="arrow" marker-end="url(#head)"/>',
-        f'<rect x="{middle[0] - wide / 2:.0f}" y="{middle[1] - 9:.0f}" width="{wide}" height="18"'
-        ' class="gap"/>',
+        (
+            f'<rect x="{middle[0] - wide / 2:.0f}" y="{middle[1] - 9:.0f}" width="{wide}" height="18"'
+            ' class="gap"/>'
+        ),
         f'<text x="{middle[0]:.0f}" y="{middle[1] + 4:.0f}" class="input">{says}</text></g>',
     ]
 
 
 def svg() -> str:
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
-        f' height="{HEIGHT}" font-family="sans-serif" text-anchor="middle">',
-        "<style>.back,.gap{fill:#fff}.box{fill:#f4f4f4;stroke:#222}.holds{fill:#cfe8cf}"
-        ".arrow{fill:none;stroke:#222}.name{font-size:14px}.input{font-size:12px}</style>",
-        '<defs><marker id="head" viewBox="0 0 10 10" refX="10" refY="5" markerWidth="9"'
-        ' markerHeight="9" orient="auto"><path d="M0,0 L10,5 L0,10 z"/></marker></defs>',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
+            f' height="{HEIGHT}" font-family="sans-serif" text-anchor="middle">'
+        ),
+        (
+            "<style>.back,.gap{fill:#fff}.box{fill:#f4f4f4;stroke:#222}.holds{fill:#cfe8cf}"
+            ".arrow{fill:none;stroke:#222}.name{font-size:14px}.input{font-size:12px}</style>"
+        ),
+        (
+            '<defs><marker id="head" viewBox="0 0 10 10" refX="10" refY="5" markerWidth="9"'
+            ' markerHeight="9" orient="auto"><path d="M0,0 L10,5 L0,10 z"/></marker></defs>'
+        ),
         f'<rect class="back" width="{WIDTH}" height="{HEIGHT}"/>',
     ]
     for (source, target), inputs in arrows().items():

@@ -75,6 +75,7 @@ class Simulation:
     @ivar changes: (time, node, holds now), each time a node became or ceased to be a holder. A node
         is a holder from the start of acquire to the end of release.
     @ivar blocked: (from, to) pairs of nodes between which no packet travels.
+    @ivar filters: each is asked (from, to, heartbeat) about every packet; one that says false loses it.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Simulation:
         self.nodes: dict[str, Node] = {}
         self.sessions: dict[str, int] = {}
         self.blocked: set[tuple[str, str]] = set()
+        self.filters: list[Callable[[str, str, Heartbeat], bool]] = []
         self.transcript: list[Moment] = []
         self.changes: list[tuple[float, str, bool]] = []
         self.sent = 0
@@ -217,6 +219,20 @@ class Simulation:
             self.now = max(self.now, at)
             act()
         self.now = until
+
+    def runUntil(self, condition: Callable[[], bool], limit: float) -> None:
+        """
+        Let time pass until a condition holds, which is looked at after everything that happens.
+
+        @raise AssertionError: it does not within C{limit} seconds.
+        """
+        until = self.now + limit
+        while not condition():
+            if not self._queue or self._queue[0][0] > until:
+                raise AssertionError(f"not within {limit} s")
+            at, _, act = heapq.heappop(self._queue)
+            self.now = max(self.now, at)
+            act()
 
     # Questions
 
@@ -359,6 +375,8 @@ class Simulation:
         packet = self.keyring.seal(beat) if self.wire else beat
         for other in list(self.nodes.values()):
             if other is node or (node.name, other.name) in self.blocked:
+                continue
+            if not all(travels(node.name, other.name, beat) for travels in self.filters):
                 continue
             if weather.loss and chance() < weather.loss:
                 continue
