@@ -73,10 +73,10 @@ class Keeper:
 
     def release(self) -> None:
         """Release everything, in reverse; what is being acquired is cancelled."""
+        self._touched = True
         if self.wanted:
             self.wanted = False
             self._interrupt()
-        self._touched = True
         self._work()
 
     def hurry(self) -> None:

@@ -1,0 +1,50 @@
+"""Timers on the monotonic clock."""
+
+from __future__ import annotations
+
+import time
+
+from twisted.internet.selectreactor import SelectReactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.clock import ClockError, isMonotonic, useMonotonic
+
+
+class FakeReactor:
+    """Only what the clock looks at; the reactor that trial runs on must not be changed."""
+
+    def __init__(self, calls: list[str]) -> None:
+        self.calls = calls
+
+    def seconds(self) -> float:
+        return 0.0
+
+    def getDelayedCalls(self) -> list[str]:
+        return self.calls
+
+
+class ClockTests(SynchronousTestCase):
+    def test_used(self) -> None:
+        """A reactor that is put on the monotonic clock schedules by it; doing it twice is harmless."""
+        reactor = FakeReactor([])
+        self.assertFalse(isMonotonic(reactor))
+        useMonotonic(reactor)
+        useMonotonic(reactor)
+        self.assertTrue(isMonotonic(reactor))
+        self.assertApproximates(reactor.seconds(), time.monotonic(), 5)
+
+    def test_real(self) -> None:
+        """The timers of a real reactor count from the monotonic clock afterwards."""
+        reactor = SelectReactor()
+        # Its own wakers are readers and no timers.
+        useMonotonic(reactor)
+        call = reactor.callLater(10, lambda: None)
+        self.assertApproximates(call.getTime(), time.monotonic() + 10, 5)
+        call.cancel()
+
+    def test_tooLate(self) -> None:
+        """A reactor with timers is refused: they were counted on the other clock."""
+        reactor = FakeReactor(["a timer"])
+        error = self.assertRaises(ClockError, useMonotonic, reactor)
+        self.assertIn("a timer", str(error))
+        self.assertFalse(isMonotonic(reactor))

@@ -1,0 +1,228 @@
+"""The driver, on two nodes of one process joined by links in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from hatwist.auth import Keyring
+from hatwist.effects import RoleChange
+from hatwist.election import GroupRules
+from hatwist.errors import BadPacket
+from hatwist.heartbeat import Role
+from hatwist.interfaces import IRoleObserver
+from hatwist.keeper import Keeper
+from hatwist.machine import Machine, NodeRules
+from hatwist.node import HURRY_LIMIT, STOP_LIMIT, Node
+from hatwist.resources.memory import MemoryResource
+
+I, T = 0.1, 0.35  # noqa: E741
+
+
+class Cable:
+    """Joins the links in memory; each datagram arrives at once at all others, or waits to be read."""
+
+    def __init__(self) -> None:
+        self.links: list[MemoryLink] = []
+
+
+class MemoryLink:
+    """A link without a network."""
+
+    name = "memory"
+
+    def __init__(self, cable: Cable) -> None:
+        self.cable = cable
+        self.sent: list[bytes] = []
+        self.unread: list[bytes] = []
+        self.paused = False
+        self.broken: Exception | None = None
+        self.isOpen = False
+        cable.links.append(self)
+
+    def open(self, receiver: Callable[[bytes, str], None]) -> None:
+        if self.broken:
+            raise self.broken
+        self.receiver = receiver
+        self.isOpen = True
+
+    def close(self) -> None:
+        self.isOpen = False
+
+    def send(self, datagram: bytes) -> None:
+        self.sent.append(datagram)
+        for link in self.cable.links:
+            if link is not self and link.isOpen:
+                link.unread.append(datagram)
+                if not link.paused:
+                    link.drain()
+
+    def drain(self) -> None:
+        unread, self.unread = self.unread, []
+        for datagram in unread:
+            self.receiver(datagram, self.name)
+
+
+@implementer(IRoleObserver)
+class Observer:
+    def __init__(self) -> None:
+        self.changes: list[RoleChange] = []
+
+    def roleChanged(self, change: RoleChange) -> None:
+        self.changes.append(change)
+        raise RuntimeError("an observer that fails")
+
+
+class NodeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.cable = Cable()
+
+    def node(
+        self, name: str, priority: int, session: int = 1
+    ) -> tuple[Node, MemoryResource, MemoryLink]:
+        rules = NodeRules("c", name, I, T, (GroupRules("g", priority),), priority)
+        machine = Machine(rules, Keyring([b"k" * 16]), session, self.clock.seconds())
+        resource = MemoryResource(self.clock, name)
+        link = MemoryLink(self.cable)
+        keeper = Keeper(self.clock, "g", [resource])
+        return Node(self.clock, machine, [link], {"g": keeper}), resource, link  # type: ignore[list-item]
+
+    def pass_(self, seconds: float) -> None:
+        self.clock.pump([0.001] * round(seconds * 1000))
+
+    def test_takeover(self) -> None:
+        """The worthiest holds; when it falls silent the other one does, a tolerance later."""
+        alpha, one, cable = self.node("alpha", 200)
+        beta, two, _ = self.node("beta", 100)
+        alpha.start()
+        beta.start()
+        self.pass_(T + I)
+        self.assertEqual((one.held, two.held), (True, False))
+        cable.close()
+        alpha._close()
+        self.pass_(T - 0.1)
+        self.assertFalse(two.held)
+        self.pass_(0.11)
+        self.assertTrue(two.held)
+
+    def test_stop(self) -> None:
+        """A stop releases, then says goodbye, then closes; the other one holds in the same turn."""
+        alpha, one, link = self.node("alpha", 200)
+        beta, two, _ = self.node("beta", 100)
+        alpha.start()
+        beta.start()
+        self.pass_(T + I)
+        stopped = alpha.stop()
+        self.pass_(0.002)
+        self.successResultOf(stopped)
+        self.assertEqual((one.held, two.held), (False, True))
+        self.assertFalse(link.isOpen)
+        self.assertEqual(one.transcript[-2:], ["release", "released"])
+
+    def test_stopHangs(self) -> None:
+        """A resource that cannot be released delays a stop by less than two seconds, and no goodbye is said."""
+        alpha, one, link = self.node("alpha", 200)
+        alpha.start()
+        self.pass_(T + I)
+        one.delay = None
+        stopped = alpha.stop()
+        said = len(link.sent)
+        self.pass_(STOP_LIMIT + HURRY_LIMIT - 0.01)
+        self.assertNoResult(stopped)
+        self.pass_(0.02)
+        self.successResultOf(stopped)
+        beats = [alpha.machine.keyring.open(data) for data in link.sent[said:]]
+        self.assertTrue(beats)
+        self.assertEqual({beat.groups[0].role for beat in beats}, {Role.ACTIVE})
+        self.assertLess(STOP_LIMIT + HURRY_LIMIT, 2.0)
+
+    def test_reads_before_it_believes(self) -> None:
+        """Heartbeats that wait unread when the deadline fires count: no takeover."""
+        alpha, _, _ = self.node("alpha", 200)
+        beta, two, link = self.node("beta", 100)
+        alpha.start()
+        beta.start()
+        self.pass_(T + I)
+        link.paused = True  # beta's process stands still; what arrives waits
+        self.pass_(T - 0.02)
+        self.clock.advance(0.05)
+        link.paused = False
+        self.pass_(0.2)
+        self.assertFalse(two.held)
+        self.assertNotIn("acquire", two.transcript)
+
+    def test_refusedResigns(self) -> None:
+        """A node whose resources are refused resigns, and never shows itself as ACTIVE."""
+        alpha, one, _ = self.node("alpha", 200)
+        beta, two, _ = self.node("beta", 100)
+        observer = Observer()
+        alpha.addObserver(observer)
+        one.failNext("acquire")
+        alpha.start()
+        beta.start()
+        self.pass_(T + I)
+        self.assertEqual((one.held, two.held), (False, True))
+        self.assertEqual([change.new for change in observer.changes], [Role.STANDBY])
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_observer(self) -> None:
+        """Observers learn of each change with term and reason; one that fails changes nothing."""
+        alpha, _, _ = self.node("alpha", 200)
+        observer = Observer()
+        alpha.addObserver(observer)
+        alpha.start()
+        self.pass_(T + I)
+        alpha.stop()
+        self.pass_(0.01)
+        self.assertEqual(
+            [(c.old, c.new, c.term, c.reason) for c in observer.changes],
+            [
+                (None, Role.STANDBY, 0, "started, listening"),
+                (Role.STANDBY, Role.ACTIVE, 1, "no holder is heard"),
+                (Role.ACTIVE, Role.SHUTDOWN, 1, "stopped"),
+            ],
+        )
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
+
+    def test_cannotOpen(self) -> None:
+        """A link that cannot be opened fails the start there and then, and opens nothing else."""
+        alpha, one, link = self.node("alpha", 200)
+        link.broken = OSError("no such device")
+        self.assertRaises(OSError, alpha.start)
+        self.assertEqual(one.transcript, [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_badPackets(self) -> None:
+        """A bad packet is the link's to count, and moves nothing."""
+        alpha, _, link = self.node("alpha", 200)
+        alpha.start()
+        self.assertRaises(BadPacket, link.receiver, b"hello", "memory")
+        self.pass_(T + I)
+        self.assertEqual(alpha.roles["g"], Role.ACTIVE)
+
+    def test_senderSurvives(self) -> None:
+        """An exception while a heartbeat is sent ends neither the sender nor the node."""
+        alpha, _, link = self.node("alpha", 200)
+        alpha.start()
+        good, link.send = link.send, lambda data: 1 / 0  # type: ignore[method-assign,assignment]
+        self.pass_(2 * I)
+        link.send = good  # type: ignore[method-assign]
+        before = len(link.sent)
+        self.pass_(1.0)
+        self.assertGreaterEqual(len(link.sent) - before, 9)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+
+    def test_steadyState(self) -> None:
+        """In quiet times each node sends one packet in an interval."""
+        nodes = [self.node(name, p) for name, p in (("a", 3), ("b", 2), ("c", 1))]
+        for node, _, _ in nodes:
+            node.start()
+        self.pass_(1.0)
+        before = [len(link.sent) for _, _, link in nodes]
+        self.pass_(10.0)
+        for (_, _, link), count in zip(nodes, before, strict=True):
+            self.assertApproximates(len(link.sent) - count, 100, 2)
