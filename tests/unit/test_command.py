@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -190,10 +191,11 @@ class RunTests(Programs):
     async def test_cancelAtOnce(self) -> None:
         """Cancelled before the child has begun its session, it is dead all the same."""
         slow = self.where / "setsid"
-        slow.write_text('#!/bin/sh\necho $$ >"$2.new"; mv "$2.new" "$2"; exec sleep 600\n')
+        pids = shlex.quote(self.path("pids"))
+        slow.write_text(f"#!/bin/sh\necho $$ >{pids}.new; mv {pids}.new {pids}; exec sleep 600\n")
         slow.chmod(0o755)
         self.patch(os, "environ", {**os.environ, "PATH": f"{self.where}:{os.environ['PATH']}"})
-        running = run(reactor, ["touch", self.path("pids")], 600)
+        running = run(reactor, ["true"], 600)
         await until(lambda: self.pids(1))
         (pid,) = self.pids(1)
         running.cancel()
