@@ -203,7 +203,7 @@ class Election:
         self.deferringSince: float | None = None
         self.worthierSince: dict[str, float] = {}
         self.conflicts: dict[str, float] = {}
-        self.answeredAt = -inf
+        self.answeredAt = self.announcedAt = -inf
         self.answeredStamp: dict[str, tuple[int, int]] = {}
         self.successor: str | None = None
         self.why = ""
@@ -322,6 +322,7 @@ class Election:
             assert self.claim is not None
             self.failures = 0
             self.backoffUntil = -inf
+            self.announcedAt = now
             self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why)
             self.activated = True
             self.why = ""
@@ -527,7 +528,22 @@ class Election:
         if self._unheard(view, sent, now):
             return
         if self.state is State.ACTIVE:
+            self._remind(view, now)
             self._handover(view, now)
+
+    def _remind(self, view: Membership, now: float) -> None:
+        """
+        Announce again when others may have been told otherwise: somebody else claimed or released
+        in the meantime, even unseen, or comes back from where it could not be heard.
+        """
+        assert self.claim is not None
+        highest, since = view.highest(self.rules.name)
+        newest = since if highest > self.claim.term else -inf
+        for peer in view:
+            newest = max(newest, peer.releasedSince(self.rules.name), peer.directSince)
+        if newest > self.announcedAt:
+            self.announcedAt = now
+            self.effects.append(Announce(self.rules.name))
 
     def _order(self, claim: Claim) -> tuple[Worth, int] | tuple[int, Worth]:
         if self.rules.preempt:

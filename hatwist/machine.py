@@ -13,7 +13,7 @@ from math import inf
 from typing import NamedTuple
 
 from hatwist.auth import Keyring, ReplayWindow
-from hatwist.effects import Effect, Event, Send
+from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.election import Election, GroupRules, Input, State, Timing
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import GroupState, Heartbeat, Role, clusterId
@@ -49,6 +49,12 @@ class NodeRules(NamedTuple):
     groups: tuple[GroupRules, ...] = ()
     address: int = NO_ADDRESS
     digest: bytes = bytes(8)
+
+
+def _urgency(effect: Effect) -> int:
+    if isinstance(effect, RoleChange | Event):
+        return 2
+    return 1 if isinstance(effect, Send) else 0
 
 
 class Machine:
@@ -168,8 +174,6 @@ class Machine:
             election.sendNow = self._answer = False
             wake = min(wake, election.wake)
         wake = min(wake, self._attendance(now))
-        effects += self._events
-        self._events = []
         told = [e.tell(self.view, now) for e in self.elections.values()]
         if self._differs(told):
             self._bursts, urgent = BURST, True
@@ -179,8 +183,19 @@ class Machine:
             ending = self.over and State.SHUTDOWN not in before
             for _ in range(1 + (BURST if ending else 0)):
                 effects.append(Send(self._compose(told, now)))
+        effects += self._events
+        self._events = []
         self.deadline = min(wake, self._due(now))
+        # Others wait for a release, then for the word of it; the log waits for both.
+        effects.sort(key=_urgency)
         return effects
+
+    def withdraw(self, heartbeat: Heartbeat) -> None:
+        """This packet was not sent: the next decision makes another, with what is true then."""
+        if heartbeat.seq == self.seq:
+            self.sent.pop(self.seq, None)
+            self.seq -= 1
+        self._answer = True
 
     def _notice(self, now: float) -> None:
         """Was this node late? Then no deadline counts before the others could be heard."""

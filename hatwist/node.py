@@ -154,14 +154,23 @@ class Node:
             self._again = True
             return
         self._deciding = True
+        reports: list[Effect] = []
         try:
             while True:
                 self._again = False
                 for effect in self.machine.decide(self._reactor.seconds(), beat):
-                    self._perform(effect)
+                    if isinstance(effect, RoleChange | Event):
+                        reports.append(effect)
+                    elif isinstance(effect, Send) and self._again:
+                        # A resource has answered already: the next packet tells more.
+                        self.machine.withdraw(effect.heartbeat)
+                    else:
+                        self._perform(effect)
                 beat = False
                 if not self._again:
                     break
+            for effect in reports:
+                self._perform(effect)
         finally:
             self._deciding = False
         self._arm()
