@@ -113,10 +113,12 @@ def settings(
             problems.append(f"--address {text}: the same address is given twice")
         elif spec is not None:
             addresses.append(spec)
-    for name in alias:
+    for place, name in enumerate(alias):
         if not _ALIAS.match(name):
             problems.append(f"--alias {name!r}: allowed is a name for ifup, such as eth0:1")
-    beat = read("interval", interval, lambda: _seconds(interval, 0.005, 60), 1.0)
+        elif name in alias[:place]:
+            problems.append(f"--alias {name}: the same alias is given twice")
+    beat = read("interval", interval, lambda: _seconds(interval, 0.005, 60), 0.0)
     wait = round(TOLERANCE * beat, 6)
     if tolerance is not None:
         wait = read("tolerance", tolerance, lambda: _tolerance(tolerance, beat), wait)
@@ -167,7 +169,9 @@ def readKeys(path: str) -> tuple[bytes, ...]:
     @raise ValueError: it cannot be read, others may read or change it, or a key is too short.
     """
     try:
-        with open(path, "rb") as file:
+        # A FIFO would keep an open waiting for somebody who writes. A symbolic link is followed, since
+        # secrets are often mounted as one: what counts is whose the file is.
+        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("is not a regular file")
@@ -224,7 +228,7 @@ def _tolerance(text: str | float, interval: float) -> float:
 
 def _priority(text: str | int) -> int:
     try:
-        number = int(text)
+        number = int(str(text))
     except ValueError:
         number = -1
     if not 0 <= number <= 254:
