@@ -226,12 +226,11 @@ class ImpossibleTests(SynchronousTestCase):
             preemptDelay="x",
         )
         options = [line.split()[0] for line in found]
+        wrong = ["interface", "address", "address", "alias", "node", "cluster", "key-file"]
+        wrong += ["priority", "interval", "multicast", "preempt-delay"]
         self.assertEqual(
             sorted(options),
-            sorted(
-                ("--interface", "--address", "--address", "--alias", "--node", "--cluster")
-                + ("--key-file", "--priority", "--interval", "--multicast", "--preempt-delay")
-            ),
+            sorted(f"--{name}" for name in wrong),
         )
 
 
@@ -257,7 +256,7 @@ class KeyFileTests(SynchronousTestCase):
     """A key file is a regular file that nobody else may read, with keys of some length."""
 
     def setUp(self) -> None:
-        self.path = self.mktemp()
+        self.path: str = self.mktemp()
 
     def write(self, content: bytes, mode: int = 0o600) -> str:
         with open(self.path, "wb") as file:

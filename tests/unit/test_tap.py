@@ -1,0 +1,219 @@
+"""Tests for L{hatwist.tap}: the options of C{twistd ha}, and what they become."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+import twisted.internet.reactor  # so that there is one to be replaced
+from twisted.application.service import IServiceMaker, MultiService, ServiceMaker
+from twisted.internet.task import Clock
+from twisted.plugin import getPlugins
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist import clock, settings
+from hatwist.service import HAService
+from hatwist.tap import Options, Signals, makeService
+
+
+def parsed(*argv: str) -> Options:
+    """The options of a command line."""
+    options = Options()
+    options.parseOptions(list(argv))
+    return options
+
+
+class OptionsTests(SynchronousTestCase):
+    """A command line becomes options, each under its name."""
+
+    def test_defaults(self) -> None:
+        """Without options there is nothing to share, and the rest is the defaults."""
+        options = parsed()
+        self.assertEqual(options["address"], [])
+        self.assertEqual(options["alias"], [])
+        self.assertIsNone(options["interface"])
+        self.assertFalse(options["no-preempt"])
+
+    def test_repeated(self) -> None:
+        """--address and --alias may be given several times, and keep their order."""
+        options = parsed(
+            *("--address", "10.0.0.2/24", "-a", "10.0.0.1/24@eth1", "--address=2001:db8::1/64"),
+            *("--alias", "eth0:2", "--alias", "eth0:1"),
+        )
+        self.assertEqual(options["address"], ["10.0.0.2/24", "10.0.0.1/24@eth1", "2001:db8::1/64"])
+        self.assertEqual(options["alias"], ["eth0:2", "eth0:1"])
+
+    def test_notShared(self) -> None:
+        """Two command lines in one process do not add to each other's lists."""
+        parsed("--address", "10.0.0.1/24")
+        self.assertEqual(parsed()["address"], [])
+
+    def test_short(self) -> None:
+        """The short forms are the long ones."""
+        options = parsed(*("-i", "eth0", "-n", "alpha", "-c", "web", "-k", "/key", "-p", "7"))
+        self.assertEqual(
+            [options[name] for name in ("interface", "node", "cluster", "key-file", "priority")],
+            ["eth0", "alpha", "web", "/key", "7"],
+        )
+
+    def test_unknown(self) -> None:
+        """An option or argument that does not exist ends the program with 1 and one message."""
+        for argv, named in ((["--adress", "10.0.0.1/24"], "adress"), (["eth0"], "arguments")):
+            error = self.assertRaises(SystemExit, parsed, *argv)
+            self.assertIsInstance(error.code, str)  # which Python prints, and exits with 1
+            self.assertTrue(str(error.code).startswith("twistd ha cannot start:\n  "))
+            self.assertIn(named, str(error.code))
+            self.assertIn("--help", str(error.code))
+
+    def test_help(self) -> None:
+        """--help shows every option with what it means, and its unit and default where it has them."""
+        shown = re.sub(r"\s+", " ", str(parsed()))
+        for words in (
+            "--interface= Network interface for heartbeats, such as eth0.",
+            "--address= Shared address, ADDRESS/PREFIX[@INTERFACE]; may be given several times.",
+            "--alias= Name for ifup and ifdown, such as eth0:1; may be given several times.",
+            "--node= Name of this node [default: the host's name].",
+            "--cluster= Name of the cluster. [default: default]",
+            "--key-file= File (mode 0600) with the key",
+            "--priority= 0 to 254; the highest holds the addresses. [default: 100]",
+            "--interval= Seconds between heartbeats. [default: 1.0]",
+            "--tolerance= Seconds of silence that make a node count as gone [3.5 intervals].",
+            "--multicast= IPv4 multicast group and port of the heartbeats. [default: 239.2.3.4:5555]",
+            "--no-preempt Leave the addresses where they are when a worthier node returns.",
+            "--preempt-delay= Seconds for which a worthier node is up before it takes over.",
+        ):
+            self.assertIn(words, shown)
+
+    def test_plugin(self) -> None:
+        """twistd and twist find the command, and know it by this module's options."""
+        found = [
+            maker
+            for maker in getPlugins(IServiceMaker)
+            if isinstance(maker, ServiceMaker) and maker.tapname == "ha"
+        ]
+        self.assertEqual([maker.module for maker in found], ["hatwist.tap"])
+        self.assertIs(found[0].options, Options)
+
+
+class MakeServiceTests(SynchronousTestCase):
+    """Options become a service, or one message with everything that is wrong."""
+
+    def setUp(self) -> None:
+        # The reactor that trial uses keeps its clock.
+        self.reactor = Clock()
+        self.patch(twisted.internet, "reactor", self.reactor)
+        self.patch(settings, "mayChangeAddresses", lambda: True)
+        self.patch(settings, "maySendFrames", lambda: True)
+
+    def make(self, *argv: str, parent: dict[str, Any] | None = None) -> HAService:
+        options = parsed(*argv)
+        if parent is not None:
+            options.parent = parent  # type: ignore[assignment]
+        made = makeService(options)
+        assert isinstance(made, HAService)
+        return made
+
+    def refused(self, *argv: str, parent: dict[str, Any] | None = None) -> Sequence[str]:
+        error = self.assertRaises(SystemExit, self.make, *argv, parent=parent)
+        first, *lines = str(error.code).splitlines()
+        self.assertEqual(first, "twistd ha cannot start:")
+        return [line.removeprefix("  ") for line in lines]
+
+    def test_service(self) -> None:
+        """What was given is in the service's settings; timers are on the monotonic clock."""
+        made = self.make(
+            *("--interface", "lo", "--address", "10.0.0.1/24", "--node", "alpha", "-p", "7"),
+            *("--interval", "0.1", "--no-preempt", "--preempt-delay", "2", "--cluster", "c"),
+            *("--multicast", "239.9.9.9:9"),
+        )
+        found = made.settings
+        self.assertEqual(
+            (found.interface, found.node, found.cluster, found.priority, found.interval),
+            ("lo", "alpha", "c", 7, 0.1),
+        )
+        self.assertEqual((found.tolerance, found.preempt, found.preemptDelay), (0.35, False, 2.0))
+        self.assertEqual(str(found.multicast), "239.9.9.9:9")
+        self.assertEqual([str(spec) for spec in found.addresses], ["10.0.0.1/24"])
+        self.assertTrue(clock.isMonotonic(self.reactor))
+
+    def test_untouched(self) -> None:
+        """Making the service opens no socket and starts no timer: twistd forks afterwards."""
+        with mock.patch.object(socket, "socket", side_effect=AssertionError("a socket")):
+            self.patch(settings, "_hostProblems", lambda found: ())
+            self.make("--interface", "lo", "--address", "10.0.0.1/24", "--alias", "eth0:1")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_everyProblem(self) -> None:
+        """Every problem is in one message."""
+        found = self.refused("--priority", "300", "--tolerance", "1", "--address", "x/y")
+        self.assertEqual(
+            sorted(line.split()[0] for line in found),
+            ["--address", "--interface", "--priority", "--tolerance"],
+        )
+
+    def test_nothingToShare(self) -> None:
+        """Without any address or alias it does not start."""
+        self.assertEqual(
+            self.refused("--interface", "lo"),
+            ["nothing to share: give at least one --address or --alias"],
+        )
+
+    def test_permission(self) -> None:
+        """What this process may not do is told with the way out, together with the rest."""
+        self.patch(settings, "mayChangeAddresses", lambda: False)
+        self.patch(settings, "maySendFrames", lambda: False)
+        found = self.refused("--interface", "nope0", "--address", "10.0.0.1/24")
+        self.assertEqual(len(found), 3)
+        self.assertIn("nope0", found[0])
+        self.assertIn("CAP_NET_ADMIN", found[1])
+        self.assertIn("CAP_NET_RAW", found[2])
+
+    def test_twistdUser(self) -> None:
+        """--uid, --gid and --chroot of twistd take away the right to release: refused, each by name."""
+        argv = ("--interface", "lo", "--address", "10.0.0.1/24")
+        for name, value in (("uid", 1000), ("gid", 0), ("chroot", "/srv")):
+            found = self.refused(*argv, parent={"uid": None, "gid": None, name: value})
+            self.assertEqual(len(found), 1)
+            self.assertTrue(found[0].startswith(f"--{name} of twistd"))
+            self.assertIn("AmbientCapabilities", found[0])
+        self.make(*argv, parent={"uid": None, "gid": None, "chroot": None})
+
+    def test_lateReactor(self) -> None:
+        """A reactor that has timers already is refused: they were counted on another clock."""
+        self.reactor.callLater(1.0, lambda: None)
+        self.assertRaises(
+            clock.ClockError, self.make, "--interface", "lo", "--address", "10.0.0.1/24"
+        )
+
+
+class SignalsTests(SynchronousTestCase):
+    """SIGHUP and SIGUSR1 do nothing but tell."""
+
+    def test_logged(self) -> None:
+        """They are logged by the reactor, with what to do instead."""
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        calls: list[tuple[Any, ...]] = []
+
+        class Reactor:
+            def callFromThread(self, function: Any, *args: Any, **more: Any) -> None:
+                calls.append((function, args, more))
+
+        logged: list[str] = []
+        parent = MultiService()
+        signals = Signals(Reactor())
+        self.patch(
+            signals, "_log", mock.Mock(warn=lambda text, signal: logged.append(f"{signal}: {text}"))
+        )
+        signals.setServiceParent(parent)
+        parent.startService()
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            signal.raise_signal(number)
+        for function, args, more in calls:
+            function(*args, **more)
+        self.assertEqual([line.split(":")[0] for line in logged], ["SIGHUP", "SIGUSR1"])
+        self.assertIn("restart it instead", logged[0])
