@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from struct import pack
 from typing import Any, NamedTuple
 
+from twisted.internet.error import MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
@@ -116,6 +117,8 @@ class MulticastLink(DatagramProtocol):
         port, self._port = self._port, None
         if port is not None:
             port.stopListening()
+            # The port itself does that in the reactor's next turn; until then nothing could be opened.
+            self.transport = None
 
     def drain(self) -> None:
         """Read what has arrived, now: a deadline is believed only after that."""
@@ -127,7 +130,9 @@ class MulticastLink(DatagramProtocol):
         if self._port is None and not self._reopen():
             return
         try:
-            self.transport.write(datagram, (str(self._group.address), self._group.port))  # type: ignore[union-attr]
+            self._port.write(datagram, (str(self._group.address), self._group.port))
+        except MessageLengthError:
+            self._failed(OSError(errno.EMSGSIZE, ""))
         except OSError as e:
             self._failed(e)
             if e.errno in GONE and self._replaced():
