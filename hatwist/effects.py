@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from hatwist.heartbeat import Heartbeat, Role
+    from hatwist.votes import Record
 
 
 class Send(NamedTuple):
@@ -31,6 +32,13 @@ class Announce(NamedTuple):
     """Tell the LAN again where the addresses of a group are, if they are held."""
 
     group: str
+
+
+class Persist(NamedTuple):
+    """Write this to disk, and answer with C{persisted} once it is safe there."""
+
+    group: str
+    record: Record
 
 
 class RoleChange(NamedTuple):
@@ -64,4 +72,4 @@ class Event(NamedTuple):
     reason: str
 
 
-Effect = Send | Hold | Release | Announce | RoleChange | Event
+Effect = Send | Hold | Release | Announce | Persist | RoleChange | Event

@@ -8,16 +8,17 @@ only when all is read is what keeps a node that was frozen from acting on old ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
 from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
-from hatwist.election import Election, GroupRules, Input, State, Timing
+from hatwist.election import Election, GroupRules, Input, Quorum, State, Timing
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import GroupState, Heartbeat, Role, clusterId
 from hatwist.membership import MAX_PEERS, Membership, Peer
+from hatwist.votes import Record
 from hatwist.worth import NO_ADDRESS, Fitness
 
 BURST = 2
@@ -40,6 +41,8 @@ class NodeRules(NamedTuple):
 
     @ivar interval, tolerance: seconds.
     @ivar digest: eight bytes, equal on all nodes that share a configuration.
+    @ivar quorum: who votes on claims; C{None}: nobody need.
+    @ivar release: how long the slowest release takes, in seconds; C{None}: what addresses take.
     """
 
     cluster: str
@@ -49,6 +52,8 @@ class NodeRules(NamedTuple):
     groups: tuple[GroupRules, ...] = ()
     address: int = NO_ADDRESS
     digest: bytes = bytes(8)
+    quorum: Quorum | None = None
+    release: float | None = None
 
 
 def _urgency(effect: Effect) -> int:
@@ -60,11 +65,19 @@ def _urgency(effect: Effect) -> int:
 class Machine:
     """
     @param session: which start of this node; greater than that of any earlier start.
+    @param records: what earlier starts left on disk, by group.
     @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
     @ivar session: may grow, when others remember a greater one.
     """
 
-    def __init__(self, rules: NodeRules, keyring: Keyring, session: int, now: float) -> None:
+    def __init__(
+        self,
+        rules: NodeRules,
+        keyring: Keyring,
+        session: int,
+        now: float,
+        records: Mapping[str, Record] | None = None,
+    ) -> None:
         self.rules = rules
         self.keyring = keyring
         self.session = session
@@ -72,11 +85,19 @@ class Machine:
         self.sent: dict[int, float] = {}
         self.lastSent = -inf
         self.deadline = now
-        self.timing = Timing(rules.interval, rules.tolerance)
+        self.timing = Timing(rules.interval, rules.tolerance, rules.release)
         self.view = Membership(rules.name, rules.tolerance)
         node = (rules.address, rules.name)
         self.elections = {
-            group.name: Election(rules.cluster, group, self.timing, node, now)
+            group.name: Election(
+                rules.cluster,
+                group,
+                self.timing,
+                node,
+                now,
+                rules.quorum,
+                (records or {}).get(group.name, Record()),
+            )
             for group in rules.groups
         }
         self._cluster = clusterId(rules.cluster)
@@ -139,6 +160,24 @@ class Machine:
         """They are proven gone from this node."""
         self.elections[group].letGo(self.view, now)
 
+    def persisted(self, group: str, record: Record, now: float) -> None:
+        """The driver has what L{Persist} asked for on disk."""
+        self.elections[group].persisted(record)
+
+    def fenced(self, why: str, now: float) -> None:
+        """
+        The guard has fired: it released what it could, and said goodbye for this session.
+
+        To be told before anything else when this node wakes.
+        """
+        self.session += 1
+        for election in self.elections.values():
+            election.fenced(why, now)
+
+    def lease(self, group: str, now: float) -> float:
+        """Until when a holder may hold if nothing more is heard, on the clock of C{now}."""
+        return self.elections[group].lease(now)
+
     def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
         self.elections[group].setFitness(fitness, reason)
 
@@ -167,7 +206,7 @@ class Machine:
         wake = inf
         urgent = self._answer
         for election in self.elections.values():
-            election.decide(self.view, self.sent, self.lastSent, now)
+            election.decide(self.view, self.sent, self.lastSent, now, self.session)
             effects += election.effects
             election.effects = []
             urgent = urgent or election.sendNow
@@ -232,6 +271,7 @@ class Machine:
             or a.claim != b.claim
             or a.fitness != b.fitness
             or a.listening != b.listening
+            or (a.grant and a.grant[:3]) != (b.grant and b.grant[:3])
             or (b.released is not None and a.released != b.released)
             for a, b in zip(old, told, strict=True)
         )

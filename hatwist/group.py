@@ -1,0 +1,303 @@
+"""
+One group on one node: its state, what it tells the others, and what each input does to it.
+
+What is decided when is in L{hatwist.holding}, for a holder, and in L{hatwist.election}.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from hatwist.effects import Effect, Event, Hold, Release, RoleChange
+from hatwist.heartbeat import Claim, GroupState, Released, Role
+from hatwist.membership import Membership, Peer
+from hatwist.roles import TABLE, Do, Input, State
+from hatwist.rules import MAX_BACKOFF, GroupRules, Quorum, Timing
+from hatwist.votes import Record, Voter
+from hatwist.worth import Fitness, Worth
+
+
+class Group:
+    """
+    One group on one node. Pure: C{now} is an argument, what to do comes back in L{effects}.
+
+    @param node: its address as a number, and its name.
+    @param quorum: C{None}: claims take no votes.
+    @param record: what an earlier start left on disk.
+    @ivar effects: what was decided since the driver last took it.
+    @ivar wake: the time of the next decision that no packet brings; L{inf}: none.
+    @ivar sendNow: something changed or must be answered: a packet is due now.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        rules: GroupRules,
+        timing: Timing,
+        node: tuple[int, str],
+        now: float,
+        quorum: Quorum | None = None,
+        record: Record = Record(),
+    ) -> None:
+        self.cluster = cluster
+        self.rules = rules
+        self.timing = timing
+        self.address, self.name = node
+        self.effects: list[Effect] = []
+        self.wake = inf
+        self.sendNow = False
+        self.state = State.STARTING
+        self.fitness = Fitness.FIT
+        self.fitnessReason = ""
+        self.highest, self.highestAt = record.reserved, -inf
+        self.reserved = record.reserved
+        self.voter: Voter | None = None
+        if quorum is not None:
+            self.voter = Voter(rules.name, quorum, record, timing.tolerance, now + timing.tolerance)
+        self.confirmedAt = -inf
+        self.askedAt = self.askAfter = -inf
+        self.claim: Claim | None = None
+        self.released: Released | None = None
+        self.releasedAt = -inf
+        self.clean = False
+        self.activated = False
+        self.startedAt = now
+        self.listenUntil = now + timing.tolerance
+        self.patience = self._patienceFrom = -inf
+        self.backoffUntil = -inf
+        self.failures = 0
+        self.claimedAt = -inf
+        self.unheardSeq: int | None = None
+        self.deferringSince: float | None = None
+        self.worthierSince: dict[str, float] = {}
+        self.conflicts: dict[str, float] = {}
+        self.answeredAt = self.announcedAt = -inf
+        self.answeredStamp: dict[str, tuple[int, int]] = {}
+        self.successor: str | None = None
+        self.why = ""
+        self.effects.append(Release(rules.name))
+        self.effects.append(
+            RoleChange(cluster, rules.name, None, Role.STANDBY, 0, "started, listening")
+        )
+
+    # What others are told
+
+    @property
+    def role(self) -> Role:
+        if self.state == State.SHUTDOWN:
+            return Role.SHUTDOWN
+        if self.state == State.ASKING:
+            return Role.ASKING
+        return Role.STANDBY if self.claim is None else Role.ACTIVE
+
+    @property
+    def worth(self) -> Worth:
+        return Worth(self.fitness, self.rules.priority, self.address, self.name)
+
+    def tell(self, view: Membership, now: float) -> GroupState:
+        """This group's part of the next packet."""
+        return GroupState(
+            self.rules.name,
+            self.role,
+            self.fitness,
+            self.rules.priority,
+            self.eligible(view, now),
+            self.state == State.STARTING,
+            self.highest,
+            self.claim,
+            self.released,
+            self.voter.grant if self.voter is not None else None,
+            0,
+            0,
+            self.fitnessReason,
+            self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
+        )
+
+    def eligible(self, view: Membership, now: float) -> bool:
+        """Others may defer to this node and name it as successor."""
+        return (
+            self.state not in (State.STARTING, State.STOPPING, State.SHUTDOWN)
+            and now >= self.backoffUntil
+            and now >= self.patience
+            and self._may(view, now)
+        )
+
+    def _may(self, view: Membership, now: float) -> bool:
+        """Fit or kept, and heard by somebody if it hears anybody."""
+        if self.fitness == Fitness.UNFIT and not (
+            self.rules.keepUnfit and not self._candidates(view, now, fit=True)
+        ):
+            return False
+        if self.unheardSeq is not None:
+            alive = [peer for peer in view if peer.alive(now)]
+            if alive and not any(peer.listedSeq >= self.unheardSeq for peer in alive):
+                return False
+        if self.voter is not None:
+            members = self.voter.quorum.members
+            present = sum(peer.name in members and peer.twoWay(now) for peer in view)
+            return present + 1 >= self.voter.quorum.needed
+        direct = [peer for peer in view if peer.direct(now)]
+        return not direct or any(peer.twoWay(now) for peer in direct)
+
+    def _candidates(self, view: Membership, now: float, fit: bool = False) -> list[Peer]:
+        """Who could hold the group instead: eligible, in both directions, and not holding now."""
+        found = []
+        for peer in view:
+            said = peer.announced(self.rules.name)
+            if (
+                said is not None
+                and said.eligible
+                # If hearsay has newer word of its role, its own word on the rest is out of date.
+                and said.role == peer.state(self.rules.name).role == Role.STANDBY
+                and peer.twoWay(now)
+                and not (fit and said.fitness == Fitness.UNFIT)
+            ):
+                found.append(peer)
+        return found
+
+    def _worthOf(self, peer: Peer) -> Worth:
+        said = peer.announced(self.rules.name)
+        assert said is not None
+        return peer.worth(said)
+
+    def _best(self, view: Membership, now: float) -> Peer | None:
+        return max(self._candidates(view, now), key=self._worthOf, default=None)
+
+    # Inputs
+
+    def input(self, what: Input, now: float, why: str = "") -> None:
+        """Apply one input by the table; a stale one changes nothing."""
+        found = TABLE[self.state][what]
+        if found is None:
+            return
+        before = self.role
+        self.state = found.state
+        self.why = why or self.why
+        for action in found.do:
+            self._do(action, now)
+        if before == Role.STANDBY and self.role == Role.SHUTDOWN:
+            self._changed(before, Role.SHUTDOWN, 0, why or "stopped")
+        self.sendNow = True
+
+    def _do(self, action: Do, now: float) -> None:
+        name = self.rules.name
+        if action is Do.NAME_TERM:
+            self.highest, self.highestAt = self.highest + 1, now
+            self.claim = Claim(self.highest, self.worth)
+            self.askedAt = now
+            if self.voter is not None:
+                self.voter.promised = self.highest
+        elif action is Do.DROP:
+            self.claim = None
+        elif action is Do.RESTART:
+            self._restart(now)
+        elif action is Do.HOLD:
+            assert self.claim is not None
+            self.claimedAt = now
+            self.released = self.unheardSeq = None
+            self.deferringSince = None
+            self.worthierSince.clear()
+            self.conflicts.clear()
+            self.effects.append(Hold(name, self.claim.term))
+        elif action is Do.RELEASE:
+            self.effects.append(Release(name))
+        elif action is Do.ACTIVATE:
+            assert self.claim is not None
+            self.failures = 0
+            self.backoffUntil = -inf
+            self.announcedAt = now
+            self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why)
+            self.activated = True
+            self.why = ""
+        elif action is Do.CLEAN:
+            self.clean = True
+        elif action is Do.LET_GO:
+            self._letGo(now)
+
+    def _restart(self, now: float) -> None:
+        """The guard has let go of the addresses and said goodbye for this node: it begins anew."""
+        assert self.claim is not None
+        if self.activated:
+            self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why)
+        self.why = ""
+        self.claim = self.successor = None
+        self.activated = self.clean = False
+        self.conflicts.clear()
+        self.listenUntil = now + self.timing.tolerance
+        if self.voter is not None:
+            self.voter.silentUntil = self.listenUntil
+
+    def _letGo(self, now: float) -> None:
+        why, self.why = self.why or "released", ""
+        if self.claim is not None:
+            self.released = Released(self.claim.term, self.successor or "")
+            self.releasedAt = now
+            term, self.claim = self.claim.term, None
+            if self.activated or self.state == State.SHUTDOWN:
+                old = Role.ACTIVE if self.activated else Role.STANDBY
+                self._changed(old, self.role, term, why)
+        self.activated = False
+        self.successor = None
+        self.conflicts.clear()
+
+    def _changed(self, old: Role, new: Role, term: int, why: str) -> None:
+        self.effects.append(RoleChange(self.cluster, self.rules.name, old, new, term, why))
+
+    def event(self, kind: str, peer: str = "", reason: str = "") -> None:
+        self.effects.append(Event(kind, self.rules.name, peer, reason))
+
+    def setFitness(self, fitness: Fitness, reason: str) -> None:
+        if (fitness, reason) != (self.fitness, self.fitnessReason):
+            self.fitness, self.fitnessReason = fitness, reason
+            self.event("fitness", reason=f"{fitness.name.lower()}: {reason}")
+            self.sendNow = True
+
+    def refused(self, reason: str, now: float) -> None:
+        """The resources could not be acquired, or were lost: let go, and let others try for a while."""
+        if self.state not in (State.ACQUIRING, State.ACTIVE):
+            return
+        tolerances = min(2 << min(self.failures, 10), MAX_BACKOFF)
+        self.failures += 1
+        self.backoffUntil = now + tolerances * self.timing.tolerance
+        self.event("acquire-failed", reason=reason)
+        self.input(Input.REFUSED, now, f"could not hold the resources: {reason}")
+
+    def letGo(self, view: Membership, now: float) -> None:
+        """The driver has proven that nothing is held here: choose the successor as things are now."""
+        if self.state in (State.RELEASING, State.STOPPING) and self.claim is not None:
+            holders = view.actives(self.rules.name, now)
+            best = self._best(view, now)
+            self.successor = holders[0][0].name if holders else best.name if best else ""
+        self.input(Input.RELEASED, now)
+
+    def fenced(self, why: str, now: float) -> None:
+        """The guard has fired: whatever it could release is gone, and this session is dead to all others."""
+        self.input(Input.FENCED, now, why)
+
+    def persisted(self, record: Record) -> None:
+        """What L{Persist} asked for is on disk."""
+        self.reserved = max(self.reserved, record.reserved)
+
+    def stalled(self, gap: float, view: Membership, now: float) -> None:
+        """
+        This node was itself late by C{gap} seconds: believe no deadline at once.
+
+        A gap longer than C{hold} is longer than others may have waited: the claim is over.
+        """
+        timing = self.timing
+        if now > self.patience:
+            self._patienceFrom = now
+        self.patience = min(now + timing.interval, self._patienceFrom + timing.tolerance)
+        if gap > timing.hold and self.claim is not None and self.voter is None:
+            if any(not peer.left() for peer in view):
+                self._yield(f"stalled for {gap:.3f} s, longer than others wait", now)
+
+    def _yield(self, why: str, now: float) -> None:
+        self.input(Input.YIELD, now, why)
+
+    def _at(self, time: float, now: float) -> bool:
+        """Is it that time? If not yet, be woken then."""
+        if now >= time:
+            return True
+        self.wake = min(self.wake, time)
+        return False

@@ -1,0 +1,157 @@
+"""What a holder decides: whether it must yield, to whom it hands over, when it announces again."""
+
+from __future__ import annotations
+
+from math import inf
+
+from hatwist.effects import Announce
+from hatwist.group import Group
+from hatwist.heartbeat import Claim
+from hatwist.membership import Membership
+from hatwist.roles import State
+from hatwist.rules import ANSWER, DEAF, DEAF_BY_RELAY, FRESH
+from hatwist.worth import Fitness, Worth
+
+
+class Holder(Group):
+    """A group with the decisions of a node that holds it."""
+
+    def holding(self, view: Membership, sent: dict[int, float], now: float) -> None:
+        """Decide as a holder: yield, hand over, or go on."""
+        if self._conflict(view, now):
+            return
+        if self.voter is not None:
+            if self._outvoted(now):
+                return
+        elif self._unheard(view, sent, now):
+            return
+        if self.state is State.ACTIVE:
+            self._remind(view, now)
+            self._handover(view, now)
+
+    def _remind(self, view: Membership, now: float) -> None:
+        """
+        Announce again when others may have been told otherwise: somebody else claimed or released
+        in the meantime, even unseen, or comes back from where it could not be heard.
+        """
+        assert self.claim is not None
+        highest, since = view.highest(self.rules.name)
+        newest = since if highest > self.claim.term else -inf
+        for peer in view:
+            newest = max(newest, peer.releasedSince(self.rules.name), peer.directSince)
+        if newest > self.announcedAt:
+            self.announcedAt = now
+            self.effects.append(Announce(self.rules.name))
+
+    def _order(self, claim: Claim) -> tuple[Worth, int] | tuple[int, Worth]:
+        # The votes of a majority follow the highest term.
+        if self.rules.preempt and self.voter is None:
+            return (claim.worth, claim.term)
+        return (claim.term, claim.worth)
+
+    def _conflict(self, view: Membership, now: float) -> bool:
+        """Another ACTIVE is known: one of the two yields. True: it is this one."""
+        assert self.claim is not None
+        interval = self.timing.interval
+        found = view.actives(self.rules.name, now)
+        for name in set(self.conflicts) - {peer.name for peer, _ in found}:
+            del self.conflicts[name]
+            self.answeredStamp.pop(name, None)
+            self.effects.append(Announce(self.rules.name))
+            self.event("conflict-over", name, "the addresses are announced again")
+        for peer, claim in found:
+            if peer.name not in self.conflicts:
+                self.conflicts[peer.name] = now
+                self.event("conflict", peer.name, f"it is ACTIVE too, with term {claim.term}")
+            since = self.conflicts[peer.name]
+            if peer.state(self.rules.name).lettingGo:
+                continue
+            if self._order(claim) > self._order(self.claim):
+                self._yield(f"{peer.name} is ACTIVE too and comes first", now)
+                return True
+            direct = peer.direct(now)
+            limit = max(since, peer.listedAt) + DEAF * interval
+            if not direct:
+                deaf = peer.deafSince
+                limit = inf if deaf is None else max(since, deaf) + DEAF_BY_RELAY * interval
+            if self.voter is None and self._at(limit, now):
+                self._yield(f"{peer.name} is ACTIVE too and does not hear this node", now)
+                return True
+            stamp = (peer.session, peer.seq)
+            if stamp != self.answeredStamp.get(peer.name) and (
+                now >= self.answeredAt + ANSWER * interval
+            ):
+                self.answeredStamp[peer.name] = stamp
+                self.answeredAt = now
+                self.sendNow = True
+                self.effects.append(Announce(self.rules.name))
+        return False
+
+    def lease(self, now: float) -> float:
+        """Until when this node may hold, on its own clock, if nothing more is heard."""
+        since = now if self.voter is None else self.confirmedAt
+        return since + self.timing.hold
+
+    def _outvoted(self, now: float) -> bool:
+        """Once the votes are too old, others may have them: the claim is over."""
+        if not self._at(self.confirmedAt + self.timing.hold, now):
+            return False
+        age = now - self.confirmedAt
+        self._yield(f"no majority has confirmed its heartbeats for {age:.3f} s", now)
+        return True
+
+    def _unheard(self, view: Membership, sent: dict[int, float], now: float) -> bool:
+        """
+        A holder whose heartbeats demonstrably arrive nowhere lets go before the others take over.
+
+        Silence proves nothing: only an eligible node's own fresh packet counts.
+        """
+        timing = self.timing
+        newest, heardSince = self.claimedAt, inf
+        for peer in view:
+            if not peer.alive(now):
+                continue
+            newest = max(newest, sent.get(peer.listedSeq, -inf))
+            said = peer.announced(self.rules.name)
+            if said is not None and said.eligible and now - peer.directAt < FRESH * timing.interval:
+                heardSince = min(heardSince, peer.directSince)
+        # One that is heard again only now had no time yet to list a new heartbeat.
+        if not self._at(max(newest, heardSince) + timing.hold, now):
+            return False
+        self.unheardSeq = max(sent, default=0) + 1
+        self._yield(f"no node has received its heartbeats for {now - newest:.3f} s", now)
+        return True
+
+    def _handover(self, view: Membership, now: float) -> None:
+        mine = self.worth
+        best = self._best(view, now)
+        if best is None:
+            self.worthierSince.clear()
+            if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
+                self._yield(f"unfit: {self.fitnessReason}", now)
+            return
+        worth = self._worthOf(best)
+        fitter = worth.fitness > mine.fitness
+        worthier = {peer.name for peer in self._candidates(view, now) if self._worthOf(peer) > mine}
+        for name in set(self.worthierSince) - worthier:
+            del self.worthierSince[name]
+        for name in worthier:
+            self.worthierSince.setdefault(name, now)
+        if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
+            self._yield(f"unfit: {self.fitnessReason}; handed over to {best.name}", now)
+        elif not worth > mine or not (fitter or self.rules.preempt):
+            return
+        elif now - best.directAt >= FRESH * self.timing.interval:
+            return  # it may have just died; its next packet brings this up again
+        elif fitter or self._at(self.worthierSince[best.name] + self.rules.preemptDelay, now):
+            for peer in view:
+                said = peer.announced(self.rules.name)
+                if (
+                    said is not None
+                    and said.listening
+                    and peer.direct(now)
+                    and peer.worth(said) > worth
+                    and not self._at(peer.directAt + peer.tolerance, now)
+                ):
+                    return
+            self._yield(f"handed over to {best.name}, which is worthier", now)

@@ -1,0 +1,86 @@
+"""The configuration of one group, the times that follow from it, and the constants of the election."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ANSWER = 0.25
+"""Intervals between two answers to a conflicting node."""
+DEAF, DEAF_BY_RELAY = 2.0, 3.0
+"""Intervals after which an ACTIVE that does not notice this one is left alone with the group."""
+SUCCESSION = 2.0
+"""Intervals that others wait for a named successor."""
+FRESH = 1.5
+"""Intervals for which a packet counts as a positive word."""
+LAST_CALL = 0.97
+"""The share of C{hold} after which a standby sends, so that a holder learns in time that it is not heard."""
+MAX_BACKOFF = 64
+"""Tolerances."""
+ASKING = 1.0
+"""Intervals for which votes are asked for at a time."""
+CLOCK_ERROR = 0.01
+"""By how much the rates of two nodes' clocks may differ from the truth."""
+
+
+class GroupRules(NamedTuple):
+    """
+    The configuration of one group.
+
+    @ivar preemptDelay: seconds for which a worthier node must be eligible before it is handed the group.
+    @ivar keepUnfit: with nobody fit, an unfit node may hold (C{last_resort = "keep"}).
+    """
+
+    name: str
+    priority: int = 100
+    preempt: bool = True
+    preemptDelay: float = 0.0
+    keepUnfit: bool = False
+
+
+class Quorum(NamedTuple):
+    """
+    Who votes, and how many votes a claim takes.
+
+    @ivar members: the names of all nodes that vote.
+    @ivar needed: votes, the claimer's own included; more than half, so that two claims never have them.
+    """
+
+    members: frozenset[str]
+    needed: int
+
+
+class Timing(NamedTuple):
+    """
+    Seconds: the interval and tolerance of this node, and what follows from them.
+
+    @ivar release: how long letting go takes; C{None}: what netlink takes on a loaded host.
+    """
+
+    interval: float
+    tolerance: float
+    release: float | None = None
+
+    @property
+    def releaseTime(self) -> float:
+        if self.release is not None:
+            return self.release
+        return min(0.020, 0.0015 + 0.010 * self.tolerance)
+
+    @property
+    def lateness(self) -> float:
+        """How late a timer may fire."""
+        return min(0.010, 0.0028 + 0.006 * self.tolerance)
+
+    @property
+    def hold(self) -> float:
+        """
+        How long one may hold unheard, or after the last confirmed packet: released by then, however
+        clocks differ, before a tolerance has passed on any other node.
+        """
+        rates = (1 - CLOCK_ERROR) / (1 + CLOCK_ERROR)
+        return rates * self.tolerance - self.releaseTime - self.lateness
+
+    def survives(self, delay: float = 0.001) -> int:
+        """How many lost round trips in a row a holder outlives, where votes are needed; -1: none at all."""
+        left = self.hold - 2 * delay - self.lateness
+        return int(left / self.interval + 1e-9) - 1

@@ -1,0 +1,165 @@
+"""
+The vote of one node in one group, and the counting of the others' votes.
+
+A vote is a promise to one claim: for a tolerance after its last packet was heard, no other claim gets it.
+A claim that a majority has promised itself to therefore stands alone, for C{hold} after it sent the last
+packet that the majority's votes name. What a node knows by hearsay is never a vote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import NamedTuple
+
+from hatwist.heartbeat import Grant, Role
+from hatwist.membership import Membership, Peer
+from hatwist.rules import Quorum
+
+MARGIN = 64
+"""Terms that are set aside on disk at a time, so that no claim waits for a disk."""
+
+
+class Record(NamedTuple):
+    """
+    What a node must remember over a restart.
+
+    @ivar reserved: no term up to this one is given to a new claim again.
+    @ivar vote: the last claim voted for, which may be voted for again, or C{None}.
+    """
+
+    reserved: int = 0
+    vote: Grant | None = None
+
+
+class Voter:
+    """
+    The one vote of this node.
+
+    @param silentUntil: no vote is given before: an earlier start may have promised it.
+    @ivar grant: the claim that has it now, with the newest packet of that claim that was heard.
+    @ivar promised: the highest term voted or asked for.
+    """
+
+    def __init__(
+        self, group: str, quorum: Quorum, record: Record, tolerance: float, silentUntil: float
+    ) -> None:
+        self.group = group
+        self.quorum = quorum
+        self.silentUntil = silentUntil
+        self.promised = record.reserved
+        self.last = record.vote
+        self.grant: Grant | None = None
+        self.until = -inf
+        self._tolerance = tolerance
+
+    def decide(
+        self,
+        view: Membership,
+        busy: bool,
+        reserved: int,
+        now: float,
+        at: Callable[[float, float], bool],
+    ) -> bool:
+        """
+        Renew, withdraw or give the vote.
+
+        @param busy: this node holds, lets go, or asks for itself: it has no vote to give.
+        @param reserved: the highest term that is safe on disk.
+        @param at: notes a time at which to decide again, and tells whether it has come.
+        @return: the vote is another claim's now, or free: others are waiting to be told.
+        """
+        before = self.grant and self.grant[:3]
+        if self.grant is not None:
+            self._renew(view, now, at)
+        if self.grant is None and not busy and at(self.silentUntil, now):
+            self._give(view, reserved, now)
+            if self.grant is not None:
+                at(self.until, now)
+        return (self.grant and self.grant[:3]) != before
+
+    def _renew(self, view: Membership, now: float, at: Callable[[float, float], bool]) -> None:
+        grant = self.grant
+        assert grant is not None
+        peer = view.peers.get(grant.name)
+        if peer is not None:
+            state = peer.state(self.group)
+            if peer.session > grant.session or (
+                peer.session == grant.session
+                and peer.seq > grant.seq
+                and (state.claim is None or state.claim.term != grant.term)
+            ):
+                self.grant = None  # it says itself that nothing is held by this claim
+                return
+            if self._claims(peer) == grant.term and peer.session == grant.session:
+                self.grant = grant._replace(seq=max(peer.directSeq, grant.seq))
+                self.until = max(self.until, self._end(peer))
+        if at(self.until, now):
+            self.grant = None
+
+    def _end(self, peer: Peer) -> float:
+        return peer.directAt + max(peer.tolerance, self._tolerance)
+
+    def _claims(self, peer: Peer) -> int:
+        """The term that its own newest packet claims or asks for; 0: none."""
+        said = peer.announced(self.group)
+        return said.claim.term if said is not None and said.claim is not None else 0
+
+    def _give(self, view: Membership, reserved: int, now: float) -> None:
+        best: tuple[bool, object] | None = None
+        chosen = None
+        for peer in view:
+            said = peer.announced(self.group)
+            if (
+                said is None
+                or said.claim is None
+                or said.lettingGo
+                or peer.name not in self.quorum.members
+                or peer.state(self.group).claim != said.claim
+                or not peer.twoWay(now)
+                or not self._mayHave(peer, said.claim.term, reserved)
+            ):
+                continue
+            rank = (said.role == Role.ACTIVE, said.claim.worth)
+            if best is None or rank > best:
+                best, chosen = rank, peer
+        if chosen is not None:
+            term = self._claims(chosen)
+            self.promised = max(self.promised, term)
+            self.grant = Grant(chosen.name, chosen.session, term, chosen.directSeq)
+            self.last = self.grant
+            self.until = self._end(chosen)
+
+    def _mayHave(self, peer: Peer, term: int, reserved: int) -> bool:
+        if self.promised < term <= reserved:
+            return True
+        # The same claim once more promises nothing new.
+        return self.last is not None and self.last[:3] == (peer.name, peer.session, term)
+
+
+def confirmed(
+    view: Membership,
+    group: str,
+    quorum: Quorum,
+    claim: tuple[str, int, int],
+    sent: dict[int, float],
+    now: float,
+) -> float:
+    """
+    When the newest packet of a claim left for which it has enough votes; C{-inf}: it never had.
+
+    @param claim: the claimer's name and session, and the term.
+    @param sent: when its recent packets left, by number.
+    """
+    times = []
+    for peer in view:
+        if peer.name not in quorum.members:
+            continue
+        said = peer.announced(group)
+        if said is not None and said.grant is not None and said.grant[:3] == claim:
+            times.append(sent.get(said.grant.seq, -inf))
+    if quorum.needed <= 1:
+        return now
+    if len(times) < quorum.needed - 1:
+        return -inf
+    return sorted(times, reverse=True)[quorum.needed - 2]
