@@ -361,6 +361,7 @@ class FailingStartTests(ServiceTestCase):
         service = self.service(self.resource("one"))
         broken = Broken()
         broken.setServiceParent(service)
+        await self.elapse(0)  # a reactor that runs has some open itself
         before = descriptors()
         self.assertRaises(ValueError, service.startService)
         await self.elapse(0)  # Twisted closes the port's socket in its next turn
