@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
@@ -368,7 +368,7 @@ class FailingStartTests(ServiceTestCase):
         self.assertEqual(descriptors(), before)
         self.assertEqual(service.role, Role.SHUTDOWN)
         self.assertFalse(service.running)
-        await broken.disownServiceParent()
+        await maybeDeferred(broken.disownServiceParent)
         await self.active(service)
 
 
