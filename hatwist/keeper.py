@@ -45,6 +45,7 @@ class Keeper:
         self.held = False
         self._touched = True  # an earlier run may have left them
         self._working = False
+        self._over = False
         self._limit = LIMIT
         self._pending: Deferred[Any] | None = None
         self._onHeld: Callable[[], None] = lambda: None
@@ -84,6 +85,12 @@ class Keeper:
         self._limit = HURRIED
         self._interrupt()
 
+    def abandon(self) -> None:
+        """Do and tell nothing from now on: who holds these resources next has a keeper of its own."""
+        self._over = True
+        self.wanted = False
+        self._interrupt()
+
     def announce(self) -> None:
         """Tell the LAN again."""
         if self.held and self.wanted:
@@ -110,7 +117,7 @@ class Keeper:
 
     async def _follow(self) -> None:
         try:
-            while True:
+            while not self._over:
                 if self.wanted and not self.held:
                     if not await self._acquire():
                         return
@@ -152,6 +159,8 @@ class Keeper:
         self._touched = self.held = False
         failed = False
         for resource in reversed(self.resources):
+            if self._over:
+                return
             try:
                 await self._bounded(resource.release, self._limit)
             except Exception as e:
@@ -162,6 +171,8 @@ class Keeper:
                     resource=resource.name,
                     reason=str(e) or repr(e),
                 )
+        if self._over:
+            return
         if failed:
             self._touched = True
             try:

@@ -110,6 +110,10 @@ class Node:
             self._decide()
         return self._stopped
 
+    def abort(self) -> None:
+        """Close everything at once, as a crash does: without a release or a goodbye."""
+        self._close()
+
     # What comes in
 
     def _received(self, datagram: bytes, link: str) -> None:
@@ -263,6 +267,8 @@ class Node:
         for call in (self._deadline, self._soon, self._late):
             if call is not None and call.active():
                 call.cancel()
+        for keeper in self.keepers.values():
+            keeper.abandon()
         for link in self.links:
             link.close()
 

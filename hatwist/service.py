@@ -102,7 +102,8 @@ class HAService(MultiService):
         """
         Join the cluster as STANDBY.
 
-        @raise OSError: the heartbeat's interface or the kernel cannot be reached.
+        @raise OSError: the heartbeat's interface or the kernel cannot be reached. Whatever is raised,
+            also by a child, nothing is left open.
         """
         settings = self.settings
         if not isMonotonic(self._reactor):
@@ -116,11 +117,17 @@ class HAService(MultiService):
             for observer in self._observers:
                 node.addObserver(observer)
             node.start()
+            try:
+                super().startService()
+            except BaseException:
+                # Nothing is held before a tolerance has passed.
+                node.abort()
+                self.running = False
+                raise
         except BaseException:
             self._netlink.stop()
             raise
         self.node = node
-        super().startService()
         self._log.info(
             "Node {node} of cluster {cluster} listens on {interface}, {group}; interval {interval} s, "
             "tolerance {tolerance} s, heartbeats {signed}",

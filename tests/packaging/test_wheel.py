@@ -17,7 +17,15 @@ import hatwist
 
 SOURCE = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv*", "*.egg-info", "build", "dist", "__pycache__", "_trial_temp*", ".*_cache"
+    ".git",
+    ".venv*",
+    "*.egg-info",
+    "build",
+    "dist",
+    "__pycache__",
+    "_trial_temp*",
+    "tests.unit.*",
+    ".*_cache",
 )
 WAYS = ("wheel", "sdist", "plain", "editable")
 
