@@ -13,7 +13,7 @@ from hatwist.heartbeat import Claim, GroupState, Released, Role
 from hatwist.membership import Membership, Peer
 from hatwist.roles import TABLE, Do, Input, State
 from hatwist.rules import MAX_BACKOFF, GroupRules, Quorum, Timing
-from hatwist.votes import Record, Voter
+from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
 
 
@@ -37,7 +37,7 @@ class Group:
         node: tuple[int, str],
         now: float,
         quorum: Quorum | None = None,
-        record: Record = Record(),
+        record: Record = NOTHING,
     ) -> None:
         self.cluster = cluster
         self.rules = rules

@@ -93,8 +93,12 @@ class Holder(Group):
         return since + self.timing.hold
 
     def _outvoted(self, now: float) -> bool:
-        """Once the votes are too old, others may have them: the claim is over."""
-        if not self._at(self.confirmedAt + self.timing.hold, now):
+        """
+        Once the votes are too old, others may have them: the claim is over.
+
+        A little earlier than the guard believes so: that is for a daemon that cannot decide any more.
+        """
+        if not self._at(self.lease(now) - self.timing.lateness, now):
             return False
         age = now - self.confirmedAt
         self._yield(f"no majority has confirmed its heartbeats for {age:.3f} s", now)

@@ -16,9 +16,17 @@ from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.election import Election, GroupRules, Input, Quorum, State, Timing
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import GroupState, Heartbeat, Role, clusterId
+from hatwist.heartbeat import (
+    MAX_SEQ,
+    GroupState,
+    Heard,
+    Heartbeat,
+    Released,
+    Role,
+    clusterId,
+)
 from hatwist.membership import MAX_PEERS, Membership, Peer
-from hatwist.votes import Record
+from hatwist.votes import NOTHING, Record
 from hatwist.worth import NO_ADDRESS, Fitness
 
 BURST = 2
@@ -96,7 +104,7 @@ class Machine:
                 node,
                 now,
                 rules.quorum,
-                (records or {}).get(group.name, Record()),
+                (records or {}).get(group.name, NOTHING),
             )
             for group in rules.groups
         }
@@ -173,6 +181,28 @@ class Machine:
         self.session += 1
         for election in self.elections.values():
             election.fenced(why, now)
+
+    def farewell(self, group: str) -> Heartbeat:
+        """
+        The goodbye that the guard says for this node once it has let go of the addresses of a group.
+
+        Its number is the last there can be: this session is dead to everybody who hears it.
+        """
+        states = []
+        for election in self.elections.values():
+            claim = election.claim
+            released = Released(claim.term, "") if claim is not None else None
+            state = GroupState(
+                election.rules.name,
+                Role.SHUTDOWN,
+                election.fitness,
+                election.rules.priority,
+                highest=election.highest,
+                released=released,
+                reason=f"the guard let go of {group}",
+            )
+            states.append(state)
+        return self._heartbeat(MAX_SEQ, tuple(states), ())
 
     def lease(self, group: str, now: float) -> float:
         """Until when a holder may hold if nothing more is heard, on the clock of C{now}."""
@@ -328,16 +358,21 @@ class Machine:
             for old in list(self.sent)[: KEPT // 2]:
                 del self.sent[old]
         self._told = told
+        return self._heartbeat(self.seq, tuple(told), self.view.heard(now))
+
+    def _heartbeat(
+        self, seq: int, groups: tuple[GroupState, ...], heard: tuple[Heard, ...]
+    ) -> Heartbeat:
         rules = self.rules
         return Heartbeat(
             self._cluster,
             rules.name,
             self.session,
-            self.seq,
+            seq,
             rules.interval,
             rules.tolerance,
             rules.address,
             rules.digest,
-            tuple(told),
-            self.view.heard(now),
+            groups,
+            heard,
         )

@@ -32,6 +32,9 @@ class Record(NamedTuple):
     vote: Grant | None = None
 
 
+NOTHING = Record()
+
+
 class Voter:
     """
     The one vote of this node.
@@ -73,9 +76,7 @@ class Voter:
         if self.grant is not None:
             self._renew(view, now, at)
         if self.grant is None and not busy and at(self.silentUntil, now):
-            self._give(view, reserved, now)
-            if self.grant is not None:
-                at(self.until, now)
+            self._give(view, reserved, now, at)
         return (self.grant and self.grant[:3]) != before
 
     def _renew(self, view: Membership, now: float, at: Callable[[float, float], bool]) -> None:
@@ -105,7 +106,9 @@ class Voter:
         said = peer.announced(self.group)
         return said.claim.term if said is not None and said.claim is not None else 0
 
-    def _give(self, view: Membership, reserved: int, now: float) -> None:
+    def _give(
+        self, view: Membership, reserved: int, now: float, at: Callable[[float, float], bool]
+    ) -> None:
         best: tuple[bool, object] | None = None
         chosen = None
         for peer in view:
@@ -129,6 +132,7 @@ class Voter:
             self.grant = Grant(chosen.name, chosen.session, term, chosen.directSeq)
             self.last = self.grant
             self.until = self._end(chosen)
+            at(self.until, now)
 
     def _mayHave(self, peer: Peer, term: int, reserved: int) -> bool:
         if self.promised < term <= reserved:

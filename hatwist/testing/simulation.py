@@ -5,15 +5,16 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from hatwist.auth import Keyring
-from hatwist.effects import Effect, Event, Hold, Release, RoleChange, Send
-from hatwist.election import GroupRules
+from hatwist.effects import Effect, Event, Hold, Persist, Release, RoleChange, Send
+from hatwist.election import GroupRules, Quorum
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.machine import Machine, NodeRules
+from hatwist.votes import Record
 from hatwist.worth import Fitness, addressNumber
 
 GROUP = "g"
@@ -61,6 +62,10 @@ class Node:
         self.inbox: deque[Callable[[], None]] = deque()
         self.version = 0
         self.operation = 0
+        self.disk: dict[str, Record] = {}
+        self.guard: float | None = None
+        self.armed = 0
+        self.fenced = False
 
     def local(self, at: float) -> float:
         return self.offset + at * self.rate
@@ -85,10 +90,14 @@ class Simulation:
         tolerance: float = 0.35,
         key: bytes | None = None,
         wire: bool = True,
+        members: Sequence[str] = (),
+        guarded: bool | None = None,
         **rules: Any,
     ) -> None:
         """
         @param wire: packets travel as bytes; if false, as values, which is faster.
+        @param members: these vote, and a claim takes the votes of more than half of them.
+        @param guarded: each node has a guard; default: where there are votes.
         @param rules: further fields of L{GroupRules}, the same on all nodes.
         """
         self.random = random.Random(seed)
@@ -96,6 +105,10 @@ class Simulation:
         self.rules = rules
         self.keyring = Keyring([key] if key else [])
         self.wire = wire
+        self.quorum = Quorum(frozenset(members), len(members) // 2 + 1) if members else None
+        self.guarded = bool(members) if guarded is None else guarded
+        self.guardTime = 0.001
+        self.release: float | None = None
         self.now = 0.0
         self.weather = Weather()
         self.nodes: dict[str, Node] = {}
@@ -125,11 +138,12 @@ class Simulation:
 
         if offset is None:
             offset = self.random.uniform(0, 1000)
-        session = self.sessions[name] = self.sessions.get(name, 0) + 1
+        before = self.nodes.get(name)
+        known = before.machine.session if before is not None else 0
+        session = self.sessions[name] = max(known, self.sessions.get(name, 0)) + 1
         number = addressNumber(ip_address(address)) if address else len(self.nodes) + 1
-        old = self.nodes.get(name)
-        if old is not None and address is None:
-            number = old.machine.rules.address
+        if before is not None and address is None:
+            number = before.machine.rules.address
         settings = NodeRules(
             "simulated",
             name,
@@ -137,9 +151,13 @@ class Simulation:
             self.tolerance,
             (GroupRules(GROUP, priority, **{**self.rules, **rules}),),
             number,
+            quorum=self.quorum,
+            release=self.release,
         )
-        machine = Machine(settings, self.keyring, session, offset + self.now * rate)
+        disk = before.disk if before is not None else {}
+        machine = Machine(settings, self.keyring, session, offset + self.now * rate, disk)
         node = self.nodes[name] = Node(name, machine, rate, offset)
+        node.disk = dict(disk)
         self._note(name, "starts")
         self._beat(node)
         return node
@@ -148,9 +166,24 @@ class Simulation:
         """The host loses power: nothing of it is left, its address included."""
         node = self.nodes[name]
         node.running = False
+        node.guard = None
         node.inbox.clear()
         self._hold(node, False)
         self._note(name, "loses power")
+
+    def crash(self, name: str) -> None:
+        """Its daemon is killed; what it held, it holds until its guard lets go."""
+        node = self.nodes[name]
+        node.running = False
+        node.inbox.clear()
+        self._note(name, "crashes")
+        if node.guard is not None:
+            self._fire(node)
+
+    def fire(self, name: str) -> None:
+        """Its guard fires for no reason."""
+        self._note(name, "its guard fires for no reason")
+        self._fire(self.nodes[name])
 
     def freeze(self, name: str) -> None:
         """Its processes stand still; what it holds, it holds."""
@@ -162,6 +195,7 @@ class Simulation:
         node = self.nodes[name]
         self._note(name, "thaws")
         node.frozen = False
+        self._wake(node)
         node.draining = True
         waiting, node.inbox = node.inbox, deque()
         for act in waiting:
@@ -284,18 +318,64 @@ class Simulation:
 
     def _attend(self, node: Node, act: Callable[[], None]) -> None:
         """Do something with a node's daemon: now, or when it thaws, or never if it is dead."""
-        if not node.running:
+        if not node.running or self.nodes[node.name] is not node:
             return
         if node.frozen:
             if len(node.inbox) < QUEUE:
                 node.inbox.append(act)
             return
+        self._wake(node)
         act()
+
+    def _wake(self, node: Node) -> None:
+        """Before anything else, a daemon looks whether its guard has fired."""
+        if node.fenced and node.running and not node.frozen:
+            node.fenced = node.wanted = False
+            node.operation += 1
+            node.machine.fenced("the guard has fired", node.local(self.now))
+
+    def _fire(self, node: Node) -> None:
+        """The guard lets go of the address, says goodbye for its node, and is gone."""
+        if node.guard is None:
+            return
+        node.guard = None
+        node.fenced = True
+        farewell = node.machine.farewell(GROUP)
+
+        def gone() -> None:
+            if self.nodes[node.name] is node or not node.running:
+                self._hold(node, False)
+                for _ in range(3):
+                    self._send(node, farewell)
+                if node.running:
+                    self._attend(node, lambda: self._decide(node))
+
+        self._note(node.name, "its guard fires")
+        self.at(self.now + self.guardTime, gone)
+
+    def _watchGuard(self, node: Node, armed: int) -> None:
+        if node.guard is None or node.armed != armed:
+            return
+        if node.local(self.now) >= node.guard:
+            self._fire(node)
+        else:
+            self._guardAt(node)
+
+    def _guardAt(self, node: Node) -> None:
+        assert node.guard is not None
+        at = (node.guard - node.offset) / node.rate + 1e-6
+        armed = node.armed
+        self.at(max(at, self.now), lambda: self._watchGuard(node, armed))
+
+    def _pet(self, node: Node) -> None:
+        if node.guard is not None:
+            node.guard = max(node.guard, node.machine.lease(GROUP, node.local(self.now)))
 
     def _beat(self, node: Node) -> None:
         if not node.running or self.nodes[node.name] is not node:
             return
         if not node.frozen:
+            self._wake(node)
             self._decide(node, beat=True)
         self.at(self.now + self.interval / node.rate, lambda: self._beat(node))
 
@@ -304,12 +384,14 @@ class Simulation:
             return
         if node.frozen:
             return  # on thawing it decides anyway
+        self._wake(node)
         self._decide(node)
 
     def _decide(self, node: Node, beat: bool = False) -> None:
         if node.draining:
             return
         self._perform(node, node.machine.decide(node.local(self.now), beat))
+        self._pet(node)
         node.version += 1
         deadline = (node.machine.deadline - node.offset) / node.rate
         if deadline < float("inf"):
@@ -325,11 +407,17 @@ class Simulation:
                 node.wanted = True
                 for watcher in self.watchers:
                     watcher("hold", node, effect)
+                if self.guarded:
+                    node.armed += 1
+                    node.guard = node.machine.lease(GROUP, node.local(self.now))
+                    self._guardAt(node)
                 self._hold(node, True)
                 self._operate(node, node.acquireTime, self._acquired)
             elif isinstance(effect, Release):
                 node.wanted = False
                 self._operate(node, node.releaseTime if node.held else 0.0, self._released)
+            elif isinstance(effect, Persist):
+                self._persist(node, effect)
             elif isinstance(effect, RoleChange):
                 old = effect.old.name if effect.old is not None else "-"
                 self._note(
@@ -360,8 +448,24 @@ class Simulation:
 
         self._attend(node, act)
 
+    def _persist(self, node: Node, effect: Persist) -> None:
+        def written() -> None:
+            if not node.running or self.nodes[node.name] is not node:
+                return
+            node.disk[effect.group] = effect.record
+
+            def act() -> None:
+                now = node.local(self.now)
+                node.machine.persisted(effect.group, effect.record, now)
+                self._decide(node)
+
+            self._attend(node, act)
+
+        self.at(self.now + self.random.uniform(0.0005, 0.003), written)
+
     def _released(self, node: Node) -> None:
         self._hold(node, False)
+        node.guard = None
 
         def act() -> None:
             node.machine.released(GROUP, node.local(self.now))
