@@ -381,7 +381,7 @@ class Election:
         A gap longer than C{hold} is longer than others may have waited: the claim is over.
         """
         timing = self.timing
-        if now > self.patience:
+        if self._patienceFrom == -inf:
             self._patienceFrom = now
         self.patience = min(now + timing.interval, self._patienceFrom + timing.tolerance)
         if gap > timing.hold and self.claim is not None:
@@ -401,7 +401,8 @@ class Election:
         @param lastSent: when the newest one left.
         """
         self.wake = inf
-        self._at(self.patience, now)
+        if self._at(self.patience, now):
+            self._patienceFrom = -inf
         self._at(self.backoffUntil, now)
         highest, since = view.highest(self.rules.name)
         if highest > self.highest:
