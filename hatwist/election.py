@@ -48,8 +48,9 @@ class Election(Holder):
         """
         self.wake = inf
         self.session = session
-        for time in (self.patience, self.backoffUntil):
-            self._at(time, now)
+        if self._at(self.patience, now):
+            self._patienceFrom = -inf
+        self._at(self.backoffUntil, now)
         highest, since = view.highest(self.rules.name)
         if highest > self.highest:
             self.highest, self.highestAt = highest, since

@@ -285,7 +285,7 @@ class Group:
         A gap longer than C{hold} is longer than others may have waited: the claim is over.
         """
         timing = self.timing
-        if now > self.patience:
+        if self._patienceFrom == -inf:
             self._patienceFrom = now
         self.patience = min(now + timing.interval, self._patienceFrom + timing.tolerance)
         if gap > timing.hold and self.claim is not None and self.voter is None:

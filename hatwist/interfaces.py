@@ -17,8 +17,9 @@ class IResource(Interface):
     """Something that one node of a cluster holds while it is ACTIVE.
 
     Every Deferred may be cancelled; a cancelled operation stops what it began (a process is killed) and
-    fails with CancelledError once that is so. The caller never runs two operations of one
-    resource at a time. Every failure is a L{hatwist.errors.ResourceError} that says what to change.
+    fails with CancelledError once that is so, unless it could be completed at once. The caller never
+    runs two operations of one resource at a time. Every failure is a
+    L{hatwist.errors.ResourceError} that says what to change.
     """
 
     name = Attribute("str: what logs and errors call it, such as '192.168.1.100/24 on eth0'.")

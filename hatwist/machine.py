@@ -113,6 +113,7 @@ class Machine:
         self._lastRun = now
         self._answer = False
         self._bursts = 0
+        self._goodbyes = 1 + BURST
         self._told: list[GroupState] = []
         self._present: set[str] = set()
         self._events: list[Event] = []
@@ -143,7 +144,7 @@ class Machine:
                 self._say("session", beat.name, "it remembers a later start of this node")
                 self.session = heard.session + 1
         known = self.view.peers.get(beat.name)
-        back = known is not None and not known.alive(now)
+        back = known is not None and not known.alive(now) and not known.left()
         fresh = self.view.receive(beat, link, self.session, now)
         peer = self.view.peers[beat.name]
         if fresh:
@@ -232,7 +233,6 @@ class Machine:
         self._notice(now)
         self.view.forget(now)
         effects: list[Effect] = []
-        before = [election.state for election in self.elections.values()]
         wake = inf
         urgent = self._answer
         for election in self.elections.values():
@@ -246,12 +246,14 @@ class Machine:
         told = [e.tell(self.view, now) for e in self.elections.values()]
         if self._differs(told):
             self._bursts, urgent = BURST, True
-        if urgent or now >= self._due(now) or (beat and self._beats(now)):
+        if self.over:  # its last words, and none after them
+            while self._goodbyes:
+                self._goodbyes -= 1
+                effects.append(Send(self._compose(told, now)))
+        elif urgent or now >= self._due(now) or (beat and self._beats(now)):
             if not urgent and self._bursts:
                 self._bursts -= 1
-            ending = self.over and State.SHUTDOWN not in before
-            for _ in range(1 + (BURST if ending else 0)):
-                effects.append(Send(self._compose(told, now)))
+            effects.append(Send(self._compose(told, now)))
         effects += self._events
         self._events = []
         self.deadline = min(wake, self._due(now))
@@ -265,6 +267,8 @@ class Machine:
             self.sent.pop(self.seq, None)
             self.seq -= 1
         self._answer = True
+        if self.over:
+            self._goodbyes += 1
 
     def _notice(self, now: float) -> None:
         """Was this node late? Then no deadline counts before the others could be heard."""

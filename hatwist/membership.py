@@ -67,14 +67,15 @@ class Peer:
         return bool(self.states) and all(s.role == Role.SHUTDOWN for s in self.states.values())
 
     def alive(self, now: float) -> bool:
-        return now - self.at < self.tolerance and not self.left()
+        # As deadlines are computed: at that very moment it is over, whatever the rounding.
+        return now < self.at + self.tolerance and not self.left()
 
     def direct(self, now: float) -> bool:
         """Its own packets arrive here."""
-        return now - self.directAt < self.tolerance and not self.left()
+        return now < self.directAt + self.tolerance and not self.left()
 
     def twoWay(self, now: float) -> bool:
-        return self.direct(now) and now - self.listedAt < self.tolerance
+        return self.direct(now) and now < self.listedAt + self.tolerance
 
     def releasedSince(self, group: str) -> float:
         """When its newest release of a group was first told here."""
@@ -206,7 +207,7 @@ class Membership:
                     peer.seq,
                     now - peer.at,
                     peer.direct(now),
-                    now - peer.listedAt < peer.tolerance,
+                    now < peer.listedAt + peer.tolerance,
                     peer.received,
                     tuple(
                         [
@@ -230,7 +231,7 @@ class Membership:
                 state is not None
                 and state.role == Role.ACTIVE
                 and state.claim is not None
-                and now - peer.at < peer.tolerance
+                and now < peer.at + peer.tolerance
             ):
                 found.append((peer, state.claim))
         return found

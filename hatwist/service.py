@@ -2,7 +2,7 @@
 hatwist as a Twisted service, for C{twistd ha} and for programs of one's own.
 
     service = HAService(settings(interface="eth0", address=["192.168.1.100/24"]))
-    service.addActive(StreamServerEndpointService(endpoint, factory))
+    service.addActive(Listener(endpoint, factory))
     service.setServiceParent(application)
 """
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -80,11 +81,19 @@ class HAService(MultiService):
         """
         Start a service whenever the addresses are held, and await its stop before they are let go.
 
+        It has no other parent, and must bear being started more than once.
+
         @param timeout: seconds that its start and its stop may take.
         @raise RuntimeError: this service already runs.
+        @raise TypeError: C{service} is one of Twisted's that listens only once.
         """
         if self.running:
             raise RuntimeError("addActive comes before the service is started")
+        if isinstance(service, StreamServerEndpointService):
+            raise TypeError(
+                "StreamServerEndpointService and strports.service listen only the first time that they "
+                "are started; use hatwist.resources.listener.Listener(endpoint, factory)"
+            )
         self._resources.append(ServiceResource(self._reactor, service, timeout))
 
     def addObserver(self, observer: IRoleObserver) -> None:

@@ -86,7 +86,8 @@ class Alias:
         """
         Run ifdown, and with --force if that left anything; fires when the kernel shows nothing.
 
-        What both leave, because a script of theirs hangs perhaps, is deleted here. So is it when this is cancelled.
+        What both leave, because a script of theirs hangs perhaps, is deleted here. So is it, at once, when this is
+        cancelled: it succeeds then, since the address is gone.
         """
         return self._oneAtATime.run(lambda: Deferred.fromCoroutine(self._release()))
 
@@ -125,9 +126,8 @@ class Alias:
             await self._vigil.end()
             said = await self._ifdown()
         except CancelledError:
-            # Whoever cut it short will tell the others that the address is free.
-            await self._delete()
-            raise
+            # Time is up for ifdown, which was killed, and not for the address.
+            said = "ifdown was cut short"
         if await self._shown():
             self._log.warn("{name}: {said}, so that it is deleted here", name=self.name, said=said)
             await self._delete()

@@ -42,6 +42,8 @@ class Monitor:
         self.faultAt: dict[str, float] = {}
         self.heardWhileBoth: dict[tuple[str, str], float] = {}
         self.stopped: set[str] = set()
+        self.networkAt = 0.0
+        self.thawedAt: dict[str, float] = {}
         self._seen = 0
         sim.watchers.append(self._watch)
 
@@ -49,6 +51,8 @@ class Monitor:
         """A fault begins or ends at these nodes now; judgement starts anew."""
         self._look()
         self.lastFault = self.sim.now
+        if not names:
+            self.networkAt = self.sim.now
         for name in names or tuple(self.sim.nodes):
             self.faultAt[name] = self.sim.now
         self.heardWhileBoth.clear()
@@ -66,6 +70,10 @@ class Monitor:
             self._look()
             self._claimed(node)
         else:
+            if detail == "thaws":
+                self.thawedAt[node.name] = self.sim.now
+            elif "cut off" in detail or "heals" in detail:
+                self.networkAt = self.sim.now
             self._look()
 
     def _claimed(self, node: Node) -> None:
@@ -74,6 +82,7 @@ class Monitor:
         if node.name in self.stopped:
             self._bad(f"{node.name} claimed after its SHUTDOWN")
         calm = sim.now - 2 * sim.tolerance
+        self._mute(node, calm)
         for other in sim.nodes.values():
             if (
                 other is not node
@@ -88,8 +97,27 @@ class Monitor:
                 and not sim.weather.loss
             ):
                 quiet = self.faultAt.get(node.name, 0.0) < calm
-                if quiet or node.machine.lastSent > calm:
+                if self.thawedAt.get(node.name, 0.0) > calm > self.networkAt:
+                    self._bad(f"{node.name} was frozen, and claimed while {other.name} held")
+                elif quiet or node.machine.lastSent > calm:
                     self._bad(f"{node.name} claimed while it heard the holder {other.name}")
+
+    def _mute(self, node: Node, calm: float) -> None:
+        """No node claims that hears others of which none hears it."""
+        sim = self.sim
+        if sim.weather.loss or self.networkAt > calm or self.faultAt.get(node.name, 0.0) > calm:
+            return
+        steady = [
+            other.name
+            for other in sim.nodes.values()
+            if other is not node
+            and other.running
+            and not other.frozen
+            and self.faultAt.get(other.name, 0.0) < calm
+        ]
+        heard = [other for other in steady if sim.reaches(other, node.name)]
+        if heard and not any(sim.reaches(node.name, other) for other in heard):
+            self._bad(f"{node.name} claimed, though none of {heard} hears it")
 
     def _heldSince(self, name: str) -> float:
         for at, who, holds in reversed(self.sim.changes):

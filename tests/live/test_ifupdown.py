@@ -12,7 +12,7 @@ from typing import Protocol, cast
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from hatwist.errors import ResourceError
@@ -255,7 +255,7 @@ async def test_ifdownHangs(alias: Make, host: Path) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_releaseCutShort(alias: Make, host: Path) -> None:
-    """A release that is cancelled while ifdown hangs leaves no address behind."""
+    """A release that is cut short while ifdown hangs takes the address away at once, and so has succeeded."""
     resource = alias(timeout=600)
     await resource.acquire()
     hanging = host.with_name("hanging")
@@ -264,8 +264,7 @@ async def test_releaseCutShort(alias: Make, host: Path) -> None:
     await until(hanging.exists)
     assert labelled("eth0:1") == [SHARED]
     releasing.cancel()
-    with pytest.raises(CancelledError):
-        await releasing
+    await releasing
     assert labelled("eth0:1") == []
 
 

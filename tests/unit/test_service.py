@@ -7,10 +7,15 @@ import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
+from unittest import mock
 
+from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService, Service
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
@@ -20,6 +25,7 @@ from hatwist.effects import RoleChange
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.link import MulticastGroup
+from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
 from hatwist.service import HAService
 from hatwist.settings import Settings
@@ -209,9 +215,68 @@ class OrderTests(ServiceTestCase):
         service.startService()
         self.assertRaises(RuntimeError, service.addActive, Noting("web", self.transcript))
 
+    def test_listensOnce(self) -> None:
+        """Twisted's service that would listen the first time only is refused, with what to use."""
+        endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+        once = StreamServerEndpointService(endpoint, Factory())
+        error = self.assertRaises(TypeError, self.service().addActive, once)
+        self.assertIn("hatwist.resources.listener.Listener", str(error))
+
     def test_noResource(self) -> None:
         """What does not provide IResource is refused where it is given."""
         self.assertRaises(TypeError, self.service, object())
+
+
+class ListenerTests(TestCase):
+    """A port that is open while the address is held, every time."""
+
+    def setUp(self) -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            self.port: int = sock.getsockname()[1]
+        endpoint = TCP4ServerEndpoint(reactor, self.port, interface="127.0.0.1")
+        factory = Factory()
+        factory.noisy = False
+        self.listener = Listener(endpoint, factory)
+
+    def listens(self) -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    async def test_again(self) -> None:
+        """It listens when it is started for the second time too, and not in between or afterwards."""
+        for _ in range(2):
+            await self.listener.startService()
+            self.assertTrue(self.listens())
+            await self.listener.stopService()
+            self.assertFalse(self.listens())
+
+    async def test_taken(self) -> None:
+        """A port that is taken fails the start; once it is free the same service listens."""
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", self.port))
+            other.listen()
+            with self.assertRaises(CannotListenError):
+                await self.listener.startService()
+            await self.listener.stopService()
+        await self.listener.startService()
+        self.assertTrue(self.listens())
+        await self.listener.stopService()
+
+    async def test_never(self) -> None:
+        """Stopping what was never started is no error."""
+        await self.listener.stopService()
+
+    def test_cancelled(self) -> None:
+        """A stop while it still waits for its port gives up waiting."""
+        waiting: Deferred[Any] = Deferred()
+        endpoint = mock.Mock()
+        endpoint.listen.return_value = waiting
+        listener = Listener(endpoint, Factory())
+        started = listener.startService()
+        stopped = listener.stopService()
+        self.failureResultOf(started, CancelledError)
+        self.successResultOf(stopped)
 
 
 class LifeTests(ServiceTestCase):

@@ -1,0 +1,85 @@
+"""C{twistd ha} on hosts of the lab, as the live tests start it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+
+from hatwist.lab.judge import Judge
+from hatwist.lab.lan import Host
+from hatwist.lab.program import Program
+
+ADDRESS = "10.99.0.100"
+CIDR = "10.99.0.100/24"
+INTERVAL, TOLERANCE = 0.1, 0.35
+TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
+TWIST = (
+    *(sys.executable, "-c", "from twisted.application.twist._twist import Twist; Twist.main()"),
+    "--log-format=text",
+)
+# twistd ends itself, when all is done, with the signal that it was sent
+ORDERLY = (0, 128 + signal.SIGTERM, 128 + signal.SIGINT)
+FOREGROUND = ("--nodaemon", "--pidfile=")
+
+
+def options(host: Host, *more: str, priority: int | None = None) -> list[str]:
+    """What follows C{ha}: heartbeats on eth0, fast; the host with the lower number is the worthier."""
+    return [
+        *("--node", host.name),
+        *("--interface", "eth0", "--interval", str(INTERVAL), "--tolerance", str(TOLERANCE)),
+        *("--priority", str(200 - host.number if priority is None else priority)),
+        *more,
+    ]
+
+
+def start(
+    host: Host,
+    *more: str,
+    priority: int | None = None,
+    command: tuple[str, ...] = (*TWISTD, *FOREGROUND),
+    env: Mapping[str, str] | None = None,
+) -> Program:
+    """Start C{twistd ha} there, with these options too."""
+    argv = [*command, "ha", *options(host, *more, priority=priority)]
+    return host.spawn(reactor, argv, None if env is None else {**os.environ, **env})
+
+
+async def ended(program: Program) -> float:
+    """Wait for its end in good order; the result is how many seconds that took."""
+    clock: Any = reactor
+    began = clock.seconds()
+    status = await program.ended(10.0)
+    assert status in ORDERLY, f"{status}: {program.tail()}"
+    took: float = clock.seconds() - began
+    return took
+
+
+def roles(program: Program) -> list[str]:
+    """Its lines about changes of role."""
+    return [line for line in program.lines if " -> " in line]
+
+
+async def heldAndKnown(
+    judge: Judge, holder: Host, *programs: Program, address: str = ADDRESS
+) -> None:
+    """Wait until C{holder} alone holds the address, and each program has seen each other."""
+    await judge.untilHeldBy(address, holder.name)
+    for program in programs:
+        for other in programs:
+            if other is not program:
+                await program.says(f"peer-joined {other.name.split()[-1]}: heard")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for C{condition()} to be true, ten seconds at most."""
+    for _ in range(1000):
+        if condition():
+            return
+        await deferLater(reactor, 0.01)
+    raise AssertionError("it did not come true within 10 s")

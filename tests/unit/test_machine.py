@@ -1,0 +1,380 @@
+"""Tests for L{hatwist.machine}: what one node sends and when, told as data."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.auth import Keyring
+from hatwist.effects import Effect, Event, Hold, Release, RoleChange, Send
+from hatwist.election import GroupRules
+from hatwist.errors import BadPacket
+from hatwist.heartbeat import Claim, GroupState, Heard, Heartbeat, Role, clusterId
+from hatwist.machine import Machine, NodeRules
+from hatwist.membership import MAX_PEERS
+from hatwist.testing import Simulation
+from hatwist.worth import Fitness, Worth
+
+I, T = 0.1, 0.35  # noqa: E741
+
+
+def beat(
+    name: str,
+    seq: int,
+    session: int = 1,
+    role: Role = Role.STANDBY,
+    heard: tuple[Heard, ...] = (),
+    **group: Any,
+) -> Heartbeat:
+    claim = Claim(3, Worth(Fitness.FIT, 200, 2, name)) if role == Role.ACTIVE else None
+    state = GroupState("web", role, Fitness.FIT, 200, claim=claim, highest=3, **group)
+    return Heartbeat(clusterId("home"), name, session, seq, I, T, 2, bytes(8), (state,), heard)
+
+
+class MachineTests(SynchronousTestCase):
+    """One node, "a", of cluster "home"; its time begins at 100."""
+
+    def setUp(self) -> None:
+        rules = NodeRules("home", "a", I, T, (GroupRules("web"),), 1)
+        self.machine = Machine(rules, Keyring(), 5, 100.0)
+
+    def decide(self, now: float, beats: bool = False) -> list[Effect]:
+        return self.machine.decide(now, beats)
+
+    def sent(self, effects: list[Effect]) -> list[Heartbeat]:
+        return [effect.heartbeat for effect in effects if isinstance(effect, Send)]
+
+    def hold(self) -> None:
+        """Alone, it holds from 100.4 on."""
+        self.decide(100.0, True)
+        self.machine.released("web", 100.01)
+        for step in range(1, 5):
+            self.decide(100.0 + step * I, True)
+        self.machine.held("web", 100.4)
+        self.decide(100.4)
+        self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
+
+    def assertRefused(self, heartbeat: Heartbeat, reason: str) -> None:
+        before = self.machine.view.heard(200.0)
+        datagram = Keyring().seal(heartbeat)
+        error = self.assertRaises(BadPacket, self.machine.receive, datagram, "eth0", 200.0)
+        self.assertEqual(error.reason, reason)
+        self.assertEqual(self.machine.view.heard(200.0), before)
+
+
+class TranscriptTests(MachineTests):
+    """The life of a lone node, effect by effect."""
+
+    def test_life(self) -> None:
+        """It cleans up, listens, holds, and lets go before it says goodbye three times."""
+        effects = self.decide(100.0, True)
+        self.assertEqual(effects[0], Release("web"))
+        self.assertEqual(
+            effects[-1], RoleChange("home", "web", None, Role.STANDBY, 0, "started, listening")
+        )
+        self.assertEqual([(b.session, b.seq) for b in self.sent(effects)], [(5, 1)])
+        self.assertTrue(self.sent(effects)[0].groups[0].listening)
+        self.machine.released("web", 100.01)
+        self.decide(100.01)
+        for now in (100.1, 100.2, 100.3):
+            self.assertEqual(
+                [b.groups[0].role for b in self.sent(self.decide(now, True))], [Role.STANDBY]
+            )
+        self.assertEqual(self.decide(100.349), [])
+        effects = self.decide(100.35)
+        self.assertEqual(effects[0], Hold("web", 1))
+        self.assertEqual(self.sent(effects)[0].groups[0].role, Role.ACTIVE)
+        self.machine.held("web", 100.36)
+        self.assertIn(
+            RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder is heard"),
+            self.decide(100.36),
+        )
+        self.machine.stop(100.4)
+        effects = self.decide(100.4)
+        self.assertEqual(effects[0], Release("web"))
+        self.assertTrue(self.sent(effects)[0].groups[0].lettingGo)
+        self.assertFalse(self.machine.over)
+        self.machine.released("web", 100.41)
+        effects = self.decide(100.41)
+        self.assertEqual(
+            effects[-1], RoleChange("home", "web", Role.ACTIVE, Role.SHUTDOWN, 1, "stopped")
+        )
+        goodbyes = self.sent(effects)
+        self.assertEqual([b.groups[0].role for b in goodbyes], [Role.SHUTDOWN] * 3)
+        self.assertEqual(len({b.seq for b in goodbyes}), 3)
+        self.assertTrue(self.machine.over)
+        self.machine.hear(beat("b", 1, role=Role.ACTIVE), "eth0", 100.45)
+        self.assertEqual(self.sent(self.decide(100.5, True)), [])
+
+    def test_notBeforeItIsClean(self) -> None:
+        """It claims nothing before the driver has proven that an earlier crash left nothing."""
+        for step in range(30):
+            effects = self.decide(100.0 + step * I, True)
+            self.assertFalse([e for e in effects if isinstance(e, Hold)])
+        self.machine.released("web", 103.0)
+        self.assertIn(Hold("web", 1), self.decide(103.0))
+
+    def test_fitnessIsToldAtOnce(self) -> None:
+        """A change of fitness is an event, and leaves with a packet at once."""
+        self.hold()
+        self.machine.fitness("web", Fitness.DEGRADED, "slow")
+        effects = self.decide(100.42)
+        self.assertEqual(effects[-1], Event("fitness", "web", "", "degraded: slow"))
+        told = self.sent(effects)[0].groups[0]
+        self.assertEqual((told.fitness, told.reason), (Fitness.DEGRADED, "slow"))
+        self.machine.fitness("web", Fitness.DEGRADED, "slow")
+        self.assertEqual(self.decide(100.425), [])
+
+
+class DeadlineTests(MachineTests):
+    """When the driver must call again, if nothing comes in."""
+
+    def test_listening(self) -> None:
+        """A node that listens wakes when its tolerance has passed."""
+        self.decide(100.0, True)
+        self.machine.released("web", 100.0)
+        self.decide(100.05, True)
+        self.decide(100.06)
+        self.decide(100.08)
+        self.decide(100.1, True)
+        self.assertAlmostEqual(self.machine.deadline, 100.35)
+
+    def test_burst(self) -> None:
+        """What changed is sent twice more, a tenth of an interval apart."""
+        self.decide(100.0, True)
+        times = []
+        while self.machine.deadline < 100.2:
+            now = self.machine.deadline
+            times += [round(now, 6) for _ in self.sent(self.decide(now))]
+        self.assertEqual(times, [100.01, 100.02])
+
+    def test_holdersDeath(self) -> None:
+        """A standby wakes for its last call, and when the holder is gone: one tolerance after its packet."""
+        self.standby()
+        timing = self.machine.timing
+        self.machine.hear(beat("b", 9, role=Role.ACTIVE), "eth0", 101.0)
+        self.decide(101.0)
+        deadlines: list[float] = []
+        while self.machine.deadline < 101.4 and len(deadlines) < 20:
+            deadlines.append(round(self.machine.deadline, 6))
+            self.decide(self.machine.deadline)
+        self.assertIn(round(101.0 + 0.97 * timing.hold, 6), deadlines)
+        self.assertIn(101.35, deadlines)
+        self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
+
+    def standby(self) -> None:
+        self.decide(100.0, True)
+        self.machine.released("web", 100.0)
+        for seq in range(1, 9):
+            now = 100.0 + seq * 0.1
+            heard = (Heard("a", 5, self.machine.seq, 0.0, True, True, 20),)
+            self.machine.hear(beat("b", seq, role=Role.ACTIVE, heard=heard), "eth0", now)
+            self.decide(now)
+        self.decide(100.9)
+
+    def test_nothingDue(self) -> None:
+        """After its end a node has nothing to wait for."""
+        self.hold()
+        self.machine.stop(100.5)
+        self.decide(100.5)
+        self.machine.released("web", 100.5)
+        self.decide(100.5)
+        self.assertEqual(self.machine.deadline, inf)
+
+
+class StallTests(MachineTests):
+    """A node that was itself late believes no deadline at once."""
+
+    def test_reported(self) -> None:
+        """More than half an interval too late is a stall, and is reported."""
+        self.decide(100.0, True)
+        self.decide(100.15)
+        late = self.decide(100.305)
+        self.assertIn(Event("stalled", "", "", "this node did nothing for 0.155 s"), late)
+
+    def test_oneIntervalMore(self) -> None:
+        """After a stall it makes no claim for one interval, and tells others that it will not."""
+        self.decide(100.0, True)
+        self.machine.released("web", 100.0)
+        effects = self.decide(103.0)
+        self.assertFalse([e for e in effects if isinstance(e, Hold)])
+        self.assertFalse(self.sent(effects)[0].groups[0].eligible)
+        for now in (103.05, 103.0999):
+            self.assertFalse([e for e in self.decide(now) if isinstance(e, Hold)])
+        self.assertIn(Hold("web", 1), self.decide(103.1))
+
+    def test_oneToleranceAtMost(self) -> None:
+        """However often it stalls, it waits for one tolerance in all."""
+        self.decide(100.0, True)
+        self.machine.released("web", 100.0)
+        self.decide(100.05)
+        now = 100.05
+        claimed = None
+        while claimed is None and now < 103:
+            now += 0.16
+            if [e for e in self.decide(now) if isinstance(e, Hold)]:
+                claimed = now
+        assert claimed is not None
+        self.assertLess(claimed, 100.35 + 0.16 + T + 0.16)
+
+
+class RefusalTests(MachineTests):
+    """What is no word of a peer changes nothing."""
+
+    def test_cluster(self) -> None:
+        """A packet of another cluster is refused."""
+        self.assertRefused(beat("b", 1)._replace(cluster=clusterId("other")), "cluster")
+
+    def test_reflected(self) -> None:
+        """The node's own packet, come back, is refused."""
+        self.assertRefused(beat("a", 1, session=5), "reflected")
+
+    def test_sameName(self) -> None:
+        """Another node under this node's name is refused, whatever its session."""
+        self.assertRefused(beat("a", 1, session=4), "same-name")
+        self.assertRefused(beat("a", 1, session=6), "same-name")
+
+    def test_replayed(self) -> None:
+        """A packet that was seen is refused on the same link and counts on another."""
+        self.machine.hear(beat("b", 1), "eth0", 100.0)
+        self.assertRefused(beat("b", 1), "replayed")
+        self.machine.hear(beat("b", 1), "eth1", 100.0)
+        self.assertEqual(set(self.machine.view.peers["b"].links), {"eth0", "eth1"})
+
+    def test_crowded(self) -> None:
+        """One node more than a cluster may have is refused; those that are known are not."""
+        for number in range(MAX_PEERS):
+            self.machine.hear(beat(f"n{number}", 1), "eth0", 100.0)
+        self.assertRefused(beat("b", 1), "crowded")
+        self.machine.hear(beat("n7", 2), "eth0", 100.0)
+
+
+class SessionTests(MachineTests):
+    """A node that others remember from later begins a later session."""
+
+    def test_grows(self) -> None:
+        """Listed with a greater session than its own, it takes the next one."""
+        heard = (Heard("a", 12, 3, 0.0, True, True, 20),)
+        self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
+        self.assertEqual(self.machine.session, 13)
+        effects = self.decide(100.0)
+        self.assertIn(Event("session", "", "b", "it remembers a later start of this node"), effects)
+        self.assertEqual(self.sent(effects)[0].session, 13)
+
+    def test_stays(self) -> None:
+        """Listed with its own session or an earlier one, it keeps it."""
+        for seq, session in enumerate((5, 4, 0)):
+            heard = (Heard("a", session, 3, 0.0, True, True, 20),)
+            self.machine.hear(beat("b", seq, heard=heard), "eth0", 100.0)
+        self.assertEqual(self.machine.session, 5)
+
+
+class EventTests(MachineTests):
+    """What an administrator finds in the log."""
+
+    def test_peers(self) -> None:
+        """Peers that come, fall silent and say goodbye are reported, each once."""
+        self.decide(100.0, True)
+        self.machine.hear(beat("b", 1), "eth0", 100.1)
+        relayed = (Heard("d", 1, 1, 0.0, True, True, 20),)
+        self.machine.hear(beat("c", 1, heard=relayed), "eth0", 100.1)
+        events = [e for e in self.decide(100.1) if isinstance(e, Event)]
+        self.assertEqual(
+            events,
+            [
+                Event("peer-joined", "", "b", "heard"),
+                Event("peer-joined", "", "c", "heard"),
+                Event("peer-joined", "", "d", "heard of"),
+            ],
+        )
+        self.machine.hear(beat("c", 2, role=Role.SHUTDOWN), "eth0", 100.2)
+        events = [e for e in self.decide(100.2) if isinstance(e, Event)]
+        self.assertEqual(events, [Event("peer-left", "", "c", "it said goodbye")])
+        self.decide(100.3)
+        self.decide(100.4)
+        events = [e for e in self.decide(100.45) if isinstance(e, Event)]
+        self.assertEqual([e.peer for e in events], ["b", "d"])
+        self.assertEqual(events[0], Event("peer-left", "", "b", "silent for 0.350 s"))
+
+    def test_configurationDiffers(self) -> None:
+        """A peer with another shared configuration is named when it starts, and not each time."""
+        for seq in (1, 2):
+            self.machine.hear(beat("b", seq)._replace(digest=b"another!"), "eth0", 100.0)
+        kinds = [e.kind for e in self.decide(100.0) if isinstance(e, Event)]
+        self.assertEqual(kinds, ["configuration-differs", "peer-joined"])
+
+
+class PacingTests(SynchronousTestCase):
+    """How many packets a cluster sends."""
+
+    def settled(self, *names: str) -> Simulation:
+        sim = Simulation(seed=4)
+        for number, name in enumerate(names):
+            sim.start(name, priority=200 - number)
+        sim.run(3.0)
+        return sim
+
+    def rate(self, sim: Simulation, seconds: float = 5.0) -> dict[str, float]:
+        """Packets that each node sends in an interval."""
+        before = {name: node.machine.seq for name, node in sim.nodes.items()}
+        sim.run(seconds)
+        return {
+            name: (node.machine.seq - before[name]) * I / seconds
+            for name, node in sim.nodes.items()
+        }
+
+    def test_steady(self) -> None:
+        """In steady state each node sends one packet in an interval."""
+        for name, rate in self.rate(self.settled("a", "b", "c")).items():
+            self.assertAlmostEqual(rate, 1.0, 1, name)
+
+    def test_alone(self) -> None:
+        """A node that never had a peer sends one packet in an interval."""
+        self.assertAlmostEqual(self.rate(self.settled("a"))["a"], 1.0, 1)
+
+    def test_standbysAnswerTheHolder(self) -> None:
+        """A standby sends when it has heard the holder, so the holder knows within a packet's time."""
+        sim = self.settled("a", "b", "c")
+        sent: list[tuple[float, str]] = []
+
+        def note(source: str, target: str, beat: Heartbeat) -> bool:
+            if target == "b" or (source == "b" and target == "a"):
+                sent.append((sim.now, source))
+            return True
+
+        sim.filters.append(note)
+        sim.run(1.0)
+        holder = [at for at, name in sent if name == "a"]
+        for name in "bc":
+            for at in (at for at, who in sent if who == name):
+                self.assertLess(min(at - h for h in holder if h <= at), 0.0011)
+
+    def test_threeWhenAPeerIsGone(self) -> None:
+        """A holder that misses a peer sends three packets in an interval, so that a return is noticed soon."""
+        sim = self.settled("a", "b")
+        sim.kill("b")
+        sim.run(1.0)
+        self.assertAlmostEqual(self.rate(sim)["a"], 3.0, 1)
+
+    def test_oneAfterAGoodbye(self) -> None:
+        """A peer that said goodbye is not missed."""
+        sim = self.settled("a", "b")
+        sim.stop("b")
+        sim.run(1.0)
+        self.assertAlmostEqual(self.rate(sim)["a"], 1.0, 1)
+
+    def test_threeWhenLossy(self) -> None:
+        """A node whose peer misses more than one of twenty packets sends three in an interval."""
+        sim = self.settled("a", "b")
+        sim.weather.loss = 0.3
+        sim.run(5.0)
+        rates = self.rate(sim, 10.0)
+        for name in "ab":
+            self.assertGreater(rates[name], 2.5)
+            self.assertLess(rates[name], 4.0)
+        sim.weather.loss = 0.0
+        sim.run(5.0)
+        for rate in self.rate(sim).values():
+            self.assertAlmostEqual(rate, 1.0, 1)
