@@ -17,17 +17,30 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hatwist.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
+from hatwist.effects import (
+    Announce,
+    Effect,
+    Event,
+    Hold,
+    Persist,
+    Release,
+    RoleChange,
+    Send,
+)
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import MulticastLink
 from hatwist.machine import Machine
+from hatwist.store import MemoryStore
+from hatwist.votes import Record
 
 STOP_LIMIT = 1.5
 """Seconds after which a stop waits for no resource any more."""
 HURRY_LIMIT = 0.3
 """Seconds that what is cut short then gets to end."""
+RETRY = 1.0
+"""Seconds after which a failed write to the store is tried again."""
 _WARNINGS = frozenset(
     ("conflict", "stalled", "acquire-failed", "configuration-differs", "session", "same-name")
 )
@@ -37,6 +50,7 @@ class Node:
     """
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
+    @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     """
 
     _log = Logger()
@@ -47,11 +61,14 @@ class Node:
         machine: Machine,
         links: Sequence[MulticastLink],
         keepers: Mapping[str, Keeper],
+        store: Any = None,
     ) -> None:
         self._reactor = reactor
         self.machine = machine
         self.links = list(links)
         self.keepers = dict(keepers)
+        self._store = store if store is not None else MemoryStore()
+        self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
         self._observers: list[IRoleObserver] = []
         self._sender = LoopingCall(self._beat)
@@ -62,6 +79,7 @@ class Node:
         self._again = False
         self._stopped: Deferred[None] | None = None
         self._running = False
+        self._retries: list[IDelayedCall] = []
         self.counters: Counter[str] = Counter()
 
     # Faces
@@ -144,7 +162,7 @@ class Node:
         for link in self.links:
             link.drain()
 
-    def _report(self, what: Any, group: str, *details: str) -> None:
+    def _report(self, what: Any, group: str, *details: Any) -> None:
         what(group, *details, self._reactor.seconds())
         self._decide()
 
@@ -205,12 +223,44 @@ class Node:
                 self.keepers[effect.group].release()
             elif isinstance(effect, Announce):
                 self.keepers[effect.group].announce()
+            elif isinstance(effect, Persist):
+                self._persist(effect)
             elif isinstance(effect, RoleChange):
                 self._changed(effect)
             else:
                 self._noted(effect)
         except Exception:
             self._log.failure("An effect could not be performed: {effect}", effect=effect)
+
+    def _persist(self, effect: Persist) -> None:
+        group, record = effect
+        done = self._store.write(self.machine.session, {group: record})
+        done.addCallback(self._persisted, group, record)
+        done.addErrback(self._notPersisted, effect)
+
+    def _persisted(self, result: None, group: str, record: Record) -> None:
+        if self._forgetful:
+            self._forgetful = False
+            self._log.info("Terms can be remembered again")
+        if self._running:
+            self._report(self.machine.persisted, group, record)
+
+    def _notPersisted(self, failure: Failure, effect: Persist) -> None:
+        if not self._forgetful:
+            self._forgetful = True
+            self._log.error(
+                "Terms and votes cannot be remembered: {error}; {consequence}",
+                error=failure.getErrorMessage(),
+                consequence="no claim is made and no vote given beyond those on disk"
+                if self.machine.rules.quorum is not None
+                else "after a crash a term may be used twice",
+            )
+        if self._running:
+            self._retries.append(self._reactor.callLater(RETRY, self._persistAgain, effect))
+
+    def _persistAgain(self, effect: Persist) -> None:
+        self._retries = [call for call in self._retries if call.active()]
+        self._persist(effect)
 
     def _changed(self, change: RoleChange) -> None:
         self.roles[change.group] = change.new
@@ -264,7 +314,7 @@ class Node:
         self._running = False
         if self._sender.running:
             self._sender.stop()
-        for call in (self._deadline, self._soon, self._late):
+        for call in (self._deadline, self._soon, self._late, *self._retries):
             if call is not None and call.active():
                 call.cancel()
         for keeper in self.keepers.values():

@@ -31,6 +31,7 @@ from hatwist.resources.addresses import Addresses
 from hatwist.resources.alias import Alias
 from hatwist.resources.service import ServiceResource
 from hatwist.settings import GROUP, Settings
+from hatwist.store import Store
 from hatwist.worth import addressNumber
 
 
@@ -167,13 +168,17 @@ class HAService(MultiService):
             (GroupRules(GROUP, settings.priority, settings.preempt, settings.preemptDelay),),
             addressNumber(own),
             settings.digest(),
+            settings.quorum,
         )
-        # The wall clock counts starts here, and times nothing; a peer that remembers more corrects it.
-        session = int(time.time() * 1000)
-        machine = Machine(rules, Keyring(settings.keys), session, reactor.seconds())
+        store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        store.read()
+        # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
+        session = max(store.session + 1, int(time.time() * 1000))
+        keyring = Keyring(settings.keys)
+        machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
         link = MulticastLink(reactor, settings.interface, settings.multicast)
         keeper = Keeper(reactor, GROUP, self._resources, min(settings.interval, 1.0))
-        return Node(reactor, machine, [link], {GROUP: keeper})
+        return Node(reactor, machine, [link], {GROUP: keeper}, store)
 
     def stopService(self) -> Deferred[None]:
         """Release everything, say goodbye, then stop the other children. Fires within two seconds of that."""

@@ -23,10 +23,14 @@ from hatwist.errors import ConfigurationError
 from hatwist.link import MulticastGroup
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
 from hatwist.resources.placing import AddressSpec
+from hatwist.rules import Quorum
+from hatwist.store import DIRECTORY
 
 GROUP = "default"
 """The name of the one group that these settings describe."""
 MULTICAST = MulticastGroup(IPv4Address("239.2.3.4"), 5555)
+MIN_LEASE = 2
+"""Seconds; the kernel counts in whole ones, and removes up to one second late."""
 TOLERANCE = 3.5
 """Intervals, where no tolerance is given."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}\Z")
@@ -43,6 +47,9 @@ class Settings:
     @ivar addresses, aliases: what is shared; aliases are names for ifup, brought up before the addresses.
     @ivar keys: secrets; the first signs, each is accepted; empty: heartbeats are not signed.
     @ivar interval, tolerance, preemptDelay: seconds.
+    @ivar quorum: who votes on claims; C{None}: claims take no votes.
+    @ivar lease: whole seconds after which the kernel removes an address that is not renewed; 0: never.
+    @ivar stateDir: where terms and votes are remembered.
     """
 
     interface: str
@@ -57,6 +64,9 @@ class Settings:
     multicast: MulticastGroup = MULTICAST
     preempt: bool = True
     preemptDelay: float = 0.0
+    quorum: Quorum | None = None
+    lease: int = 0
+    stateDir: str = DIRECTORY
 
     def digest(self) -> bytes:
         """Eight bytes over what must be the same on every node; see docs/protocol.rst."""
@@ -65,6 +75,7 @@ class Settings:
             sorted(f"{spec.address}/{spec.prefix}" for spec in self.addresses),
             self.aliases,
             f"{self.interval:.6f} {self.tolerance:.6f} {self.preempt} {self.preemptDelay:.6f}",
+            (sorted(self.quorum.members), self.quorum.needed) if self.quorum is not None else None,
         )
         return hashlib.sha256(repr(shared).encode()).digest()[:8]
 
@@ -83,6 +94,10 @@ def settings(
     multicast: str = str(MULTICAST),
     preempt: bool = True,
     preemptDelay: str | float = 0.0,
+    quorum: str | int | None = None,
+    members: Sequence[str] = (),
+    lease: str | int | None = None,
+    stateDir: str = DIRECTORY,
     here: bool = False,
 ) -> Settings:
     """
@@ -122,6 +137,11 @@ def settings(
     wait = round(TOLERANCE * beat, 6)
     if tolerance is not None:
         wait = read("tolerance", tolerance, lambda: _tolerance(tolerance, beat), wait)
+    voters = None
+    if quorum is not None:
+        voters = read("quorum", quorum, lambda: _quorum(quorum, members, node, problems), None)
+    elif members:
+        problems.append("--members goes with --quorum, such as --quorum majority")
     result = Settings(
         interface or "",
         tuple(addresses),
@@ -135,6 +155,9 @@ def settings(
         read("multicast", multicast, lambda: _multicast(multicast), MULTICAST),
         preempt,
         read("preempt-delay", preemptDelay, lambda: _seconds(preemptDelay, 0, 86400), 0.0),
+        voters,
+        read("lease", lease, lambda: _lease(lease, wait), 0),
+        stateDir,
     )
     if here:
         problems += _hostProblems(result)
@@ -233,6 +256,46 @@ def _priority(text: str | int) -> int:
         number = -1
     if not 0 <= number <= 254:
         raise ValueError("allowed are whole numbers from 0 to 254; the highest wins")
+    return number
+
+
+def _quorum(
+    text: str | int, members: Sequence[str], node: str | None, problems: list[str]
+) -> Quorum:
+    names = [name.strip() for entry in members for name in entry.split(",") if name.strip()]
+    for name in names:
+        if not _NAME.match(name):
+            problems.append(
+                f"--members {name!r}: allowed are 1 to 63 letters, digits, '.', '_' and '-'"
+            )
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.append(f"--members {name}: the same name is given twice")
+    if len(names) < 2:
+        raise ValueError("give the names of all nodes that vote with --members, two at least")
+    if node not in names:
+        raise ValueError(f"this node, {node}, is not among --members {','.join(names)}")
+    majority = len(names) // 2 + 1
+    try:
+        needed = majority if text == "majority" else int(text)
+    except ValueError:
+        needed = 0
+    if not majority <= needed <= len(names):
+        raise ValueError(
+            f"allowed are 'majority' and {majority} to {len(names)}: "
+            f"with fewer of {len(names)} votes two nodes could hold at once"
+        )
+    return Quorum(frozenset(names), needed)
+
+
+def _lease(text: str | int | None, tolerance: float) -> int:
+    if text is None:
+        return max(MIN_LEASE, math.ceil(tolerance))
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number != 0 and not MIN_LEASE <= number <= 3600:
+        raise ValueError(f"allowed are whole seconds from {MIN_LEASE} to 3600, and 0 for none")
     return number
 
 

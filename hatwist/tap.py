@@ -13,6 +13,7 @@ from hatwist.clock import useMonotonic
 from hatwist.errors import ConfigurationError
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, settings
+from hatwist.store import DIRECTORY
 
 
 class Options(usage.Options):
@@ -48,6 +49,9 @@ class Options(usage.Options):
             "0",
             "Seconds for which a worthier node is up before it takes over.",
         ],
+        ["quorum", None, None, "Votes that a claim takes: majority, or a number; needs --members."],
+        ["lease", None, None, "Whole seconds after which the kernel removes addresses by itself."],
+        ["state-dir", None, DIRECTORY, "Directory where terms and votes are remembered."],
     ]
     optFlags = [
         ["no-preempt", None, "Leave the addresses where they are when a worthier node returns."]
@@ -57,6 +61,7 @@ class Options(usage.Options):
         super().__init__()
         self["address"] = []
         self["alias"] = []
+        self["members"] = []
 
     def opt_address(self, text: str) -> None:
         """Shared address, ADDRESS/PREFIX[@INTERFACE]; may be given several times."""
@@ -67,6 +72,10 @@ class Options(usage.Options):
     def opt_alias(self, name: str) -> None:
         """Name for ifup and ifdown, such as eth0:1; may be given several times."""
         self["alias"].append(name)
+
+    def opt_members(self, names: str) -> None:
+        """Names of all nodes that vote, with commas between them; may be given several times."""
+        self["members"].append(names)
 
     def parseOptions(self, options: Any = None) -> None:
         """Exit with 1, where twistd would exit with 0, on an option that does not exist."""
@@ -104,6 +113,10 @@ def makeService(options: Options) -> IService:
             multicast=options["multicast"],
             preempt=not options["no-preempt"],
             preemptDelay=options["preempt-delay"],
+            quorum=options["quorum"],
+            members=options["members"],
+            lease=options["lease"],
+            stateDir=options["state-dir"],
             here=True,
         )
     except ConfigurationError as e:
