@@ -50,6 +50,10 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
             node.acquireTime = chance.uniform(0, 0.3)
             node.releaseTime = chance.uniform(0, 0.07)
 
+    terms: list[int] = []
+    sim.watchers.append(
+        lambda kind, node, what: terms.append(what.term) if kind == "hold" else None
+    )
     for name in names:
         sim.at(chance.uniform(0, 0.3), lambda name=name: start(name))  # type: ignore[misc]
     sim.run(chance.uniform(0.3, 1.0))
@@ -82,6 +86,8 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     violations = []
     if sim.overlap() > 0:
         violations.append(Violation(seed, sim.now, f"two holders for {sim.overlap():.6f} s"))
+    if terms != sorted(set(terms)):
+        violations.append(Violation(seed, sim.now, f"the terms of holders do not rise: {terms}"))
     if dark and not sim.holders():
         violations.append(Violation(seed, sim.now, "no holder although everything is well"))
     return violations, sim
