@@ -312,9 +312,11 @@ class ConflictTests(MachineTests):
     def test_answersAndAnnounces(self) -> None:
         """It reports the conflict, answers and announces at once, at most each quarter of an interval."""
         self.hold()
+        for step in range(1, 12):
+            self.decide(100.4 + step * 0.05)
         found: list[tuple[float, list[str]]] = []
         lesser = Claim(9, Worth(Fitness.FIT, 50, 2, "b"))
-        for seq, now in ((1, 100.405), (2, 100.41), (3, 100.42), (4, 100.431), (5, 100.432)):
+        for seq, now in ((1, 101.005), (2, 101.01), (3, 101.02), (4, 101.031), (5, 101.032)):
             other = beat("b", seq, role=Role.ACTIVE)
             group = other.groups[0]._replace(priority=50, claim=lesser)
             self.machine.hear(other._replace(groups=(group,)), "eth0", now)
@@ -322,9 +324,9 @@ class ConflictTests(MachineTests):
             if Announce("web") in effects:
                 self.assertEqual(len(self.sent(effects)), 1)
                 found.append((now, [e.kind for e in effects if isinstance(e, Event)]))
-        self.assertEqual(found, [(100.405, ["conflict", "peer-joined"]), (100.431, [])])
-        self.machine.hear(beat("b", 6), "eth0", 100.44)
-        effects = self.decide(100.44)
+        self.assertEqual(found, [(101.005, ["conflict", "peer-joined"]), (101.031, [])])
+        self.machine.hear(beat("b", 6), "eth0", 101.04)
+        effects = self.decide(101.04)
         self.assertIn(Announce("web"), effects)
         self.assertEqual([e.kind for e in effects if isinstance(e, Event)], ["conflict-over"])
 

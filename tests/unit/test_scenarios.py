@@ -272,6 +272,18 @@ class HandoverTests(Scenario):
         self.assertLess(sim.darkness(drained), I + HANDOVER + TRAVEL)
         self.assertEqual(sim.overlap(), 0)
 
+    def test_aReleaseHeardByRelayIsNotHandedBack(self) -> None:
+        """Who knows of the release by relay only does not take the former holder's last own word for its state."""
+        sim = self.cluster(*RANKS)
+        sim.filters.append(lambda source, target, beat: (source, target) != ("alpha", "beta"))
+        sim.fitness("alpha", Fitness.UNFIT)
+        drained = sim.now
+        sim.run(0.003)
+        sim.fitness("gamma", Fitness.DEGRADED)  # it sends at once
+        sim.run(0.1)
+        self.assertEqual(self.claims(sim, drained), ["beta"])
+        self.assertEqual(self.drops(sim, drained), ["alpha"])
+
     def test_theSuccessorDiesInTheHandover(self) -> None:
         """When the named successor says nothing, another node claims two intervals after the release."""
         for stop in (True, False):
