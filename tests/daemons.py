@@ -68,12 +68,16 @@ def roles(program: Program) -> list[str]:
 async def heldAndKnown(
     judge: Judge, holder: Host, *programs: Program, address: str = ADDRESS
 ) -> None:
-    """Wait until C{holder} alone holds the address, and each program has seen each other."""
-    await judge.untilHeldBy(address, holder.name)
+    """
+    Wait until C{holder} alone holds the address, each program has seen each other, and none
+    still listens: before a tolerance has passed a node succeeds nobody.
+    """
     for program in programs:
         for other in programs:
             if other is not program:
                 await program.says(f"peer-joined {other.name.split()[-1]}: heard")
+    await deferLater(reactor, TOLERANCE + INTERVAL)
+    await judge.untilHeldBy(address, holder.name)
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -296,3 +298,21 @@ class BadBytesTests(SynchronousTestCase):
         group = GroupState("g", Role.STANDBY, Fitness.FIT, 100)
         data = encode(vectors.MINIMAL_VALUE._replace(groups=(group, group)))
         self.assertRefused(data, "malformed")
+
+
+class DocumentedTests(SynchronousTestCase):
+    """docs/protocol.rst says what the code does."""
+
+    def setUp(self) -> None:
+        self.page = (Path(__file__).parents[2] / "docs" / "protocol.rst").read_text()
+
+    def test_example(self) -> None:
+        """The annotated packet of the docs is the golden one, field by field."""
+        block = self.page.split(".. code-block:: text\n\n")[1].split("\n\n")[0]
+        shown = [(line[3:37].rstrip(), line[38:]) for line in block.splitlines()]
+        self.assertEqual(shown, [(field.raw, field.says) for field in vectors.FULL])
+
+    def test_everyReason(self) -> None:
+        """Every reason for which a datagram is refused is explained, in the order of the code."""
+        explained = re.findall(r"^\| ``([a-z-]+)``", self.page, re.MULTILINE)
+        self.assertEqual(explained, list(REASONS))

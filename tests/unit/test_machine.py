@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.auth import Keyring
-from hatwist.effects import Effect, Event, Hold, Release, RoleChange, Send
+from hatwist.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
 from hatwist.election import GroupRules
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import Claim, GroupState, Heard, Heartbeat, Role, clusterId
@@ -304,6 +304,31 @@ class EventTests(MachineTests):
             self.machine.hear(beat("b", seq)._replace(digest=b"another!"), "eth0", 100.0)
         kinds = [e.kind for e in self.decide(100.0) if isinstance(e, Event)]
         self.assertEqual(kinds, ["configuration-differs", "peer-joined"])
+
+
+class ConflictTests(MachineTests):
+    """A holder that hears a lesser one."""
+
+    def test_answersAndAnnounces(self) -> None:
+        """It reports the conflict, answers and announces at once, at most each quarter of an interval."""
+        self.hold()
+        for step in range(1, 12):
+            self.decide(100.4 + step * 0.05)
+        found: list[tuple[float, list[str]]] = []
+        lesser = Claim(9, Worth(Fitness.FIT, 50, 2, "b"))
+        for seq, now in enumerate((101.005, 101.016, 101.027, 101.029, 101.0305), 1):
+            other = beat("b", seq, role=Role.ACTIVE)
+            group = other.groups[0]._replace(priority=50, claim=lesser)
+            self.machine.hear(other._replace(groups=(group,)), "eth0", now)
+            effects = self.decide(now)
+            if Announce("web") in effects:
+                self.assertEqual(len(self.sent(effects)), 1)
+                found.append((now, [e.kind for e in effects if isinstance(e, Event)]))
+        self.assertEqual(found, [(101.005, ["conflict", "peer-joined"]), (101.0305, [])])
+        self.machine.hear(beat("b", 6), "eth0", 101.04)
+        effects = self.decide(101.04)
+        self.assertIn(Announce("web"), effects)
+        self.assertEqual([e.kind for e in effects if isinstance(e, Event)], ["conflict-over"])
 
 
 class PacingTests(SynchronousTestCase):

@@ -211,6 +211,21 @@ class HandoverTests(Scenario):
         sim.run(0.01)
         self.assertEqual(self.claims(sim, again), ["alpha"])
 
+    def test_preemptDelayCountsForEachNode(self) -> None:
+        """The worthiest node waits for its own delay, from its last interruption, also while another one waits."""
+        sim = self.cluster(("gamma", 100), preemptDelay=2.0)
+        sim.start("alpha", 200)
+        sim.start("beta", 150)
+        sim.run(1.5)
+        sim.fitness("alpha", Fitness.UNFIT)
+        sim.run(0.2)
+        sim.fitness("alpha", Fitness.FIT)
+        again = sim.now
+        sim.run(1.99)
+        self.assertNotIn("alpha", self.claims(sim))
+        sim.run(0.02)
+        self.assertEqual(self.claims(sim, again), ["alpha"])
+
     def eligible(self, sim: Simulation, name: str) -> bool:
         node = sim.nodes[name]
         election = node.machine.elections["g"]
@@ -222,7 +237,7 @@ class HandoverTests(Scenario):
             sim = self.cluster(("gamma", 100), seed=seed)
             joined = sim.now
             sim.start("beta", 150)
-            sim.run(0.03)
+            sim.run(0.03 + seed * 0.015)
             sim.start("alpha", 200)
             sim.run(3.0)
             self.assertEqual(self.claims(sim, joined), ["alpha"], f"seed {seed}")
@@ -253,9 +268,21 @@ class HandoverTests(Scenario):
         sim.fitness("alpha", Fitness.UNFIT)
         drained = sim.now
         sim.run(1.0)
-        self.assertEqual(self.claims(sim, drained)[0], "beta")
+        self.assertEqual(self.claims(sim, drained), ["beta"])
         self.assertLess(sim.darkness(drained), I + HANDOVER + TRAVEL)
         self.assertEqual(sim.overlap(), 0)
+
+    def test_aReleaseHeardByRelayIsNotHandedBack(self) -> None:
+        """Who knows of the release by relay only does not take the former holder's last own word for its state."""
+        sim = self.cluster(*RANKS)
+        sim.filters.append(lambda source, target, beat: (source, target) != ("alpha", "beta"))
+        sim.fitness("alpha", Fitness.UNFIT)
+        drained = sim.now
+        sim.run(0.003)
+        sim.fitness("gamma", Fitness.DEGRADED)  # it sends at once
+        sim.run(0.1)
+        self.assertEqual(self.claims(sim, drained), ["beta"])
+        self.assertEqual(self.drops(sim, drained), ["alpha"])
 
     def test_theSuccessorDiesInTheHandover(self) -> None:
         """When the named successor says nothing, another node claims two intervals after the release."""
@@ -351,6 +378,21 @@ class HandoverTests(Scenario):
         self.assertEqual(self.drops(sim, stopped), ["alpha"])
         self.assertLess(sim.darkness(stopped), HANDOVER)
         self.assertEqual(self.told(sim, "conflict", stopped), [])
+
+
+class DeferenceTests(Scenario):
+    """Waiting for a worthier node has an end."""
+
+    def test_aWorthierNodeThatDoesNotClaimIsWaitedForOneToleranceMore(self) -> None:
+        """A worthier node that says it is eligible and never claims holds the others up for one tolerance."""
+        sim = self.cluster(*RANKS)
+        sim.nodes["beta"].machine.elections["g"]._vacant = lambda *_: ""  # type: ignore[method-assign]
+        sim.kill("alpha")
+        killed = sim.now
+        sim.run(3.0)
+        self.assertEqual(self.claims(sim, killed)[0], "gamma")
+        self.assertGreater(sim.darkness(killed), 2 * T - I - TRAVEL)
+        self.assertLess(sim.darkness(killed), 2 * T + TRAVEL + 2 * LATE)
 
 
 class FitnessTests(Scenario):
@@ -679,6 +721,31 @@ class ConflictTests(Scenario):
             self.assertEqual(self.drops(sim, healed)[0], "beta", f"seed {seed}")
             self.assertLess(sim.darkness(healed), HANDOVER + TRAVEL, f"seed {seed}")
             self.assertEqual(sim.holders(), ["beta"], f"seed {seed}")
+
+    def test_fitnessChangedDuringTheCut(self) -> None:
+        """A holder that became worse off during the cut wins by its claim, then hands over in good order."""
+        for seed in range(20):
+            sim = self.divided(seed)
+            sim.fitness("alpha", Fitness.DEGRADED)
+            sim.run(0.2 + seed * 0.005)
+            sim.heal()
+            healed = sim.now
+            sim.run(1.0)
+            self.assertEqual(self.drops(sim, healed), ["beta", "alpha"], f"seed {seed}")
+            self.assertEqual(self.claims(sim, healed), ["beta"], f"seed {seed}")
+            self.assertLess(sim.darkness(healed), HANDOVER, f"seed {seed}")
+
+    def test_nobodyYieldsToOneThatLetsGo(self) -> None:
+        """A holder stays when the worthier one that it meets is on its way out anyway."""
+        sim = self.divided()
+        sim.nodes["alpha"].releaseTime = 0.5
+        sim.stop("alpha")
+        sim.run(0.1)
+        sim.heal()
+        healed = sim.now
+        sim.run(2.0)
+        self.assertEqual(self.drops(sim, healed), ["alpha"])
+        self.assertEqual(sim.darkness(healed), 0)
 
     def test_neverBothYield(self) -> None:
         """Whatever packets cross, are doubled or come late at the heal, somebody holds all the time."""
