@@ -31,6 +31,7 @@ from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import MulticastLink
+from hatwist.linux import IGuard
 from hatwist.machine import Machine
 from hatwist.store import MemoryStore
 from hatwist.votes import Record
@@ -50,6 +51,7 @@ class Node:
     """
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
+    @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     """
 
@@ -62,12 +64,15 @@ class Node:
         links: Sequence[MulticastLink],
         keepers: Mapping[str, Keeper],
         store: Any = None,
+        guard: IGuard | None = None,
     ) -> None:
         self._reactor = reactor
         self.machine = machine
         self.links = list(links)
         self.keepers = dict(keepers)
         self._store = store if store is not None else MemoryStore()
+        self._guard = guard
+        self._petted: dict[str, float] = {}
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
         self._observers: list[IRoleObserver] = []
@@ -103,6 +108,8 @@ class Node:
             self._close()
             raise
         self._running = True
+        if self._guard is not None:
+            self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
             keeper.start(
                 lambda name=name: self._report(self.machine.held, name),  # type: ignore[misc]
@@ -175,6 +182,9 @@ class Node:
         if self._deciding:
             self._again = True
             return
+        if self._guard is not None:
+            # Before anything else: is this still the holder that it was when it last ran?
+            self._guard.check()
         self._deciding = True
         reports: list[Effect] = []
         try:
@@ -195,9 +205,37 @@ class Node:
                 self._perform(effect)
         finally:
             self._deciding = False
+        self._pet()
         self._arm()
         if self.machine.over and self._stopped is not None:
             self._finish()
+
+    def _fenced(self, groups: Sequence[str]) -> None:
+        """The guard has fired, or is about to: this session is over."""
+        self._log.critical(
+            "The guard let go of {groups}: this process was dead or hung for too long. It begins anew",
+            groups=", ".join(groups),
+        )
+        self._petted.clear()
+        self.machine.fenced("the guard let go", self._reactor.seconds())
+        if not self._deciding:
+            self._decide()
+        else:
+            self._again = True
+
+    def _pet(self) -> None:
+        """Tell the guard, a few times in an interval, until when this node may hold."""
+        if self._guard is None:
+            return
+        step = self.machine.rules.interval / 4
+        for name, election in self.machine.elections.items():
+            if election.role is Role.ACTIVE:
+                lease = self.machine.lease(name, self._reactor.seconds())
+                if lease >= self._petted.get(name, 0.0) + step:
+                    self._petted[name] = lease
+                    self._guard.pet(name, lease)
+            else:
+                self._petted.pop(name, None)
 
     def _arm(self) -> None:
         wait = self.machine.deadline - self._reactor.seconds()
