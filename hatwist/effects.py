@@ -34,6 +34,12 @@ class Announce(NamedTuple):
     group: str
 
 
+class Ask(NamedTuple):
+    """Ask the LAN whether anybody has the addresses of a group; an answer is told by C{served}."""
+
+    group: str
+
+
 class Persist(NamedTuple):
     """Write this to disk, and answer with C{persisted} once it is safe there."""
 
@@ -72,4 +78,4 @@ class Event(NamedTuple):
     reason: str
 
 
-Effect = Send | Hold | Release | Announce | Persist | RoleChange | Event
+Effect = Send | Hold | Release | Announce | Ask | Persist | RoleChange | Event

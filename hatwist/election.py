@@ -11,12 +11,22 @@ from __future__ import annotations
 import hashlib
 from math import inf
 
-from hatwist.effects import Persist
+from hatwist.effects import Ask, Persist
 from hatwist.heartbeat import Released, Role
 from hatwist.holding import Holder
-from hatwist.membership import Membership
+from hatwist.membership import Membership, Peer
 from hatwist.roles import TABLE, Do, Input, Next, State
-from hatwist.rules import ASKING, LAST_CALL, SUCCESSION, GroupRules, Quorum, Timing
+from hatwist.rules import (
+    ANSWER_FRESH,
+    ASK_AFTER,
+    ASK_EVERY,
+    ASKING,
+    LAST_CALL,
+    SUCCESSION,
+    GroupRules,
+    Quorum,
+    Timing,
+)
 from hatwist.votes import MARGIN, Record, confirmed
 from hatwist.worth import Fitness
 
@@ -27,6 +37,7 @@ class Election(Holder):
     """One group on one node, complete."""
 
     _asked = 0
+    _serving = False
     session = 0
 
     # Decisions
@@ -121,6 +132,8 @@ class Election(Holder):
         return 0.1 + 0.5 * hashlib.sha256(seed).digest()[0] / 256
 
     def _starting(self, view: Membership, now: float) -> None:
+        if self._at(self.listenUntil - self.timing.interval, now):
+            self._probe(now)  # so that an answer is there when the first claim is decided
         if not self.clean or not self._at(max(self.listenUntil, self.patience), now):
             return
         # Nodes that start together settle at once on the worthiest, instead of handing over later.
@@ -142,10 +155,14 @@ class Election(Holder):
         if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
             self.deferringSince = None
             return
-        actives = view.actives(group, now)
+        actives = [
+            (peer, claim) for peer, claim in view.actives(group, now) if self._blocks(peer, now)
+        ]
         if actives:
             self.deferringSince = None
             for peer, _ in actives:
+                if self._at(peer.at + ASK_AFTER * timing.interval, now):
+                    self._probe(now)
                 self._at(peer.at + peer.tolerance, now)
                 call = peer.at + LAST_CALL * timing.hold
                 if self._at(call, now) and lastSent < call:
@@ -159,7 +176,7 @@ class Election(Holder):
                     self._at(max(peer.at, peer.directAt) + peer.tolerance, now)
             return
         why = self._vacant(view, now)
-        if not why:
+        if not why or self._stillServed(view, now):
             return
         if self.voter is None:
             self.input(Input.CLAIM, now, why)
@@ -167,6 +184,45 @@ class Election(Holder):
             if self._at(max(self.askAfter, self.voter.silentUntil), now):
                 self.confirmedAt = -inf
                 self.input(Input.ASK, now, why)
+
+    def _blocks(self, peer: Peer, now: float) -> bool:
+        """
+        An ACTIVE that lists this node's session, or did of late, is no recording of an old one.
+
+        One that does not may be: it counts for as long as the LAN answers for the address.
+        """
+        if not self.rules.asks:
+            return True
+        limit = max(peer.listedAt, self.startedAt) + 2 * self.timing.tolerance
+        if not self._at(limit, now):
+            return True
+        self._probe(now)
+        return now < max(limit, self.servedAt) + ANSWER_FRESH * self.timing.interval
+
+    def _probe(self, now: float) -> None:
+        """Ask the LAN, at most every quarter of an interval, for as long as there is a doubt."""
+        if not self.rules.asks:
+            return
+        if self._at(self.probedAt + ASK_EVERY * self.timing.interval, now):
+            self.probedAt = now
+            self.effects.append(Ask(self.rules.name))
+            self._at(now + ASK_EVERY * self.timing.interval, now)
+
+    def _stillServed(self, view: Membership, now: float) -> bool:
+        """Nobody is heard to hold, but the LAN answers for the address: heartbeats are lost on their way."""
+        if not self.rules.asks or self._lastRelease(view)[0] is not None:
+            return False
+        self._probe(now)
+        served = not self._at(self.servedAt + ANSWER_FRESH * self.timing.interval, now)
+        if served != self._serving:
+            self._serving = served
+            if served:
+                self.event("still-served", reason="a host answers for the address; it stays there")
+        return served
+
+    def served(self, now: float) -> None:
+        """A host other than this one has answered for an address of the group."""
+        self.servedAt = now
 
     def _eligibleToClaim(self, view: Membership, now: float) -> bool:
         if not self._may(view, now):

@@ -56,6 +56,7 @@ class Group:
             self.voter = Voter(rules.name, quorum, record, timing.tolerance, now + timing.tolerance)
         self.confirmedAt = -inf
         self.askedAt = self.askAfter = -inf
+        self.witnessedAt = self.servedAt = self.probedAt = -inf
         self.claim: Claim | None = None
         self.released: Released | None = None
         self.releasedAt = -inf
@@ -111,6 +112,7 @@ class Group:
             0,
             self.fitnessReason,
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
+            self.rules.witness and self.witnessed(now),
         )
 
     def eligible(self, view: Membership, now: float) -> bool:
@@ -132,12 +134,18 @@ class Group:
             alive = [peer for peer in view if peer.alive(now)]
             if alive and not any(peer.listedSeq >= self.unheardSeq for peer in alive):
                 return False
+        if not self.witnessed(now):
+            return False
         if self.voter is not None:
             members = self.voter.quorum.members
             present = sum(peer.name in members and peer.twoWay(now) for peer in view)
             return present + 1 >= self.voter.quorum.needed
         direct = [peer for peer in view if peer.direct(now)]
         return not direct or any(peer.twoWay(now) for peer in direct)
+
+    def witnessed(self, now: float) -> bool:
+        """The witness has answered recently enough to hold, or none is asked."""
+        return not self.rules.witness or now < self.witnessedAt + self.timing.witnessHold
 
     def _candidates(self, view: Membership, now: float, fit: bool = False) -> list[Peer]:
         """Who could hold the group instead: eligible, in both directions, and not holding now."""

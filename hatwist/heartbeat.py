@@ -38,6 +38,7 @@ _HEARD_GROUP = Struct("!HBB")  # index, role, flags
 _LENGTH = Struct("!H")
 
 _ELIGIBLE, _LISTENING, _HAS_CLAIM, _HAS_RELEASED, _HAS_GRANT, _LETTING_GO = 1, 2, 4, 8, 16, 32
+_WITNESSED = 64
 _DIRECT, _LISTS = 1, 2
 
 
@@ -80,6 +81,7 @@ class GroupState(NamedTuple):
     @ivar eligible: others may defer to it and name it as successor.
     @ivar listening: it has just started and makes no claim yet.
     @ivar lettingGo: still ACTIVE, but on its way out: nobody need yield to it.
+    @ivar witnessed: it reaches the witness.
     @ivar highest: the highest term it ever saw.
     @ivar step, steps: acquiring or releasing is at step C{step} of C{steps}; 0, 0 when at rest.
     @ivar reason: why its fitness is what it is; at most 255 bytes of UTF-8 on the wire.
@@ -99,6 +101,7 @@ class GroupState(NamedTuple):
     steps: int = 0
     reason: str = ""
     lettingGo: bool = False
+    witnessed: bool = False
 
 
 class HeardGroup(NamedTuple):
@@ -235,6 +238,7 @@ def _packGroup(parts: list[bytes], group: GroupState) -> None:
         | (_HAS_RELEASED if group.released else 0)
         | (_HAS_GRANT if group.grant else 0)
         | (_LETTING_GO if group.lettingGo else 0)
+        | (_WITNESSED if group.witnessed else 0)
     )
     parts.append(_packName(group.name))
     parts.append(
@@ -375,6 +379,7 @@ class _Reader:
             steps,
             reason,
             bool(flags & _LETTING_GO),
+            bool(flags & _WITNESSED),
         )
 
     def heard(self, names: list[str]) -> Heard:

@@ -18,7 +18,7 @@ class Holder(Group):
 
     def holding(self, view: Membership, sent: dict[int, float], now: float) -> None:
         """Decide as a holder: yield, hand over, or go on."""
-        if self._conflict(view, now):
+        if self._conflict(view, now) or self._unwitnessed(view, now):
             return
         if self.voter is not None:
             if self._outvoted(now):
@@ -91,6 +91,17 @@ class Holder(Group):
         """Until when this node may hold, on its own clock, if nothing more is heard."""
         since = now if self.voter is None else self.confirmedAt
         return since + self.timing.hold
+
+    def _unwitnessed(self, view: Membership, now: float) -> bool:
+        """A holder that the witness does not answer may be the one that is cut off."""
+        if not self.rules.witness or not self._at(self.witnessedAt + self.timing.witnessHold, now):
+            return False
+        if self.rules.keepUnwitnessed:
+            others = [peer.announced(self.rules.name) for peer in view if peer.twoWay(now)]
+            if others and not any(said is not None and said.witnessed for said in others):
+                return False
+        self._yield("the witness does not answer", now)
+        return True
 
     def _outvoted(self, now: float) -> bool:
         """

@@ -173,6 +173,15 @@ class Machine:
         """The driver has what L{Persist} asked for on disk."""
         self.elections[group].persisted(record)
 
+    def served(self, group: str, now: float) -> None:
+        """Another host has answered, on the LAN, for an address of a group."""
+        self.elections[group].served(now)
+
+    def witnessed(self, time: float) -> None:
+        """The witness has answered the probe that was sent at C{time}."""
+        for election in self.elections.values():
+            election.witnessedAt = max(election.witnessedAt, time)
+
     def fenced(self, why: str, now: float) -> None:
         """
         The guard has fired: it released what it could, and said goodbye for this session.

@@ -8,7 +8,7 @@ follow. Before a deadline is believed, everything that has arrived is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from hatwist.effects import (
     Announce,
+    Ask,
     Effect,
     Event,
     Hold,
@@ -35,6 +36,7 @@ from hatwist.linux import IGuard
 from hatwist.machine import Machine
 from hatwist.store import MemoryStore
 from hatwist.votes import Record
+from hatwist.worth import Fitness
 
 STOP_LIMIT = 1.5
 """Seconds after which a stop waits for no resource any more."""
@@ -51,6 +53,7 @@ class Node:
     """
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
+    @ivar ask: asks the LAN who has the addresses of a group.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     """
@@ -73,6 +76,7 @@ class Node:
         self._store = store if store is not None else MemoryStore()
         self._guard = guard
         self._petted: dict[str, float] = {}
+        self.ask: Callable[[str], None] = lambda group: None
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
         self._observers: list[IRoleObserver] = []
@@ -94,6 +98,21 @@ class Node:
 
     def removeObserver(self, observer: IRoleObserver) -> None:
         self._observers.remove(observer)
+
+    def served(self, group: str) -> None:
+        """Another host has answered for an address of a group."""
+        if self._running:
+            self._report(self.machine.served, group)
+
+    def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
+        """A check, a link or the operator has a new verdict on a group."""
+        if self._running:
+            self.machine.fitness(group, fitness, reason)
+            self._decide()
+
+    def witnessed(self, time: float) -> None:
+        """The witness has answered the probe sent at C{time}, on the reactor's clock."""
+        self.machine.witnessed(time)
 
     def start(self) -> None:
         """
@@ -261,6 +280,8 @@ class Node:
                 self.keepers[effect.group].release()
             elif isinstance(effect, Announce):
                 self.keepers[effect.group].announce()
+            elif isinstance(effect, Ask):
+                self.ask(effect.group)
             elif isinstance(effect, Persist):
                 self._persist(effect)
             elif isinstance(effect, RoleChange):

@@ -18,6 +18,8 @@ MAX_BACKOFF = 64
 """Tolerances."""
 ASKING = 1.0
 """Intervals for which votes are asked for at a time."""
+ASK_AFTER, ASK_EVERY, ANSWER_FRESH = 1.5, 0.25, 1.0
+"""Intervals: of a holder's silence before the LAN is asked, between two questions, and for which an answer counts."""
 CLOCK_ERROR = 0.01
 """By how much the rates of two nodes' clocks may differ from the truth."""
 
@@ -28,6 +30,9 @@ class GroupRules(NamedTuple):
 
     @ivar preemptDelay: seconds for which a worthier node must be eligible before it is handed the group.
     @ivar keepUnfit: with nobody fit, an unfit node may hold (C{last_resort = "keep"}).
+    @ivar asks: the driver can ask the LAN who has the addresses.
+    @ivar witness: only a node that reaches the witness may hold.
+    @ivar keepUnwitnessed: unless the others that it hears do not reach it either.
     """
 
     name: str
@@ -35,6 +40,9 @@ class GroupRules(NamedTuple):
     preempt: bool = True
     preemptDelay: float = 0.0
     keepUnfit: bool = False
+    asks: bool = False
+    witness: bool = False
+    keepUnwitnessed: bool = False
 
 
 class Quorum(NamedTuple):
@@ -79,6 +87,16 @@ class Timing(NamedTuple):
         """
         rates = (1 - CLOCK_ERROR) / (1 + CLOCK_ERROR)
         return rates * self.tolerance - self.releaseTime - self.lateness
+
+    @property
+    def witnessHold(self) -> float:
+        """
+        How long one may hold after it sent the last probe that the witness answered: released by then
+        before another node, which may have missed a heartbeat, takes over. Where the
+        tolerance has no room for that, a lost heartbeat costs a short overlap.
+        """
+        ample = self.hold - 2 * self.interval
+        return ample if ample >= self.interval else self.hold - self.interval
 
     def survives(self, delay: float = 0.001) -> int:
         """How many lost round trips in a row a holder outlives, where votes are needed; -1: none at all."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from hatwist.auth import Keyring
-from hatwist.effects import Effect, Event, Hold, Persist, Release, RoleChange, Send
+from hatwist.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange, Send
 from hatwist.election import GroupRules, Quorum
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import Heartbeat, Role
@@ -418,6 +418,8 @@ class Simulation:
                 self._operate(node, node.releaseTime if node.held else 0.0, self._released)
             elif isinstance(effect, Persist):
                 self._persist(node, effect)
+            elif isinstance(effect, Ask):
+                self._ask(node)
             elif isinstance(effect, RoleChange):
                 old = effect.old.name if effect.old is not None else "-"
                 self._note(
@@ -447,6 +449,22 @@ class Simulation:
             self._decide(node)
 
         self._attend(node, act)
+
+    def _ask(self, node: Node) -> None:
+        """Every reachable host that holds the address answers, whatever its daemon does."""
+        for other in self.nodes.values():
+            if other is node or {(node.name, other.name), (other.name, node.name)} & self.blocked:
+                continue
+
+            def answer(other: Node = other) -> None:
+                def act() -> None:
+                    node.machine.served(GROUP, node.local(self.now))
+                    self._decide(node)
+
+                if other.held:
+                    self._attend(node, act)
+
+            self.at(self.now + 2 * self.random.uniform(*self.weather.delay), answer)
 
     def _persist(self, node: Node, effect: Persist) -> None:
         def written() -> None:
