@@ -107,16 +107,19 @@ class Monitor:
         sim = self.sim
         if sim.weather.loss or self.networkAt > calm or self.faultAt.get(node.name, 0.0) > calm:
             return
-        steady = [
-            other.name
-            for other in sim.nodes.values()
-            if other is not node
-            and other.running
-            and not other.frozen
-            and self.faultAt.get(other.name, 0.0) < calm
+        others = [o.name for o in sim.nodes.values() if o is not node]
+        heard = [
+            name
+            for name in others
+            if sim.reaches(name, node.name)
+            and sim.nodes[name].running
+            and not sim.nodes[name].frozen
+            and self.faultAt.get(name, 0.0) < calm
         ]
-        heard = [other for other in steady if sim.reaches(other, node.name)]
-        if heard and not any(sim.reaches(node.name, other) for other in heard):
+        # One that has just stopped or died may have heard it until then.
+        if heard and not any(
+            sim.reaches(node.name, name) and sim.reaches(name, node.name) for name in others
+        ):
             self._bad(f"{node.name} claimed, though none of {heard} hears it")
 
     def _heldSince(self, name: str) -> float:

@@ -131,6 +131,16 @@ class DocumentTests(SynchronousTestCase):
             if reason != "reflected":
                 self.assertIn(f"``{reason}``", text)
 
+    def test_events(self) -> None:
+        """architecture.rst explains every kind of event, and no other."""
+        text = (ROOT / "docs/architecture.rst").read_text()
+        section = text[text.index("begin with their kind") : text.index("Lines of a link")]
+        code = "".join(
+            (ROOT / f"hatwist/{name}.py").read_text() for name in ("election", "machine")
+        )
+        kinds = set(re.findall(r"(?:self\.event|_say)\(\s*\"([a-z-]+)\"", code))
+        self.assertEqual(set(re.findall(r"``([a-z-]+)``(?=,|$)", section, re.MULTILINE)), kinds)
+
     def test_modules(self) -> None:
         """architecture.rst has each module and package, and no other."""
         text = (ROOT / "docs/architecture.rst").read_text()
