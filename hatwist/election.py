@@ -132,7 +132,7 @@ class Election(Holder):
         return 0.1 + 0.5 * hashlib.sha256(seed).digest()[0] / 256
 
     def _starting(self, view: Membership, now: float) -> None:
-        if self._at(self.listenUntil - self.timing.interval, now):
+        if self.rules.asks and self._at(self.listenUntil - self.timing.interval, now):
             self._probe(now)  # so that an answer is there when the first claim is decided
         if not self.clean or not self._at(max(self.listenUntil, self.patience), now):
             return
