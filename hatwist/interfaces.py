@@ -52,3 +52,10 @@ class IRoleObserver(Interface):
         C{change} has cluster, group, old and new role, term and reason. An exception raised
         here is logged and changes nothing.
         """
+
+
+class ILeased(Interface):
+    """A resource that the kernel takes away by itself unless it is renewed."""
+
+    def renew(seconds: int) -> Deferred[None]:
+        """Keep it for so many whole seconds from now, if it is held. Never fails."""

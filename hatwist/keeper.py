@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hatwist.interfaces import IAnnouncer, IResource
+from hatwist.interfaces import IAnnouncer, ILeased, IResource
 
 LIMIT = 60.0
 """Seconds for one operation of one resource; resources with commands have lower ones of their own."""
@@ -97,6 +97,13 @@ class Keeper:
             for resource in self.resources:
                 if IAnnouncer.providedBy(resource):
                     resource.announce()
+
+    def renew(self, seconds: int) -> None:
+        """Keep what has a lease for so many seconds more."""
+        if self.held and self.wanted:
+            for resource in self.resources:
+                if ILeased.providedBy(resource):
+                    resource.renew(seconds)
 
     def _interrupt(self) -> None:
         if self._pending is not None:

@@ -42,6 +42,8 @@ STOP_LIMIT = 1.5
 """Seconds after which a stop waits for no resource any more."""
 HURRY_LIMIT = 0.3
 """Seconds that what is cut short then gets to end."""
+RENEWAL = 0.5
+"""Seconds between two renewals of the kernel's lease."""
 RETRY = 1.0
 """Seconds after which a failed write to the store is tried again."""
 _WARNINGS = frozenset(
@@ -53,6 +55,7 @@ class Node:
     """
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
+    @ivar kernelLease: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
     @ivar ask: asks the LAN who has the addresses of a group.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
@@ -75,7 +78,9 @@ class Node:
         self.keepers = dict(keepers)
         self._store = store if store is not None else MemoryStore()
         self._guard = guard
+        self.kernelLease = 0
         self._petted: dict[str, float] = {}
+        self._renewed: dict[str, float] = {}
         self.ask: Callable[[str], None] = lambda group: None
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
@@ -253,8 +258,21 @@ class Node:
                 if lease >= self._petted.get(name, 0.0) + step:
                     self._petted[name] = lease
                     self._guard.pet(name, lease)
+                    self._renew(name, lease)
             else:
                 self._petted.pop(name, None)
+                self._renewed.pop(name, None)
+
+    def _renew(self, name: str, lease: float) -> None:
+        """The kernel's lease too follows what is confirmed, in the whole seconds that it knows."""
+        now = self._reactor.seconds()
+        if not self.kernelLease or now < self._renewed.get(name, 0.0) + RENEWAL:
+            return
+        self._renewed[name] = now
+        seconds = self.kernelLease
+        if self.machine.rules.quorum is not None:
+            seconds = int(lease - now - 0.4)
+        self.keepers[name].renew(seconds if seconds >= 1 else self.kernelLease)
 
     def _arm(self) -> None:
         wait = self.machine.deadline - self._reactor.seconds()

@@ -8,6 +8,7 @@ hatwist as a Twisted service, for C{twistd ha} and for programs of one's own.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hatwist.auth import Keyring
 from hatwist.clock import isMonotonic
@@ -24,11 +26,14 @@ from hatwist.heartbeat import Role
 from hatwist.interfaces import IResource, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import MulticastLink, interfaceAddress
+from hatwist.linux import Farewell
+from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.machine import Machine, NodeRules
 from hatwist.node import Node
 from hatwist.resources.addresses import Addresses
 from hatwist.resources.alias import Alias
+from hatwist.resources.guarded import Guarded, Mission
 from hatwist.resources.service import ServiceResource
 from hatwist.settings import GROUP, Settings
 from hatwist.store import Store
@@ -66,8 +71,18 @@ class HAService(MultiService):
         self._resources: list[Any] = []
         for name in settings.aliases:
             self._closing.append(Alias(reactor, name, self._netlink))
+        self._guard = Guard(reactor)
+        self._addresses: Addresses | None = None
         if settings.addresses:
-            self._closing.append(Addresses(reactor, self._netlink, settings.addresses))
+            self._addresses = Addresses(
+                reactor,
+                self._netlink,
+                settings.addresses,
+                lease=settings.lease or None,
+                permitted=lambda: self._guard.permits(GROUP),
+            )
+            self._closing.append(self._addresses)
+        self._resources.append(Guarded(self._guard, GROUP, self._mission, self._deletions))
         self._resources += self._closing
         for resource in resources:
             IResource(resource)  # raises TypeError for what is none
@@ -123,7 +138,8 @@ class HAService(MultiService):
             )
         self._netlink.start()
         try:
-            node = self._build()
+            node = self.node = self._build()
+            self._guard.start().addErrback(self._unguarded)
             for observer in self._observers:
                 node.addObserver(observer)
             node.start()
@@ -135,9 +151,10 @@ class HAService(MultiService):
                 self.running = False
                 raise
         except BaseException:
+            self.node = None
+            self._guard.stop()
             self._netlink.stop()
             raise
-        self.node = node
         self._log.info(
             "Node {node} of cluster {cluster} listens on {interface}, {group}; interval {interval} s, "
             "tolerance {tolerance} s, heartbeats {signed}",
@@ -149,6 +166,42 @@ class HAService(MultiService):
             tolerance=settings.tolerance,
             signed="signed" if settings.keys else "not signed",
         )
+
+    def _unguarded(self, failure: Failure) -> None:
+        self._log.critical(
+            "No guard, so nothing will be held here: {error}", error=failure.getErrorMessage()
+        )
+
+    def _mission(self) -> Mission:
+        """What the guard is to know of the present claim."""
+        node, settings = self.node, self.settings
+        assert node is not None
+        machine = node.machine
+        claim = machine.elections[GROUP].claim
+        farewells = []
+        if claim is not None and not self._unguardable():
+            datagram = machine.keyring.seal(machine.farewell(GROUP))
+            index = socket.if_nametoindex(settings.interface)
+            farewells.append(Farewell(index, *settings.multicast, datagram))
+        return Mission(
+            claim.term if claim is not None else 0,
+            machine.lease(GROUP, self._reactor.seconds()),
+            farewells,
+        )
+
+    async def _place(self) -> list[bytes]:
+        if self._addresses is None:
+            return []
+        await self._addresses.prepare()
+        return self._addresses.deletions()
+
+    def _deletions(self) -> Deferred[list[bytes]]:
+        return Deferred.fromCoroutine(self._place())
+
+    def _unguardable(self) -> tuple[str, ...]:
+        """What the guard cannot release: whatever is no address."""
+        known = (Addresses, Guarded, ServiceResource)
+        return tuple(r.name for r in self._resources if not isinstance(r, known))
 
     def _build(self) -> Node:
         settings, reactor = self.settings, self._reactor
@@ -178,7 +231,9 @@ class HAService(MultiService):
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
         link = MulticastLink(reactor, settings.interface, settings.multicast)
         keeper = Keeper(reactor, GROUP, self._resources, min(settings.interval, 1.0))
-        return Node(reactor, machine, [link], {GROUP: keeper}, store)
+        node = Node(reactor, machine, [link], {GROUP: keeper}, store, self._guard)
+        node.kernelLease = settings.lease
+        return node
 
     def stopService(self) -> Deferred[None]:
         """Release everything, say goodbye, then stop the other children. Fires within two seconds of that."""
@@ -189,6 +244,7 @@ class HAService(MultiService):
         if node is not None:
             await node.stop()
             self.node = None
+            await self._guard.stop()
             for resource in self._closing:
                 resource.close()
             self._netlink.stop()

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from hatwist import frames
 from hatwist.errors import ResourceError
-from hatwist.interfaces import IAnnouncer, IResource
+from hatwist.interfaces import IAnnouncer, ILeased, IResource
 from hatwist.linux import INetlink, ISender
 from hatwist.linux.messages import (
     IFA_F_DADFAILED,
@@ -49,7 +49,7 @@ _Key = tuple[Address, int, int]
 _T = TypeVar("_T")
 
 
-@implementer(IResource, IAnnouncer)
+@implementer(IResource, IAnnouncer, ILeased)
 class Addresses:
     """
     Any number of shared addresses, held and let go of together.
