@@ -50,6 +50,7 @@ lint: $(VENV)/.installed-test
 
 simulate: $(VENV)/.installed-test
 	$(BIN)/python -m hatwist.testing --schedules $(SCHEDULES)
+	$(BIN)/python -m hatwist.testing --majority --schedules $(SCHEDULES)
 
 benchmark: $(VENV)/.installed
 	$(BIN)/python -m benchmarks

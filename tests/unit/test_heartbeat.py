@@ -261,7 +261,7 @@ class BadBytesTests(SynchronousTestCase):
         self.assertEqual(decode(MINIMAL[:3] + b"\x55" + MINIMAL[4:]), vectors.MINIMAL_VALUE)
         at = FULL.index(b"\x03web") + 4
         self.assertEqual(
-            decode(FULL[:at] + bytes((FULL[at] | 0xC0,)) + FULL[at + 1 :]), vectors.FULL_VALUE
+            decode(FULL[:at] + bytes((FULL[at] | 0x80,)) + FULL[at + 1 :]), vectors.FULL_VALUE
         )
 
     def test_malformed(self) -> None:
