@@ -134,6 +134,8 @@ class Monitor:
         holders = sim.holders()
         if self._seen < len(sim.changes):
             self._seen = len(sim.changes)
+            for pair in [p for p in self.heardWhileBoth if not set(p) <= set(holders)]:
+                del self.heardWhileBoth[pair]  # one of them let go: what comes is another meeting
             if holders and self.darkSince is not None:
                 self._dark(self.darkSince)
                 self.darkSince = None
