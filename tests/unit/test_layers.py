@@ -27,6 +27,7 @@ FLOORS = {
     "machine": GROUND,
     "effects": GROUND,
     "frames": GROUND,
+    "linkspec": GROUND,
     "testing": GROUND,
     "interfaces": MIDDLE,
     "clock": MIDDLE,
@@ -35,6 +36,7 @@ FLOORS = {
     "keeper": MIDDLE,
     "resources": MIDDLE,
     "linux": MIDDLE,
+    "checks": MIDDLE,
     "settings": TOP,
     "service": TOP,
     "tap": TOP,
@@ -72,7 +74,7 @@ ALLOWED = {
 }
 # From the resources down nothing knows of those who use it; within the middle floor this is the order.
 NOT_IN_RESOURCES = {"node", "keeper", "link"}
-NOT_IN_LINUX = NOT_IN_RESOURCES | {"resources"}
+NOT_IN_LINUX = NOT_IN_RESOURCES | {"resources", "checks"}
 
 
 def imports(source: str, module: str, package: bool) -> Iterator[tuple[str, int, bool]]:
