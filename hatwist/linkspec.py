@@ -140,6 +140,10 @@ def _peers(texts: Iterable[str]) -> tuple[LinkPeer, ...]:
     return tuple(found)
 
 
+def _clash(interface: str) -> set[str]:
+    return {LinkSpec(interface, kind).name for kind in (Kind.BROADCAST, Kind.UNICAST)}
+
+
 def parseLinks(texts: Iterable[str]) -> tuple[LinkSpec, ...]:
     """
     Read every C{--link}, and check that they can live side by side.
@@ -152,5 +156,10 @@ def parseLinks(texts: Iterable[str]) -> tuple[LinkSpec, ...]:
         if any(spec.name == other.name for other in found):
             more = ": name all its peers in one --link" if spec.kind is Kind.UNICAST else ""
             raise ValueError(f"the link {spec.name} is given twice{more}")
+        if any({spec.name, other.name} == _clash(spec.interface) for other in found):
+            raise ValueError(
+                f"{spec.interface} has a broadcast and a unicast link: one of them, since broadcasts "
+                "arrive at both"
+            )
         found.append(spec)
     return tuple(found)

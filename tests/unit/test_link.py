@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Sequence
 from ipaddress import IPv4Address, ip_address
 
 from twisted.internet import reactor
@@ -44,7 +43,7 @@ class LinkTests(TestCase):
         self.addCleanup(link.close)
         return link
 
-    def links(self, *texts: str, group: MulticastGroup = GROUP) -> Sequence[Link]:
+    def links(self, *texts: str, group: MulticastGroup = GROUP) -> list[Link]:
         made = makeLinks(reactor, parseLinks(texts), group, loop=True)
         return [self.opened(link) for link in made]
 
@@ -117,18 +116,24 @@ class LinkTests(TestCase):
 
     def test_sideBySide(self) -> None:
         """All kinds live on one interface and port, and what is sent by one comes in by the same."""
-        texts = ("lo", "lo,broadcast", "lo,multicast6", "lo,unicast=127.0.0.1,::1")
-        mine, others = self.links(*texts[:2]), self.links(*texts)
-        for link in mine:
-            link.send(link.name.encode())
-        for link in others:
-            link.drain()
-        # The unicast link, bound to no address, hears the broadcast too: from a peer, and once more.
-        got = [(data.decode(), name) for data, name in self.got]
-        self.assertEqual(
-            got,
-            [("lo", "lo"), ("lo,broadcast", "lo,broadcast"), ("lo,broadcast", "lo,unicast")],
-        )
+        other = GROUP.port + 1
+        for second in ("lo,broadcast", f"lo,unicast=127.0.0.1:{other}"):
+            mine = self.links("lo", second)
+            others = self.links("lo", second.replace(str(other), str(GROUP.port)))
+            if "unicast" in second:
+                others[1].close()
+                others[1] = self.links(
+                    f"lo,unicast=127.0.0.1:{GROUP.port}", group=GROUP._replace(port=other)
+                )[0]
+            self.got.clear()
+            for link in mine:
+                link.send(link.name.encode())
+            for link in others:
+                link.drain()
+            got = [(data.decode(), name) for data, name in self.got]
+            self.assertEqual(got, [(name, name) for name in ("lo", second.partition("=")[0])])
+            for link in (*mine, *others):
+                link.close()
 
     def test_counted(self) -> None:
         """Bad packets are counted by reason; receiver's own errors are logged; neither stops reading."""

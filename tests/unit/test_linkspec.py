@@ -42,10 +42,10 @@ class GoodTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """Links of one interface have different names; multicast has the interface's."""
-        texts = ("eth0", "eth0,multicast6", "eth0,broadcast", "eth0,unicast=10.0.0.2", "eth1")
+        texts = ("eth0", "eth0,multicast6", "eth0,broadcast", "eth1,unicast=10.0.0.2", "eth1")
         names = [spec.name for spec in parseLinks(texts)]
         self.assertEqual(
-            names, ["eth0", "eth0,multicast6", "eth0,broadcast", "eth0,unicast", "eth1"]
+            names, ["eth0", "eth0,multicast6", "eth0,broadcast", "eth1,unicast", "eth1"]
         )
 
 
@@ -89,3 +89,9 @@ class BadTests(SynchronousTestCase):
             parseLinks(["eth0", "eth0,multicast"])
         with self.assertRaisesRegex(ValueError, "all its peers in one --link"):
             parseLinks(["eth0,unicast=10.0.0.2", "eth0,unicast=10.0.0.3"])
+
+    def test_clash(self) -> None:
+        """Broadcast and unicast on one interface are refused; on two they are not."""
+        with self.assertRaisesRegex(ValueError, "one of them"):
+            parseLinks(["eth0,unicast=10.0.0.2", "eth0,broadcast"])
+        self.assertEqual(len(parseLinks(["eth0,unicast=10.0.0.2", "eth1,broadcast"])), 2)
