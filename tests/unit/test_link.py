@@ -19,7 +19,7 @@ from hatwist.link import (
     UnicastLink,
     makeLinks,
 )
-from hatwist.linkspec import LinkPeer, parseLinks
+from hatwist.linkspec import LinkPeer, LinkSpec, parseLinks
 
 # A port of our own: tests of another run may be under way.
 GROUP = MulticastGroup(IPv4Address("239.2.3.4"), 20000 + os.getpid() % 20000)
@@ -174,8 +174,8 @@ class LinkTests(TestCase):
 
     def test_missing(self) -> None:
         """An interface that is not there is an OSError when the link is opened, by every kind."""
-        texts = [f"no-such-0{kind}" for kind in ("", ",multicast6", ",broadcast", ",unicast=::1")]
-        for link in makeLinks(reactor, parseLinks(texts), GROUP):
+        for kind in ("", ",multicast6", ",broadcast", ",unicast=::1"):
+            (link,) = makeLinks(reactor, [LinkSpec.parse(f"no-such-0{kind}")], GROUP)
             with self.assertRaises(OSError) as caught:
                 link.open(self.receive)
             self.assertEqual(caught.exception.errno, errno.ENODEV)
