@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from hatwist.linux.messages import Event, KernelAddress, KernelLink, KernelRoute
+    from hatwist.linux.messages import Address, Event, KernelAddress, KernelLink, KernelRoute
 
 
 class INetlink(Interface):
@@ -52,3 +52,33 @@ class ISender(Interface):
 
     def close() -> None:
         """Give the socket back. Sending afterwards counts as an error."""
+
+
+Seen = Callable[["Address", bytes], None]
+"""Called with an address and the six bytes of the MAC that uses it."""
+
+
+class IAsker(Interface):
+    """
+    Asks the LAN of one interface who uses an address.
+
+    Only other hosts count: what has a MAC of this host is never told.
+    """
+
+    interface = Attribute("str: the interface's name.")
+
+    def start(addresses: Iterable[Address], answered: Seen, claimed: Seen) -> Deferred[None]:
+        """
+        Begin to listen; fires when the MACs of this host are known.
+
+        @param addresses: all that may be asked for.
+        @param answered: called at each answer to a question.
+        @param claimed: called whenever another host says, unasked, that it uses one of them.
+        @raise OSError: no such interface, or not permitted.
+        """
+
+    def ask(address: Address) -> None:
+        """Send one question. Never raises, never blocks; who does not answer is not told."""
+
+    def close() -> None:
+        """Tell nothing more, and give the sockets back. Asking afterwards does nothing."""

@@ -37,6 +37,7 @@ class Carrier:
         self._up = up
         self._down = down
         self._indexes: dict[str, int] = {}
+        self._told: set[str] = set()
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> Deferred[None]:
@@ -52,6 +53,7 @@ class Carrier:
             unsubscribe()
 
     def _compare(self) -> Deferred[None]:
+        self._told.clear()
         done: Deferred[list[KernelLink]] = self._netlink.dumpLinks()
         return done.addCallbacks(self._dumped, self._failed)
 
@@ -59,9 +61,9 @@ class Carrier:
         self._log.warn("The interfaces could not be read: {error}", error=failure.value)
 
     def _dumped(self, links: Sequence[KernelLink]) -> None:
-        # Netlink answers in order, and events of what came before were delivered, or are told again.
         found = {link.name: link for link in links if link.name in self.running}
-        for name in self.running:
+        # An event that came meanwhile is newer than what was asked for before.
+        for name in [name for name in self.running if name not in self._told]:
             link = found.get(name)
             if link is not None:
                 self._indexes[name] = link.ifindex
@@ -80,9 +82,11 @@ class Carrier:
             # Gone, or renamed: the name is free for another.
             if index == link.ifindex and (not event.present or link.name != name):
                 del self._indexes[name]
+                self._told.add(name)
                 self._note(name, False)
         if event.present and link.name in self.running:
             self._indexes[link.name] = link.ifindex
+            self._told.add(link.name)
             self._note(link.name, link.running)
 
     def _note(self, name: str, running: bool) -> None:

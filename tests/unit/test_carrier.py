@@ -76,6 +76,17 @@ class CarrierTests(SynchronousTestCase):
         self.kernel.loseEvents(EventsLost())
         self.assertEqual(self.told, ["eth0 down"])
 
+    def test_eventOvertakes(self) -> None:
+        """An event that comes while the interfaces are being read is the newer word."""
+        self.start()
+        self.kernel.pause()
+        self.kernel.loseEvents(EventsLost())
+        stale = self.kernel.links[self.eth0]
+        self.kernel.changeLink(self.eth0, flags=IFF_UP)
+        self.kernel.links[self.eth0] = stale
+        self.kernel.resume()
+        self.assertEqual(self.told, ["eth0 down"])
+
     def test_stopped(self) -> None:
         """After a stop nothing is told, and a start tells what changed meanwhile."""
         self.start()
