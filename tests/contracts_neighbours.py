@@ -57,13 +57,23 @@ class Ears:
         return asker
 
 
+async def untilAnswered(world: World, ears: Ears, asker: Asker, *addresses: Address) -> None:
+    """Ask until all are answered: a kernel needs a moment to listen for a new IPv6 address."""
+    known = len(ears.answers)
+
+    def condition() -> bool:
+        for address in addresses:
+            asker.ask(address)
+        return {address for address, _ in ears.answers[known:]} >= set(addresses)
+
+    await world.until(condition)
+
+
 async def _settled(world: World, ears: Ears, asker: Asker) -> None:
     """All that was under way has arrived: answers to later questions have."""
     for address in BOTH:
         world.use(address)
-        before = len(ears.answers)
-        asker.ask(address)
-        await world.until(lambda: len(ears.answers) > before)  # noqa: B023
+    await untilAnswered(world, ears, asker, *BOTH)
 
 
 async def provides(world: World) -> None:
@@ -77,8 +87,7 @@ async def answered(world: World) -> None:
     asker = await ears.start(world)
     for address in BOTH:
         world.use(address)
-        asker.ask(address)
-    await world.until(lambda: len(ears.answers) == 2)
+    await untilAnswered(world, ears, asker, *BOTH)
     assert set(ears.answers) == {(address, world.otherMac) for address in BOTH}
     assert ears.claims == []
 
@@ -93,9 +102,8 @@ async def nobody(world: World) -> None:
         world.leave(address)
         asker.ask(address)
     world.use(SHARED4)
-    asker.ask(SHARED4)
-    await world.until(lambda: bool(ears.answers))
-    assert ears.answers == [(SHARED4, world.otherMac)]
+    await untilAnswered(world, ears, asker, SHARED4)
+    assert set(ears.answers) == {(SHARED4, world.otherMac)}
 
 
 async def ourselves(world: World) -> None:
