@@ -139,9 +139,7 @@ class Link(DatagramProtocol, ABC):
                 self._log.info("Heartbeats on {link} are sent again", link=self.name)
                 self._failing = ""
         elif self._replaced():
-            self.close()
-            if self._reopen():
-                self._log.info("{interface} is another one now", interface=self.interface)
+            self.close()  # the next heartbeat opens it again
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         try:
@@ -220,6 +218,8 @@ class Link(DatagramProtocol, ABC):
             return True
 
     def _reopen(self) -> bool:
+        if self.transport is not None:  # closed in this very turn: the reactor is not done with it
+            return False
         try:
             self.open(self._receiver)
         except OSError as e:
