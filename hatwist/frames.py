@@ -33,7 +33,8 @@ _MAC = slice(0, 6)
 _NS_DESTINATION_LOW = slice(51, 54)
 _ALL_OF_ETHERNET = b"\xff" * 6
 _ARP, _IPV6 = b"\x08\x06", b"\x86\xdd"
-_ARP_FORM = bytes.fromhex("0001 0800 06 04 00")  # Ethernet, IPv4, their lengths, half of the operation
+# Ethernet, IPv4, the lengths of their addresses, and the first byte of the operation
+_ARP_FORM = bytes.fromhex("0001 0800 06 04 00")
 _ICMPV6, _SOLICITATION, _ADVERTISEMENT = 58, 135, 136
 _SOLICITED = 0x40
 _SOURCE_OPTION, _TARGET_OPTION = 1, 2

@@ -180,7 +180,8 @@ class Link(DatagramProtocol, ABC):
                 size, addr = receive(buffer)
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError as e:  # told once, of something sent before; there may be datagrams behind
+            except OSError as e:
+                # Told once, of something sent before; there may be datagrams behind it.
                 self._log.debug("Reading from {link}: {error}", link=self.name, error=str(e))
                 continue
             self.datagramReceived(bytes(buffer[:size]), addr)
@@ -289,9 +290,7 @@ class UnicastLink(Link):
     @param port: our own; also of every peer that has none of its own.
     """
 
-    def __init__(
-        self, reactor: Any, interface: str, port: int, peers: Sequence[LinkPeer]
-    ) -> None:
+    def __init__(self, reactor: Any, interface: str, port: int, peers: Sequence[LinkPeer]) -> None:
         versions = {peer.address.version for peer in peers}
         if len(versions) != 1:
             raise ValueError("a unicast link has peers of one address family")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ _INTERFACE = re.compile(r"[^\s/:,%@]{1,15}\Z")
 _ALLOWED = "allowed is INTERFACE[,multicast|multicast6|broadcast|unicast=PEER[,PEER...]]"
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """How a link reaches the others."""
 
     MULTICAST = "multicast"
@@ -54,7 +54,9 @@ class LinkPeer(NamedTuple):
         if text.startswith("["):
             host, bracket, port = text[1:].partition("]")
             if not bracket or (port and port[0] != ":"):
-                raise ValueError(f"{text!r} is no peer: allowed are 10.0.0.2:5555 and [fd00::2]:5555")
+                raise ValueError(
+                    f"{text!r} is no peer: allowed are 10.0.0.2:5555 and [fd00::2]:5555"
+                )
             port = port[1:]
         elif text.count(":") == 1:
             host, _, port = text.partition(":")
@@ -77,6 +79,7 @@ class LinkPeer(NamedTuple):
 
 
 _LIMITED_BROADCAST = IPv4Address("255.255.255.255")
+_BOTH_HEAR_BROADCASTS = (Kind.BROADCAST, Kind.UNICAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +143,6 @@ def _peers(texts: Iterable[str]) -> tuple[LinkPeer, ...]:
     return tuple(found)
 
 
-def _clash(interface: str) -> set[str]:
-    return {LinkSpec(interface, kind).name for kind in (Kind.BROADCAST, Kind.UNICAST)}
-
-
 def parseLinks(texts: Iterable[str]) -> tuple[LinkSpec, ...]:
     """
     Read every C{--link}, and check that they can live side by side.
@@ -156,7 +155,8 @@ def parseLinks(texts: Iterable[str]) -> tuple[LinkSpec, ...]:
         if any(spec.name == other.name for other in found):
             more = ": name all its peers in one --link" if spec.kind is Kind.UNICAST else ""
             raise ValueError(f"the link {spec.name} is given twice{more}")
-        if any({spec.name, other.name} == _clash(spec.interface) for other in found):
+        names = {spec.name} | {other.name for other in found}
+        if {LinkSpec(spec.interface, kind).name for kind in _BOTH_HEAR_BROADCASTS} <= names:
             raise ValueError(
                 f"{spec.interface} has a broadcast and a unicast link: one of them, since broadcasts "
                 "arrive at both"

@@ -79,7 +79,7 @@ class Wire:
         deadline = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < deadline, "it did not happen"
-            await deferLater(reactor, 0.001)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.001)
 
     def close(self) -> None:
         with IPRoute() as netlink:

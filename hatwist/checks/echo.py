@@ -169,8 +169,9 @@ class Echo:
             kind, code, _, identifier, number = _HEADER.unpack_from(packet)
             token, rest = packet[8 : 8 + _TOKEN_SIZE], packet[8 + _TOKEN_SIZE :]
             (sequence,) = struct.unpack("!Q", rest)
-            if (kind, code, token) == (_REPLY[version], 0, self._token):
-                if number == sequence & 0xFFFF and (not self._raw or identifier == self._identifier):
+            ours = not self._raw or identifier == self._identifier
+            if ours and (kind, code, token) == (_REPLY[version], 0, self._token):
+                if number == sequence & 0xFFFF:
                     return int(sequence)
         return None
 

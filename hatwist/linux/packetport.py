@@ -42,14 +42,14 @@ class Instruction(NamedTuple):
     k: int
 
 
-ARP_FILTER = (
+ARP_FILTER: tuple[Instruction, ...] = (
     Instruction(_LDB, 0, 0, _PACKET_TYPE),
     Instruction(_JGT, 1, 0, _PACKET_MULTICAST),
     Instruction(_RET, 0, 0, _WHOLE),
     Instruction(_RET, 0, 0, 0),
 )
 """ARP that is meant for this host."""
-NEIGHBOUR_FILTER = (
+NEIGHBOUR_FILTER: tuple[Instruction, ...] = (
     Instruction(_LDB, 0, 0, _PACKET_TYPE),
     Instruction(_JGT, 6, 0, _PACKET_MULTICAST),
     Instruction(_LDB, 0, 0, 20),  # next header
@@ -167,8 +167,8 @@ class PacketPort:
                 interface=self.interface,
                 error=error.strerror,
             )
-        if error.errno in (errno.ENXIO, errno.ENODEV):  # the interface is gone; there may be another
-            self.close()
+        if error.errno in (errno.ENXIO, errno.ENODEV):
+            self.close()  # the interface is gone; there may be another
 
     # The reactor's
 

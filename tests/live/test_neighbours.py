@@ -114,7 +114,9 @@ async def test_fast(world: KernelWorld) -> None:
             asker.ask(address)
             await world.until(lambda: len(ears.answers) > seen)  # noqa: B023
             took.append(time.monotonic() - began)
-        print(f"{address}: median {sorted(took)[10] * 1000:.2f} ms, worst {max(took) * 1000:.2f} ms")
+        print(
+            f"{address}: median {sorted(took)[10] * 1000:.2f} ms, worst {max(took) * 1000:.2f} ms"
+        )
         assert sorted(took)[10] < 0.01
 
 

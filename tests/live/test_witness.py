@@ -47,7 +47,7 @@ class World:
             ip_address(address),
             interface,
             INTERVAL,
-            lambda sent: self.told.append((sent, reactor.seconds())),  # type: ignore[attr-defined]
+            lambda sent: self.told.append((sent, reactor.seconds())),
         )
         self.witness.start()
         return self.witness
@@ -92,8 +92,8 @@ async def test_cut(world: World, address: str) -> None:
     witness = world.ask(address)
     await world.wire.until(lambda: len(world.told) >= 4)
     world.wire.farIp("link", "set", Wire.far, "down")
-    cut = reactor.seconds()  # type: ignore[attr-defined]
-    await deferLater(reactor, 3 * INTERVAL)  # type: ignore[arg-type]
+    cut = reactor.seconds()
+    await deferLater(reactor, 3 * INTERVAL)
     assert witness.latest <= cut
     world.wire.farIp("link", "set", Wire.far, "up")
     world.wire.farIp("address", "replace", "fd09::2/64", "dev", Wire.far, "nodad")

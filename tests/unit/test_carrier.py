@@ -110,7 +110,7 @@ class CarrierTests(SynchronousTestCase):
         self.carrier = Carrier(
             self.kernel,
             ["eth0", "eth1"],
-            lambda name: 1 / 0,  # type: ignore[arg-type,return-value]
+            lambda name: 1 / 0,  # type: ignore[arg-type]
             lambda name: self.told.append(f"{name} down"),
         )
         self.successResultOf(self.carrier.start())

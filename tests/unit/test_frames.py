@@ -29,7 +29,7 @@ ADVERTISEMENT = bytes.fromhex(
 )
 
 PROBE = bytes.fromhex(
-    "ffffffffffff02000000000a0806000108000604000102000000000a00000000000000000000" "0a630064"
+    "ffffffffffff02000000000a0806000108000604000102000000000a000000000000000000000a630064"
 )
 QUESTION = bytes.fromhex(
     "02000000000b02000000000a0806000108000604000102000000000a0a6300010000000000000a630064"
@@ -124,7 +124,7 @@ class QuestionTests(SynchronousTestCase):
 
         target, own = IPv6Address(address), IPv6Address(source)
         low = target.packed[13:]
-        group = IPv6Address(bytes.fromhex("ff02000000000000" "00000001ff") + low)
+        group = IPv6Address(bytes.fromhex("ff0200000000000000000001ff") + low)
         ether = Ether(src=mac.hex(":"), dst=f"33:33:ff:{low.hex(':')}")
         question = ICMPv6ND_NS(tgt=str(target))
         scapys = ether / IPv6(src="::", dst=str(group), hlim=255) / question

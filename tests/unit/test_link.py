@@ -94,9 +94,7 @@ class LinkTests(TestCase):
             link.send(link.name.encode())
         for link in two:
             link.drain()
-        self.assertEqual(
-            self.got, [(b"lo,unicast", "lo,unicast"), (b"lo,unicast6", "lo,unicast6")]
-        )
+        self.assertEqual(self.got, [(b"lo,unicast", "lo,unicast"), (b"lo,unicast6", "lo,unicast6")])
 
     def test_foreignSource(self) -> None:
         """A unicast link takes nothing from an address that is no peer, and counts it."""
@@ -157,7 +155,7 @@ class LinkTests(TestCase):
 
     def test_reactorReads(self) -> None:
         """The reactor itself reads by turns as well."""
-        one, two = self.multicast()
+        _, two = self.multicast()
         self.assertIn("doRead", vars(two._port))
         self.assertEqual(two._port.doRead, two._turn)
 

@@ -294,7 +294,7 @@ class EchoTests(SynchronousTestCase):
 
     def make(self, address: str) -> tuple[Echo, list[int]]:
         numbers: list[int] = []
-        echo = Echo(reactor, ip_address(address), None, numbers.append)  # type: ignore[arg-type]
+        echo = Echo(reactor, ip_address(address), None, numbers.append)
         try:
             echo.open()
         except PermissionError:
@@ -338,7 +338,7 @@ class EchoTests(SynchronousTestCase):
 
     def test_unreachable(self) -> None:
         """What cannot be sent is counted and not raised, and tried anew the next time."""
-        echo = Echo(reactor, ip_address("10.9.9.9"), "no-such-0", print)  # type: ignore[arg-type]
+        echo = Echo(reactor, ip_address("10.9.9.9"), "no-such-0", print)
         self.assertFalse(echo.send(1))
         self.assertFalse(echo.send(2))
         self.assertEqual(echo.errors, 2)
