@@ -14,16 +14,19 @@ from hatwist.election import TABLE, Input, State
 
 SAYS = {
     Input.READY: "listened for one tolerance, and proven clean",
-    Input.CLAIM: "it is this node's turn to hold",
+    Input.ASK: "it is this node's turn to hold, and that takes votes",
+    Input.CLAIM: "it is this node's turn to hold; if it takes votes, it has enough of them",
     Input.HELD: "the resources are acquired",
     Input.REFUSED: "the resources could not be acquired, or were lost",
-    Input.YIELD: "another comes first, or it is to be handed over",
+    Input.YIELD: "another comes first, it is to be handed over, or there are not enough votes",
     Input.RELEASED: "the resources are proven gone",
+    Input.FENCED: "the guard has fired: what it could release is gone, and this session is over",
     Input.STOP: "the daemon is to end",
 }
 TOLD = {
     State.STARTING: "STANDBY, listening",
     State.STANDBY: "STANDBY",
+    State.ASKING: "ASKING",
     State.ACQUIRING: "ACTIVE",
     State.ACTIVE: "ACTIVE",
     State.RELEASING: "ACTIVE, letting go",
@@ -32,18 +35,26 @@ TOLD = {
 }
 
 # Where the boxes are, and the corners of arrows that cannot go straight.
-WIDTH, HEIGHT = 920, 450
+WIDTH, HEIGHT = 920, 550
 BOX = (116, 44)
 PLACES = {
-    State.STARTING: (90, 100),
-    State.STANDBY: (320, 100),
-    State.ACQUIRING: (590, 100),
-    State.ACTIVE: (830, 100),
-    State.RELEASING: (455, 235),
-    State.STOPPING: (700, 370),
-    State.SHUTDOWN: (320, 370),
+    State.STARTING: (90, 200),
+    State.STANDBY: (320, 200),
+    State.ASKING: (320, 90),
+    State.ACQUIRING: (590, 200),
+    State.ACTIVE: (830, 200),
+    State.RELEASING: (455, 335),
+    State.STOPPING: (700, 470),
+    State.SHUTDOWN: (320, 470),
 }
-CORNERS = {(State.STARTING, State.STOPPING): ((90, 425), (700, 425))}
+CORNERS: dict[tuple[State, State], tuple[tuple[float, float], ...]] = {
+    (State.STARTING, State.STOPPING): ((60, 525), (700, 525)),
+    (State.ASKING, State.STANDBY): ((400, 145),),
+    (State.ASKING, State.SHUTDOWN): ((215, 90), (215, 470)),
+    (State.ACQUIRING, State.STARTING): ((590, 45), (22, 45), (22, 200)),
+    (State.ACTIVE, State.STARTING): ((830, 20), (10, 20), (10, 200)),
+    (State.RELEASING, State.STARTING): ((135, 335),),
+}
 
 
 def arrows() -> dict[tuple[State, State], list[Input]]:

@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Iterable
 
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Heartbeat, decode, encode, keyIdOf
+from hatwist.heartbeat import MIN_SIZE, Heartbeat, clusterOf, decode, encode, keyIdOf
 
 SIGNATURE_SIZE = 32
 UNSIGNED = b"\0\0\0\0"
@@ -40,13 +40,16 @@ class Keyring:
             return data
         return data + self._sign(self.signs, data)
 
-    def open(self, datagram: bytes) -> Heartbeat:
+    def open(self, datagram: bytes, cluster: bytes | None = None) -> Heartbeat:
         """
         The heartbeat of a datagram; nothing of it is believed before its signature holds.
 
+        @param cluster: drop what says it is of another cluster before any signature is computed.
         @raise BadPacket: see L{hatwist.errors.REASONS}.
         """
         signer = keyIdOf(datagram)
+        if cluster is not None and clusterOf(datagram) != cluster:
+            raise BadPacket("cluster")
         if not self._macs:
             if signer != UNSIGNED:
                 raise BadPacket("unknown-key", "signed, but no key is configured here")
@@ -55,6 +58,8 @@ class Keyring:
             raise BadPacket("unsigned")
         if signer not in self._macs:
             raise BadPacket("unknown-key", signer.hex())
+        if len(datagram) < MIN_SIZE + SIGNATURE_SIZE:
+            raise BadPacket("truncated")
         data, signature = datagram[:-SIGNATURE_SIZE], datagram[-SIGNATURE_SIZE:]
         if not hmac.compare_digest(self._sign(signer, data), signature):
             raise BadPacket("signature")

@@ -34,6 +34,7 @@ REASONS = (
     "replayed",  # its session and sequence number were seen before, or are older
     "same-name",  # another running node with this node's name
     "reflected",  # our own packet, come back
+    "foreign-source",  # came over a unicast link from an address that is no peer of it
     "crowded",  # one node more than a cluster may have
 )
 

@@ -36,6 +36,8 @@ _GRANT = Struct("!QQQ")  # session, term, seq
 _HEARD = Struct("!QQIBBH")  # session, seq, age, flags, received, groups
 _HEARD_GROUP = Struct("!HBB")  # index, role, flags
 _LENGTH = Struct("!H")
+MIN_SIZE = _PREFIX.size + 2 + _NODE.size + _LENGTH.size
+"""Bytes of the shortest heartbeat: a name of one letter, no group, nobody heard."""
 
 _ELIGIBLE, _LISTENING, _HAS_CLAIM, _HAS_RELEASED, _HAS_GRANT, _LETTING_GO = 1, 2, 4, 8, 16, 32
 _WITNESSED = 64
@@ -275,6 +277,11 @@ def keyIdOf(data: bytes) -> bytes:
     if version != VERSION:
         raise BadPacket("version", f"{version}; this release speaks {VERSION}")
     return bytes(keyId)
+
+
+def clusterOf(data: bytes) -> bytes:
+    """The cluster id of a datagram that L{keyIdOf} has found to be long enough; not believed yet."""
+    return data[8:16]
 
 
 def decode(data: bytes) -> Heartbeat:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from zope.interface import Attribute, Interface
@@ -129,3 +129,33 @@ class IGuard(Interface):
 
     def stop() -> Deferred[None]:
         """End it; what is still armed is let go of. Fires when the process is gone."""
+
+
+Seen = Callable[["Address", bytes], None]
+"""Called with an address and the six bytes of the MAC that uses it."""
+
+
+class IAsker(Interface):
+    """
+    Asks the LAN of one interface who uses an address.
+
+    Only other hosts count: what has a MAC of this host is never told.
+    """
+
+    interface = Attribute("str: the interface's name.")
+
+    def start(addresses: Iterable[Address], answered: Seen, claimed: Seen) -> Deferred[None]:
+        """
+        Begin to listen; fires when the MACs of this host are known.
+
+        @param addresses: all that may be asked for.
+        @param answered: called at each answer to a question.
+        @param claimed: called whenever another host says, unasked, that it uses one of them.
+        @raise OSError: no such interface, or not permitted.
+        """
+
+    def ask(address: Address) -> None:
+        """Send one question. Never raises, never blocks; who does not answer is not told."""
+
+    def close() -> None:
+        """Tell nothing more, and give the sockets back. Asking afterwards does nothing."""

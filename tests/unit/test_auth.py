@@ -41,6 +41,21 @@ class KeyringTests(SynchronousTestCase):
             error = self.assertRaises(BadPacket, keyring.open, SIGNED[:size])
             self.assertIn(error.reason, ("truncated", "signature"))
 
+    def test_otherCluster(self) -> None:
+        """With a cluster given, what names another is dropped before its signature is looked at."""
+        keyring = Keyring([vectors.KEY])
+        spoilt = SIGNED[:-1] + bytes((SIGNED[-1] ^ 1,))
+        for datagram in (SIGNED, spoilt):
+            error = self.assertRaises(BadPacket, keyring.open, datagram, b"another!")
+            self.assertEqual(error.reason, "cluster")
+        self.assertEqual(keyring.open(SIGNED, BEAT.cluster), BEAT)
+        error = self.assertRaises(BadPacket, keyring.open, spoilt, BEAT.cluster)
+        self.assertEqual(error.reason, "signature")
+
+    def test_tooShort(self) -> None:
+        """What cannot hold a heartbeat and a signature is dropped before one is computed."""
+        self.assertRefused(Keyring([vectors.KEY]), SIGNED[:100], "truncated")
+
     def test_everyFlippedBit(self) -> None:
         """No bit of a signed datagram can be changed."""
         keyring = Keyring([vectors.KEY])

@@ -28,6 +28,23 @@ ADVERTISEMENT = bytes.fromhex(
     f"8800559420000000{LINK_LOCAL}020102000000000a"
 )
 
+PROBE = bytes.fromhex(
+    "ffffffffffff02000000000a0806000108000604000102000000000a000000000000000000000a630064"
+)
+QUESTION = bytes.fromhex(
+    "02000000000b02000000000a0806000108000604000102000000000a0a6300010000000000000a630064"
+)
+PROBE6 = bytes.fromhex(
+    "3333ff00010002000000000a86dd"
+    f"6000000000183aff{'00' * 16}ff0200000000000000000001ff000100"
+    f"87007a2700000000{LINK_LOCAL}"
+)
+SOLICITATION = bytes.fromhex(
+    "3333ff00010002000000000a86dd"
+    "6000000000203afffe800000000000000000000000000001ff0200000000000000000001ff000100"
+    f"8700789200000000{LINK_LOCAL}010102000000000a"
+)
+
 macs = st.binary(min_size=6, max_size=6)
 
 
@@ -73,6 +90,110 @@ class GoldenTests(SynchronousTestCase):
         """A hardware address that is not Ethernet's is refused, not padded."""
         with self.assertRaises(ValueError):
             frames.gratuitousRequest(b"\0" * 20, IPv4Address("10.99.0.100"))
+
+
+class QuestionTests(SynchronousTestCase):
+    """Frames that ask for an address."""
+
+    def test_probe(self) -> None:
+        """The ARP probe asks everybody, from no address (RFC 5227)."""
+        self.assertEqual(frames.arpQuestion(MAC, IPv4Address("10.99.0.100")), PROBE)
+
+    def test_question(self) -> None:
+        """With an address of our own, and asked of one host alone, it is an ordinary ARP request."""
+        question = frames.arpQuestion(
+            MAC, IPv4Address("10.99.0.100"), IPv4Address("10.99.0.1"), bytes.fromhex("02000000000b")
+        )
+        self.assertEqual(question, QUESTION)
+
+    def test_probe6(self) -> None:
+        """The IPv6 probe goes to the solicited-node group, from no address, without an option."""
+        self.assertEqual(frames.neighbourSolicitation(MAC, IPv6Address("fe80::100")), PROBE6)
+
+    def test_solicitation(self) -> None:
+        """With an address of our own it carries our MAC, so that the answer comes to us."""
+        built = frames.neighbourSolicitation(MAC, IPv6Address("fe80::100"), IPv6Address("fe80::1"))
+        self.assertEqual(built, SOLICITATION)
+
+    @given(mac=macs, address=st.integers(0, 2**128 - 1), source=st.integers(1, 2**128 - 1))
+    def test_solicitations(self, mac: bytes, address: int, source: int) -> None:
+        """Both forms are scapy's, checksum included, for any MAC and addresses."""
+        frames.templates()
+        from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
+        from scapy.layers.l2 import Ether
+
+        target, own = IPv6Address(address), IPv6Address(source)
+        low = target.packed[13:]
+        group = IPv6Address(bytes.fromhex("ff0200000000000000000001ff") + low)
+        ether = Ether(src=mac.hex(":"), dst=f"33:33:ff:{low.hex(':')}")
+        question = ICMPv6ND_NS(tgt=str(target))
+        scapys = ether / IPv6(src="::", dst=str(group), hlim=255) / question
+        built = frames.neighbourSolicitation(mac, target)
+        self.assertEqual(built.hex(), bytes(scapys).hex())
+        scapys = ether / IPv6(src=str(own), dst=str(group), hlim=255) / question
+        built = frames.neighbourSolicitation(mac, target, own)
+        scapys /= ICMPv6NDOptSrcLLAddr(lladdr=mac.hex(":"))
+        self.assertEqual(built.hex(), bytes(scapys).hex())
+
+
+class SightingTests(SynchronousTestCase):
+    """What frames of others say about an address."""
+
+    def seen(self, frame: bytes) -> tuple[str, str, bool] | None:
+        found = frames.sighting(frame)
+        return found and (str(found.address), found.mac.hex(), found.answer)
+
+    def test_announcements(self) -> None:
+        """Every announcement says who uses the address, to everybody."""
+        for address in (IPv4Address("10.99.0.100"), IPv6Address("fe80::100")):
+            for frame in frames.announcements(MAC, address):
+                self.assertEqual(self.seen(frame), (str(address), MAC.hex(), False))
+
+    def test_answers(self) -> None:
+        """A reply or a solicited advertisement to one host is an answer."""
+        self.assertEqual(self.seen(MAC + REPLY[6:]), ("10.99.0.100", MAC.hex(), True))
+        solicited = bytearray(ADVERTISEMENT)
+        solicited[58] |= 0x40
+        solicited[56:58] = (int.from_bytes(solicited[56:58], "big") - 0x4000).to_bytes(2, "big")
+        self.assertEqual(self.seen(bytes(solicited)), ("fe80::100", MAC.hex(), True))
+
+    def test_questions(self) -> None:
+        """Who asks from an address uses it; who probes does not, yet."""
+        self.assertEqual(self.seen(QUESTION), ("10.99.0.1", MAC.hex(), False))
+        self.assertEqual(self.seen(SOLICITATION), ("fe80::1", MAC.hex(), False))
+        self.assertIsNone(self.seen(PROBE))
+        self.assertIsNone(self.seen(PROBE6))
+
+    def test_advertisementWithoutOption(self) -> None:
+        """Without an option the sender's MAC counts."""
+        frame = bytearray(ADVERTISEMENT[:78])
+        frame[18:20] = (24).to_bytes(2, "big")
+        frame[56:58] = b"\0\0"
+        total = int.from_bytes(frame[22:54], "big") + 24 + 58 + int.from_bytes(frame[54:78], "big")
+        frame[56:58] = (0xFFFF - total % 0xFFFF).to_bytes(2, "big")
+        self.assertEqual(self.seen(bytes(frame)), ("fe80::100", MAC.hex(), False))
+
+    def test_wrongOnes(self) -> None:
+        """What a kernel would drop says nothing: hop limit, checksum, code, length, ARP of another kind."""
+        for place in (21, 55, 57, 80):
+            broken = bytearray(ADVERTISEMENT)
+            broken[place] ^= 1
+            self.assertIsNone(self.seen(bytes(broken)), place)
+        for place in (14, 17, 18, 20, 21):
+            broken = bytearray(REQUEST)
+            broken[place] ^= 4
+            self.assertIsNone(self.seen(bytes(broken)), place)
+
+    @given(st.binary(max_size=100), st.sampled_from((b"\x08\x06", b"\x86\xdd")))
+    def test_anything(self, rest: bytes, kind: bytes) -> None:
+        """No frame whatever raises anything."""
+        frames.sighting(bytes(12) + kind + rest)
+
+    @given(st.integers(0, len(ADVERTISEMENT)))
+    def test_cut(self, length: int) -> None:
+        """Nor does one that is cut off."""
+        for whole in (REQUEST, ADVERTISEMENT, SOLICITATION):
+            frames.sighting(whole[:length])
 
 
 class PatchTests(SynchronousTestCase):

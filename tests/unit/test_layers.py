@@ -33,6 +33,7 @@ FLOORS = {
     "machine": GROUND,
     "effects": GROUND,
     "frames": GROUND,
+    "linkspec": GROUND,
     "testing": GROUND,
     "interfaces": MIDDLE,
     "clock": MIDDLE,
@@ -42,6 +43,7 @@ FLOORS = {
     "store": MIDDLE,
     "resources": MIDDLE,
     "linux": MIDDLE,
+    "checks": MIDDLE,
     "settings": TOP,
     "service": TOP,
     "tap": TOP,
@@ -79,7 +81,7 @@ ALLOWED = {
 }
 # From the resources down nothing knows of those who use it; within the middle floor this is the order.
 NOT_IN_RESOURCES = {"node", "keeper", "link"}
-NOT_IN_LINUX = NOT_IN_RESOURCES | {"resources"}
+NOT_IN_LINUX = NOT_IN_RESOURCES | {"resources", "checks"}
 
 
 def imports(source: str, module: str, package: bool) -> Iterator[tuple[str, int, bool]]:

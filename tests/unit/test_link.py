@@ -1,289 +1,192 @@
-"""Tests for L{hatwist.link}: real sockets on the loopback interface, as any user."""
+"""Links on the loopback interface: what is sent arrives before send returns."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
-from collections.abc import Callable
-from ipaddress import IPv4Address
-from typing import Any
-from unittest import mock
+from ipaddress import IPv4Address, ip_address
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase, TestCase
-from zope.interface import implementer
+from twisted.trial.unittest import TestCase
 
 from hatwist.errors import BadPacket
-from hatwist.link import MulticastGroup, MulticastLink, interfaceAddress, openMulticast
+from hatwist.link import (
+    TURN,
+    Link,
+    MulticastGroup,
+    MulticastLink,
+    UnicastLink,
+    makeLinks,
+)
+from hatwist.linkspec import LinkPeer, LinkSpec, parseLinks
+
+# A port of our own: tests of another run may be under way.
+GROUP = MulticastGroup(IPv4Address("239.2.3.4"), 20000 + os.getpid() % 20000)
 
 
-def freePort() -> int:
-    """A UDP port that nobody uses now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-@implementer(ILogObserver)
-class Logged:
-    """What is logged by L{hatwist.link} while it listens: the events of warnings and of infos."""
-
-    def __init__(self, case: SynchronousTestCase) -> None:
-        self.events: list[LogEvent] = []
-        globalLogPublisher.addObserver(self)
-        case.addCleanup(globalLogPublisher.removeObserver, self)
-
-    def __call__(self, event: LogEvent) -> None:
-        if event.get("log_namespace") == "hatwist.link.MulticastLink":
-            self.events.append(event)
-
-    def fields(self, *names: str) -> list[tuple[Any, ...]]:
-        """These fields of every event."""
-        return [tuple(event.get(name) for name in names) for event in self.events]
-
-
-class LoopbackTests(TestCase):
-    """Two links on C{lo}, joined by the kernel."""
+class LinkTests(TestCase):
+    """What is common to all links, and each kind's own way."""
 
     def setUp(self) -> None:
-        self.group = MulticastGroup(IPv4Address("239.2.3.4"), freePort())
-        self.links: list[MulticastLink] = []
+        self.got: list[tuple[bytes, str]] = []
 
-    def open(
-        self, receiver: Callable[[bytes, str], None], port: int | None = None
-    ) -> MulticastLink:
-        group = self.group if port is None else self.group._replace(port=port)
-        link = MulticastLink(reactor, "lo", group, loop=True)
-        link.open(receiver)
+    def receive(self, datagram: bytes, name: str) -> None:
+        if datagram.startswith(b"bad"):
+            raise BadPacket("magic")
+        if datagram.startswith(b"bug"):
+            raise ZeroDivisionError
+        self.got.append((datagram, name))
+
+    def opened(self, link: Link) -> Link:
+        link.open(self.receive)
         self.addCleanup(link.close)
         return link
 
-    def receiving(self) -> tuple[MulticastLink, Deferred[tuple[bytes, str]]]:
-        arrived: Deferred[tuple[bytes, str]] = Deferred()
+    def links(self, *texts: str, group: MulticastGroup = GROUP) -> list[Link]:
+        made = makeLinks(reactor, parseLinks(texts), group, loop=True)
+        return [self.opened(link) for link in made]
 
-        def receive(data: bytes, name: str) -> None:
-            if not arrived.called:
-                arrived.callback((data, name))
+    def multicast(self) -> tuple[Link, Link]:
+        return self.links("lo")[0], self.links("lo")[0]
 
-        return self.open(receive), arrived.addTimeout(5.0, reactor)
+    def test_multicast(self) -> None:
+        """What one link sends to the group is read by the other, under its own name, when drained."""
+        one, two = self.multicast()
+        one.send(b"hello")
+        self.assertEqual(self.got, [])
+        two.drain()
+        self.assertEqual(self.got, [(b"hello", "lo")])
 
-    async def test_received(self) -> None:
-        """What one link sends reaches every other one, with the name of the link it came in by."""
-        _, one = self.receiving()
-        _, two = self.receiving()
-        self.open(lambda data, name: None).send(b"hello")
-        self.assertEqual(await one, (b"hello", "lo"))
-        self.assertEqual(await two, (b"hello", "lo"))
+    def test_present(self) -> None:
+        """A multicast link is still made with reactor, interface and group."""
+        link = self.opened(MulticastLink(reactor, "lo", GROUP))
+        self.assertEqual(link.name, "lo")
 
-    async def test_groups(self) -> None:
-        """A link hears only its own group: another one on the same port is not received."""
-        _, arrived = self.receiving()
-        other = MulticastLink(
-            reactor, "lo", self.group._replace(address=IPv4Address("239.2.3.5")), loop=True
+    def test_ownIsReflected(self) -> None:
+        """What a link gets back of its own is dropped before anybody checks it."""
+        one, _ = self.multicast()
+        one.send(b"hello")
+        one.drain()
+        self.assertEqual(self.got, [])
+        self.assertEqual(one.bad, {"reflected": 1})
+
+    def test_group6(self) -> None:
+        """The IPv6 group belongs to the IPv4 one, so that clusters are told apart there too."""
+        self.assertEqual(GROUP.address6, ip_address("ff02::ef02:304"))
+
+    def test_broadcast(self) -> None:
+        """A broadcast comes in by every link of the port; two nodes of one host are not meant."""
+        one, two = self.links("lo,broadcast")[0], self.links("lo,broadcast")[0]
+        one.send(b"hello")
+        two.drain()
+        self.assertEqual(self.got, [(b"hello", "lo,broadcast")])
+
+    def test_unicast(self) -> None:
+        """Each peer gets its own copy, at its own port, by its own family."""
+        port, other = GROUP.port, GROUP.port + 1
+        one = self.links(f"lo,unicast=127.0.0.1:{other},[::1]:{other}")
+        two = self.links(
+            f"lo,unicast=127.0.0.1:{port},[::1]:{port}", group=GROUP._replace(port=other)
         )
-        other.open(lambda data, name: None)
-        self.addCleanup(other.close)
-        other.send(b"for others")
-        self.open(lambda data, name: None).send(b"for us")
-        self.assertEqual(await arrived, (b"for us", "lo"))
-
-    async def test_drain(self) -> None:
-        """drain() reads what has arrived, without the reactor's help."""
-        seen: list[bytes] = []
-        link = self.open(lambda data, name: seen.append(data))
-        sender = self.open(lambda data, name: None)
-        sender.send(b"1")
-        sender.send(b"2")
-        self.assertEqual(seen, [])
-        link.drain()
-        self.assertEqual(seen, [b"1", b"2"])
-
-    async def test_closed(self) -> None:
-        """A closed link reads nothing more, can be closed again, and the port is free for others."""
-        link = self.open(lambda data, name: self.fail("received"))
-        link.close()
-        link.close()
-        link.drain()
-        self.open(lambda data, name: None).send(b"late")
-
-    async def test_reopened(self) -> None:
-        """Sending on a closed link opens it again, so that one interface's return is enough."""
-        link, arrived = self.receiving()
-        link.close()
-        link.send(b"again")
-        self.assertEqual(await arrived, (b"again", "lo"))
-        self.assertEqual(link.unsent, {})
-
-    async def test_badPackets(self) -> None:
-        """Bad packets are counted by reason; the 1st, 10th and 100th of each are logged."""
-        logged = Logged(self)
-        done: Deferred[None] = Deferred()
-
-        def refuse(data: bytes, name: str) -> None:
-            if data == b"end":
-                done.callback(None)
-                return
-            raise BadPacket("magic" if data == b"m" else "signature", "what it was")
-
-        link = self.open(refuse)
-        sender = self.open(lambda data, name: None)
-        for number in range(120):
-            sender.send(b"m" if number % 12 else b"s")
+        self.assertEqual([link.name for link in one], ["lo,unicast", "lo,unicast6"])
+        for link in one:
+            link.send(link.name.encode())
+        for link in two:
             link.drain()
-        sender.send(b"end")
-        await done.addTimeout(5.0, reactor)
-        self.assertEqual(link.bad, {"magic": 110, "signature": 10})
-        self.assertEqual(
-            sorted(logged.fields("reason", "count", "link")),
-            [
-                ("magic: what it was", 1, "lo"),
-                ("magic: what it was", 10, "lo"),
-                ("magic: what it was", 100, "lo"),
-                ("signature: what it was", 1, "lo"),
-                ("signature: what it was", 10, "lo"),
-            ],
-        )
-        self.assertEqual({event["log_level"] for event in logged.events}, {LogLevel.warn})
-        self.assertTrue(all(event["source"] for event in logged.events))
+        self.assertEqual(self.got, [(b"lo,unicast", "lo,unicast"), (b"lo,unicast6", "lo,unicast6")])
 
-    async def test_reflected(self) -> None:
-        """A node's own packets, come back, are counted and are no news for the log."""
-        logged = Logged(self)
-
-        def refuse(data: bytes, name: str) -> None:
-            raise BadPacket("reflected")
-
-        link = self.open(refuse)
-        link.send(b"mine")
-        link.drain()
-        self.assertEqual((link.bad, logged.events), ({"reflected": 1}, []))
-
-    async def test_brokenReceiver(self) -> None:
-        """A receiver that fails is logged with its traceback, and the next packet is received."""
-        seen: list[bytes] = []
-
-        def receive(data: bytes, name: str) -> None:
-            seen.append(data)
-            raise ZeroDivisionError
-
-        link = self.open(receive)
-        sender = self.open(lambda data, name: None)
-        for data in (b"1", b"2"):
-            sender.send(data)
+    def test_foreignSource(self) -> None:
+        """A unicast link takes nothing from an address that is no peer, and counts it."""
+        for peer, family in (("127.0.0.9", socket.AF_INET), ("fd00::9", socket.AF_INET6)):
+            link = self.links(f"lo,unicast={peer}")[0]
+            with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+                stranger.sendto(b"hello", (("127.0.0.1", "::1")[":" in peer], GROUP.port))
             link.drain()
-        self.assertEqual(seen, [b"1", b"2"])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+            self.assertEqual((self.got, link.bad), ([], {"foreign-source": 1}))
+            link.close()
+        self.flushLoggedErrors()
 
-    async def test_tooLarge(self) -> None:
-        """What does not fit into a datagram is an error of sending like any other."""
-        link = self.open(lambda data, name: None)
-        link.send(bytes(70_000))
-        self.assertEqual(link.unsent, {"EMSGSIZE": 1})
+    def test_mixedFamilies(self) -> None:
+        """One unicast link has one socket, so its peers are of one family."""
+        peers = [LinkPeer(ip_address("10.0.0.2")), LinkPeer(ip_address("fd00::2"))]
+        self.assertRaises(ValueError, UnicastLink, reactor, "lo", 1, peers)
 
-    def test_missingInterface(self) -> None:
-        """Opening on an interface that does not exist raises there and then."""
-        link = MulticastLink(reactor, "nope0", self.group)
-        self.assertRaises(OSError, link.open, lambda data, name: None)
-
-    def test_notMulticast(self) -> None:
-        """A socket that cannot be set up is closed."""
-        opened: list[mock.Mock] = []
-
-        def broken(*args: Any) -> mock.Mock:
-            sock = mock.Mock()
-            sock.setsockopt.side_effect = OSError(errno.EPERM, "not permitted")
-            opened.append(sock)
-            return sock
-
-        self.patch(socket, "socket", broken)
-        self.assertRaises(OSError, openMulticast, "lo", self.group)
-        opened[0].close.assert_called_once_with()
-
-
-class SendErrorTests(SynchronousTestCase):
-    """An error of sending is counted by name, told once, and never reaches the sender."""
-
-    def setUp(self) -> None:
-        self.logged = Logged(self)
-        self.port = mock.Mock()
-        self.reactor = mock.Mock()
-        self.reactor.adoptDatagramPort.side_effect = self.adopt
-        self.link = MulticastLink(
-            self.reactor, "lo", MulticastGroup(IPv4Address("239.2.3.4"), freePort())
-        )
-        self.link.open(lambda data, name: None)
-
-    def adopt(self, fd: int, family: int, protocol: MulticastLink, size: int) -> mock.Mock:
-        protocol.transport = self.port
-        return self.port
-
-    def fail(self, *numbers: int) -> None:  # type: ignore[override]
-        self.port.write.side_effect = [OSError(number, "no") for number in numbers]
-        for _ in numbers:
-            self.link.send(b"x")
+    def test_sideBySide(self) -> None:
+        """All kinds live on one interface and port, and what is sent by one comes in by the same."""
+        other = GROUP.port + 1
+        for second in ("lo,broadcast", f"lo,unicast=127.0.0.1:{other}"):
+            mine = self.links("lo", second)
+            others = self.links("lo", second.replace(str(other), str(GROUP.port)))
+            if "unicast" in second:
+                others[1].close()
+                others[1] = self.links(
+                    f"lo,unicast=127.0.0.1:{GROUP.port}", group=GROUP._replace(port=other)
+                )[0]
+            self.got.clear()
+            for link in mine:
+                link.send(link.name.encode())
+            for link in others:
+                link.drain()
+            got = [(data.decode(), name) for data, name in self.got]
+            self.assertEqual(got, [(name, name) for name in ("lo", second.partition("=")[0])])
+            for link in (*mine, *others):
+                link.close()
 
     def test_counted(self) -> None:
-        """Each error has its counter; the log has a line where the error changes."""
-        self.fail(
-            *(errno.ENETUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EPERM, errno.ENETUNREACH),
-            *(errno.ENETDOWN, errno.ENOBUFS, errno.EHOSTUNREACH),
-        )
-        self.assertEqual(
-            self.link.unsent,
-            {"ENETUNREACH": 3, "EPERM": 2, "ENETDOWN": 1, "ENOBUFS": 1, "EHOSTUNREACH": 1},
-        )
-        self.assertEqual(
-            self.logged.fields("error"),
-            [
-                ("Network is unreachable",),
-                ("Operation not permitted",),
-                ("Network is unreachable",),
-                ("Network is down",),
-                ("No buffer space available",),
-                ("No route to host",),
-            ],
-        )
+        """Bad packets are counted by reason; receiver's own errors are logged; neither stops reading."""
+        one, two = self.multicast()
+        for data in (b"bad 1", b"bug", b"bad 2", b"good"):
+            one.send(data)
+        two.drain()
+        self.assertEqual(self.got, [(b"good", "lo")])
+        self.assertEqual(two.bad, {"magic": 2})
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_recovered(self) -> None:
-        """When sending works again, that is one line."""
-        self.fail(errno.ENETUNREACH)
-        self.port.write.side_effect = None
-        self.link.send(b"x")
-        self.link.send(b"x")
-        levels = self.logged.fields("log_level")
-        self.assertEqual(levels, [(LogLevel.warn,), (LogLevel.info,)])
+    def test_turn(self) -> None:
+        """One turn of the reactor reads a bounded number, empty datagrams too; a drain reads them all."""
+        one, two = self.multicast()
+        for number in range(3 * TURN):
+            one.send(b"" if number % 2 else b"x")
+        two._port.doRead()
+        self.assertEqual(len(self.got), TURN)
+        two.drain()
+        self.assertEqual(len(self.got), 3 * TURN)
 
-    def test_sameInterface(self) -> None:
-        """While it is the interface that was joined, no error makes the link open anew."""
-        self.fail(errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL)
-        self.assertEqual(self.reactor.adoptDatagramPort.call_count, 1)
+    def test_reactorReads(self) -> None:
+        """The reactor itself reads by turns as well."""
+        _, two = self.multicast()
+        self.assertIn("doRead", vars(two._port))
+        self.assertEqual(two._port.doRead, two._turn)
 
-    def test_replaced(self) -> None:
-        """Where the interface is another one of the same name, it is closed, and joined by the next send."""
-        self.patch(socket, "if_nametoindex", lambda name: 4711)
-        self.fail(errno.ENODEV)
-        self.port.stopListening.assert_called_once_with()
-        self.patch(socket, "if_nametoindex", mock.Mock(side_effect=OSError(errno.ENODEV, "gone")))
-        self.port.write.side_effect = None
-        self.link.send(b"x")
-        self.assertEqual(self.link.unsent["ENODEV"], 2)
-        self.assertEqual(self.reactor.adoptDatagramPort.call_count, 1)
-        self.patch(socket, "if_nametoindex", lambda name: 1)
-        self.link.send(b"x")
-        self.assertEqual(self.reactor.adoptDatagramPort.call_count, 2)
-        self.port.write.assert_called_with(b"x", ("239.2.3.4", self.link._group.port))
+    def test_sendFails(self) -> None:
+        """What cannot be sent is counted by error and never raised; other peers get theirs."""
+        peer = f"lo,unicast=10.255.255.1,127.0.0.1:{GROUP.port + 1}"
+        link = self.links(peer)[0]
+        ear = self.links("lo,unicast=127.0.0.1", group=GROUP._replace(port=GROUP.port + 1))[0]
+        link.send(b"hello")
+        link.send(b"\0" * 65535)
+        ear.drain()
+        self.assertEqual(self.got, [(b"hello", "lo,unicast")])
+        self.assertIn("EMSGSIZE", link.unsent)
 
+    def test_missing(self) -> None:
+        """An interface that is not there is an OSError when the link is opened, by every kind."""
+        for kind in ("", ",multicast6", ",broadcast", ",unicast=::1"):
+            (link,) = makeLinks(reactor, [LinkSpec.parse(f"no-such-0{kind}")], GROUP)
+            with self.assertRaises(OSError) as caught:
+                link.open(self.receive)
+            self.assertEqual(caught.exception.errno, errno.ENODEV)
+            link.send(b"later perhaps")
+            link.drain()
+            link.close()
+            self.assertEqual(link.unsent, {"ENODEV": 1})
 
-class InterfaceAddressTests(SynchronousTestCase):
-    """The address that breaks ties is the interface's first."""
-
-    def test_loopback(self) -> None:
-        """The loopback interface has 127.0.0.1."""
-        self.assertEqual(interfaceAddress("lo"), IPv4Address("127.0.0.1"))
-
-    def test_none(self) -> None:
-        """An interface without an address, or none at all, has none."""
-        self.assertIsNone(interfaceAddress("nope0"))
+    def test_closed(self) -> None:
+        """A closed link reads nothing any more, and may be closed again."""
+        one, two = self.multicast()
+        one.send(b"hello")
+        two.close()
+        two.drain()
+        two.close()
+        self.assertEqual(self.got, [])

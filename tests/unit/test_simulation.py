@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist import election
+from hatwist import group
 from hatwist.election import TABLE, Do, Election, Input, Next, State
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.machine import Machine
@@ -207,7 +207,7 @@ class MonitorTests(SynchronousTestCase):
         """A claim after SHUTDOWN."""
         self.assertEqual(self.stopped().violations, [])
         self.patch(
-            election,
+            group,
             "TABLE",
             {
                 **TABLE,

@@ -1,0 +1,1 @@
+"""What a node finds out about itself and its surroundings, besides the heartbeats of others."""

@@ -1,0 +1,236 @@
+"""Every kind of link on the real kernel: a wire with another host at its far end."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from hatwist.link import Link, MulticastGroup, makeLinks
+from hatwist.linkspec import LinkSpec
+from tests.wire import Wire, ip
+
+pytestmark = pytest.mark.needs("ip")
+
+GROUP = MulticastGroup(IPv4Address("239.2.3.4"), 5555)
+KINDS = ("", ",multicast6", ",broadcast", ",unicast=10.9.0.{}", ",unicast=fd09::{}")
+
+
+class End:
+    """One end of the wire, with the links of one C{--link}."""
+
+    def __init__(self, wire: Wire, kind: str, far: bool = False) -> None:
+        self.got: list[tuple[str, bytes]] = []
+        spec = (Wire.far if far else Wire.near) + kind.format(1 if far else 2)
+        self.links = makeLinks(reactor, [LinkSpec.parse(spec)], GROUP)
+        for link in self.links:
+            if far:
+                with wire.there.entered():
+                    link.open(self._receive)
+            else:
+                link.open(self._receive)
+
+    def _receive(self, datagram: bytes, name: str) -> None:
+        self.got.append((name, datagram))
+
+    @property
+    def link(self) -> Link:
+        (link,) = self.links
+        return link
+
+    def close(self) -> None:
+        for link in self.links:
+            link.close()
+
+
+class Ends:
+    """Both ends of the wire."""
+
+    def __init__(self, wire: Wire, kind: str) -> None:
+        self.near, self.far = End(wire, kind), End(wire, kind, far=True)
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+@pytest_twisted.async_yield_fixture
+async def wire() -> AsyncIterator[Wire]:
+    """This host, another one and a wire; gone afterwards."""
+    made = Wire()
+    yield made
+    made.close()
+
+
+def spelled(kind: str) -> str:
+    """The name of a kind, for pytest."""
+    return kind.strip(",").partition("=")[0] + ("6" if "fd09" in kind else "") or "multicast"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=spelled)
+@pytest_twisted.ensureDeferred
+async def test_bothWays(wire: Wire, kind: str) -> None:
+    """What one end sends is received at the other, under the name of the link there."""
+    ends = Ends(wire, kind)
+    try:
+        ends.near.link.send(b"there")
+        await wire.until(lambda: ends.far.got == [(ends.far.link.name, b"there")])
+        ends.far.link.send(b"back")
+        await wire.until(lambda: ends.near.got == [(ends.near.link.name, b"back")])
+        assert not ends.near.link.unsent
+        assert set(ends.near.link.bad) <= {"reflected"}
+    finally:
+        ends.close()
+
+
+@pytest.mark.parametrize("kind", KINDS[:3], ids=spelled)
+@pytest_twisted.ensureDeferred
+async def test_staysOnTheLan(wire: Wire, kind: str) -> None:
+    """What goes to everybody has TTL or hop limit 1: no router passes it on."""
+    with wire.there.entered():
+        judge = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        judge.bind((Wire.far, 3))
+    judge.setblocking(False)
+    end = End(wire, kind)
+    try:
+        end.link.send(b"a heartbeat")
+        frames = []
+
+        def seen() -> bool:
+            try:
+                frames.append(judge.recv(2048))
+            except BlockingIOError:
+                return False
+            return frames[-1].endswith(b"a heartbeat")
+
+        await wire.until(seen)
+        assert frames[-1][21 if "6" in kind else 22] == 1
+    finally:
+        end.close()
+        judge.close()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=spelled)
+@pytest_twisted.ensureDeferred
+async def test_interfaceReplaced(wire: Wire, kind: str) -> None:
+    """When the interface is replaced by another of its name, the next heartbeats go by that one."""
+    near = End(wire, kind)
+    far = None
+    try:
+        near.link.send(b"before")
+        wire.cut()
+        near.link.send(b"into nothing")
+        assert near.link.unsent
+        wire.make()
+        far = End(wire, kind, far=True)
+
+        def beating() -> bool:
+            assert far is not None
+            near.link.send(b"after")
+            far.link.send(b"after too")
+            return bool(far.got and near.got)
+
+        await wire.until(beating)
+        assert far.got[0] == (far.link.name, b"after")
+    finally:
+        near.close()
+        if far is not None:
+            far.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_withoutIPv4(wire: Wire) -> None:
+    """IPv6 multicast needs no IPv4 address and no route but the interface's own."""
+    ip("address", "flush", "dev", Wire.near, "scope", "global")
+    wire.farIp("address", "flush", "dev", Wire.far, "scope", "global")
+    ends = Ends(wire, ",multicast6")
+    try:
+        ends.near.link.send(b"there")
+        await wire.until(lambda: bool(ends.far.got))
+    finally:
+        ends.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_linkLocalPeers(wire: Wire) -> None:
+    """A unicast peer may be named by its link-local address; the interface is the link's own."""
+    peer = "fe80::ff:fe00:102"
+    (link,) = makeLinks(reactor, [LinkSpec.parse(f"{Wire.near},unicast={peer}")], GROUP)
+    far = End(wire, ",unicast=fe80::ff:fe00:101", far=True)
+    link.open(lambda data, name: None)
+    try:
+        link.send(b"there")
+        await wire.until(lambda: far.got == [(f"{Wire.far},unicast6", b"there")])
+    finally:
+        link.close()
+        far.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_severalPeers(wire: Wire) -> None:
+    """Each of several peers gets its copy, also when another cannot be reached."""
+    wire.farIp("address", "add", "10.9.0.3/24", "dev", Wire.far)
+    spec = LinkSpec.parse(f"{Wire.near},unicast=10.77.0.1,10.9.0.2,10.9.0.3")
+    (link,) = makeLinks(reactor, [spec], GROUP)
+    far = End(wire, ",unicast=10.9.0.1", far=True)
+    link.open(lambda data, name: None)
+    try:
+        link.send(b"there")
+        await wire.until(lambda: len(far.got) == 2)
+    finally:
+        link.close()
+        far.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_tentative() -> None:
+    """
+    Right after the interface came up its link-local address is still being checked: what cannot
+    be sent is counted, nothing is raised, and within three seconds heartbeats flow by themselves.
+    """
+    wire = Wire(tentative=True)
+    began = time.monotonic()
+    for run, name in ((ip, Wire.near), (wire.farIp, Wire.far)):
+        run("address", "flush", "dev", name, "scope", "global")
+    ends = Ends(wire, ",multicast6")
+    try:
+
+        def beating() -> bool:
+            ends.near.link.send(b"hello")
+            return bool(ends.far.got)
+
+        assert not beating()
+        assert ends.near.link.unsent
+        await wire.until(beating)
+        took = time.monotonic() - began
+        print(f"usable after {took:.2f} s; errors before: {dict(ends.near.link.unsent)}")
+        assert took < 3.0
+    finally:
+        ends.close()
+        wire.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_noCarrier(wire: Wire) -> None:
+    """Without a carrier, or set down, sending raises nothing; afterwards all goes on by itself."""
+    ends = Ends(wire, "")
+    try:
+        for end, state in ((Wire.near, "down"), (Wire.near, "up")):
+            ip("link", "set", end, state)
+            ends.near.link.send(b"hello")
+        wire.farIp("link", "set", Wire.far, "down")
+        ends.near.link.send(b"hello")
+        wire.farIp("link", "set", Wire.far, "up")
+
+        def beating() -> bool:
+            ends.near.link.send(b"again")
+            return (ends.far.link.name, b"again") in ends.far.got
+
+        await wire.until(beating)
+    finally:
+        ends.close()
