@@ -113,10 +113,13 @@ class LoopbackTests(TestCase):
     async def test_reopened(self) -> None:
         """Sending on a closed link opens it again, so that one interface's return is enough."""
         link, arrived = self.receiving()
+        other, told = self.receiving()
         link.close()
         link.send(b"again")
-        self.assertEqual(await arrived, (b"again", "lo"))
+        self.assertEqual(await told, (b"again", "lo"))
         self.assertEqual(link.unsent, {})
+        other.send(b"back")
+        self.assertEqual(await arrived, (b"back", "lo"))
 
     async def test_badPackets(self) -> None:
         """Bad packets are counted by reason; the 1st, 10th and 100th of each are logged."""
