@@ -22,7 +22,8 @@ VERSION = 1
 MAX_SIZE = 65_507
 """Bytes that fit one IPv4 UDP datagram (RFC 768, RFC 791)."""
 MAX_SEQ = (1 << 64) - 1
-MAX_TERM = (1 << 63) - 1
+MAX_TERM = MAX_SESSION = 1 << 62
+"""What a packet may say. The field has room above it: the next one after any that was heard can be sent."""
 MICROSECONDS = 1_000_000
 _NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}\Z")
 
@@ -331,6 +332,8 @@ class _Reader:
         _, _, _, _, cluster = self.take(_PREFIX)
         name = self.name()
         session, seq, interval, tolerance, raw, digest, groupCount, heardCount = self.take(_NODE)
+        if session > MAX_SESSION:
+            raise BadPacket("malformed", "session")
         if not 0 < interval < tolerance:
             raise BadPacket("malformed", "interval and tolerance")
         address = int.from_bytes(raw, "big")
@@ -367,6 +370,8 @@ class _Reader:
         grant = None
         if flags & _HAS_GRANT:
             grant = Grant(self.name(), *self.take(_GRANT))
+            if grant.session > MAX_SESSION or not 0 < grant.term <= MAX_TERM:
+                raise BadPacket("malformed", "grant")
         try:
             reason = self.raw().decode()
         except UnicodeDecodeError:
@@ -392,6 +397,8 @@ class _Reader:
     def heard(self, names: list[str]) -> Heard:
         name = self.name()
         session, seq, age, flags, received, count = self.take(_HEARD)
+        if session > MAX_SESSION:
+            raise BadPacket("malformed", "session of a heard node")
         if received > 20:
             raise BadPacket("malformed", "received")
         groups = tuple([self.heardGroup(names, name) for _ in range(count)])

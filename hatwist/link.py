@@ -14,7 +14,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import pack
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from twisted.logger import Logger
 
 from hatwist.errors import BadPacket
 from hatwist.linkspec import Kind, LinkPeer, LinkSpec
-from hatwist.linux import udp
+from hatwist.linux import Farewell, udp
 
 MAX_DATAGRAM = 65_535
 TURN = 50
@@ -142,6 +142,14 @@ class Link(DatagramProtocol, ABC):
                 self._failing = ""
         elif self._replaced():
             self.close()  # the next heartbeat opens it again
+
+    def farewells(self, datagram: bytes) -> list[Farewell]:
+        """Where the guard sends a datagram that says for this node what it cannot say itself any more."""
+        return [
+            Farewell(self._index, ip_address(target[0]), target[1], datagram)
+            for target in self._targets()
+            if self._index
+        ]
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         try:

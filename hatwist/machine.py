@@ -18,6 +18,7 @@ from hatwist.election import Election, GroupRules, Input, Quorum, State, Timing
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import (
     MAX_SEQ,
+    MAX_SESSION,
     GroupState,
     Heard,
     Heartbeat,
@@ -114,6 +115,7 @@ class Machine:
         self._answer = False
         self._bursts = 0
         self._goodbyes = 1 + BURST
+        self._stopped = False
         self._told: list[GroupState] = []
         self._present: set[str] = set()
         self._events: list[Event] = []
@@ -140,7 +142,8 @@ class Machine:
         self._window.accept(beat, link)
         self._notice(now)
         for heard in beat.heard:
-            if heard.name == self.rules.name and heard.session > self.session:
+            # The greatest session there is has none after it that others would believe.
+            if heard.name == self.rules.name and self.session < heard.session < MAX_SESSION:
                 self._say("session", beat.name, "it remembers a later start of this node")
                 self.session = heard.session + 1
         known = self.view.peers.get(beat.name)
@@ -223,13 +226,14 @@ class Machine:
 
     def stop(self, now: float, why: str = "stopped") -> None:
         """Let go of everything, say goodbye, and never come back."""
+        self._stopped = True
         for election in self.elections.values():
             election.input(Input.STOP, now, why)
 
     @property
     def over(self) -> bool:
-        """Everything is let go of, and the goodbye was told."""
-        return all(e.state is State.SHUTDOWN for e in self.elections.values())
+        """It was stopped, and everything is let go of."""
+        return self._stopped and all(e.state is State.SHUTDOWN for e in self.elections.values())
 
     # What goes out
 
@@ -249,8 +253,9 @@ class Machine:
             effects += election.effects
             election.effects = []
             urgent = urgent or election.sendNow
-            election.sendNow = self._answer = False
+            election.sendNow = False
             wake = min(wake, election.wake)
+        self._answer = False
         wake = min(wake, self._attendance(now))
         told = [e.tell(self.view, now) for e in self.elections.values()]
         if self._differs(told):

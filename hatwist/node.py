@@ -31,8 +31,8 @@ from hatwist.effects import (
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
-from hatwist.link import MulticastLink
-from hatwist.linux import IGuard
+from hatwist.link import Link
+from hatwist.linux import Farewell, IGuard
 from hatwist.machine import Machine
 from hatwist.store import MemoryStore
 from hatwist.votes import Record
@@ -67,7 +67,7 @@ class Node:
         self,
         reactor: Any,
         machine: Machine,
-        links: Sequence[MulticastLink],
+        links: Sequence[Link],
         keepers: Mapping[str, Keeper],
         store: Any = None,
         guard: IGuard | None = None,
@@ -118,6 +118,11 @@ class Node:
     def witnessed(self, time: float) -> None:
         """The witness has answered the probe sent at C{time}, on the reactor's clock."""
         self.machine.witnessed(time)
+
+    def farewells(self, group: str) -> list[Farewell]:
+        """What the guard says for this node on every link once it has let go of a group."""
+        datagram = self.machine.keyring.seal(self.machine.farewell(group))
+        return [farewell for link in self.links for farewell in link.farewells(datagram)]
 
     def start(self) -> None:
         """

@@ -8,7 +8,6 @@ hatwist as a Twisted service, for C{twistd ha} and for programs of one's own.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -25,8 +24,7 @@ from hatwist.election import GroupRules
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IResource, IRoleObserver
 from hatwist.keeper import Keeper
-from hatwist.link import MulticastLink, interfaceAddress
-from hatwist.linux import Farewell
+from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.machine import Machine, NodeRules
@@ -35,6 +33,7 @@ from hatwist.resources.addresses import Addresses
 from hatwist.resources.alias import Alias
 from hatwist.resources.guarded import Guarded, Mission
 from hatwist.resources.service import ServiceResource
+from hatwist.senses import Senses
 from hatwist.settings import GROUP, Settings
 from hatwist.store import Store
 from hatwist.worth import addressNumber
@@ -82,6 +81,15 @@ class HAService(MultiService):
                 permitted=lambda: self._guard.permits(GROUP),
             )
             self._closing.append(self._addresses)
+        self._senses = Senses(
+            reactor,
+            self._netlink,
+            GROUP,
+            settings.interface,
+            settings.addresses,
+            settings.interval,
+            settings.witness,
+        )
         self._resources.append(Guarded(self._guard, GROUP, self._mission, self._deletions))
         self._resources += self._closing
         for resource in resources:
@@ -144,9 +152,11 @@ class HAService(MultiService):
                 node.addObserver(observer)
             node.start()
             try:
+                self._senses.start(node)
                 super().startService()
             except BaseException:
                 # Nothing is held before a tolerance has passed.
+                self._senses.stop()
                 node.abort()
                 self.running = False
                 raise
@@ -156,11 +166,11 @@ class HAService(MultiService):
             self._netlink.stop()
             raise
         self._log.info(
-            "Node {node} of cluster {cluster} listens on {interface}, {group}; interval {interval} s, "
+            "Node {node} of cluster {cluster} listens on {links}, {group}; interval {interval} s, "
             "tolerance {tolerance} s, heartbeats {signed}",
             node=settings.node,
             cluster=settings.cluster,
-            interface=settings.interface,
+            links=" and ".join(str(spec) for spec in settings.ways),
             group=str(settings.multicast),
             interval=settings.interval,
             tolerance=settings.tolerance,
@@ -174,19 +184,15 @@ class HAService(MultiService):
 
     def _mission(self) -> Mission:
         """What the guard is to know of the present claim."""
-        node, settings = self.node, self.settings
+        node = self.node
         assert node is not None
         machine = node.machine
         claim = machine.elections[GROUP].claim
-        farewells = []
-        if claim is not None and not self._unguardable():
-            datagram = machine.keyring.seal(machine.farewell(GROUP))
-            index = socket.if_nametoindex(settings.interface)
-            farewells.append(Farewell(index, *settings.multicast, datagram))
         return Mission(
             claim.term if claim is not None else 0,
             machine.lease(GROUP, self._reactor.seconds()),
-            farewells,
+            # No goodbye while something may be left here.
+            [] if self._unguardable() else node.farewells(GROUP),
         )
 
     async def _place(self) -> list[bytes]:
@@ -218,7 +224,17 @@ class HAService(MultiService):
             settings.node,
             settings.interval,
             settings.tolerance,
-            (GroupRules(GROUP, settings.priority, settings.preempt, settings.preemptDelay),),
+            (
+                GroupRules(
+                    GROUP,
+                    settings.priority,
+                    settings.preempt,
+                    settings.preemptDelay,
+                    asks=bool(settings.addresses),
+                    witness=settings.witness is not None,
+                    keepUnwitnessed=settings.witnessLost == "keep",
+                ),
+            ),
             addressNumber(own),
             settings.digest(),
             settings.quorum,
@@ -229,9 +245,9 @@ class HAService(MultiService):
         session = max(store.session + 1, int(time.time() * 1000))
         keyring = Keyring(settings.keys)
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
-        link = MulticastLink(reactor, settings.interface, settings.multicast)
+        links = makeLinks(reactor, settings.ways, settings.multicast)
         keeper = Keeper(reactor, GROUP, self._resources, min(settings.interval, 1.0))
-        node = Node(reactor, machine, [link], {GROUP: keeper}, store, self._guard)
+        node = Node(reactor, machine, links, {GROUP: keeper}, store, self._guard)
         node.kernelLease = settings.lease
         return node
 
@@ -243,6 +259,7 @@ class HAService(MultiService):
         node = self.node
         if node is not None:
             await node.stop()
+            self._senses.stop()
             self.node = None
             await self._guard.stop()
             for resource in self._closing:

@@ -21,6 +21,8 @@ from typing import TypeVar
 from hatwist.auth import MIN_KEY_SIZE
 from hatwist.errors import ConfigurationError
 from hatwist.link import MulticastGroup
+from hatwist.linkspec import LinkSpec, parseLinks
+from hatwist.linux.messages import Address
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
 from hatwist.resources.placing import AddressSpec
 from hatwist.rules import Quorum
@@ -43,13 +45,16 @@ class Settings:
     """
     What one node needs to know.
 
-    @ivar interface: where heartbeats are sent and received.
+    @ivar interface: where shared addresses are, and heartbeats are sent unless there are C{links}.
     @ivar addresses, aliases: what is shared; aliases are names for ifup, brought up before the addresses.
     @ivar keys: secrets; the first signs, each is accepted; empty: heartbeats are not signed.
     @ivar interval, tolerance, preemptDelay: seconds.
     @ivar quorum: who votes on claims; C{None}: claims take no votes.
     @ivar lease: whole seconds after which the kernel removes an address that is not renewed; 0: never.
     @ivar stateDir: where terms and votes are remembered.
+    @ivar links: the ways heartbeats travel; empty: IPv4 multicast on C{interface}.
+    @ivar witness: who is asked whether this node is cut off; C{None}: nobody.
+    @ivar witnessLost: C{"keep"} or C{"release"} when no node reaches it.
     """
 
     interface: str
@@ -67,6 +72,14 @@ class Settings:
     quorum: Quorum | None = None
     lease: int = 0
     stateDir: str = DIRECTORY
+    links: tuple[LinkSpec, ...] = ()
+    witness: Address | None = None
+    witnessLost: str = "release"
+
+    @property
+    def ways(self) -> tuple[LinkSpec, ...]:
+        """The links that heartbeats travel on."""
+        return self.links or (LinkSpec(self.interface),)
 
     def digest(self) -> bytes:
         """Eight bytes over what must be the same on every node; see docs/protocol.rst."""
@@ -76,6 +89,7 @@ class Settings:
             self.aliases,
             f"{self.interval:.6f} {self.tolerance:.6f} {self.preempt} {self.preemptDelay:.6f}",
             (sorted(self.quorum.members), self.quorum.needed) if self.quorum is not None else None,
+            self.witness is not None,
         )
         return hashlib.sha256(repr(shared).encode()).digest()[:8]
 
@@ -98,6 +112,9 @@ def settings(
     members: Sequence[str] = (),
     lease: str | int | None = None,
     stateDir: str = DIRECTORY,
+    link: Sequence[str] = (),
+    witness: str | None = None,
+    witnessLost: str = "release",
     here: bool = False,
 ) -> Settings:
     """
@@ -158,7 +175,18 @@ def settings(
         voters,
         read("lease", lease, lambda: _lease(lease, wait), 0),
         stateDir,
+        read("link", " ".join(link), lambda: parseLinks(link), ()),
+        read("witness", witness, lambda: _witness(witness), None) if witness else None,
+        witnessLost,
     )
+    if witnessLost not in ("keep", "release"):
+        problems.append(f"--witness-lost {witnessLost}: allowed are keep and release")
+    if result.witness is not None and result.quorum is not None:
+        problems.append("--witness goes without --quorum: votes decide who is cut off")
+    if result.witness is not None and any(a.address == result.witness for a in addresses):
+        problems.append(
+            f"--witness {witness}: it is a shared address, which would answer for itself"
+        )
     if here:
         problems += _hostProblems(result)
     if problems:
@@ -170,6 +198,7 @@ def _hostProblems(settings: Settings) -> Iterable[str]:
     """What keeps these settings from running on this host; nothing is changed."""
     known = [name for _, name in socket.if_nameindex()]
     wanted = {"--interface": [settings.interface] if settings.interface else []}
+    wanted["--link"] = [spec.interface for spec in settings.links]
     wanted["--address"] = [spec.interface for spec in settings.addresses if spec.interface]
     for option, names in wanted.items():
         for name in dict.fromkeys(names):
@@ -285,6 +314,16 @@ def _quorum(
             f"with fewer of {len(names)} votes two nodes could hold at once"
         )
     return Quorum(frozenset(names), needed)
+
+
+def _witness(text: str | None) -> Address:
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        raise ValueError("allowed is an IP address, such as the gateway's") from None
+    if address.is_multicast or address.is_unspecified or address.is_loopback:
+        raise ValueError("is not the address of another host")
+    return address
 
 
 def _lease(text: str | int | None, tolerance: float) -> int:

@@ -50,6 +50,8 @@ class Options(usage.Options):
             "Seconds for which a worthier node is up before it takes over.",
         ],
         ["quorum", None, None, "Votes that a claim takes: majority, or a number; needs --members."],
+        ["witness", None, None, "IP address of a host that tells a node whether it is cut off."],
+        ["witness-lost", None, "release", "keep or release, when no node reaches the witness."],
         ["lease", None, None, "Whole seconds after which the kernel removes addresses by itself."],
         ["state-dir", None, DIRECTORY, "Directory where terms and votes are remembered."],
     ]
@@ -62,6 +64,7 @@ class Options(usage.Options):
         self["address"] = []
         self["alias"] = []
         self["members"] = []
+        self["link"] = []
 
     def opt_address(self, text: str) -> None:
         """Shared address, ADDRESS/PREFIX[@INTERFACE]; may be given several times."""
@@ -72,6 +75,13 @@ class Options(usage.Options):
     def opt_alias(self, name: str) -> None:
         """Name for ifup and ifdown, such as eth0:1; may be given several times."""
         self["alias"].append(name)
+
+    def opt_link(self, text: str) -> None:
+        """
+        Way of the heartbeats, INTERFACE[,multicast|multicast6|broadcast|unicast=PEER,...]; may be given
+        several times [multicast on --interface].
+        """
+        self["link"].append(text)
 
     def opt_members(self, names: str) -> None:
         """Names of all nodes that vote, with commas between them; may be given several times."""
@@ -117,6 +127,9 @@ def makeService(options: Options) -> IService:
             members=options["members"],
             lease=options["lease"],
             stateDir=options["state-dir"],
+            link=options["link"],
+            witness=options["witness"],
+            witnessLost=options["witness-lost"],
             here=True,
         )
     except ConfigurationError as e:

@@ -33,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hatwist.testing", description=__doc__)
     parser.add_argument("--schedules", type=int, default=2000, help="how many (default 2000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--majority", action="store_true", help="clusters in which claims take votes")
+    parser.add_argument(
+        "--majority", action="store_true", help="clusters in which claims take votes"
+    )
     parser.add_argument("--processes", type=int, default=None, help="how many at a time")
     parser.add_argument("--transcript", action="store_true", help="print what happened (one seed)")
     options = parser.parse_args(argv)

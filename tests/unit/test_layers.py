@@ -46,6 +46,7 @@ FLOORS = {
     "checks": MIDDLE,
     "settings": TOP,
     "service": TOP,
+    "senses": TOP,
     "tap": TOP,
     "cli": TOP,
     "lab": TOP,

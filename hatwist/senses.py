@@ -1,0 +1,130 @@
+"""What a node perceives besides heartbeats: carriers, who else serves its addresses, and its witness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.logger import Logger
+
+from hatwist.checks.witness import Witness
+from hatwist.heartbeat import Role
+from hatwist.linux import INetlink
+from hatwist.linux.carrier import Carrier
+from hatwist.linux.messages import Address
+from hatwist.linux.neighbours import Asker
+from hatwist.node import Node
+from hatwist.resources.placing import AddressSpec
+from hatwist.worth import Fitness
+
+
+class Senses:
+    """
+    Tells one node of one group what it perceives.
+
+    @param interface: where addresses are that do not say so.
+    @param interval: seconds between heartbeats.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        netlink: INetlink,
+        group: str,
+        interface: str,
+        addresses: Sequence[AddressSpec],
+        interval: float,
+        witness: Address | None = None,
+    ) -> None:
+        self._netlink = netlink
+        self._group = group
+        self._node: Node | None = None
+        self._askers: dict[Asker, list[Address]] = {}
+        self._without: set[str] = set()
+        self._claimed: dict[Address, bytes] = {}
+        where: dict[str, list[Address]] = {}
+        for spec in addresses:
+            where.setdefault(spec.interface or interface, []).append(spec.address)
+        for name, asked in where.items():
+            self._askers[Asker(reactor, netlink, name)] = asked
+        self._carrier = Carrier(netlink, where or [interface], self._up, self._down)
+        self._witness: Witness | None = None
+        if witness is not None:
+            self._witness = Witness(reactor, netlink, witness, None, interval, self._witnessed)
+
+    def start(self, node: Node) -> None:
+        """
+        Begin, and tell C{node} from now on.
+
+        @raise OSError: an interface is missing, or sockets are not permitted; nothing is left open.
+        """
+        self._node = node
+        node.ask = self._ask
+        try:
+            for asker, addresses in self._askers.items():
+                asker.start(addresses, self._answered, self._seized)
+            self._carrier.start()
+            if self._witness is not None:
+                self._witness.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Tell nothing more, and give the sockets back."""
+        self._node = None
+        self._carrier.stop()
+        for asker in self._askers:
+            asker.close()
+        if self._witness is not None:
+            self._witness.stop()
+
+    def _ask(self, group: str) -> None:
+        for asker, addresses in self._askers.items():
+            # One address speaks for all: they are held and let go of together.
+            asker.ask(addresses[0])
+
+    def _answered(self, address: Address, mac: bytes) -> None:
+        if self._node is not None:
+            self._node.served(self._group)
+
+    def _seized(self, address: Address, mac: bytes) -> None:
+        """Somebody announces an address of ours: while it is held here that is a conflict."""
+        node = self._node
+        if node is None:
+            return
+        if node.roles[self._group] is Role.ACTIVE:
+            if self._claimed.get(address) != mac:
+                self._claimed[address] = mac
+                self._log.warn(
+                    "conflict in {group}: {mac} announces {address}, which is held here",
+                    group=self._group,
+                    mac=mac.hex(":"),
+                    address=str(address),
+                )
+            node.keepers[self._group].announce()
+        else:
+            self._claimed.pop(address, None)
+
+    def _up(self, name: str) -> None:
+        self._without.discard(name)
+        self._judge()
+
+    def _down(self, name: str) -> None:
+        self._without.add(name)
+        self._judge()
+
+    def _judge(self) -> None:
+        if self._node is None:
+            return
+        if self._without:
+            names = ", ".join(sorted(self._without))
+            self._node.fitness(self._group, Fitness.UNFIT, f"no carrier on {names}")
+        else:
+            self._node.fitness(self._group, Fitness.FIT, "")
+
+    def _witnessed(self, time: float) -> None:
+        if self._node is not None:
+            self._node.witnessed(time)
