@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from hatwist.linux.messages import Event, KernelAddress, KernelLink, KernelRoute
+    from hatwist.linux.messages import Address, Event, KernelAddress, KernelLink, KernelRoute
 
 
 class INetlink(Interface):
@@ -52,3 +52,80 @@ class ISender(Interface):
 
     def close() -> None:
         """Give the socket back. Sending afterwards counts as an error."""
+
+
+class Farewell(NamedTuple):
+    """
+    One datagram that tells the others that a node has let go of everything, signed beforehand.
+
+    @ivar ifindex: the interface it leaves by.
+    @ivar address, port: where it goes: a multicast group, a broadcast address or one node.
+    """
+
+    ifindex: int
+    address: Address
+    port: int
+    datagram: bytes
+
+
+class IGuard(Interface):
+    """
+    What lets go of a group's addresses when this process no longer can: killed, stopped, hung.
+
+    Deadlines are seconds on the reactor's clock. Firing is final and concerns all groups: their
+    addresses are deleted, and the farewells sent if all are gone. Then a new guard takes its
+    place, with nothing armed. One that dies itself is replaced, and armed again.
+    """
+
+    onFired = Attribute(
+        "callable(groups): it fired, or a deadline has passed so that it is about to; at most once "
+        "for each arming. What is there must be released, and the node's session is over."
+    )
+    onDied = Attribute("callable(): it died without firing, and is being replaced.")
+    counters = Attribute("Counter[str]: how often it 'fired' and 'died'.")
+
+    def start() -> Deferred[None]:
+        """Fires when it is ready. Fails with L{GuardError}."""
+
+    def arm(
+        group: str,
+        term: int,
+        deadline: float,
+        deletions: Sequence[bytes],
+        farewells: Sequence[Farewell] = (),
+    ) -> Deferred[None]:
+        """
+        Guard a group from now on, in place of what was armed for it: fires when that is confirmed.
+
+        Only then may an address be added. Fails with L{GuardError} when it fires or is disarmed before.
+
+        @param deletions: netlink messages, in order.
+        """
+
+    def pet(group: str, deadline: float) -> None:
+        """
+        Extend what is armed; for others nothing happens. Never raises and never blocks.
+
+        Once the deadline has passed this cannot save it any more.
+        """
+
+    def disarm(group: str) -> Deferred[None]:
+        """Everything of the group is proven gone: fires when nothing is armed for it. Never fails."""
+
+    def check() -> bool:
+        """
+        Look now, without waiting: False when this very look found that it fired or died.
+
+        C{onFired} or C{onDied} has then been called.
+        """
+
+    def permits(group: str) -> bool:
+        """
+        Look now: may addresses of the group be added or renewed?
+
+        It is armed, and has neither fired nor reached its deadline. While a guard that died is
+        being replaced the deadline counts as before.
+        """
+
+    def stop() -> Deferred[None]:
+        """End it; what is still armed is let go of. Fires when the process is gone."""

@@ -1,0 +1,548 @@
+"""
+The daemon's side of the guard (L{hatwist.linux.guard}): starts it, feeds it, and replaces it.
+
+The guard outlives whatever happens to the daemon. All that reaches it is written to a pipe, which no other
+child of the daemon inherits, and which is never waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor, IWriteDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hatwist.errors import HatwistError
+from hatwist.linux import Farewell, IGuard
+from hatwist.linux import guard as program
+from hatwist.linux.guard import Clocks, Reader, clocks, message, passed, string
+
+COMMAND = (sys.executable, "-I", "-S", program.__file__)
+ROOM = 1 << 20
+"""Bytes in the pipe, if the kernel allows: the addresses of a thousand are written in one go."""
+START_LIMIT = 5.0
+"""Seconds within which the first guard must be ready."""
+END_LIMIT = 2.0
+"""Seconds within which one that fires, or is no longer needed, must end; then it is killed."""
+AGAIN = 0.2
+"""Seconds between two guards of which the first did not live that long."""
+REAP = 0.01
+
+
+class GuardError(HatwistError):
+    """Nothing is guarded: the guard could not be started, or it fired."""
+
+
+@implementer(IWriteDescriptor)
+class _Commands:
+    """The pipe that leads to one guard; what has no room in it waits."""
+
+    def __init__(self, reactor: Any, descriptor: int) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+        self._pending = bytearray()
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def logPrefix(self) -> str:
+        return "guard"
+
+    def write(self, data: bytes) -> bool:
+        """Write all of it, or none; whether that was possible."""
+        if self._pending or self._descriptor < 0:
+            return False
+        try:
+            return os.write(self._descriptor, data) == len(data)  # atomic up to PIPE_BUF
+        except OSError:
+            return False
+
+    def send(self, data: bytes) -> None:
+        """Write what may be long: what has no room waits, and everything sent after it."""
+        self._pending += data
+        self.doWrite()
+
+    def doWrite(self) -> None:
+        while self._pending and self._descriptor >= 0:
+            try:
+                written = os.write(self._descriptor, self._pending)
+            except BlockingIOError:
+                self._reactor.addWriter(self)
+                return
+            except OSError:  # it has ended, as its answers will tell
+                self._pending.clear()
+                break
+            del self._pending[:written]
+        self._reactor.removeWriter(self)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            self._reactor.removeWriter(self)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@implementer(IReadDescriptor)
+class _Child:
+    """One guard process: L{commands} go to it; it is read from, and buried when it has ended."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        command: Sequence[str],
+        received: Callable[[int, Reader], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self._reactor = reactor
+        self._received = received
+        self._ended = ended
+        self._rest = b""
+        self.born = time.monotonic()
+        self.reaped: Deferred[str] = Deferred()
+        ours: list[int] = []
+        theirs: list[int] = []
+        try:
+            for mine in (1, 0):  # the end of each pipe that stays here
+                ends = os.pipe2(os.O_CLOEXEC)
+                ours.append(_high(ends[mine]))
+                theirs.append(_high(ends[1 - mine]))
+                os.set_blocking(ours[-1], False)
+            try:
+                fcntl.fcntl(ours[0], fcntl.F_SETPIPE_SZ, ROOM)
+            except OSError:  # more than one user may have
+                pass
+            actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(theirs)]
+            self.pid = os.posix_spawn(
+                command[0], list(command), os.environ, file_actions=actions, setsigmask=()
+            )
+        except BaseException:
+            for descriptor in ours:
+                os.close(descriptor)
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        self.commands = _Commands(reactor, ours[0])
+        self._answers = ours[1]
+        reactor.addReader(self)
+
+    # The reactor's side
+
+    def fileno(self) -> int:
+        return self._answers
+
+    def logPrefix(self) -> str:
+        return "guard"
+
+    def doRead(self) -> None:
+        self.read()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._over()
+
+    # Ours
+
+    def read(self) -> None:
+        """Take in what was answered, now."""
+        while self._answers >= 0:
+            try:
+                data = os.read(self._answers, 1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._over()
+                return
+            try:
+                found, self._rest = program.split(self._rest + data)
+                for each in found:
+                    reader = Reader(each)
+                    self._received(reader.number(1), reader)
+            except program.Malformed:  # not what we started
+                self.kill()
+                self._over()
+
+    def kill(self) -> None:
+        """Kill it, unless it is dead and buried."""
+        if not self.reaped.called:
+            os.kill(self.pid, 9)
+
+    def _over(self) -> None:
+        if self._answers < 0:
+            return
+        self._reactor.removeReader(self)
+        os.close(self._answers)
+        self._answers = -1
+        self.commands.close()
+        self._reap()
+        self._ended()
+
+    def _reap(self) -> None:
+        """Its answers end a moment before it does."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody ignores SIGCHLD
+            pid, status = self.pid, 0
+        if pid == 0:
+            self._reactor.callLater(REAP, self._reap)
+            return
+        code = os.waitstatus_to_exitcode(status)
+        self.reaped.callback(f"signal {-code}" if code < 0 else f"exit status {code}")
+
+
+def _high(descriptor: int) -> int:
+    """Move it out of the way of the standard ones, which a daemon may have closed."""
+    if descriptor > 2:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
+
+
+class _Armed:
+    """What is to be armed for a group, and who waits for it."""
+
+    def __init__(
+        self, term: int, deadline: float, deletions: list[bytes], farewells: list[Farewell]
+    ) -> None:
+        self.term = term
+        self.deadline = deadline
+        self.limits: Clocks = (0, 0)  # as the guard knows it
+        self.deletions = deletions
+        self.farewells = farewells
+        self.confirmed = False
+        self.waiting: list[Deferred[None]] = []
+
+    def encode(self, name: bytes, written: Clocks) -> bytes:
+        fields = [string(name, 1), _encode(written), _encode(self.limits)]
+        fields += [self.term.to_bytes(8, "big"), len(self.deletions).to_bytes(4, "big")]
+        fields += [string(deletion, 4) for deletion in self.deletions]
+        fields.append(len(self.farewells).to_bytes(2, "big"))
+        for index, address, port, datagram in self.farewells:
+            fields += [index.to_bytes(4, "big"), port.to_bytes(2, "big")]
+            fields += [string(address.packed, 1), string(datagram, 4)]
+        return message(program.ARM, *fields)
+
+
+def _encode(times: Clocks) -> bytes:
+    return b"".join(each.to_bytes(8, "big") for each in times)
+
+
+@implementer(IGuard)
+class Guard:
+    """
+    L{IGuard}: a process of its own.
+
+    @param reactor: its clock is what deadlines are on.
+    @param command: the guard program.
+    @ivar unsent: pets that the pipe had no room for.
+    @ivar counters: C{"fired"} and C{"died"}, each with how often.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, command: Sequence[str] = COMMAND) -> None:
+        self.onFired: Callable[[Sequence[str]], None] = lambda groups: None
+        self.onDied: Callable[[], None] = lambda: None
+        self.unsent = 0
+        self.counters: Counter[str] = Counter()
+        self._reactor = reactor
+        self._command = command
+        self._child: _Child | None = None
+        self._ready = False
+        self._final = False  # this child has fired, or is about to
+        self._groups: dict[str, _Armed] = {}
+        self._leaving: dict[str, list[Deferred[None]]] = {}
+        self._unanswered: Counter[str] = Counter()  # what this child was told to arm
+        self._started: Deferred[None] | None = None
+        self._stopped: Deferred[None] | None = None
+        self._call: IDelayedCall | None = None
+        self._look: IDelayedCall | None = None
+
+    # IGuard
+
+    def start(self) -> Deferred[None]:
+        """See L{IGuard.start}."""
+        if self._child is not None:
+            raise RuntimeError("the guard runs already")
+        self._stopped = None
+        started = self._started = Deferred()
+        try:
+            self._spawn()
+        except OSError as error:
+            self._started = None
+            return fail(GuardError(f"the guard cannot be started: {error}"))
+        self._call = self._reactor.callLater(START_LIMIT, self._kill)
+        return started
+
+    def arm(
+        self,
+        group: str,
+        term: int,
+        deadline: float,
+        deletions: Sequence[bytes],
+        farewells: Sequence[Farewell] = (),
+    ) -> Deferred[None]:
+        """See L{IGuard.arm}."""
+        if self._stopped is not None or (self._child is None and self._call is None):
+            return fail(GuardError("the guard does not run"))
+        before = self._groups.get(group)
+        if before is not None and self._late(before):
+            self._fired([group], "it was not renewed in time")
+            return fail(GuardError("the guard fired"))
+        armed = _Armed(term, deadline, list(deletions), list(farewells))
+        armed.limits = self._limits(clocks(), deadline)
+        if before is not None:
+            armed.waiting, armed.confirmed = before.waiting, before.confirmed
+        self._groups[group] = armed
+        done: Deferred[None] = Deferred()
+        armed.waiting.append(done)
+        if self._ready and not self._final:
+            self._send(group, armed)
+        return done
+
+    def pet(self, group: str, deadline: float) -> None:
+        """See L{IGuard.pet}."""
+        armed = self._groups.get(group)
+        if armed is None:
+            return
+        now = clocks()
+        if passed(armed.limits, now):
+            if self._look is None:
+                self._look = self._reactor.callLater(0, self.check)
+            return
+        limits = self._limits(now, deadline)
+        child = self._child
+        if child is not None and self._ready and not self._final:
+            data = message(program.PET, string(group.encode(), 1), _encode(now), _encode(limits))
+            if not child.commands.write(data):
+                self.unsent += 1
+                return
+        armed.deadline, armed.limits = deadline, limits
+
+    def disarm(self, group: str) -> Deferred[None]:
+        """See L{IGuard.disarm}."""
+        armed = self._groups.pop(group, None)
+        if armed is None:
+            return succeed(None)
+        _fail(armed, "it was disarmed")
+        if self._child is None or not self._ready or self._final:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._leaving.setdefault(group, []).append(done)
+        self._child.commands.send(message(program.DISARM, string(group.encode(), 1)))
+        return done
+
+    def check(self) -> bool:
+        """See L{IGuard.check}."""
+        if self._look is not None:
+            if self._look.active():
+                self._look.cancel()
+            self._look = None
+        before = self.counters.total()
+        if self._child is not None:
+            self._child.read()
+        late = [name for name, armed in self._groups.items() if self._late(armed)]
+        if late:
+            self._fired(late, "it was not renewed in time")
+        return self.counters.total() == before
+
+    def permits(self, group: str) -> bool:
+        """See L{IGuard.permits}."""
+        self.check()
+        armed = self._groups.get(group)
+        return armed is not None and armed.confirmed
+
+    def stop(self) -> Deferred[None]:
+        """See L{IGuard.stop}."""
+        self._cancel()
+        if self._stopped is None:
+            self._stopped = Deferred()
+            if self._child is None:
+                self._stopped.callback(None)
+            else:
+                self._child.commands.close()
+                self._call = self._reactor.callLater(END_LIMIT, self._kill)
+        done: Deferred[None] = Deferred()
+        self._stopped.addCallback(lambda result: done.callback(None))
+        return done
+
+    @property
+    def pid(self) -> int | None:
+        """The guard's process, while it runs."""
+        return None if self._child is None else self._child.pid
+
+    # The clocks
+
+    def _limits(self, now: Clocks, deadline: float) -> Clocks:
+        """C{deadline}, which is on the reactor's clock, on the guard's. C{now} was read before."""
+        left = int((deadline - self._reactor.seconds()) * 1e9)
+        return max(0, now[0] + left), max(0, now[1] + left)
+
+    @staticmethod
+    def _late(armed: _Armed) -> bool:
+        return passed(armed.limits, clocks())
+
+    # The child
+
+    def _spawn(self) -> None:
+        self._ready = self._final = False
+        self._call = None
+        self._unanswered.clear()
+        self._child = _Child(self._reactor, self._command, self._received, self._ended)
+
+    def _respawn(self) -> None:
+        try:
+            self._spawn()
+        except OSError as error:
+            self._log.critical("The guard cannot be started: {error}", error=error)
+            self._call = self._reactor.callLater(AGAIN, self._respawn)
+
+    def _kill(self) -> None:
+        self._call = None
+        if self._child is not None:
+            self._child.kill()
+
+    def _cancel(self) -> None:
+        for call in (self._call, self._look):
+            if call is not None and call.active():
+                call.cancel()
+        self._call = self._look = None
+
+    def _send(self, name: str, armed: _Armed) -> None:
+        assert self._child is not None
+        self._unanswered[name] += 1
+        self._child.commands.send(armed.encode(name.encode(), clocks()))
+
+    def _received(self, kind: int, reader: Reader) -> None:
+        if kind == program.READY:
+            self._ready = True
+            self._cancel()
+            for name, armed in self._groups.items():
+                self._send(name, armed)
+            if self._started is not None:
+                started, self._started = self._started, None
+                started.callback(None)
+        elif kind == program.ARMED:
+            name = reader.string(1).decode()
+            self._unanswered[name] -= 1
+            entry = self._groups.get(name)
+            if entry is not None and not self._unanswered[name]:
+                self._confirm(entry)
+        elif kind == program.DISARMED:
+            waiting = self._leaving.get(name := reader.string(1).decode(), [])
+            if waiting:
+                waiting.pop(0).callback(None)
+            if not waiting:
+                self._leaving.pop(name, None)
+        elif kind == program.FIRING:
+            if self._stopped is None:
+                self._fired([*self._groups, *self._leaving], "it fired")
+        elif kind == program.FIRED:
+            self._report(reader)
+
+    @staticmethod
+    def _confirm(armed: _Armed) -> None:
+        armed.confirmed = True
+        waiting, armed.waiting = armed.waiting, []
+        for done in waiting:
+            done.callback(None)
+
+    def _report(self, reader: Reader) -> None:
+        group, said = reader.string(1).decode(), reader.number(2)
+        answers = [reader.number(2) for _ in range(reader.number(4))]
+        refused = [code for code in answers if code not in (0, errno.ENODEV, errno.EADDRNOTAVAIL)]
+        self._log.critical(
+            "The guard let go of {group}: {count} requests, {refused} refused, farewells sent: {said}",
+            group=group,
+            count=len(answers),
+            refused=len(refused),
+            errors=sorted({os.strerror(code) for code in refused}),
+            said=said,
+        )
+
+    def _fired(self, groups: list[str], why: str) -> None:
+        """It has fired, or will as soon as it looks at its clock: nothing is armed any more."""
+        if self._final:
+            return
+        if self._child is None or not self._ready:
+            # Nobody is there who would fire: what was not confirmed anew in time is over all the same.
+            self._log.critical("There was no guard when {groups} had to be let go", groups=groups)
+        else:
+            self._final = True
+            self._cancel()
+            self._call = self._reactor.callLater(END_LIMIT, self._kill)
+        self.counters["fired"] += 1
+        self._log.critical("The guard of {groups} fired: {why}", groups=groups, why=why)
+        # One that fires lets go of everything.
+        names = list(dict.fromkeys([*groups, *self._groups]))
+        ended = list(self._groups.values())
+        self._groups.clear()
+        for armed in ended:
+            _fail(armed, "the guard fired")
+        self._tell(lambda: self.onFired(names))
+
+    def _ended(self) -> None:
+        child, self._child = self._child, None
+        assert child is not None
+        final, self._ready, self._final = self._final, False, False
+        self._cancel()
+        leaving, self._leaving = self._leaving, {}
+        for waiting in leaving.values():
+            for done in waiting:
+                done.callback(None)
+        if self._stopped is not None:
+            for armed in self._groups.values():
+                _fail(armed, "it is stopped")
+            self._groups.clear()
+            stopped = self._stopped
+            child.reaped.addCallback(lambda how: stopped.callback(None))
+            return
+        if self._started is not None:
+            started, self._started = self._started, None
+            child.reaped.addCallback(
+                lambda how: started.errback(GuardError(f"the guard ended at its start: {how}"))
+            )
+            return
+        if not final:
+            self.counters["died"] += 1
+            self._log.critical(
+                "The guard died: {count} groups are not guarded until another is ready",
+                count=len(self._groups),
+            )
+            child.reaped.addCallback(
+                lambda how: self._log.critical("The guard had ended by {how}", how=how)
+            )
+        if time.monotonic() - child.born < AGAIN:
+            self._call = self._reactor.callLater(AGAIN, self._respawn)
+        else:
+            self._respawn()
+        if not final:
+            self._tell(self.onDied)
+
+    def _tell(self, told: Callable[[], None]) -> None:
+        try:
+            told()
+        except Exception:
+            self._log.failure("The owner of the guard failed")
+
+
+def _fail(armed: _Armed, why: str) -> None:
+    waiting, armed.waiting = armed.waiting, []
+    for done in waiting:
+        done.errback(GuardError(why))

@@ -1,0 +1,263 @@
+"""What holds for the guard process and for its double alike."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from ipaddress import IPv4Address, ip_interface
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from zope.interface.verify import verifyObject
+
+from hatwist.linux import Farewell, IGuard
+from hatwist.linux.guarding import Guard, GuardError
+from hatwist.linux.memory_guard import MemoryGuard
+from hatwist.linux.messages import encodeDelete
+
+TOLERANCE = 0.35
+LONG = 60.0
+
+
+class GuardWorld(Protocol):
+    """
+    A host with one interface up, and a guard that is not started.
+
+    @ivar fired, died: what the guard told its owner.
+    """
+
+    guard: Guard | MemoryGuard
+    fired: list[tuple[str, ...]]
+    died: int
+
+    def index(self) -> int:
+        """Return the index of the interface."""
+
+    def seconds(self) -> float:
+        """The clock that deadlines are on."""
+
+    def add(self, text: str) -> None:
+        """Add C{ADDRESS/PREFIX} to the interface."""
+
+    def has(self, text: str) -> bool:
+        """Whether C{ADDRESS/PREFIX} is on the interface."""
+
+    def said(self) -> list[bytes]:
+        """The datagrams that came for 239.2.3.4:5555 so far."""
+
+    def kill(self) -> None:
+        """Kill the guard."""
+
+    def hang(self, seconds: float) -> None:
+        """Let nothing of the guard's owner run for so long."""
+
+    def until(self, condition: Callable[[], bool]) -> Awaitable[None]:
+        """Wait for it; fail after some seconds."""
+
+
+def deletionOf(world: GuardWorld, text: str) -> bytes:
+    """Encode the deletion of C{ADDRESS/PREFIX}."""
+    parsed = ip_interface(text)
+    return encodeDelete(parsed.ip, parsed.network.prefixlen, world.index())
+
+
+async def armed(
+    world: GuardWorld, group: str, text: str, seconds: float, word: bytes = b"goodbye"
+) -> None:
+    """Start where needed, arm, and only then add the address."""
+    farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, word)
+    deadline = world.seconds() + seconds
+    await world.guard.arm(group, 7, deadline, [deletionOf(world, text)], [farewell])
+    world.add(text)
+
+
+async def isGuard(world: GuardWorld) -> None:
+    """It provides the interface."""
+    assert verifyObject(IGuard, world.guard)
+
+
+async def notStarted(world: GuardWorld) -> None:
+    """Nothing can be armed before it is started, or after it is stopped; and it can start again."""
+    for _ in range(2):
+        try:
+            await world.guard.arm("web", 1, world.seconds() + LONG, [])
+        except GuardError:
+            pass
+        else:
+            raise AssertionError("it should have failed")
+        await world.guard.start()
+        await armed(world, "web", "10.9.0.100/24", LONG)
+        await world.guard.disarm("web")
+        await world.guard.stop()
+    assert world.has("10.9.0.100/24")
+
+
+async def firesAtDeadline(world: GuardWorld) -> None:
+    """When nobody pets it, the address is deleted at the deadline, and the farewell said three times."""
+    await world.guard.start()
+    began = world.seconds()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+    await world.until(lambda: not world.has("10.9.0.100/24"))
+    assert world.seconds() - began >= TOLERANCE
+    await world.until(lambda: world.said() == [b"goodbye"] * 3)
+    await world.until(lambda: bool(world.fired))
+    assert world.fired == [("web",)]
+    assert world.guard.counters["fired"] == 1
+    assert not world.guard.permits("web")
+
+
+async def pettedHolds(world: GuardWorld) -> None:
+    """While it is petted nothing is deleted, over several deadlines, and everything is when that ends."""
+    await world.guard.start()
+    began = world.seconds()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+    for n in range(1, 9):
+        await world.until(lambda n=n: world.seconds() >= began + n * TOLERANCE / 2)
+        assert world.guard.check()
+        assert world.guard.permits("web")
+        assert world.has("10.9.0.100/24")
+        world.guard.pet("web", world.seconds() + TOLERANCE)
+    last = world.seconds()
+    await world.until(lambda: not world.has("10.9.0.100/24"))
+    assert world.seconds() >= last + TOLERANCE * 0.99
+    await world.until(lambda: world.fired == [("web",)])
+
+
+async def disarmedStays(world: GuardWorld) -> None:
+    """What is disarmed is not deleted, and can be armed again."""
+    await world.guard.start()
+    began = world.seconds()
+    for _ in range(2):
+        await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+        await world.guard.disarm("web")
+        assert not world.guard.permits("web")
+    await world.guard.disarm("never armed")
+    await world.until(lambda: world.seconds() >= began + 1.5 * TOLERANCE)
+    assert world.has("10.9.0.100/24")
+    assert world.guard.check()
+    assert world.fired == []
+    assert world.said() == []
+
+
+async def latePet(world: GuardWorld) -> None:
+    """An owner that hung past the deadline finds out when it looks, and a pet saves nothing any more."""
+    await world.guard.start()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+    world.hang(1.5 * TOLERANCE)
+    world.guard.pet("web", world.seconds() + LONG)
+    assert not world.guard.permits("web")
+    assert world.fired == [("web",)]
+    assert world.guard.check()
+    await world.until(lambda: not world.has("10.9.0.100/24"))
+
+
+async def foundByLooking(world: GuardWorld) -> None:
+    """The first look after the deadline says so, once, before anything else runs."""
+    await world.guard.start()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+    world.hang(1.5 * TOLERANCE)
+    assert world.fired == []
+    assert not world.guard.check()
+    assert world.fired == [("web",)]
+    assert world.guard.check()
+    await world.until(lambda: world.said() == [b"goodbye"] * 3)
+    assert world.fired == [("web",)]
+
+
+async def allFire(world: GuardWorld) -> None:
+    """When the deadline of one group passes, all are let go of: the farewell ends the whole session."""
+    await world.guard.start()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+    await armed(world, "mail", "10.9.0.101/24", LONG)
+    await world.until(lambda: not world.has("10.9.0.101/24"))
+    assert not world.has("10.9.0.100/24")
+    await world.until(lambda: bool(world.fired))
+    assert set(world.fired[0]) == {"web", "mail"}
+
+
+async def armedAnew(world: GuardWorld) -> None:
+    """Arming what is armed replaces the deletions and the farewell; the old ones are forgotten."""
+    await world.guard.start()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE, b"old")
+    await armed(world, "web", "10.9.0.101/24", TOLERANCE, b"new")
+    await world.until(lambda: not world.has("10.9.0.101/24"))
+    await world.until(lambda: world.said() == [b"new"] * 3)
+    assert world.has("10.9.0.100/24")
+
+
+async def armedAfterFiring(world: GuardWorld) -> None:
+    """After it fired another one takes its place, and guards as the first did."""
+    await world.guard.start()
+    for n in (1, 2):
+        await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+        await world.until(lambda: not world.has("10.9.0.100/24"))
+        await world.until(lambda n=n: len(world.fired) == n)
+    await world.until(lambda: len(world.said()) == 6)
+
+
+async def replaced(world: GuardWorld) -> None:
+    """One that is killed is replaced and armed again: the address stays, and is still guarded."""
+    await world.guard.start()
+    await armed(world, "web", "10.9.0.100/24", 4 * TOLERANCE)
+    world.kill()
+    await world.until(lambda: world.died == 1)
+    assert world.guard.permits("web")
+    assert world.has("10.9.0.100/24")
+    await world.until(lambda: not world.has("10.9.0.100/24"))
+    await world.until(lambda: world.fired == [("web",)])
+    assert world.guard.counters == {"died": 1, "fired": 1}
+
+
+async def noFarewell(world: GuardWorld) -> None:
+    """After a deletion that the kernel refuses no farewell is said; the others are deleted all the same."""
+    await world.guard.start()
+    wrong = bytearray(deletionOf(world, "10.9.0.101/24"))
+    wrong[16] = 99  # no such address family
+    farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, b"goodbye")
+    deletions = [bytes(wrong), deletionOf(world, "10.9.0.100/24")]
+    await world.guard.arm("web", 7, world.seconds() + TOLERANCE, deletions, [farewell])
+    world.add("10.9.0.100/24")
+    await world.until(lambda: not world.has("10.9.0.100/24"))
+    await world.until(lambda: bool(world.fired))
+    assert world.said() == []
+
+
+async def goneIsGone(world: GuardWorld) -> None:
+    """What is not there, or on no interface that exists, counts as gone: the farewell is said."""
+    await world.guard.start()
+    nowhere = ip_interface("10.9.0.101/24")
+    deletions = [
+        encodeDelete(nowhere.ip, 24, 4321),
+        deletionOf(world, "10.9.0.100/24"),
+    ]
+    farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, b"goodbye")
+    await world.guard.arm("web", 7, world.seconds() + TOLERANCE, deletions, [farewell])
+    await world.until(lambda: world.said() == [b"goodbye"] * 3)
+
+
+async def stoppedArmed(world: GuardWorld) -> None:
+    """What is still armed when it is stopped is let go of, and its owner is not told of it."""
+    await world.guard.start()
+    await armed(world, "web", "10.9.0.100/24", LONG)
+    await world.guard.stop()
+    assert not world.has("10.9.0.100/24")
+    assert world.fired == []
+
+
+Part = Callable[[GuardWorld], Coroutine[Deferred[object], object, None]]
+
+CONTRACT: tuple[Part, ...] = (
+    isGuard,
+    notStarted,
+    firesAtDeadline,
+    pettedHolds,
+    disarmedStays,
+    latePet,
+    foundByLooking,
+    allFire,
+    armedAnew,
+    armedAfterFiring,
+    replaced,
+    noFarewell,
+    goneIsGone,
+    stoppedArmed,
+)
