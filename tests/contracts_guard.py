@@ -25,9 +25,11 @@ class GuardWorld(Protocol):
     @ivar fired, died: what the guard told its owner.
     """
 
-    guard: Guard | MemoryGuard
     fired: list[tuple[str, ...]]
     died: int
+
+    @property
+    def guard(self) -> Guard | MemoryGuard: ...
 
     def index(self) -> int:
         """Return the index of the interface."""
@@ -68,6 +70,16 @@ async def armed(
     deadline = world.seconds() + seconds
     await world.guard.arm(group, 7, deadline, [deletionOf(world, text)], [farewell])
     world.add(text)
+
+
+def elapsed(world: GuardWorld, at: float) -> Awaitable[None]:
+    """Wait for a time."""
+    return world.until(lambda: world.seconds() >= at)
+
+
+def firings(world: GuardWorld, count: int) -> Awaitable[None]:
+    """Wait until the owner was told of so many."""
+    return world.until(lambda: len(world.fired) == count)
 
 
 async def isGuard(world: GuardWorld) -> None:
@@ -111,7 +123,7 @@ async def pettedHolds(world: GuardWorld) -> None:
     began = world.seconds()
     await armed(world, "web", "10.9.0.100/24", TOLERANCE)
     for n in range(1, 9):
-        await world.until(lambda n=n: world.seconds() >= began + n * TOLERANCE / 2)
+        await elapsed(world, began + n * TOLERANCE / 2)
         assert world.guard.check()
         assert world.guard.permits("web")
         assert world.has("10.9.0.100/24")
@@ -131,7 +143,7 @@ async def disarmedStays(world: GuardWorld) -> None:
         await world.guard.disarm("web")
         assert not world.guard.permits("web")
     await world.guard.disarm("never armed")
-    await world.until(lambda: world.seconds() >= began + 1.5 * TOLERANCE)
+    await elapsed(world, began + 1.5 * TOLERANCE)
     assert world.has("10.9.0.100/24")
     assert world.guard.check()
     assert world.fired == []
@@ -190,7 +202,7 @@ async def armedAfterFiring(world: GuardWorld) -> None:
     for n in (1, 2):
         await armed(world, "web", "10.9.0.100/24", TOLERANCE)
         await world.until(lambda: not world.has("10.9.0.100/24"))
-        await world.until(lambda n=n: len(world.fired) == n)
+        await firings(world, n)
     await world.until(lambda: len(world.said()) == 6)
 
 

@@ -128,7 +128,9 @@ class ProgramTests(SynchronousTestCase):
     def test_imports(self) -> None:
         """It imports nothing but modules written in C."""
         tree = ast.parse(Path(guard.__file__).read_text("utf-8"))
-        found = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+        found = {
+            a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names
+        }
         self.assertEqual([n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)], [])
         builtin = {"errno", "posix", "sys", "time"}
         self.assertEqual(found, builtin | {"_signal", "_socket", "select"})
