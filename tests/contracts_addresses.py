@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 from hatwist.errors import ResourceError
 from hatwist.linux import INetlink
 from hatwist.linux.messages import (
+    IFA_F_DEPRECATED,
+    IFA_F_PERMANENT,
     AddressChange,
     Event,
     encodeAdd,
@@ -51,6 +53,9 @@ class World(Protocol):
 
     def until(self, condition: Callable[[], bool]) -> Awaitable[None]:
         """Wait for it; fail after some seconds."""
+
+    def elapse(self, seconds: float) -> Awaitable[None]:
+        """Let so much time pass."""
 
     def index(self) -> int:
         """Return the index of C{interface}."""
@@ -214,6 +219,137 @@ async def downAndUp(world: World) -> None:
     assert losses == []
 
 
+def _deleted(events: Sequence[Event], address: str) -> bool:
+    return any(
+        isinstance(event, AddressChange)
+        and not event.present
+        and str(event.entry.address) == address
+        for event in events
+    )
+
+
+async def leaseRunsOut(world: World) -> None:
+    """What nobody renews goes away by itself; that is a loss, and nothing is added again."""
+    losses: list[str] = []
+    before = world.present()
+    resource = world.addresses("10.9.0.100/24", "fd09::100/64")
+    resource.watch(losses.append)
+    resource.lease = 1
+    await resource.acquire()
+    await world.elapse(0.9)
+    assert _here(world, "10.9.0.100/24", "fd09::100/64") <= world.present()
+    await world.until(lambda: bool(losses))
+    await world.until(lambda: world.present() == before)
+    await world.elapse(0.1)
+    assert world.present() == before
+    assert losses == ["its lease ran out"]
+    await resource.renew(1)
+    assert world.present() == before
+    await resource.release()
+
+
+async def leaseRenewed(world: World) -> None:
+    """What is renewed stays, over several leases, without having been away for a moment."""
+    losses: list[str] = []
+    gone: list[bool] = []
+    resource = world.addresses("10.9.0.100/24", "fd09::100/128@" + world.interface)
+    resource.watch(losses.append)
+    resource.lease = 1
+    await resource.acquire()
+    unsubscribe = world.netlink.subscribe(
+        lambda events: gone.append(_deleted(events, "10.9.0.100") or _deleted(events, "fd09::100"))
+    )
+    for _ in range(6):
+        await world.elapse(0.5)
+        await resource.renew(1)
+    entries = {str(e.address): e for e in await world.netlink.dumpAddresses()}
+    assert entries["10.9.0.100"].valid == entries["fd09::100"].valid == 1
+    assert entries["10.9.0.100"].label == f"{world.interface}:ha"
+    assert await resource.verify()
+    assert True not in gone
+    assert losses == []
+    unsubscribe()
+    await resource.release()
+
+
+async def leaseRestored(world: World) -> None:
+    """Deleted by somebody while the lease lasts it is back, for no longer than the lease."""
+    resource = world.addresses("10.9.0.100/24")
+    resource.lease = 5
+    await resource.acquire()
+    await world.elapse(0.5)
+    world.delete("10.9.0.100/24", world.interface)
+    await world.until(lambda: _here(world, "10.9.0.100/24") <= world.present())
+    entries = {str(e.address): e for e in await world.netlink.dumpAddresses()}
+    assert 1 <= entries["10.9.0.100"].valid <= 4
+    await resource.release()
+
+
+async def renewedBack(world: World) -> None:
+    """In the last second of a lease it is the renewal that brings back what somebody deleted."""
+    losses: list[str] = []
+    resource = world.addresses("10.9.0.100/24")
+    resource.watch(losses.append)
+    resource.lease = 1
+    await resource.acquire()
+    await world.elapse(0.2)
+    world.delete("10.9.0.100/24", world.interface)
+    await world.elapse(0.2)
+    assert not _here(world, "10.9.0.100/24") & world.present()
+    await resource.renew(1)
+    assert _here(world, "10.9.0.100/24") <= world.present()
+    await world.elapse(0.7)  # past the first lease
+    assert losses == []
+    world.delete("10.9.0.100/24", world.interface)
+    await world.until(lambda: losses == ["its lease ran out"])
+    await resource.release()
+
+
+async def leaseOff(world: World) -> None:
+    """Without a lease they stay, and a renewal changes nothing."""
+    resource = world.addresses("10.9.0.100/24")
+    await resource.acquire()
+    await resource.renew(1)
+    entries = {str(e.address): e for e in await world.netlink.dumpAddresses()}
+    assert entries["10.9.0.100"].valid == 0xFFFFFFFF
+    assert entries["10.9.0.100"].flags & IFA_F_PERMANENT
+    await resource.release()
+
+
+async def aloneIsDeprecated(world: World) -> None:
+    """An address alone in its network is deprecated, with and without a lease; others are not."""
+    texts = ("10.9.0.100/32", "fd09::100/128", "10.9.0.101/24", "fd09::101/64")
+    for lease in (None, 5):
+        resource = world.addresses(*texts)
+        resource.lease = lease
+        await resource.acquire()
+        if lease:
+            await resource.renew(4)
+        found = {str(e.address): e.flags for e in await world.netlink.dumpAddresses()}
+        flags = [found[text.partition("/")[0]] & IFA_F_DEPRECATED for text in texts]
+        assert flags == [IFA_F_DEPRECATED, IFA_F_DEPRECATED, 0, 0]
+        await resource.release()
+
+
+async def guardDeletes(world: World) -> None:
+    """The deletions for the guard delete all of ours and, of a shared subnet, nothing else."""
+    resource = world.addresses("10.9.0.100/24", f"10.77.0.100/24@{world.interface}", "fd09::100/64")
+    await resource.prepare()
+    deletions = resource.deletions()
+    await resource.acquire()
+    assert resource.deletions() == deletions
+    world.add("10.77.0.2/24", world.interface)
+    resource.close()  # it would add them again
+    answers = await world.netlink.request(deletions)
+    assert set(answers) == {0}
+    gone = _here(world, "10.9.0.100/24", "10.77.0.100/24", "fd09::100/64")
+    assert not gone & world.present()
+    assert _here(world, "10.77.0.2/24") <= world.present()
+    links = {link.name: link for link in await world.netlink.dumpLinks()}
+    assert not links[world.interface].promotes
+    world.delete("10.77.0.2/24", world.interface)
+
+
 async def netlinkAnswers(world: World) -> None:
     """A batch answers with one errno per message, in order, after the events of its deletions."""
     ifindex = world.index()
@@ -262,6 +398,13 @@ CONTRACT: tuple[Part, ...] = (
     othersSecondariesStay,
     copiesAreRemoved,
     downAndUp,
+    leaseRunsOut,
+    leaseRenewed,
+    leaseRestored,
+    renewedBack,
+    leaseOff,
+    aloneIsDeprecated,
+    guardDeletes,
     netlinkAnswers,
     netlinkRoutes,
 )

@@ -8,10 +8,13 @@ from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from hatwist.linux import INetlink, ISender
 from hatwist.linux.messages import (
+    FOREVER,
+    IFA_F_DEPRECATED,
     IFA_F_PERMANENT,
     IFA_F_SECONDARY,
     IFF_RUNNING,
@@ -41,13 +44,16 @@ class MemoryKernel:
     It reads the same bytes as the kernel. What a test arranges (C{addLink} and so on) is what other
     programs and administrators do; C{frames} is what was sent.
 
+    @param reactor: by its clock addresses with a valid_lft go away; without one they stay.
     @ivar refuse: errno with which adding an address is refused.
     @ivar refuseDelete: errno with which deleting an address is refused.
     @ivar frames: (interface name, frame) in the order of sending.
     @ivar requests: how many batches of changes were made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reactor: IReactorTime | None = None) -> None:
+        self._reactor = reactor
+        self._expiries: dict[tuple[Address, int, int], IDelayedCall] = {}
         self.links: dict[int, KernelLink] = {}
         self.addresses: list[KernelAddress] = []
         self.routes: list[KernelRoute] = []
@@ -210,10 +216,16 @@ class MemoryKernel:
             return errno.ENODEV
         for position, present in enumerate(self.addresses):
             if present[:3] == entry[:3]:
-                self.addresses[position] = present._replace(proto=entry.proto)
+                self.addresses[position] = present._replace(
+                    proto=entry.proto,
+                    valid=entry.valid,
+                    preferred=entry.preferred,
+                    flags=_timed(present.flags, entry),
+                )
+                self._expireLater(entry)
                 self._tell(AddressChange(True, self.addresses[position]))
                 return 0
-        flags = entry.flags | IFA_F_PERMANENT
+        flags = _timed(entry.flags, entry)
         label = entry.label
         if isinstance(entry.address, IPv4Address):
             flags &= ~IFA_F_SECONDARY
@@ -222,8 +234,22 @@ class MemoryKernel:
             label = label or self.links[entry.ifindex].name
         entry = entry._replace(flags=flags, label=label)
         self.addresses.append(entry)
+        self._expireLater(entry)
         self._tell(AddressChange(True, entry))
         return 0
+
+    def _expireLater(self, entry: KernelAddress) -> None:
+        """The kernel may be up to a second late; this one is half a second."""
+        key = entry[:3]
+        before = self._expiries.pop(key, None)
+        if before is not None and before.active():
+            before.cancel()
+        if entry.valid != FOREVER and self._reactor is not None:
+            self._expiries[key] = self._reactor.callLater(entry.valid + 0.5, self._expire, key)
+
+    def _expire(self, key: tuple[Address, int, int]) -> None:
+        for entry in [entry for entry in self.addresses if entry[:3] == key]:
+            self._delete(entry)
 
     def _sharing(self, entry: KernelAddress) -> list[KernelAddress]:
         """Return the other addresses of the interface in the subnet of C{entry}."""
@@ -251,6 +277,7 @@ class MemoryKernel:
 
     def _drop(self, entry: KernelAddress) -> None:
         self.addresses.remove(entry)
+        self._expireLater(entry._replace(valid=FOREVER))
         self._tell(AddressChange(False, entry))
 
     def _tell(self, event: Event) -> None:
@@ -261,6 +288,13 @@ class MemoryKernel:
                 for subscriber in tuple(self._subscribers):
                     subscriber(self._untold[:1])
                 del self._untold[0]
+
+
+def _timed(flags: int, entry: KernelAddress) -> int:
+    """Return the flags of an address that is added or renewed as C{entry}."""
+    flags &= ~(IFA_F_PERMANENT | IFA_F_DEPRECATED)
+    flags |= IFA_F_PERMANENT if entry.valid == FOREVER else 0
+    return flags | (0 if entry.preferred else IFA_F_DEPRECATED)
 
 
 @implementer(ISender)

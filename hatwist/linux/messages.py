@@ -30,7 +30,7 @@ NLM_F_DUMP, NLM_F_REPLACE, NLM_F_CREATE = 0x300, 0x100, 0x400
 
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP = 0x1, 0x8, 0x40, 0x80
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_DADFAILED = 0x01, 0x02, 0x08
-IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x40, 0x80
+IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x20, 0x40, 0x80
 
 # Who added an address (IFA_PROTO, Linux 5.18; older kernels ignore it). The kernel uses 1 to 3,
 # keepalived 18; 72 is the letter H. `ip address show` prints it as "proto 72".
@@ -42,12 +42,22 @@ _IFADDRMSG = struct.Struct("=BBBBI")
 _IFINFOMSG = struct.Struct("=BxHiII")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _U32 = struct.Struct("=I")
+_CACHEINFO = struct.Struct("=IIII")  # preferred, valid, and two that the kernel alone sets
+_IFA_CACHEINFO = 6
 _IFLA_AF_SPEC, _IFLA_INET_CONF, _PROMOTE_SECONDARIES = 26, 1, 20
 _RTEXT_FILTER_SKIP_STATS = 1 << 3
 
 
+FOREVER = 0xFFFFFFFF
+"""As valid_lft: the address stays."""
+
+
 class KernelAddress(NamedTuple):
-    """One address of one interface."""
+    """
+    One address of one interface.
+
+    @ivar valid, preferred: seconds, valid_lft and preferred_lft.
+    """
 
     address: Address
     prefix: int
@@ -55,6 +65,8 @@ class KernelAddress(NamedTuple):
     label: str | None = None
     proto: int = 0
     flags: int = IFA_F_PERMANENT
+    valid: int = FOREVER
+    preferred: int = FOREVER
 
 
 class KernelLink(NamedTuple):
@@ -114,12 +126,21 @@ Event = AddressChange | LinkChange | EventsLost
 
 
 def encodeAdd(
-    address: Address, prefix: int, index: int, label: str | None = None, flags: int = 0
+    address: Address,
+    prefix: int,
+    index: int,
+    label: str | None = None,
+    flags: int = 0,
+    validLft: int | None = None,
 ) -> bytes:
     """
     Encode "add this address, or renew it if it is there", marked as ours.
 
-    IPv6 addresses are added without duplicate address detection: they are usable at once.
+    IPv6 addresses are added without duplicate address detection: they are usable at once. One that is
+    alone in its network (/32, /128) is deprecated (preferred_lft 0): it is good for what comes to
+    it, and no connection from here has it as its source unless a program asks for it.
+
+    @param validLft: seconds, at least 1, after which the kernel deletes it; see L{lasting}.
     """
     attributes: list[tuple[str, Any]] = [("IFA_LOCAL", str(address)), ("IFA_ADDRESS", str(address))]
     if isinstance(address, IPv4Address):
@@ -132,7 +153,19 @@ def encodeAdd(
         flags |= IFA_F_NODAD
     attributes.append(("IFA_PROTO", IFA_PROTO_HATWIST))
     how = NLM_F_REQUEST | NLM_F_ACK | NLM_F_REPLACE | NLM_F_CREATE
-    return _encodeAddress(RTM_NEWADDR, how, address, prefix, index, flags, attributes)
+    encoded = _encodeAddress(RTM_NEWADDR, how, address, prefix, index, flags, attributes)
+    alone = prefix == address.max_prefixlen
+    if validLft is None and not alone:
+        return encoded
+    valid = FOREVER if validLft is None else validLft
+    times = _CACHEINFO.pack(0 if alone else valid, valid, 0, 0)
+    return _lengthened(encoded + _attribute(_IFA_CACHEINFO, times))
+
+
+def lasting(message: bytes, validLft: int) -> bytes:
+    """Return a message that was encoded with some C{validLft}, with this one."""
+    preferred = _CACHEINFO.unpack(message[-16:])[0]
+    return message[:-16] + _CACHEINFO.pack(validLft if preferred else 0, validLft, 0, 0)
 
 
 def encodeDelete(address: Address, prefix: int, index: int) -> bytes:
@@ -268,6 +301,8 @@ def decodeAddress(body: bytes) -> KernelAddress | None:
     else:
         return None
     label = found.get(3)
+    times = found.get(_IFA_CACHEINFO, b"")
+    preferred, valid = struct.unpack_from("=II", times) if len(times) >= 8 else (FOREVER, FOREVER)
     return KernelAddress(
         address,
         prefix,
@@ -275,6 +310,8 @@ def decodeAddress(body: bytes) -> KernelAddress | None:
         None if label is None else label.rstrip(b"\0").decode("ascii", "replace"),
         _number(found.get(11)),
         _number(found.get(8), flags),
+        valid,
+        preferred,
     )
 
 

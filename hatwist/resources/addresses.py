@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -23,6 +24,7 @@ from hatwist.linux.messages import (
     EventsLost,
     KernelLink,
     LinkChange,
+    lasting,
 )
 from hatwist.linux.packet import PacketSender
 from hatwist.resources.announcing import Announcer
@@ -34,7 +36,7 @@ from hatwist.resources.placing import (
     keyOf,
     place,
 )
-from hatwist.resources.removing import Removal, asked, explained
+from hatwist.resources.removing import Removal, asked, deleting, explained
 
 __all__ = ["AddressSpec", "Addresses"]
 
@@ -42,6 +44,7 @@ __all__ = ["AddressSpec", "Addresses"]
 ENCODED = 50
 # Who deletes an address more often than this in a second will not stop: the address is lost then.
 FIGHT = 20
+RAN_OUT = "its lease ran out"
 _Key = tuple[Address, int, int]
 _T = TypeVar("_T")
 
@@ -54,6 +57,11 @@ class Addresses:
     @param netlink: the kernel; it is started by its owner, before anything is asked here.
     @param specs: the addresses, at least one.
     @param openSender: opens what announces on an interface; OSError when that is not possible.
+    @param lease: seconds for which they are added, whole, at least 1: the kernel deletes them then, up
+        to 1.0 s late, unless L{renew} was called. None: they stay.
+    @param arm: called when it is known what will be added (see L{deletions}), which waits for it.
+    @param permitted: asked before anything is added again or renewed; if not, they are lost.
+    @ivar lease: may be changed between two acquires.
     """
 
     _log = Logger()
@@ -64,14 +72,24 @@ class Addresses:
         netlink: INetlink,
         specs: Sequence[AddressSpec],
         openSender: Callable[[KernelLink], ISender] = PacketSender,
+        lease: int | None = None,
+        arm: Callable[[], Deferred[None]] | None = None,
+        permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         if not specs:
             raise ValueError("no address to share")
+        if lease is not None and lease < 1:
+            raise ValueError(f"a lease of {lease} s: the kernel counts whole seconds from 1")
         frames.templates()  # scapy's slow import happens here, while nothing is urgent
         self._reactor = reactor
         self._netlink = netlink
         self._specs = tuple(dict.fromkeys(specs))
         self._openSender = openSender
+        self.lease = lease
+        self._arm = arm
+        self._permitted = permitted
+        self._until = inf  # when the lease ends that was last asked for
+        self._waiter: IDelayedCall | None = None
         self._senders: dict[int, ISender] = {}
         self._placed: dict[_Key, Placement] = {}
         self._links: dict[int, KernelLink] = {}
@@ -124,6 +142,28 @@ class Addresses:
         if self._held:
             self._announcer.start()
 
+    def renew(self, seconds: int) -> Deferred[None]:
+        """
+        From now on the kernel keeps them for C{seconds}, at least 1. Not held, or without a lease: does nothing.
+
+        Fires when that is so or they are lost; never fails. What had gone is added again. After the
+        time that was last confirmed nothing is renewed: they are lost.
+        """
+        if seconds < 1:
+            raise ValueError(f"a lease of {seconds} s: the kernel counts whole seconds from 1")
+        renewing = Deferred.fromCoroutine(self._renew(seconds))
+        return renewing.addErrback(lambda failure: self._lose(f"not renewed: {failure.value}"))
+
+    def deletions(self) -> list[bytes]:
+        """
+        The netlink messages that delete them all, for the guard: as L{prepare} or L{acquire} placed them.
+
+        Those that set promote_secondaries around the deletions are among them.
+        """
+        return deleting(
+            [(self._links.get(p.link.ifindex, p.link), p.delete) for p in self._placed.values()]
+        )
+
     def close(self) -> None:
         """Give the packet sockets back. Takes some ms each: after the release, not before."""
         self._stopHolding()
@@ -136,12 +176,15 @@ class Addresses:
     async def _acquire(self) -> None:
         try:
             await self._place()
+            if self._arm is not None:
+                await self._arm()
             if self._unsubscribe is None:
                 # From here on, what happens to an address between its adding and the last answer counts.
                 self._missing.clear()
                 self._unsubscribe = self._netlink.subscribe(self._changed)
             placed = list(self._placed.values())
-            answers = await self._ask(self._netlink.request([p.add for p in placed]))
+            self._until = inf if self.lease is None else self._reactor.seconds() + self.lease
+            answers = await self._add(placed, self.lease)
             for placement, number in zip(placed, answers, strict=True):
                 if number:
                     raise ResourceError(_refused(placement, number))
@@ -155,6 +198,13 @@ class Addresses:
         # Closing takes some ms: after the announcement, and only if an interface is there no more.
         for ifindex in self._senders.keys() - self._links.keys():
             self._senders.pop(ifindex).close()
+
+    async def _add(self, placed: Sequence[Placement], seconds: int | None) -> list[int]:
+        """Add or renew them, for C{seconds} or for ever; return an errno for each."""
+        messages = [placement.add for placement in placed]
+        if seconds is not None:
+            messages = [lasting(message, seconds) for message in messages]
+        return await self._ask(self._netlink.request(messages))
 
     async def _rollBack(self, error: BaseException) -> None:
         """Remove everything, whatever happens meanwhile: C{error} must leave no address behind."""
@@ -209,9 +259,10 @@ class Addresses:
         self._missing.clear()
         self._restored.clear()
         self._doubt = False
-        call, self._restorer = self._restorer, None
-        if call is not None and call.active():
-            call.cancel()
+        for call in (self._restorer, self._waiter):
+            if call is not None and call.active():
+                call.cancel()
+        self._restorer = self._waiter = None
         unsubscribe, self._unsubscribe = self._unsubscribe, None
         if unsubscribe is not None:
             unsubscribe()
@@ -292,6 +343,14 @@ class Addresses:
         waiting = [key for key in self._missing if key in self._placed and self._links[key[2]].up]
         if not self._held or not waiting:
             return
+        if not self._mayAdd():
+            self._lose(RAN_OUT)
+            return
+        seconds = self._left()
+        if seconds == 0:
+            # The kernel has no shorter lease than a second: the renewal adds them, if it comes in time.
+            self._waitForRenewal()
+            return
         # From here on a deletion is a new one, even if its event comes before our answer.
         self._missing.difference_update(waiting)
         if (fought := self._fought(waiting)) is not None:
@@ -303,12 +362,52 @@ class Addresses:
             count=len(waiting),
         )
         placed = [self._placed[key] for key in waiting]
-        answers = await self._ask(self._netlink.request([p.add for p in placed]))
+        answers = await self._add(placed, seconds)
         refused = [(p, number) for p, number in zip(placed, answers, strict=True) if number]
         if refused:
             await self._cannotRestore(refused)
         if self._held:
             self._announcer.start()
+
+    # The lease
+
+    def _mayAdd(self) -> bool:
+        return self._reactor.seconds() < self._until and self._permitted()
+
+    def _left(self) -> int | None:
+        """Return the whole seconds that the lease still lasts."""
+        return None if self.lease is None else int(self._until - self._reactor.seconds())
+
+    def _waitForRenewal(self) -> None:
+        if self._waiter is None or not self._waiter.active():
+            wait = max(0.0, self._until - self._reactor.seconds())
+            self._waiter = self._reactor.callLater(wait, self._restore)
+
+    async def _renew(self, seconds: int) -> None:
+        if not self._held or self.lease is None:
+            return
+        if not self._mayAdd():
+            self._lose(RAN_OUT)
+            return
+        here = [
+            placement
+            for key, placement in self._placed.items()
+            if key not in self._missing or self._links[key[2]].up
+        ]
+        back = [placement.key for placement in here if placement.key in self._missing]
+        self._missing.difference_update(back)
+        self._until = self._reactor.seconds() + seconds
+        answers = await self._add(here, seconds)
+        if self._held and not self._permitted():
+            # The guard let go of them in this very moment, and this may have added them again.
+            self._lose(RAN_OUT)
+        refused = [(p, number) for p, number in zip(here, answers, strict=True) if number]
+        if refused and self._held:
+            await self._cannotRestore(refused)
+        if back and self._held:
+            self._announcer.start()
+
+    # Losses
 
     async def _cannotRestore(self, refused: list[tuple[Placement, int]]) -> None:
         """Wait for an interface that is down; otherwise an address is lost."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from hatwist import frames
 from hatwist.errors import ResourceError
 from hatwist.linux.messages import (
+    FOREVER,
     Address,
     KernelAddress,
     KernelLink,
@@ -148,12 +149,12 @@ def announcementsOf(spec: AddressSpec, link: KernelLink) -> tuple[bytes, ...]:
 
 
 def place(spec: AddressSpec, link: KernelLink) -> Placement:
-    """Encode everything that C{spec} on C{link} needs."""
+    """Encode everything that C{spec} on C{link} needs; without a lease, for which there is room."""
     address, prefix = spec.address, spec.prefix
     return Placement(
         spec,
         link,
-        encodeAdd(address, prefix, link.ifindex, labelOf(spec, link.name)),
+        encodeAdd(address, prefix, link.ifindex, labelOf(spec, link.name), validLft=FOREVER),
         encodeDelete(address, prefix, link.ifindex),
         announcementsOf(spec, link),
     )

@@ -86,21 +86,13 @@ class Removal:
         ]
 
     async def _delete(self, deletions: Sequence[tuple[KernelLink, bytes]]) -> list[int]:
-        """
-        Delete, and return the errnos.
-
-        In reverse, secondaries before their primary. Where the kernel would take other programs'
-        secondaries along with our primary, it is told to promote one instead, for just as long.
-        (Cut off in between, it stays so told, which is what most distributions set.)
-        """
+        """Delete, and return the errnos."""
         if not deletions:
             return []
-        indexes = {link.ifindex for link, _ in deletions if not link.promotes}
-        before = [encodePromote(ifindex, True) for ifindex in indexes]
-        after = [encodePromote(ifindex, False) for ifindex in indexes]
-        messages = [message for _, message in reversed(deletions)]
-        answers = await asked(self._name, self._netlink.request([*before, *messages, *after]))
-        return answers[len(before) : len(before) + len(messages)]
+        messages = deleting(deletions)
+        answers = await asked(self._name, self._netlink.request(messages))
+        around = (len(messages) - len(deletions)) // 2
+        return answers[around : len(answers) - around]
 
     def _isOurs(self, entry: KernelAddress, link: KernelLink) -> bool:
         """
@@ -121,6 +113,22 @@ class Removal:
             and (not link.flags & IFF_LOOPBACK or spec.interface == link.name)
             for spec in specs
         )
+
+
+def deleting(deletions: Sequence[tuple[KernelLink, bytes]]) -> list[bytes]:
+    """
+    Return the messages that delete, with as many around them, before as after.
+
+    In reverse, secondaries before their primary. Where the kernel would take other programs'
+    secondaries along with our primary, it is told to promote one instead, for just as long.
+    (Cut off in between, it stays so told, which is what most distributions set.)
+    """
+    indexes = sorted({link.ifindex for link, _ in deletions if not link.promotes})
+    return [
+        *(encodePromote(ifindex, True) for ifindex in indexes),
+        *(message for _, message in reversed(deletions)),
+        *(encodePromote(ifindex, False) for ifindex in indexes),
+    ]
 
 
 async def asked(name: str, answer: Deferred[_T]) -> _T:

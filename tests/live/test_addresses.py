@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -24,6 +24,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from hatwist import frames
 from hatwist.errors import ResourceError
 from hatwist.linux import INetlink
+from hatwist.linux.messages import AddressChange, Event
 from hatwist.linux.netlink import Netlink
 from hatwist.linux.packet import PacketSender
 from hatwist.resources.addresses import Addresses
@@ -104,6 +105,9 @@ class KernelWorld:
 
     def index(self) -> int:
         return socket.if_nametoindex(self.interface)
+
+    async def elapse(self, seconds: float) -> None:
+        await deferLater(reactor, seconds)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -320,6 +324,104 @@ async def test_interfaceGone(world: KernelWorld) -> None:
     with pytest.raises(ResourceError, match="there is no interface other0"):
         await resource.acquire()
     ip("link", "add", world.other, "type", "veth", "peer", "name", "other1")
+
+
+@pytest_twisted.ensureDeferred
+async def test_gone(world: KernelWorld) -> None:
+    """Addresses that nobody renews are gone when the lease is over, by a second at most."""
+    texts = ["10.9.0.100/24", "10.9.0.101/32@shared0", "fd09::100/64", "fd09::101/128@shared0"]
+    wanted = {text.partition("/")[0] for text in texts}
+    gone: dict[str, float] = {}
+
+    def changed(events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, AddressChange) and not event.present:
+                gone[str(event.entry.address)] = time.monotonic() - began
+
+    for lease in (1, 2):
+        resource = world.addresses(*texts)
+        resource.lease = lease
+        gone.clear()
+        began = time.monotonic()
+        await resource.acquire()
+        unsubscribe = world.netlink.subscribe(changed)
+        # What goes first is a loss, and nothing deletes the others but the kernel.
+        await world.until(lambda: wanted <= gone.keys())
+        unsubscribe()
+        print(
+            f"\nlease {lease} s: gone after {min(gone.values()):.2f} to {max(gone.values()):.2f} s"
+        )
+        assert lease <= min(gone.values())
+        assert max(gone.values()) < lease + 1.0
+        await resource.release()
+
+
+@pytest_twisted.ensureDeferred
+async def test_renewed(world: KernelWorld, observer: Observer) -> None:
+    """Renewed, addresses stay over five leases without any deletion, and are not announced for it."""
+    texts = ("10.9.0.100/24", "10.9.0.101/32@shared0", "fd09::100/64", "fd09::101/128@shared0")
+    gone: list[Event] = []
+
+    def changed(events: Sequence[Event]) -> None:
+        gone.extend(e for e in events if isinstance(e, AddressChange) and not e.present)
+
+    resource = world.addresses(*texts)
+    resource.lease = 1
+    unsubscribe = world.netlink.subscribe(changed)
+    await resource.acquire()
+    for _ in range(15):
+        await world.elapse(0.3)
+        await resource.renew(1)
+    unsubscribe()
+    assert gone == []
+    assert observer.count() == 4 * (2 * 2 + 2 * 1)  # the rounds at 0, 0.1, 0.5 and 2 s
+    assert await resource.verify()
+
+
+@pytest_twisted.ensureDeferred
+async def test_noSource(world: KernelWorld) -> None:
+    """An address alone in its network is not the source of what goes out, and good for what comes in."""
+    for shared, there in (("10.9.0.100", "10.9.0.101"), ("fd09::100", "fd09::101")):
+        family = socket.AF_INET6 if ":" in shared else socket.AF_INET
+        prefix = 128 if ":" in shared else 32
+
+        def source(family: int = family, there: str = there) -> str:
+            with socket.socket(family, socket.SOCK_DGRAM) as asked:
+                asked.connect((there, 9))
+                return str(asked.getsockname()[0])
+
+        own = source()
+        resource = world.addresses(f"{shared}/{prefix}@shared0")
+        resource.lease = 5
+        await resource.acquire()
+        assert source() == own
+        with socket.socket(family, socket.SOCK_DGRAM) as server:
+            server.bind((shared, 0))
+            with socket.socket(family, socket.SOCK_DGRAM) as client:
+                client.connect(server.getsockname())
+                client.send(b"question")
+                server.settimeout(PATIENCE)
+                _, asker = server.recvfrom(100)
+                server.sendto(b"answer", asker)
+                client.settimeout(PATIENCE)
+                assert client.recv(100) == b"answer"
+                assert client.getpeername()[0] == shared
+        await resource.release()
+
+
+@pytest_twisted.ensureDeferred
+async def test_renewalOfAThousand(world: KernelWorld) -> None:
+    """A thousand are renewed in one batch, which takes less than 50 ms."""
+    resource = world.addresses(*thousand())
+    resource.lease = 5
+    await resource.acquire()
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        await resource.renew(5)
+        times.append(time.monotonic() - began)
+    print(f"\n1,000 renewed in {min(times) * 1000:.1f} to {max(times) * 1000:.1f} ms")
+    assert min(times) < 0.050
 
 
 def thousand() -> list[str]:

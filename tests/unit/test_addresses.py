@@ -31,6 +31,7 @@ from hatwist.linux.messages import (
     encodeAdd,
     encodeDelete,
     encodePromote,
+    lasting,
     split,
 )
 from hatwist.resources.addresses import Addresses, AddressSpec
@@ -49,7 +50,7 @@ class MemoryWorld:
 
     def __init__(self) -> None:
         self.reactor = Clock()
-        self.netlink = MemoryKernel()
+        self.netlink = MemoryKernel(self.reactor)
         for name in (self.interface, self.other):
             self.netlink.addLink(name, MAC)
         self.add("10.9.0.1/24", self.interface)
@@ -85,8 +86,14 @@ class MemoryWorld:
         return {f"{e.address}/{e.prefix}@{links[e.ifindex].name}" for e in self.netlink.addresses}
 
     def until(self, condition: Callable[[], bool]) -> Deferred[None]:
-        self.reactor.pump([0.001] * 10)
-        assert condition()
+        for _ in range(3000):
+            self.reactor.advance(0.001)
+            if condition():
+                return succeed(None)
+        raise AssertionError("it did not happen")
+
+    def elapse(self, seconds: float) -> Deferred[None]:
+        self.reactor.pump([0.001] * round(seconds * 1000))
         return succeed(None)
 
 
@@ -207,6 +214,34 @@ class MessageTests(SynchronousTestCase):
                 f"28000000 1500 0500 00000000 00000000 02 18 00 00 03000000 {local} {peer}",
             ),
             (
+                encodeAdd(V4, 24, 3, validLft=2),
+                (
+                    "4c000000 1400 0505 00000000 00000000"
+                    f"02 18 00 00 03000000 {local} {peer}"
+                    "08000400 0a0900ff 05000b00 48000000"
+                    # IFA_CACHEINFO: preferred_lft, valid_lft, and two that are the kernel's
+                    "14000600 02000000 02000000 00000000 00000000"
+                ),
+            ),
+            (
+                encodeAdd(V4, 32, 3, validLft=2),
+                (
+                    "44000000 1400 0505 00000000 00000000"
+                    f"02 20 00 00 03000000 {local} {peer} 05000b00 48000000"
+                    "14000600 00000000 02000000 00000000 00000000"
+                ),
+            ),
+            (
+                encodeAdd(V6, 128, 3),
+                (
+                    "5c000000 1400 0505 00000000 00000000"
+                    "0a 80 02 00 03000000"
+                    "14000200 fd090000000000000000000000000100"
+                    "14000100 fd090000000000000000000000000100 05000b00 48000000"
+                    "14000600 00000000 ffffffff 00000000 00000000"
+                ),
+            ),
+            (
                 encodePromote(3, True),
                 (
                     "34000000 1300 0500 00000000 00000000 00 00 0000 03000000 00000000 00000000"
@@ -215,6 +250,15 @@ class MessageTests(SynchronousTestCase):
             ),
         ):
             self.assertEqual(message.hex(), golden.replace(" ", ""))
+
+    def test_lasting(self) -> None:
+        """Another lease is set in a message without encoding it anew; deprecated stays deprecated."""
+        for prefix in (24, 32):
+            for before, after in ((2, 7), (0xFFFFFFFF, 2), (2, 0xFFFFFFFF)):
+                self.assertEqual(
+                    lasting(encodeAdd(V4, prefix, 3, "eth0:ha", validLft=before), after),
+                    encodeAdd(V4, prefix, 3, "eth0:ha", validLft=after),
+                )
 
     def test_length(self) -> None:
         """Every message says its own length, and is padded to four bytes: they are sent joined."""
@@ -287,6 +331,131 @@ class HeldTests(SynchronousTestCase):
             if len(self.kernel.frames) > count:
                 found.append(round(self.clock.seconds() - start, 6))
         return found
+
+    def leased(self, lease: int, permitted: Callable[[], bool] = lambda: True) -> Addresses:
+        resource = Addresses(
+            self.clock,
+            self.kernel,
+            specsOf(("10.9.0.100/24",)),
+            self.kernel.openSender,
+            lease,
+            permitted=permitted,
+        )
+        resource.watch(self.losses.append)
+        self.successResultOf(resource.acquire())
+        return resource
+
+    def test_badLease(self) -> None:
+        """A lease of less than a second is a mistake, told at once."""
+        for seconds in (0, -1):
+            with self.assertRaises(ValueError):
+                self.leased(seconds)
+            with self.assertRaises(ValueError):
+                self.leased(2).renew(seconds)
+
+    def test_renewedInOneBatch(self) -> None:
+        """A renewal is one batch, announces nothing, and is no change to anything."""
+        resource = self.acquired("10.9.0.100/24", "10.9.0.101/24", "fd09::100/64")
+        resource.lease = 5
+        before, frames = self.kernel.requests, len(self.kernel.frames)
+        self.successResultOf(resource.renew(3))
+        self.clock.advance(0)
+        self.assertEqual(self.kernel.requests, before + 1)
+        self.assertEqual(len(self.kernel.frames), frames)
+        self.assertEqual([e.valid for e in self.kernel.addresses[2:]], [3, 3, 3])
+
+    def test_renewedTooLate(self) -> None:
+        """After the lease has ended a renewal renews nothing, though the kernel still has the address."""
+        resource = self.leased(2)
+        self.clock.advance(2.0)
+        before = self.kernel.requests
+        self.successResultOf(resource.renew(2))
+        self.assertEqual(self.kernel.requests, before)
+        self.assertEqual(self.losses, ["its lease ran out"])
+
+    def test_renewedAfterRelease(self) -> None:
+        """A renewal that comes after a release adds nothing."""
+        resource = self.leased(2)
+        self.successResultOf(resource.release())
+        self.successResultOf(resource.renew(2))
+        self.assertEqual(self.world.present(), self.before)
+
+    def test_renewalWhileReleasing(self) -> None:
+        """A renewal under way when a release begins leaves nothing behind."""
+        resource = self.leased(2)
+        self.kernel.pause()
+        renewing, releasing = resource.renew(2), resource.release()
+        self.kernel.resume()
+        self.successResultOf(renewing)
+        self.successResultOf(releasing)
+        self.assertEqual(self.world.present(), self.before)
+        self.assertEqual(self.losses, [])
+
+    def test_renewalRefused(self) -> None:
+        """When the kernel refuses to renew, the address is lost."""
+        resource = self.leased(2)
+        self.kernel.refuse[V4] = errno.EPERM
+        self.successResultOf(resource.renew(2))
+        (loss,) = self.losses
+        self.assertIn("10.9.0.100/24 was refused by eth0: Operation not permitted", loss)
+
+    def test_renewalUnanswered(self) -> None:
+        """When the kernel cannot be asked, the address is lost, and the renewal does not fail."""
+        resource = self.leased(2)
+        self.kernel.broken = OSError(errno.ENOBUFS, "No buffer space")
+        self.successResultOf(resource.renew(2))
+        (loss,) = self.losses
+        self.assertIn("not renewed", loss)
+
+    def test_deletedByGuard(self) -> None:
+        """What the guard deleted is lost, and neither added again nor renewed."""
+        for renewing in (False, True):
+            permitted = [True]
+            resource = self.leased(5, lambda permitted=permitted: permitted[0])  # type: ignore[misc]
+            permitted[0] = False
+            self.successResultOf(self.kernel.request(resource.deletions()))
+            if renewing:
+                self.successResultOf(resource.renew(5))
+            self.clock.advance(0)
+            self.assertEqual(self.world.present(), self.before)
+            self.assertEqual(self.losses, ["its lease ran out"])
+            self.losses.clear()
+
+    def test_deletedWhileRenewing(self) -> None:
+        """When the guard fires in the moment of a renewal, which adds again, the address is lost."""
+        permitted = [True]
+        resource = self.leased(5, lambda: permitted[0])
+        self.kernel.pause()
+        renewing = resource.renew(5)
+        permitted[0] = False
+        self.kernel.resume()
+        self.successResultOf(renewing)
+        self.assertEqual(self.losses, ["its lease ran out"])
+        self.successResultOf(resource.release())
+        self.assertEqual(self.world.present(), self.before)
+
+    def test_armedFirst(self) -> None:
+        """Nothing is added before the guard has confirmed, and nothing at all when it does not."""
+        guard: list[Deferred[None]] = []
+        deletions: list[list[bytes]] = []
+
+        def arm() -> Deferred[None]:
+            deletions.append(resource.deletions())
+            guard.append(Deferred())
+            return guard[-1]
+
+        specs = specsOf(("10.9.0.100/24",))
+        resource = Addresses(self.clock, self.kernel, specs, self.kernel.openSender, arm=arm)
+        acquiring = resource.acquire()
+        self.assertEqual(self.world.present(), self.before)
+        self.assertIn(encodeDelete(V4, 24, 1), deletions[0])
+        guard[0].callback(None)
+        self.successResultOf(acquiring)
+        self.successResultOf(resource.release())
+        acquiring = resource.acquire()
+        guard[1].errback(ResourceError("it fired"))
+        self.failureResultOf(acquiring, ResourceError)
+        self.assertEqual(self.world.present(), self.before)
 
     def test_announcer(self) -> None:
         """The resource also announces."""
