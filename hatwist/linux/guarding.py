@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import sys
+import termios
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ END_LIMIT = 2.0
 AGAIN = 0.2
 """Seconds between two guards of which the first did not live that long."""
 REAP = 0.01
+STUCK, STUCK_PETS = 0.7, 3
+"""A guard that has not read for so many seconds and pets is stopped or hangs: it is killed."""
 
 
 class GuardError(HatwistError):
@@ -66,6 +69,12 @@ class _Commands:
             return os.write(self._descriptor, data) == len(data)  # atomic up to PIPE_BUF
         except OSError:
             return False
+
+    def unread(self) -> bool:
+        """Whether anything in the pipe was not read yet."""
+        if self._descriptor < 0:
+            return False
+        return fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
 
     def send(self, data: bytes) -> None:
         """Write what may be long: what has no room waits, and everything sent after it."""
@@ -269,6 +278,8 @@ class Guard:
         self._groups: dict[str, _Armed] = {}
         self._leaving: dict[str, list[Deferred[None]]] = {}
         self._unanswered: Counter[str] = Counter()  # what this child was told to arm
+        self._unread = 0  # pets in a row before which the pipe was not empty
+        self._read = 0  # when it was, in ns
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None
         self._call: IDelayedCall | None = None
@@ -329,6 +340,7 @@ class Guard:
         limits = self._limits(now, deadline)
         child = self._child
         if child is not None and self._ready and not self._final:
+            self._watch(child, now)
             data = message(program.PET, string(group.encode(), 1), _encode(now), _encode(limits))
             if not child.commands.write(data):
                 self.unsent += 1
@@ -400,10 +412,22 @@ class Guard:
 
     # The child
 
+    def _watch(self, child: _Child, now: Clocks) -> None:
+        """One that is stopped does not die, and does not guard."""
+        if not child.commands.unread():
+            self._unread, self._read = 0, now[0]
+            return
+        self._unread += 1
+        if self._unread >= STUCK_PETS and now[0] - self._read >= STUCK * 1e9:
+            self._log.critical("The guard does not read what it is told, and is killed")
+            self._unread = 0
+            child.kill()
+
     def _spawn(self) -> None:
         self._ready = self._final = False
         self._call = None
         self._unanswered.clear()
+        self._unread, self._read = 0, time.monotonic_ns()
         self._child = _Child(self._reactor, self._command, self._received, self._ended)
 
     def _respawn(self) -> None:
