@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from math import inf
 
-from hatwist.effects import Ask, Persist
+from hatwist.effects import Persist
 from hatwist.heartbeat import Released, Role
 from hatwist.holding import Holder
 from hatwist.membership import Membership, Peer
@@ -19,7 +19,6 @@ from hatwist.roles import TABLE, Do, Input, Next, State
 from hatwist.rules import (
     ANSWER_FRESH,
     ASK_AFTER,
-    ASK_EVERY,
     ASKING,
     LAST_CALL,
     SUCCESSION,
@@ -199,30 +198,18 @@ class Election(Holder):
         self._probe(now)
         return now < max(limit, self.servedAt) + ANSWER_FRESH * self.timing.interval
 
-    def _probe(self, now: float) -> None:
-        """Ask the LAN, at most every quarter of an interval, for as long as there is a doubt."""
-        if not self.rules.asks:
-            return
-        if self._at(self.probedAt + ASK_EVERY * self.timing.interval, now):
-            self.probedAt = now
-            self.effects.append(Ask(self.rules.name))
-            self._at(now + ASK_EVERY * self.timing.interval, now)
-
     def _stillServed(self, view: Membership, now: float) -> bool:
         """Nobody is heard to hold, but the LAN answers for the address: heartbeats are lost on their way."""
         if not self.rules.asks or self._lastRelease(view)[0] is not None:
             return False
         self._probe(now)
-        served = not self._at(self.servedAt + ANSWER_FRESH * self.timing.interval, now)
+        served = self.served(now)
+        self._at(self.servedAt + ANSWER_FRESH * self.timing.interval, now)
         if served != self._serving:
             self._serving = served
             if served:
                 self.event("still-served", reason="a host answers for the address; it stays there")
         return served
-
-    def served(self, now: float) -> None:
-        """A host other than this one has answered for an address of the group."""
-        self.servedAt = now
 
     def _eligibleToClaim(self, view: Membership, now: float) -> bool:
         if not self._may(view, now):

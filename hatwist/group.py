@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from math import inf
 
-from hatwist.effects import Effect, Event, Hold, Release, RoleChange
+from hatwist.effects import Ask, Effect, Event, Hold, Release, RoleChange
 from hatwist.heartbeat import Claim, GroupState, Released, Role
 from hatwist.membership import Membership, Peer
 from hatwist.roles import TABLE, Do, Input, State
-from hatwist.rules import MAX_BACKOFF, GroupRules, Quorum, Timing
+from hatwist.rules import (
+    ANSWER_FRESH,
+    ASK_EVERY,
+    MAX_BACKOFF,
+    GroupRules,
+    Quorum,
+    Timing,
+)
 from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
 
@@ -302,6 +309,19 @@ class Group:
 
     def _yield(self, why: str, now: float) -> None:
         self.input(Input.YIELD, now, why)
+
+    def _probe(self, now: float) -> None:
+        """Ask the LAN, at most every quarter of an interval, for as long as there is a doubt."""
+        if not self.rules.asks:
+            return
+        if self._at(self.probedAt + ASK_EVERY * self.timing.interval, now):
+            self.probedAt = now
+            self.effects.append(Ask(self.rules.name))
+            self._at(now + ASK_EVERY * self.timing.interval, now)
+
+    def served(self, now: float) -> bool:
+        """Another host has answered of late for an address of the group."""
+        return now < self.servedAt + ANSWER_FRESH * self.timing.interval
 
     def _at(self, time: float, now: float) -> bool:
         """Is it that time? If not yet, be woken then."""

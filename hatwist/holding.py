@@ -7,7 +7,7 @@ from math import inf
 from hatwist.effects import Announce
 from hatwist.group import Group
 from hatwist.heartbeat import Claim
-from hatwist.membership import Membership
+from hatwist.membership import Membership, Peer
 from hatwist.roles import State
 from hatwist.rules import ANSWER, DEAF, DEAF_BY_RELAY, FRESH
 from hatwist.worth import Fitness, Worth
@@ -66,6 +66,12 @@ class Holder(Group):
             since = self.conflicts[peer.name]
             if peer.state(self.rules.name).lettingGo:
                 continue
+            if not self._proven(peer, now):
+                if now >= self.answeredAt + ANSWER * interval:
+                    self.answeredAt = now
+                    self.sendNow = True
+                self._probe(now)
+                continue
             if self._order(claim) > self._order(self.claim):
                 self._yield(f"{peer.name} is ACTIVE too and comes first", now)
                 return True
@@ -86,6 +92,16 @@ class Holder(Group):
                 self.sendNow = True
                 self.effects.append(Announce(self.rules.name))
         return False
+
+    def _proven(self, peer: Peer, now: float) -> bool:
+        """
+        Its packets are no recording: they know of this start of this node, or the LAN says the same.
+
+        One that has not heard of it yet will have, at its next packet, since it is answered at once.
+        """
+        if not self.rules.asks or self.served(now):
+            return True
+        return peer.listedSeq >= 0 if peer.direct(now) else peer.deafSince is None
 
     def lease(self, now: float) -> float:
         """Until when this node may hold, on its own clock, if nothing more is heard."""

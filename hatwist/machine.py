@@ -128,7 +128,7 @@ class Machine:
 
         @raise BadPacket: it changes nothing, and is to be counted by its reason.
         """
-        beat = self.keyring.open(datagram)
+        beat = self.keyring.open(datagram, self._cluster)
         if beat.cluster != self._cluster:
             raise BadPacket("cluster")
         self.hear(beat, link, now)
@@ -142,8 +142,8 @@ class Machine:
         self._window.accept(beat, link)
         self._notice(now)
         for heard in beat.heard:
-            # The greatest session there is has none after it that others would believe.
-            if heard.name == self.rules.name and self.session < heard.session < MAX_SESSION:
+            # Beyond half of what there is no start was ever numbered, and there is room for all to come.
+            if heard.name == self.rules.name and self.session < heard.session < MAX_SESSION // 2:
                 self._say("session", beat.name, "it remembers a later start of this node")
                 self.session = heard.session + 1
         known = self.view.peers.get(beat.name)
@@ -178,7 +178,7 @@ class Machine:
 
     def served(self, group: str, now: float) -> None:
         """Another host has answered, on the LAN, for an address of a group."""
-        self.elections[group].served(now)
+        self.elections[group].servedAt = now
 
     def witnessed(self, time: float) -> None:
         """The witness has answered the probe that was sent at C{time}."""

@@ -428,10 +428,14 @@ def seclude() -> None:
             step()
         except OSError:  # leads a session already; may not
             pass
-    for descriptor in posix.listdir("/proc/self/fd"):
-        if int(descriptor) > 2:
+    try:
+        descriptors = [int(name) for name in posix.listdir("/proc/self/fd")]
+    except OSError:  # no /proc
+        descriptors = list(range(1024))
+    for descriptor in descriptors:
+        if descriptor > 2:
             try:
-                posix.close(int(descriptor))
+                posix.close(descriptor)
             except OSError:  # the one that listed them
                 pass
     posix.set_blocking(0, False)

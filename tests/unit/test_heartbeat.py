@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.errors import REASONS, BadPacket
 from hatwist.heartbeat import (
     MAX_SEQ,
+    MAX_SESSION,
     MAX_TERM,
     Claim,
     Grant,
@@ -35,6 +36,7 @@ FULL = vectors.toBytes(vectors.FULL)
 
 names = st.text("abcXYZ019._-", min_size=1, max_size=63)
 sixtyFour = st.integers(0, MAX_SEQ)
+sessions = st.integers(0, MAX_SESSION)
 terms = st.integers(1, MAX_TERM)
 addresses = st.integers(0, NO_ADDRESS)
 priorities = st.integers(0, 254)
@@ -42,7 +44,7 @@ fitnesses = st.sampled_from(Fitness)
 microseconds = st.integers(1, 0xFFFFFFFE)
 reasons = st.text(max_size=80).filter(lambda text: len(text.encode()) <= 255)
 releases = st.none() | st.builds(Released, terms, names | st.just(""))
-grants = st.none() | st.builds(Grant, names, sixtyFour, sixtyFour, sixtyFour)
+grants = st.none() | st.builds(Grant, names, sessions, terms, sixtyFour)
 
 
 @st.composite
@@ -70,6 +72,7 @@ def groupStates(draw: st.DrawFn, name: str, address: int, sender: str) -> GroupS
         draw(st.integers(0, 255)),
         draw(reasons),
         draw(st.booleans()),
+        draw(st.booleans()),
     )
 
 
@@ -83,7 +86,7 @@ def heards(draw: st.DrawFn, groups: list[str]) -> Heard:
         known.append(HeardGroup(group, role, claim, draw(releases), draw(st.booleans())))
     return Heard(
         name,
-        draw(sixtyFour),
+        draw(sessions),
         draw(sixtyFour),
         draw(st.integers(0, 0xFFFFFFFF)) / 1_000_000,
         draw(st.booleans()),
@@ -102,7 +105,7 @@ def heartbeats(draw: st.DrawFn) -> Heartbeat:
     return Heartbeat(
         draw(st.binary(min_size=8, max_size=8)),
         sender,
-        draw(sixtyFour),
+        draw(sessions),
         draw(sixtyFour),
         interval / 1_000_000,
         tolerance / 1_000_000,
@@ -268,8 +271,11 @@ class BadBytesTests(SynchronousTestCase):
         """Every field out of its range is refused as malformed."""
         web, db, gamma = FULL.index(b"\x03web"), FULL.index(b"\x02db"), FULL.rindex(b"\x05gamma")
         heardDb = gamma + 6 + 24  # name, then the fixed fields of a heard node
+        grant = db + 37  # after the release and the name voted for
         for at, raw in (
             (17, b"\xff"),  # the node's name: not of the allowed letters
+            (22, b"\xff" * 8),  # a session that has none after it
+            (22, b"\x40" + bytes(6) + b"\x01"),  # the least of those
             (38, b"\0\0\0\0"),  # an interval of 0
             (42, b"\0\0\0\1"),  # a tolerance below the interval
             (web + 1, b"w b"),  # a group's name
@@ -279,12 +285,16 @@ class BadBytesTests(SynchronousTestCase):
             (web + 7, b"\xff"),  # priority 255
             (web + 8, b"\xff" * 8),  # highest term
             (web + 18, bytes(8)),  # a claim of term 0
-            (web + 18, b"\x80" + bytes(7)),  # a claim above the highest term there is
+            (web + 18, b"\x40" + bytes(6) + b"\x01"),  # a claim above the highest term there is
             (web + 26, b"\x03"),  # a claim's fitness
             (web + 27, b"\xff"),  # a claim's priority
             (web + 32, b"\xff"),  # a reason that is not UTF-8
             (db + 17, bytes(8)),  # a release of term 0
             (db + 4, b"\x02"),  # ACTIVE without a claim
+            (grant, b"\xff" * 8),  # the session of a vote
+            (grant + 8, bytes(8)),  # its term: 0
+            (grant + 8, b"\xff" * 8),  # its term: too high
+            (gamma + 6, b"\xff" * 8),  # the session of a heard node
             (gamma + 6 + 21, b"\x15"),  # received 21 of 20
             (heardDb, b"\x00\x02"),  # a group index that nobody announced
             (heardDb + 2, b"\x01\x00"),  # ASKING without a claim
@@ -292,6 +302,22 @@ class BadBytesTests(SynchronousTestCase):
             damaged = FULL[:at] + raw + FULL[at + len(raw) :]
             self.assertNotEqual(damaged, FULL)
             self.assertRefused(damaged, "malformed")
+
+    def test_roomToGrow(self) -> None:
+        """The number after any session or term that is believed can itself be sent."""
+        top, highest = MAX_SESSION + 1, MAX_TERM + 1
+        minimal = vectors.MINIMAL_VALUE
+        worth = Worth(Fitness.FIT, 1, minimal.address, "a")
+        claim, vote = Claim(highest, worth), Grant("b", top, highest, 1)
+        for group in (
+            GroupState("g", Role.ACTIVE, Fitness.FIT, 1, highest=highest, claim=claim),
+            GroupState("g", Role.STANDBY, Fitness.FIT, 1, released=Released(highest, "")),
+            GroupState("g", Role.STANDBY, Fitness.FIT, 1, grant=vote),
+        ):
+            encode(minimal._replace(groups=(group,)))
+        encode(minimal._replace(session=top, heard=(Heard("b", top, 1, 0.0, True, True, 20),)))
+        kept = minimal._replace(session=MAX_SESSION)
+        self.assertEqual(decode(encode(kept)), kept)
 
     def test_groupTwice(self) -> None:
         """One group told twice is refused: which of the two would count?"""

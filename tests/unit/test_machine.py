@@ -9,9 +9,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.auth import Keyring
 from hatwist.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
-from hatwist.election import GroupRules
+from hatwist.election import GroupRules, State
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Claim, GroupState, Heard, Heartbeat, Role, clusterId
+from hatwist.heartbeat import (
+    MAX_SEQ,
+    MAX_SESSION,
+    MAX_TERM,
+    Claim,
+    GroupState,
+    Heard,
+    Heartbeat,
+    Role,
+    clusterId,
+    encode,
+)
 from hatwist.machine import Machine, NodeRules
 from hatwist.membership import MAX_PEERS
 from hatwist.testing import Simulation
@@ -263,6 +274,26 @@ class SessionTests(MachineTests):
         self.assertIn(Event("session", "", "b", "it remembers a later start of this node"), effects)
         self.assertEqual(self.sent(effects)[0].session, 13)
 
+    def test_room(self) -> None:
+        """No number that a packet brings keeps this node from sending, now or after a restart."""
+        for session in (MAX_SESSION // 2, MAX_SESSION):
+            heard = (Heard("a", session, 1, 0.0, True, True, 20),)
+            self.machine.hear(beat("b", session, heard=heard), "eth0", 100.0)
+        self.assertEqual(self.machine.session, 5)
+        heard = (Heard("a", MAX_SESSION // 2 - 1, 1, 0.0, True, True, 20),)
+        claim = Claim(MAX_TERM, Worth(Fitness.FIT, 200, 2, "b"))
+        state = GroupState("web", Role.ACTIVE, Fitness.FIT, 200, claim=claim, highest=MAX_TERM)
+        self.machine.hear(
+            beat("b", MAX_SEQ, MAX_SESSION, heard=heard)._replace(groups=(state,)), "eth0", 100.0
+        )
+        self.assertEqual(self.machine.session, MAX_SESSION // 2)
+        self.machine.released("web", 100.01)
+        for step in range(12):
+            for one in self.sent(self.decide(100.1 + step * I, True)):
+                encode(one)
+        group = self.machine.elections["web"]
+        self.assertEqual((group.state, group.highest), (State.ACQUIRING, MAX_TERM + 1))
+
     def test_stays(self) -> None:
         """Listed with its own session or an earlier one, it keeps it."""
         for seq, session in enumerate((5, 4, 0)):
@@ -403,3 +434,24 @@ class PacingTests(SynchronousTestCase):
         sim.run(5.0)
         for rate in self.rate(sim).values():
             self.assertAlmostEqual(rate, 1.0, 1)
+
+
+class NoGroupTests(SynchronousTestCase):
+    """A node without a group is a member like any other: it hears, and is heard."""
+
+    def test_life(self) -> None:
+        """It is over when it is stopped, and not before; until then it sends once in an interval."""
+        machine = Machine(NodeRules("home", "a", I, T), Keyring(), 5, 100.0)
+        count = 0
+        for step in range(100):
+            effects = machine.decide(100.0 + step * I / 10, step % 10 == 0)
+            count += sum(isinstance(effect, Send) for effect in effects)
+            self.assertFalse(machine.over)
+        self.assertApproximates(count, 10, 1)
+        machine.hear(beat("b", 1), "eth0", 101.0)
+        effects = [e for step in range(5) for e in machine.decide(101.0 + step * 0.001)]
+        self.assertEqual(sum(isinstance(effect, Send) for effect in effects), 1)
+        machine.stop(101.1)
+        self.assertTrue(machine.over)
+        self.assertEqual(sum(isinstance(e, Send) for e in machine.decide(101.1)), 3)
+        self.assertEqual(machine.decide(101.2, True), [])
