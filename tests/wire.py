@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
 from collections.abc import Callable
@@ -30,6 +31,9 @@ class Wire:
     """
 
     near, far = "near0", "far0"
+    # The kernel tells at once of a carrier only where the far end's index is another (urgent, in
+    # net/core/link_watch.c); with the same one it takes the wire for a physical interface.
+    indexes = itertools.count(10_000)
     mac, farMac = bytes.fromhex("020000000101"), bytes.fromhex("020000000102")
 
     def __init__(self, tentative: bool = False) -> None:
@@ -52,6 +56,7 @@ class Wire:
                 "add",
                 ifname=self.near,
                 kind="veth",
+                index=next(self.indexes),
                 address=self.mac.hex(":"),
                 peer={
                     "ifname": self.far,

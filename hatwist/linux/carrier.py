@@ -16,8 +16,9 @@ class Carrier:
     """
     Watches interfaces by name. One that does not exist, or is set down, has no carrier.
 
-    What counts is IFF_RUNNING, the kernel's operational state. Of a physical interface whose state changes a second
-    time within one second, the kernel tells up to a second later (net/core/link_watch.c).
+    What counts is IFF_RUNNING, the kernel's operational state. Of physical interfaces
+    it tells at most once in a second, so that what follows on another change within one, of any
+    interface of the machine, is told up to a second late (net/core/link_watch.c).
 
     @param up, down: called with the name at each change, and once for each interface when it is first known.
     @ivar running: the state of each interface; C{None}: not known yet.

@@ -211,6 +211,39 @@ async def test_replayAtLone(pair: Secured) -> None:
     )
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="rule 6 yields to an ACTIVE that never named this session; the LAN is not asked yet (rule 20)",
+)
+@pytest_twisted.ensureDeferred
+async def test_replayAtHolder(pair: Secured) -> None:
+    """
+    A lone holder that started after its worthier peer died, and so never heard it, keeps the address
+    when a recording of that peer as the holder is played to it.
+    """
+    await pair.settle()
+    recording = Capture(pair.lan.client, reactor)
+    await pair.elapse(2.0)
+    recorded = heartbeats(recording.close())
+    for name in pair.names:
+        pair.host(name).powerOff()
+        await pair.programs[name].ended()
+        pair.host(name).powerOn()
+    pair.run("beta")
+    await pair.untilOnly("beta")
+    await pair.elapse(pair.tolerance)
+    since, before = await pair.judge.mark(), pair.transitions()["beta"]
+    started, first = time.monotonic(), recorded[0][0]
+    for at, data in recorded:
+        await pair.elapse(max(0.0, at - first - (time.monotonic() - started)))
+        pair.inject([data])
+    await pair.elapse(3 * pair.tolerance)
+    report = await pair.judge.report(pair.address, since)
+    print(f"no holder for {report.noHolder:.2f} s of {time.monotonic() - started:.2f} s")
+    assert report.holders == (("beta",),)
+    assert pair.transitions()["beta"] == before
+
+
 class Arrivals:
     """When each host's heartbeats arrived at the client, by the kernel's word; read at the end."""
 
