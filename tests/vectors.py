@@ -72,7 +72,7 @@ FULL = (
     Field("0002", "heard: 2"),
     # Group 0
     Field("03 776562", "group 0: web"),
-    Field("24", "flags: has a claim, letting go"),
+    Field("64", "flags: has a claim, letting go, reaches the witness"),
     Field("02", "role ACTIVE"),
     Field("00", "fitness: unfit"),
     Field("c8", "priority 200"),
@@ -94,7 +94,7 @@ FULL = (
     Field("00", "of 0 steps (reserved)"),
     Field("0000000000000003", "released: term 3"),
     Field("05 67616d6d61", "released: successor gamma"),
-    Field("05 67616d6d61", "grant (reserved): to gamma"),
+    Field("05 67616d6d61", "grant: to gamma"),
     Field("0000000000000002", "grant: its session 2"),
     Field("0000000000000004", "grant: its term 4"),
     Field("0000000000000063", "grant: its sequence number 99"),
@@ -150,6 +150,7 @@ FULL_VALUE = Heartbeat(
             steps=2,
             reason="drél",
             lettingGo=True,
+            witnessed=True,
         ),
         GroupState(
             "db",
