@@ -78,6 +78,7 @@ class HAService(MultiService):
                 self._netlink,
                 settings.addresses,
                 lease=settings.lease or None,
+                arm=self._armAddresses,
                 permitted=lambda: self._guard.permits(GROUP),
             )
             self._closing.append(self._addresses)
@@ -90,7 +91,8 @@ class HAService(MultiService):
             settings.interval,
             settings.witness,
         )
-        self._resources.append(Guarded(self._guard, GROUP, self._mission, self._deletions))
+        self._guarded = Guarded(self._guard, GROUP, self._mission, not settings.addresses)
+        self._resources.append(self._guarded)
         self._resources += self._closing
         for resource in resources:
             IResource(resource)  # raises TypeError for what is none
@@ -195,14 +197,9 @@ class HAService(MultiService):
             [] if self._unguardable() else node.farewells(GROUP),
         )
 
-    async def _place(self) -> list[bytes]:
-        if self._addresses is None:
-            return []
-        await self._addresses.prepare()
-        return self._addresses.deletions()
-
-    def _deletions(self) -> Deferred[list[bytes]]:
-        return Deferred.fromCoroutine(self._place())
+    def _armAddresses(self) -> Deferred[None]:
+        assert self._addresses is not None
+        return self._guarded.arm(self._addresses.deletions())
 
     def _unguardable(self) -> tuple[str, ...]:
         """What the guard cannot release: whatever is no address."""

@@ -32,29 +32,34 @@ class Guarded:
     Held while the guard is armed for the group.
 
     @param mission: what to tell the guard now.
-    @param deletions: fires with the netlink messages that delete the addresses of the group.
+    @param alone: no address of the group arms it, see L{arm}.
     """
 
     def __init__(
-        self,
-        guard: IGuard,
-        group: str,
-        mission: Callable[[], Mission],
-        deletions: Callable[[], Deferred[list[bytes]]],
+        self, guard: IGuard, group: str, mission: Callable[[], Mission], alone: bool
     ) -> None:
         self.name = f"guard of {group}"
         self._guard = guard
         self._group = group
         self._mission = mission
-        self._deletions = deletions
+        self._alone = alone
 
     def acquire(self) -> Deferred[None]:
-        """Arm it. Fires once the guard has confirmed."""
-        return Deferred.fromCoroutine(self._acquire())
+        """Arm it for the goodbye, unless addresses do that, with what deletes them: once is enough."""
+        return self.arm([]) if self._alone else succeed(None)
+
+    def arm(self, deletions: Sequence[bytes]) -> Deferred[None]:
+        """Fires once the guard has confirmed; only then may an address be added."""
+        return Deferred.fromCoroutine(self._arm(deletions))
 
     def release(self) -> Deferred[None]:
-        """Disarm it: everything of the group is proven gone."""
-        return self._guard.disarm(self._group)
+        """
+        Disarm it: everything of the group is proven gone.
+
+        Nobody waits until the guard has read so: it reads before it judges, and nothing is there to delete.
+        """
+        self._guard.disarm(self._group)
+        return succeed(None)
 
     def verify(self) -> Deferred[bool]:
         """Whether it is armed, and has not fired."""
@@ -63,8 +68,7 @@ class Guarded:
     def watch(self, lost: Callable[[str], None]) -> None:
         """A guard that fires ends the whole session, of which its owner is told; nothing is to be done here."""
 
-    async def _acquire(self) -> None:
-        deletions = await self._deletions()
+    async def _arm(self, deletions: Sequence[bytes]) -> None:
         mission = self._mission()
         try:
             await self._guard.arm(
