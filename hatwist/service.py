@@ -149,7 +149,6 @@ class HAService(MultiService):
         self._netlink.start()
         try:
             node = self.node = self._build()
-            self._guard.start().addErrback(self._unguarded)
             for observer in self._observers:
                 node.addObserver(observer)
             node.start()
@@ -164,9 +163,9 @@ class HAService(MultiService):
                 raise
         except BaseException:
             self.node = None
-            self._guard.stop()
             self._netlink.stop()
             raise
+        self._guard.start().addErrback(self._unguarded)
         self._log.info(
             "Node {node} of cluster {cluster} listens on {links}, {group}; interval {interval} s, "
             "tolerance {tolerance} s, heartbeats {signed}",

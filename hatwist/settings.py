@@ -111,7 +111,7 @@ def settings(
     quorum: str | int | None = None,
     members: Sequence[str] = (),
     lease: str | int | None = None,
-    stateDir: str = DIRECTORY,
+    stateDir: str | None = None,
     link: Sequence[str] = (),
     witness: str | None = None,
     witnessLost: str = "release",
@@ -174,7 +174,8 @@ def settings(
         read("preempt-delay", preemptDelay, lambda: _seconds(preemptDelay, 0, 86400), 0.0),
         voters,
         read("lease", lease, lambda: _lease(lease, wait), 0),
-        stateDir,
+        # As systemd tells it, for StateDirectory= in a unit.
+        stateDir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or DIRECTORY,
         read("link", " ".join(link), lambda: parseLinks(link), ()),
         read("witness", witness, lambda: _witness(witness), None) if witness else None,
         witnessLost,

@@ -13,7 +13,6 @@ from hatwist.clock import useMonotonic
 from hatwist.errors import ConfigurationError
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, settings
-from hatwist.store import DIRECTORY
 
 
 class Options(usage.Options):
@@ -53,7 +52,7 @@ class Options(usage.Options):
         ["witness", None, None, "IP address of a host that tells a node whether it is cut off."],
         ["witness-lost", None, "release", "keep or release, when no node reaches the witness."],
         ["lease", None, None, "Whole seconds after which the kernel removes addresses by itself."],
-        ["state-dir", None, DIRECTORY, "Directory where terms and votes are remembered."],
+        ["state-dir", None, None, "Directory where terms and votes are remembered [/var/lib/hatwist]."],
     ]
     optFlags = [
         ["no-preempt", None, "Leave the addresses where they are when a worthier node returns."]

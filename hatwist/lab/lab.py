@@ -16,8 +16,6 @@ from hatwist.lab.lan import Host, Lan
 from hatwist.lab.program import Program
 
 HOSTS = ("alpha", "beta", "gamma")
-STATE = "/run/hatwist"
-"""In the private world's own /run, so that nothing is left."""
 GROUP, PORT = "239.2.3.4", 5555
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
@@ -31,7 +29,6 @@ def haDaemon(lab: Lab, host: str) -> list[str]:
         *("--interface", "eth0", "--address", lab.cidr, "--node", host),
         *("--priority", str(lab.priority(host))),
         *("--interval", f"{lab.interval:g}", "--tolerance", f"{lab.tolerance:g}"),
-        *("--state-dir", f"{STATE}/{host}"),
         *lab.more,
     ]
 

@@ -218,6 +218,8 @@ def _gate(argv: Sequence[str], failure: int, oldMask: Iterable[int]) -> NoReturn
 def _execute(argv: Sequence[str], mask: Iterable[int]) -> NoReturn:
     """Become the command, as a shell would start it."""
     os.environ[MARK] = "1"
+    # What a daemon remembers goes to the /run above: gone with this world.
+    os.environ["STATE_DIRECTORY"] = "/run/hatwist"
     # Python ignores these two, and an exec would hand that on.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

@@ -106,6 +106,7 @@ class ServiceTestCase(TestCase):
     def service(self, *resources: Any, **changes: Any) -> HAService:
         words: dict[str, Any] = {
             "interface": "lo",
+            "stateDir": self.mktemp(),
             "node": "alpha",
             "interval": 0.02,
             "tolerance": 0.04,
