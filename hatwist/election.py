@@ -116,7 +116,7 @@ class Election(Holder):
             self.input(Input.CLAIM, now)
         elif (
             rivals
-            or view.actives(self.rules.name, now)
+            or any(self._blocks(peer, now) for peer, _ in view.actives(self.rules.name, now))
             or not self._may(view, now)
             or self._at(self.askedAt + ASKING * self.timing.interval, now)
         ):
@@ -159,6 +159,7 @@ class Election(Holder):
         ]
         if actives:
             self.deferringSince = None
+            self._serving = False
             for peer, _ in actives:
                 if self._at(peer.at + ASK_AFTER * timing.interval, now):
                     self._probe(now)
@@ -188,9 +189,10 @@ class Election(Holder):
         """
         An ACTIVE that lists this node's session, or did of late, is no recording of an old one.
 
-        One that does not may be: it counts for as long as the LAN answers for the address.
+        One that does not may be: it counts for as long as the LAN answers for the address. What another
+        node tells of a holder that cannot be heard here is that node's to judge.
         """
-        if not self.rules.asks:
+        if not self.rules.asks or not peer.direct(now):
             return True
         limit = max(peer.listedAt, self.startedAt) + 2 * self.timing.tolerance
         if not self._at(limit, now):

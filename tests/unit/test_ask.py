@@ -1,0 +1,319 @@
+"""Asking the LAN who has the address: what it prevents, what it does not delay, and recordings of old packets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.effects import Ask
+from hatwist.heartbeat import Heartbeat, Role
+from hatwist.rules import ANSWER_FRESH, ASK_AFTER, ASK_EVERY
+from hatwist.testing import Simulation
+from hatwist.testing.simulation import GROUP
+
+T, I = 0.35, 0.1  # noqa: E741
+HANDLING = 0.004
+"""A question, its answer, and the lateness of timers, in seconds."""
+
+
+def pair(seed: int = 1, **more: Any) -> Simulation:
+    """Alpha holds, beta stands by; both can ask the LAN."""
+    sim = Simulation(seed=seed, **{"asks": True, **more})
+    for name, priority in (("alpha", 200), ("beta", 100)):
+        sim.start(name, priority=priority)
+    sim.run(2.0)
+    assert sim.holders() == ["alpha"], sim.transcript
+    return sim
+
+
+def filterHeartbeats(sim: Simulation, *pairs: tuple[str, str]) -> None:
+    """Heartbeats no longer travel these ways; everything else does."""
+    sim.filters.append(lambda source, target, beat: (source, target) not in pairs)
+
+
+class Recorder:
+    """A recording of everything that is sent on a LAN, which can be played to another one."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.beats: list[tuple[float, str, Heartbeat]] = []
+        self._seen: set[tuple[str, int, int]] = set()
+        sim.filters.append(self._travels)
+
+    def _travels(self, source: str, target: str, beat: Heartbeat) -> bool:
+        stamp = (beat.name, beat.session, beat.seq)
+        if stamp not in self._seen:
+            self._seen.add(stamp)
+            self.beats.append((self.sim.now, source, beat))
+        return True
+
+    def play(self, sim: Simulation, *targets: str, at: float | None = None) -> float:
+        """Play it from now on, as fast as it was recorded; returns when it ends."""
+        at = sim.now if at is None else at
+        begin = self.beats[0][0]
+        for when, source, beat in self.beats:
+            for target in targets:
+                if target == source:
+                    continue
+
+                def arrive(beat: Heartbeat = beat, target: str = target) -> None:
+                    node = sim.nodes[target]
+                    sim._arrive(_Stranger(beat.name), node, beat)  # type: ignore[arg-type]
+
+                sim.at(at + when - begin, arrive)
+        return at + self.beats[-1][0] - begin
+
+
+class _Stranger:
+    """Whoever plays a recording."""
+
+    def __init__(self, name: str) -> None:
+        self.name = f"recording of {name}"
+        self.held = False
+
+
+def recording(*names: str, seconds: float = 4.0) -> Recorder:
+    """Of a healthy cluster in which alpha holds."""
+    sim = Simulation(seed=3, wire=False)
+    for number, name in enumerate(names):
+        sim.start(name, priority=200 - number)
+    sim.run(1.0)
+    assert sim.holders() == ["alpha"]
+    recorder = Recorder(sim)
+    sim.run(seconds)
+    return recorder
+
+
+class ServedTests(SynchronousTestCase):
+    """While the LAN answers for the address, a silent holder is not replaced."""
+
+    def filtered(self) -> Simulation:
+        sim = pair()
+        filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
+        return sim
+
+    def test_stays(self) -> None:
+        """Heartbeats are lost and the old host answers: the standby stays, and says why, once."""
+        sim = self.filtered()
+        sim.run(5.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        self.assertEqual(sim.overlap(), 0)
+        said = sim.said("still-served", since=2.0)
+        self.assertEqual([moment.node for moment in said], ["beta"])
+        self.assertApproximates(said[0].at, 2.0 + T, I)
+        self.assertEqual(sim.role("beta"), Role.STANDBY)
+
+    def test_needed(self) -> None:
+        """Without asking there would be two holders."""
+        sim = pair(asks=False)
+        filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
+        sim.run(5.0)
+        self.assertEqual(sim.holders(), ["alpha", "beta"])
+
+    def test_takesOver(self) -> None:
+        """When it stops answering, the standby takes over within an interval."""
+        for phase in range(10):
+            sim = self.filtered()
+            sim.run(3.0 + phase * I / 40)
+            sim.kill("alpha")
+            killed = sim.now
+            sim.runUntil(lambda sim=sim: sim.holders() == ["beta"], 1.0)
+            self.assertLess(sim.now - killed, ANSWER_FRESH * I + HANDLING)
+
+    def test_saysSoEachTime(self) -> None:
+        """A second failure of heartbeats is a second event."""
+        sim = self.filtered()
+        sim.run(1.0)
+        sim.filters.clear()
+        sim.run(1.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
+        sim.run(1.0)
+        self.assertEqual(len(sim.said("still-served")), 2)
+
+    def test_fromTheStart(self) -> None:
+        """A node that starts where heartbeats are lost asks before its first claim, and stays standby."""
+        sim = Simulation(seed=1, asks=True)
+        sim.start("alpha", priority=200)
+        sim.run(1.0)
+        filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
+        sim.start("beta", priority=100)
+        sim.run(3.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        self.assertEqual(len(sim.said("still-served")), 1)
+
+    def test_questions(self) -> None:
+        """It asks from one and a half intervals of silence on, four times in an interval, and not before."""
+        sim = self.filtered()
+        machine = sim.nodes["beta"].machine
+        silent = machine.view.peers["alpha"].at
+        asked: list[float] = []
+        decide = machine.decide
+
+        def watched(now: float, beat: bool = False) -> list[Any]:
+            effects = decide(now, beat)
+            asked.extend(now for effect in effects if isinstance(effect, Ask))
+            return effects
+
+        machine.decide = watched  # type: ignore[method-assign]
+        sim.run(2.0)
+        self.assertApproximates(asked[0] - silent, ASK_AFTER * I, 0.002)
+        gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+        self.assertGreaterEqual(min(gaps), ASK_EVERY * I)
+        self.assertLess(max(gaps), ASK_EVERY * I + 0.002)
+        sim.filters.clear()
+        sim.run(I)
+        del asked[:]
+        sim.run(2.0)
+        self.assertEqual(asked, [])
+
+
+class NoDelayTests(SynchronousTestCase):
+    """Asking costs a real failover nothing."""
+
+    def takeover(self, asks: bool, seed: int, how: str) -> float:
+        sim = pair(seed, asks=asks)
+        sim.run(0.01 * seed)
+        getattr(sim, how)("alpha")
+        since = sim.now
+        sim.runUntil(lambda: sim.holders() == ["beta"], 2.0)
+        return sim.now - since
+
+    def test_lossOfPower(self) -> None:
+        """The takeover comes as soon as without asking: a tolerance after the last heartbeat."""
+        for seed in range(10):
+            plain, asking = (self.takeover(asks, seed, "kill") for asks in (False, True))
+            self.assertLess(asking - plain, 0.002, f"seed {seed}")
+
+    def test_goodbye(self) -> None:
+        """After a goodbye the successor claims at once."""
+        for seed in range(10):
+            plain, asking = (self.takeover(asks, seed, "stop") for asks in (False, True))
+            self.assertLess(asking - plain, 0.002, f"seed {seed}")
+            self.assertLess(asking, 0.01)
+
+    def test_goodbyeWhileSomebodyAnswers(self) -> None:
+        """A goodbye is believed even if an answer for the address came just now."""
+        sim = pair()
+        sim.nodes["beta"].machine.served(GROUP, sim.nodes["beta"].local(sim.now))
+        sim.stop("alpha")
+        stopped = sim.now
+        sim.runUntil(lambda: sim.holders() == ["beta"], 1.0)
+        self.assertLess(sim.now - stopped, 0.01)
+        self.assertEqual(sim.said("still-served"), [])
+
+    def test_first(self) -> None:
+        """A lone node that nobody answers holds after one tolerance."""
+        sim = Simulation(seed=1, asks=True)
+        sim.start("alpha")
+        sim.runUntil(lambda: sim.holders() == ["alpha"], 1.0)
+        self.assertLess(sim.now, T + 0.002)
+
+
+class ReplayTests(SynchronousTestCase):
+    """A recording of old packets, with valid signatures, is played to nodes that run now."""
+
+    def test_freshLoneNode(self) -> None:
+        """It keeps a lone node waiting for as long as it is new, once; played again it changes nothing."""
+        recorder = recording("alpha", "beta", seconds=2.0)
+        sim = Simulation(seed=5, asks=True)
+        sim.start("gamma", priority=50)
+        end = recorder.play(sim, "gamma")
+        for _ in range(3):
+            end = recorder.play(sim, "gamma", at=end)
+        sim.run(2.0 - 0.1)
+        self.assertEqual(sim.holders(), [])
+        sim.runUntil(lambda: sim.holders() == ["gamma"], 0.1 + T + 2 * I)
+        sim.run(8.0)
+        self.assertEqual(len(sim.changes), 1, sim.changes[:9])
+
+    def fresh(self, asks: bool, **rules: Any) -> Simulation:
+        """Beta and gamma have just started; a recording of alpha, who held and was the worthiest, is played."""
+        recorder = recording("alpha", "delta", seconds=6.0)
+        sim = Simulation(seed=5, asks=asks, **rules)
+        sim.start("beta", priority=50)
+        sim.start("gamma", priority=40)
+        recorder.play(sim, "beta", "gamma")
+        sim.run(5.5)
+        return sim
+
+    def test_freshPair(self) -> None:
+        """Nodes that hear each other are blocked for two tolerances; then one holds, and keeps it."""
+        for preempt in (True, False):
+            sim = self.fresh(asks=True, preempt=preempt)
+            self.assertEqual(sim.holders(), ["beta"], sim.changes[:9])
+            self.assertEqual(len(sim.changes), 1, sim.changes[:9])
+            self.assertLess(sim.changes[0][0], 2 * T + 2 * I)
+
+    def test_freshVoters(self) -> None:
+        """The same where claims take votes, of which several must come together."""
+        names = ("beta", "gamma", "epsilon", "zeta")
+        recorder = recording("alpha", "delta", seconds=6.0)
+        sim = Simulation(seed=5, asks=True, members=("alpha", *names))
+        for number, name in enumerate(names):
+            sim.start(name, priority=50 - number)
+        recorder.play(sim, *names)
+        sim.run(5.5)
+        self.assertEqual(sim.holders(), ["beta"])
+        self.assertEqual(len(sim.changes), 1, sim.changes[:9])
+        self.assertLess(sim.changes[0][0], 2 * T + 4 * I)
+
+    def test_freshPairThatCannotAsk(self) -> None:
+        """One that cannot ask the LAN stays away for as long as the recording lasts."""
+        self.assertEqual(self.fresh(asks=False).changes, [])
+
+    def test_holderOfTheRecordingIsReal(self) -> None:
+        """If the LAN answers for the address, the ACTIVE that does not list this node counts."""
+        sim = Simulation(seed=5, asks=True)
+        sim.start("alpha", priority=200)
+        sim.run(1.0)
+        for other in ("beta", "gamma"):
+            filterHeartbeats(sim, (other, "alpha"))
+        sim.start("beta", priority=50)
+        sim.start("gamma", priority=40)
+        sim.run(5.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        self.assertEqual(len(sim.changes), 1, sim.changes[:9])
+
+    def test_relayedHolderIsNoRecording(self) -> None:
+        """A holder that only a third node hears counts, though it cannot list this node, nor be asked."""
+        for begin in (0.0, 2.0):
+            sim = Simulation(seed=5, asks=True)
+            for number, name in enumerate(("alpha", "beta", "gamma")):
+                sim.start(name, priority=200 - number)
+            sim.run(begin)
+            sim.cut("alpha", "beta")
+            sim.run(0.5)  # those that start cut off from each other may both claim, once
+            before = len(sim.changes)
+            sim.run(5.0)
+            self.assertEqual(sim.holders(), ["alpha"], sim.changes[:9])
+            self.assertEqual(len(sim.changes), before, sim.changes[:9])
+
+    def test_runningPair(self) -> None:
+        """Played at a pair that runs, of its own past or of a stranger's, it moves nothing."""
+        sim = pair()
+        recorder = Recorder(sim)
+        sim.run(2.0)
+        sim.filters.clear()
+        changes = len(sim.changes)
+        recorder.play(sim, "alpha", "beta")
+        sim.run(3.0)
+        self.assertEqual(len(sim.changes), changes, sim.changes[:9])
+        self.assertEqual(sim.holders(), ["alpha"])
+
+    def test_pairThatStartedAnew(self) -> None:
+        """Played of an earlier start at a pair that has started anew since, it moves nothing."""
+        sim = pair()
+        recorder = Recorder(sim)
+        sim.run(2.0)
+        sim.filters.clear()
+        for name, priority in (("alpha", 200), ("beta", 100)):
+            sim.kill(name)
+            sim.start(name, priority=priority)
+        sim.run(1.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        changes = len(sim.changes)
+        recorder.play(sim, "alpha", "beta")
+        sim.run(3.0)
+        self.assertEqual(len(sim.changes), changes, sim.changes[:9])
