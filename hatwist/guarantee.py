@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import ceil, floor
 from typing import NamedTuple
 
-from hatwist.rules import Quorum, Timing
+from hatwist.rules import CLOCK_ERROR, Quorum, Timing
 
 GUARDABLE_LEASE = 1.0
 """Seconds: the kernel counts leases in whole ones, so that shorter ones cannot be written down."""
+LEASE_MARGIN = 0.4
+"""Seconds by which a lease is shorter than the votes, before it is cut down to whole ones."""
+LEASE_LATE = 1.0
+"""Seconds that the kernel may remove late (check_lifetime in net/ipv4/devinet.c runs once in a second)."""
 
 
 class Level(Enum):
@@ -37,40 +42,100 @@ def guarantee(
     lease: int,
     unguardable: tuple[str, ...] = (),
     delay: float = 0.001,
+    witness: bool = False,
 ) -> Guarantee:
     """
+    @param timing: with the longest release of anything that is held.
     @param guarded: a guard process releases what a dead or hung daemon left.
     @param lease: whole seconds of the kernel's own lease on addresses; 0: none.
     @param unguardable: resources that the guard cannot release, by name.
+    @param delay: seconds that a packet travels.
+    @param witness: one is asked; it counts without C{quorum} only.
     """
     if not guarded:
         return Guarantee(Level.BEST_EFFORT, "no guard is running")
-    if unguardable:
-        names = ", ".join(unguardable)
-        return Guarantee(Level.BEST_EFFORT, f"the guard cannot release {names}")
     gaps = []
     if not lease:
         gaps.append("daemon and guard killed together: addresses stay, since there is no lease")
-    if quorum is None:
-        gaps.append("nodes that cannot hear each other hold at the same time")
-        return Guarantee(
-            Level.SELF_RELEASING,
-            "a node that dies or hangs lets go by itself; without --quorum a partition is not covered",
-            tuple(gaps),
-        )
     survives = timing.survives(delay)
-    if survives < 1:
+    if quorum is None:
+        gaps += _partitions(timing, witness)
+    elif survives < 1:
+        gaps.append(f"a partition: {_hasty(timing, delay)}")
+    elif lease:
+        gaps += _late(timing)
+    if unguardable:
+        names = ", ".join(unguardable)
         return Guarantee(
-            Level.SELF_RELEASING,
-            f"the tolerance of {timing.tolerance:g} s leaves {timing.hold:.3f} s to hold, "
-            "in which not even one lost round trip is survived; raise --tolerance",
+            Level.BEST_EFFORT,
+            f"the guard cannot release {names}, which stays where only the daemon dies",
             tuple(gaps),
         )
-    if timing.hold - 0.4 < GUARDABLE_LEASE:
-        gaps.append("daemon and guard killed together: the kernel's lease is longer than the votes")
+    if quorum is None:
+        covered = "the witness covers most partitions" if witness else "a partition is not covered"
+        return Guarantee(
+            Level.SELF_RELEASING,
+            f"a node that dies or hangs lets go by itself; without --quorum {covered}",
+            tuple(gaps),
+        )
+    if survives < 1:
+        return Guarantee(Level.SELF_RELEASING, _hasty(timing, delay), tuple(gaps))
     return Guarantee(
         Level.EXCLUSIVE,
         f"a holder has the votes of {quorum.needed} of {len(quorum.members)} nodes, and lets go "
         f"{timing.hold:.3f} s after the last confirmed heartbeat; {survives} lost round trips are survived",
         tuple(gaps),
     )
+
+
+def enough(timing: Timing, delay: float = 0.001) -> float:
+    """A tolerance, in seconds, with which one lost round trip is survived."""
+    # With more of a tolerance, what is taken off for an ordinary release and for timers grows no further.
+    most = Timing(timing.interval, 60.0, timing.release)
+    needed = 2 * timing.interval + 2 * delay + 2 * most.lateness + most.releaseTime
+    return ceil(needed * (1 + CLOCK_ERROR) / (1 - CLOCK_ERROR) * 1000) / 1000
+
+
+def _partitions(timing: Timing, witness: bool) -> list[str]:
+    if not witness:
+        return ["nodes that cannot hear each other hold at the same time"]
+    gaps = ["nodes that all reach the witness but cannot hear each other hold at the same time"]
+    if timing.witnessHold > timing.hold - 2 * timing.interval:
+        gaps.append(
+            "a node that is cut off just after a heartbeat was lost lets go up to "
+            f"{timing.interval:g} s too late; with --tolerance {4.5 * timing.interval:g} it does not"
+        )
+    return gaps
+
+
+def _hasty(timing: Timing, delay: float) -> str:
+    wanted = f"raise --tolerance to {enough(timing, delay):g} s"
+    if timing.release is not None:
+        return (
+            f"letting go may take {timing.releaseTime:g} s, for which a tolerance of "
+            f"{timing.tolerance:g} s has no room; {wanted}"
+        )
+    return (
+        f"the tolerance of {timing.tolerance:g} s leaves {timing.hold:.3f} s to hold, "
+        f"in which not even one lost round trip is survived; {wanted}"
+    )
+
+
+def _late(timing: Timing) -> list[str]:
+    """Where the kernel's lease may end after the votes are free."""
+    both = "daemon and guard killed together"
+    if timing.hold - LEASE_MARGIN < GUARDABLE_LEASE:
+        return [f"{both}: the kernel's lease is longer than the votes"]
+    spare = timing.tolerance / (1 + CLOCK_ERROR) - timing.hold
+    late = LEASE_LATE - LEASE_MARGIN - spare
+    if late <= 0:
+        return []
+    return [f"{both}, and cut off: the kernel's lease may end up to {late:.1f} s after the votes"]
+
+
+def kernelLease(timing: Timing, quorum: Quorum | None, lease: int) -> int:
+    """The seconds for which addresses are added: what was asked for, but no longer than the votes."""
+    if quorum is None or not lease:
+        return lease
+    votes = floor(timing.hold - LEASE_MARGIN)
+    return min(lease, votes) if votes >= 1 else lease

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -24,6 +24,8 @@ class Senses:
 
     @param interface: where addresses are that do not say so.
     @param interval: seconds between heartbeats.
+    @param managed: interfaces that are down unless this node is ACTIVE: having no carrier there says
+        nothing about who should be, and nobody can be asked.
     """
 
     _log = Logger()
@@ -37,6 +39,7 @@ class Senses:
         addresses: Sequence[AddressSpec],
         interval: float,
         witness: Address | None = None,
+        managed: Collection[str] = (),
     ) -> None:
         self._netlink = netlink
         self._group = group
@@ -49,7 +52,9 @@ class Senses:
             where.setdefault(spec.interface or interface, []).append(spec.address)
         for name, asked in where.items():
             self._askers[Asker(reactor, netlink, name)] = asked
-        self._carrier = Carrier(netlink, where or [interface], self._up, self._down)
+        self._managed = frozenset(managed)
+        watched = [name for name in where or [interface] if name not in self._managed]
+        self._carrier = Carrier(netlink, watched, self._up, self._down)
         self._witness: Witness | None = None
         if witness is not None:
             self._witness = Witness(reactor, netlink, witness, None, interval, self._witnessed)
@@ -83,6 +88,8 @@ class Senses:
 
     def _ask(self, group: str) -> None:
         for asker, addresses in self._askers.items():
+            if asker.interface in self._managed:
+                continue
             # One address speaks for all: they are held and let go of together.
             asker.ask(addresses[0])
 
@@ -95,6 +102,8 @@ class Senses:
         node = self._node
         if node is None:
             return
+        # As good as an answer, and heard even where questions of ours are lost on their way.
+        node.served(self._group)
         if node.roles[self._group] is Role.ACTIVE:
             if self._claimed.get(address) != mac:
                 self._claimed[address] = mac

@@ -21,9 +21,10 @@ from twisted.python.failure import Failure
 from hatwist.auth import Keyring
 from hatwist.clock import isMonotonic
 from hatwist.election import GroupRules
+from hatwist.guarantee import Guarantee, Level, guarantee, kernelLease
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IResource, IRoleObserver
-from hatwist.keeper import Keeper
+from hatwist.keeper import LIMIT, Keeper
 from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
@@ -32,9 +33,11 @@ from hatwist.node import Node
 from hatwist.resources.addresses import Addresses
 from hatwist.resources.alias import Alias
 from hatwist.resources.guarded import Guarded, Mission
+from hatwist.resources.interface import Interface
 from hatwist.resources.service import ServiceResource
+from hatwist.rules import Timing
 from hatwist.senses import Senses
-from hatwist.settings import GROUP, Settings
+from hatwist.settings import GROUP, MIN_LEASE, Settings
 from hatwist.store import Store
 from hatwist.worth import addressNumber
 
@@ -71,17 +74,24 @@ class HAService(MultiService):
         for name in settings.aliases:
             self._closing.append(Alias(reactor, name, self._netlink))
         self._guard = Guard(reactor)
+        # One for all starts, so that a write that is still under way ends before the next one.
+        self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self._addresses: Addresses | None = None
         if settings.addresses:
             self._addresses = Addresses(
                 reactor,
                 self._netlink,
                 settings.addresses,
-                lease=settings.lease or None,
                 arm=self._armAddresses,
                 permitted=lambda: self._guard.permits(GROUP),
             )
             self._closing.append(self._addresses)
+        self._guarded = Guarded(self._guard, GROUP, self._mission, not settings.addresses)
+        self._resources.append(self._guarded)
+        self._resources += self._closing
+        for resource in resources:
+            IResource(resource)  # raises TypeError for what is none
+            self._resources.append(resource)
         self._senses = Senses(
             reactor,
             self._netlink,
@@ -90,13 +100,23 @@ class HAService(MultiService):
             settings.addresses,
             settings.interval,
             settings.witness,
+            # ifup can be given an interface's own name.
+            {r.interface for r in resources if isinstance(r, Interface)} | {*settings.aliases},
         )
-        self._guarded = Guarded(self._guard, GROUP, self._mission, not settings.addresses)
-        self._resources.append(self._guarded)
-        self._resources += self._closing
-        for resource in resources:
-            IResource(resource)  # raises TypeError for what is none
-            self._resources.append(resource)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """How sure it is that no two nodes hold, why, and what is not covered."""
+        settings = self.settings
+        return guarantee(
+            self._timing,
+            settings.quorum,
+            True,
+            # Without addresses there is nothing that the kernel could keep.
+            settings.lease if settings.addresses else MIN_LEASE,
+            self._unguardable(),
+            witness=settings.witness is not None,
+        )
 
     @property
     def role(self) -> Role:
@@ -137,8 +157,9 @@ class HAService(MultiService):
         """
         Join the cluster as STANDBY.
 
-        @raise OSError: the heartbeat's interface or the kernel cannot be reached. Whatever is raised,
-            also by a child, nothing is left open.
+        @raise OSError: the heartbeat's interface, the kernel or the state directory cannot be reached.
+        @raise ValueError: what an earlier start left in the state directory is damaged. Whatever is
+            raised, also by a child, nothing is left open.
         """
         settings = self.settings
         if not isMonotonic(self._reactor):
@@ -177,6 +198,18 @@ class HAService(MultiService):
             tolerance=settings.tolerance,
             signed="signed" if settings.keys else "not signed",
         )
+        self._tellGuarantee()
+
+    def _tellGuarantee(self) -> None:
+        if not self.settings.lease and self.settings.addresses:
+            self._log.warn(
+                "Without a lease the kernel keeps the addresses where daemon and guard are killed together"
+            )
+        found = self.guarantee
+        emit = self._log.warn if found.level is Level.BEST_EFFORT else self._log.info
+        emit("Guarantee: {guarantee}: {reason}", guarantee=found.level.value, reason=found.reason)
+        for gap in found.gaps:
+            emit("Not covered: {gap}", gap=gap)
 
     def _unguarded(self, failure: Failure) -> None:
         self._log.critical(
@@ -202,8 +235,27 @@ class HAService(MultiService):
 
     def _unguardable(self) -> tuple[str, ...]:
         """What the guard cannot release: whatever is no address."""
+        return tuple(resource.name for resource in self._beyondGuard())
+
+    def _beyondGuard(self) -> list[Any]:
         known = (Addresses, Guarded, ServiceResource)
-        return tuple(r.name for r in self._resources if not isinstance(r, known))
+        return [resource for resource in self._resources if not isinstance(resource, known)]
+
+    @property
+    def _timing(self) -> Timing:
+        """With the time that everything takes to stop of which the guard cannot make sure."""
+        slow = sum(getattr(r, "releaseTime", LIMIT) for r in self._beyondGuard())
+        ordinary = Timing(self.settings.interval, self.settings.tolerance)
+        return ordinary._replace(release=ordinary.releaseTime + slow) if slow else ordinary
+
+    def _release(self) -> float | None:
+        """
+        What the votes leave time for: a release however long, if a lost round trip is survived then.
+
+        Otherwise what addresses take, since one could not hold at all; L{guarantee} tells so.
+        """
+        timing = self._timing
+        return timing.release if self.settings.quorum and timing.survives() >= 1 else None
 
     def _build(self) -> Node:
         settings, reactor = self.settings, self._reactor
@@ -234,8 +286,9 @@ class HAService(MultiService):
             addressNumber(own),
             settings.digest(),
             settings.quorum,
+            self._release(),
         )
-        store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        store = self._store
         store.read()
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
@@ -244,7 +297,10 @@ class HAService(MultiService):
         links = makeLinks(reactor, settings.ways, settings.multicast)
         keeper = Keeper(reactor, GROUP, self._resources, min(settings.interval, 1.0))
         node = Node(reactor, machine, links, {GROUP: keeper}, store, self._guard)
-        node.kernelLease = settings.lease
+        timing = Timing(settings.interval, settings.tolerance, rules.release)
+        node.kernelLease = kernelLease(timing, settings.quorum, settings.lease)
+        if self._addresses is not None:
+            self._addresses.lease = node.kernelLease or None
         return node
 
     def stopService(self) -> Deferred[None]:

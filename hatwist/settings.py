@@ -26,7 +26,7 @@ from hatwist.linux.messages import Address
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
 from hatwist.resources.placing import AddressSpec
 from hatwist.rules import Quorum
-from hatwist.store import DIRECTORY
+from hatwist.store import DIRECTORY, Store
 
 GROUP = "default"
 """The name of the one group that these settings describe."""
@@ -208,6 +208,13 @@ def _hostProblems(settings: Settings) -> Iterable[str]:
                     f"{option}: there is no interface {name!r} on this host; "
                     f"it has {', '.join(sorted(known)) or 'none'}"
                 )
+    try:
+        # It opens nothing else, and starts nothing: no reactor is needed.
+        Store.of(None, settings.stateDir, settings.cluster, settings.node).read()
+    except OSError as e:
+        yield f"--state-dir: {e.filename} cannot be read: {e.strerror}"
+    except ValueError as e:
+        yield f"--state-dir: {e}; remove it, and this node starts as if for the first time"
     hint = "run as root, or give the service AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
     if not mayChangeAddresses():
         yield f"not permitted to change addresses (CAP_NET_ADMIN): {hint}"
@@ -306,7 +313,7 @@ def _quorum(
         raise ValueError(f"this node, {node}, is not among --members {','.join(names)}")
     majority = len(names) // 2 + 1
     try:
-        needed = majority if text == "majority" else int(text)
+        needed = majority if text == "majority" else int(str(text))
     except ValueError:
         needed = 0
     if not majority <= needed <= len(names):
@@ -331,7 +338,7 @@ def _lease(text: str | int | None, tolerance: float) -> int:
     if text is None:
         return max(MIN_LEASE, math.ceil(tolerance))
     try:
-        number = int(text)
+        number = int(str(text))
     except ValueError:
         number = -1
     if number != 0 and not MIN_LEASE <= number <= 3600:

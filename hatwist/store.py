@@ -54,13 +54,15 @@ class Store:
                 content = json.load(file)
         except FileNotFoundError:
             return
+        except ValueError as e:
+            raise ValueError(f"{self._path} is not a state file of hatwist: {e}") from e
         try:
             self.session = int(content["session"])
             self.records = {
                 str(name): Record(int(entry["reserved"]), _grant(entry["vote"]))
                 for name, entry in content["groups"].items()
             }
-        except (KeyError, TypeError, AttributeError) as e:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
             raise ValueError(f"{self._path} is not a state file of hatwist: {e!r}") from e
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:

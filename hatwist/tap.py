@@ -9,7 +9,7 @@ from twisted.application.service import IService, Service
 from twisted.logger import Logger
 from twisted.python import usage
 
-from hatwist.clock import useMonotonic
+from hatwist.clock import ClockError, useMonotonic
 from hatwist.errors import ConfigurationError
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, settings
@@ -51,8 +51,18 @@ class Options(usage.Options):
         ["quorum", None, None, "Votes that a claim takes: majority, or a number; needs --members."],
         ["witness", None, None, "IP address of a host that tells a node whether it is cut off."],
         ["witness-lost", None, "release", "keep or release, when no node reaches the witness."],
-        ["lease", None, None, "Whole seconds after which the kernel removes addresses by itself."],
-        ["state-dir", None, None, "Directory where terms and votes are remembered [/var/lib/hatwist]."],
+        [
+            "lease",
+            None,
+            None,
+            "Seconds, whole, after which the kernel removes addresses by itself; 0: never [tolerance].",
+        ],
+        [
+            "state-dir",
+            None,
+            None,
+            "Directory where terms and votes are remembered [/var/lib/hatwist].",
+        ],
     ]
     optFlags = [
         ["no-preempt", None, "Leave the addresses where they are when a worthier node returns."]
@@ -144,7 +154,10 @@ def makeService(options: Options) -> IService:
             )
     if problems:
         refuse(problems)
-    useMonotonic(reactor)
+    try:
+        useMonotonic(reactor)
+    except ClockError as e:
+        refuse([str(e)])
     service = HAService(chosen, reactor)
     Signals(reactor).setServiceParent(service)
     return service

@@ -24,6 +24,7 @@ class Command:
 
     @param start, stop, check: the program and its arguments; no shell reads them.
     @param timeout: seconds each of them may take; then it is killed with all it started.
+    @ivar releaseTime: seconds that a release may take.
     @param env: variables added to its environment, such as C{{"HATWIST_GROUP": "web"}}.
     """
 
@@ -43,6 +44,7 @@ class Command:
         self._timeout = timeout
         self._env = dict(env or {})
         self._oneAtATime = DeferredLock()
+        self.releaseTime = timeout if check is None else 2 * timeout
         self._held = False
         self._lost: Callable[[str], None] | None = None
         self.name = shlex.join(self._start)

@@ -47,7 +47,7 @@ class Interface:
 
     def __init__(self, reactor: IReactorTime, netlink: INetlink, name: str) -> None:
         self._netlink = netlink
-        self._interface = name
+        self.interface = name
         self.name = f"interface {name}"
         self._vigil = Vigil(reactor, self.name, self.verify, self._up)
 
@@ -103,13 +103,13 @@ class Interface:
 
     async def _find(self) -> KernelLink | None:
         links = await asked(self.name, self._netlink.dumpLinks())
-        return next((link for link in links if link.name == self._interface), None)
+        return next((link for link in links if link.name == self.interface), None)
 
     def _changed(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, EventsLost) or (
                 isinstance(event, LinkChange)
-                and event.link.name == self._interface
+                and event.link.name == self.interface
                 and not (event.present and event.link.up)
             ):
                 self._vigil.suspect()
