@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from twisted.logger import Logger
 
 from hatwist.checks.witness import Witness
 from hatwist.heartbeat import Role
-from hatwist.linux import INetlink
+from hatwist.linux import IAsker, INetlink
 from hatwist.linux.carrier import Carrier
 from hatwist.linux.messages import Address
 from hatwist.linux.neighbours import Asker
@@ -26,6 +26,7 @@ class Senses:
     @param interval: seconds between heartbeats.
     @param managed: interfaces that are down unless this node is ACTIVE: having no carrier there says
         nothing about who should be, and nobody can be asked.
+    @param openAsker: asks the LAN on one interface.
     """
 
     _log = Logger()
@@ -40,21 +41,22 @@ class Senses:
         interval: float,
         witness: Address | None = None,
         managed: Collection[str] = (),
+        openAsker: Callable[[Any, INetlink, str], IAsker] = Asker,
     ) -> None:
         self._netlink = netlink
         self._group = group
         self._node: Node | None = None
-        self._askers: dict[Asker, list[Address]] = {}
+        self._askers: dict[IAsker, list[Address]] = {}
         self._without: set[str] = set()
         self._claimed: dict[Address, bytes] = {}
         where: dict[str, list[Address]] = {}
         for spec in addresses:
             where.setdefault(spec.interface or interface, []).append(spec.address)
         for name, asked in where.items():
-            self._askers[Asker(reactor, netlink, name)] = asked
+            self._askers[openAsker(reactor, netlink, name)] = asked
         self._managed = frozenset(managed)
-        watched = [name for name in where or [interface] if name not in self._managed]
-        self._carrier = Carrier(netlink, watched, self._up, self._down)
+        self._watched = [name for name in where or [interface] if name not in self._managed]
+        self._carrier: Carrier | None = None
         self._witness: Witness | None = None
         if witness is not None:
             self._witness = Witness(reactor, netlink, witness, None, interval, self._witnessed)
@@ -67,10 +69,13 @@ class Senses:
         """
         self._node = node
         node.ask = self._ask
+        # It tells what changes: to this node everything is new.
+        self._without.clear()
+        carrier = self._carrier = Carrier(self._netlink, self._watched, self._up, self._down)
         try:
             for asker, addresses in self._askers.items():
                 asker.start(addresses, self._answered, self._seized)
-            self._carrier.start()
+            carrier.start()
             if self._witness is not None:
                 self._witness.start()
         except BaseException:
@@ -80,7 +85,8 @@ class Senses:
     def stop(self) -> None:
         """Tell nothing more, and give the sockets back."""
         self._node = None
-        self._carrier.stop()
+        if self._carrier is not None:
+            self._carrier.stop()
         for asker in self._askers:
             asker.close()
         if self._witness is not None:

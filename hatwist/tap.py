@@ -87,8 +87,8 @@ class Options(usage.Options):
 
     def opt_link(self, text: str) -> None:
         """
-        Way of the heartbeats, INTERFACE[,multicast|multicast6|broadcast|unicast=PEER,...]; may be given
-        several times [multicast on --interface].
+        Way of the heartbeats, INTERFACE[,KIND] of kind multicast, multicast6, broadcast or
+        unicast=PEER,PEER,...; may be given several times [multicast on --interface].
         """
         self["link"].append(text)
 

@@ -6,13 +6,13 @@ import os
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService, Service
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
@@ -22,11 +22,17 @@ from zope.interface import implementer
 
 from hatwist import node
 from hatwist.effects import RoleChange
+from hatwist.guarantee import Level
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.link import MulticastGroup
+from hatwist.linkspec import LinkSpec
+from hatwist.resources.command import Command
+from hatwist.resources.interface import Interface
 from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
+from hatwist.resources.placing import AddressSpec
+from hatwist.rules import Quorum
 from hatwist.service import HAService
 from hatwist.settings import Settings
 
@@ -418,6 +424,216 @@ class LifeTests(ServiceTestCase):
         self.service().startService()
         (line,) = log.lines("Timers run on the wall clock")
         self.assertIn("useMonotonic(reactor)", line)
+
+
+class GuaranteeTests(ServiceTestCase):
+    """The guarantee in force is told at each start, and what it does not cover."""
+
+    three = Quorum(frozenset(("alpha", "beta", "gamma")), 2)
+
+    def told(self, *resources: Any, **changes: Any) -> list[str]:
+        """What the log says of it."""
+        log = self.log()
+        service = self.service(*resources, **changes)
+        service.startService()
+        assert service.node is not None
+        self.rules = service.node.machine.rules
+        self.lease = service.node.kernelLease
+        return [
+            *log.lines("Guarantee: "),
+            *log.lines("Not covered: "),
+            *log.lines("Without a lease"),
+        ]
+
+    def test_selfReleasing(self) -> None:
+        """Without votes a partition is not covered."""
+        first, second = self.told()
+        self.assertTrue(
+            first.startswith("info: Guarantee: self-releasing: a node that dies or"), first
+        )
+        self.assertTrue(second.startswith("info: Not covered: nodes that cannot hear each other"))
+
+    def test_exclusive(self) -> None:
+        """With votes, and a tolerance that outlives a lost round trip, it is exclusive."""
+        (first, *rest) = self.told(quorum=self.three, interval=1.0, tolerance=10.0, lease=10)
+        self.assertTrue(
+            first.startswith("info: Guarantee: exclusive: a holder has the votes of 2 of 3")
+        )
+        self.assertIn("9.772 s after the last confirmed", first)
+        self.assertEqual(
+            rest,
+            [
+                (
+                    "info: Not covered: daemon and guard killed together, and cut off: "
+                    "the kernel's lease may end up to 0.5 s after the votes"
+                )
+            ],
+        )
+        self.assertIsNone(self.rules.release)
+
+    def test_tooShort(self) -> None:
+        """With votes and a tolerance too short for them it runs, and says what is missing."""
+        first, second, *_ = self.told(quorum=self.three, interval=0.1, tolerance=0.2)
+        self.assertTrue(
+            first.startswith(
+                "info: Guarantee: self-releasing: the tolerance of 0.2 s leaves 0.189 s to hold"
+            ),
+            first,
+        )
+        self.assertTrue(first.endswith("raise --tolerance to 0.247 s"), first)
+        self.assertTrue(second.startswith("info: Not covered: a partition: "), second)
+
+    def test_unguardable(self) -> None:
+        """What the guard cannot release is named, as a warning: it stays where the daemon dies."""
+        first, *rest = self.told(self.resource("web"), self.resource("db"))
+        self.assertTrue(
+            first.startswith("warn: Guarantee: best effort: the guard cannot release web, db"),
+            first,
+        )
+        self.assertTrue(all(line.startswith("warn: Not covered: ") for line in rest))
+
+    def test_services(self) -> None:
+        """Services of this process die with it: they take nothing from the guarantee."""
+        service = self.service()
+        service.addActive(Noting("web", self.transcript))
+        self.assertEqual(service.guarantee.level, Level.SELF_RELEASING)
+
+    def command(self, timeout: float) -> Command:
+        return Command(cast(Any, reactor), ["/bin/true"], ["/bin/true"], timeout=timeout)
+
+    def test_slowRelease(self) -> None:
+        """With votes, what commands take to stop is kept free at the end of the hold time."""
+        first, *_ = self.told(
+            self.command(2.0), self.command(1.0), quorum=self.three, tolerance=10.0
+        )
+        self.assertEqual(self.rules.release, 3.02)
+        self.assertIn("best effort: the guard cannot release /bin/true, /bin/true", first)
+
+    def test_tooSlowRelease(self) -> None:
+        """Where they take too long for the tolerance it runs all the same, and says so."""
+        first, second, *_ = self.told(
+            self.command(10.0), quorum=self.three, interval=1.0, tolerance=3.5
+        )
+        self.assertIsNone(self.rules.release)
+        self.assertIn("best effort", first)
+        self.assertEqual(
+            second,
+            "warn: Not covered: a partition: letting go may take 10.02 s, for which a tolerance of "
+            "3.5 s has no room; raise --tolerance to 12.286 s",
+        )
+
+    def test_unknownRelease(self) -> None:
+        """A resource that does not say how long it takes may take as long as it is waited for."""
+        service = self.service(self.resource("web"), quorum=self.three, tolerance=10.0)
+        self.assertIn("60.02 s", service.guarantee.gaps[0])
+
+    def test_withoutVotes(self) -> None:
+        """Without votes nobody waits for a slow release."""
+        self.told(self.command(2.0), tolerance=10.0)
+        self.assertIsNone(self.rules.release)
+
+    def test_noLease(self) -> None:
+        """Addresses without a lease are warned of, and named among what is not covered."""
+        spec = AddressSpec.parse("198.51.100.1/32@lo")
+        told = self.told(addresses=(spec,), lease=0)
+        self.assertEqual(
+            len([line for line in told if line.startswith("warn: Without a lease")]), 1
+        )
+        self.assertEqual(
+            [line for line in told if "there is no lease" in line],
+            [
+                (
+                    "info: Not covered: daemon and guard killed together: addresses stay, since "
+                    "there is no lease"
+                )
+            ],
+        )
+        self.assertEqual(self.lease, 0)
+
+    def test_lease(self) -> None:
+        """With one there is no such warning, and nothing of it without addresses."""
+        self.assertFalse(any("lease" in line for line in self.told(lease=0)))
+        spec = AddressSpec.parse("198.51.100.1/32@lo")
+        self.assertFalse(any("lease" in line for line in self.told(addresses=(spec,), lease=2)))
+
+    def test_leaseOfVotes(self) -> None:
+        """The kernel's lease is no longer than the votes, from the first moment on."""
+        self.told(quorum=self.three, interval=1.0, tolerance=10.0, lease=3600)
+        self.assertEqual(self.lease, 9)
+
+    def test_witness(self) -> None:
+        """A witness is told of with what it cannot see."""
+        service = self.service(witness=IPv4Address("192.0.2.1"), interval=0.1, tolerance=0.35)
+        self.assertIn("the witness covers most partitions", service.guarantee.reason)
+        (gap,) = service.guarantee.gaps
+        self.assertTrue(gap.startswith("nodes that all reach the witness but cannot hear"))
+        service = self.service(witness=IPv4Address("192.0.2.1"), interval=0.1, tolerance=0.2)
+        self.assertTrue(service.guarantee.gaps[1].endswith("with --tolerance 0.45 it does not"))
+
+
+class Shared(Interface):
+    """An interface that no host has, so that it never has a carrier."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(Any, reactor), cast(Any, None), "absent0")
+
+    def acquire(self) -> Deferred[None]:
+        return succeed(None)
+
+    def release(self) -> Deferred[None]:
+        return succeed(None)
+
+
+class CarrierTests(ServiceTestCase):
+    """Without a carrier nothing can be served, unless the interface is itself what is held."""
+
+    links = (LinkSpec("lo"),)
+
+    async def test_none(self) -> None:
+        """Where the shared interface has no carrier nothing is claimed, and the log says why."""
+        log = self.log()
+        service = self.service(self.resource("one"), interface="absent0", links=self.links)
+        service.startService()
+        await self.until(
+            lambda: bool(log.lines("fitness in default: unfit: no carrier on absent0"))
+        )
+        await self.elapse(0.2)  # five times the tolerance
+        self.assertEqual(service.role, Role.STANDBY)
+
+    async def test_managed(self) -> None:
+        """An interface that is given as a resource is down until it is held."""
+        await self.active(self.service(Shared(), interface="absent0", links=self.links))
+
+
+class StateTests(ServiceTestCase):
+    """What is remembered over a restart."""
+
+    def test_damaged(self) -> None:
+        """A damaged state file fails the start there and then, and nothing is left open."""
+        service = self.service(self.resource("one"))
+        directory = service.settings.stateDir
+        os.mkdir(directory)
+        with open(os.path.join(directory, "default.alpha.json"), "w") as file:
+            file.write("{")
+        before = descriptors()
+        error = self.assertRaises(ValueError, service.startService)
+        self.assertIn("default.alpha.json is not a state file", str(error))
+        self.assertEqual(descriptors(), before)
+        self.assertFalse(service.running)
+        self.assertEqual(self.transcript, [])
+
+    async def test_session(self) -> None:
+        """Each start of a node has a greater session than the one before, whatever the clock says."""
+        service = self.service(self.resource("one"))
+        await self.active(service)
+        assert service.node is not None
+        first = service.node.machine.session
+        await service.stopService()
+        path = os.path.join(service.settings.stateDir, "default.alpha.json")
+        await self.until(lambda: os.path.exists(path))
+        with mock.patch("time.time", return_value=0.0):
+            service.startService()
+        self.assertGreater(service.node.machine.session, first)
 
 
 class FailingStartTests(ServiceTestCase):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hatwist import store
 from hatwist.errors import ConfigurationError
 from hatwist.link import MulticastGroup
+from hatwist.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.resources.placing import AddressSpec
+from hatwist.rules import Quorum
 from hatwist.settings import Settings, readKeys, settings
 
 KEY = b"0123456789abcdef"
@@ -44,6 +49,12 @@ class GoodTests(SynchronousTestCase):
                 multicast=MulticastGroup(IPv4Address("239.2.3.4"), 5555),
                 preempt=True,
                 preemptDelay=0.0,
+                quorum=None,
+                lease=4,
+                stateDir="/var/lib/hatwist",
+                links=(),
+                witness=None,
+                witnessLost="release",
             ),
         )
 
@@ -61,6 +72,11 @@ class GoodTests(SynchronousTestCase):
             multicast="239.1.1.1:6000",
             preempt=False,
             preemptDelay="30",
+            quorum="majority",
+            members=["alpha.1-x_Y, beta", "gamma"],
+            lease="5",
+            stateDir="/srv/state",
+            link=["eth1", "eth2,unicast=10.0.0.2,[fd00::3]:5556"],
         )
         self.assertEqual(
             found,
@@ -77,8 +93,71 @@ class GoodTests(SynchronousTestCase):
                 MulticastGroup(IPv4Address("239.1.1.1"), 6000),
                 False,
                 30.0,
+                Quorum(frozenset(("alpha.1-x_Y", "beta", "gamma")), 2),
+                5,
+                "/srv/state",
+                (
+                    LinkSpec("eth1"),
+                    LinkSpec(
+                        "eth2",
+                        Kind.UNICAST,
+                        (
+                            LinkPeer(IPv4Address("10.0.0.2")),
+                            LinkPeer(IPv6Address("fd00::3"), 5556),
+                        ),
+                    ),
+                ),
             ),
         )
+
+    def test_witness(self) -> None:
+        """A witness is any one host, and what happens when nobody reaches it can be chosen."""
+        found = settings(interface="eth0", witness="192.168.1.1")
+        self.assertEqual(
+            (found.witness, found.witnessLost), (IPv4Address("192.168.1.1"), "release")
+        )
+        found = settings(interface="eth0", witness="fd00::1", witnessLost="keep")
+        self.assertEqual((found.witness, found.witnessLost), (IPv6Address("fd00::1"), "keep"))
+
+    def test_quorum(self) -> None:
+        """A majority is more than half of the members; more may be asked for."""
+        for count, majority in ((2, 2), (3, 2), (4, 3), (5, 3)):
+            members = ",".join(f"n{number}" for number in range(count))
+            for quorum, needed in (
+                ("majority", majority),
+                (str(majority), majority),
+                (count, count),
+            ):
+                found = settings(interface="eth0", node="n0", quorum=quorum, members=[members])
+                assert found.quorum is not None
+                self.assertEqual((len(found.quorum.members), found.quorum.needed), (count, needed))
+
+    def test_lease(self) -> None:
+        """Without a lease it is the tolerance in whole seconds, two at least; 0 is none."""
+        for words, lease in (
+            ({}, 4),
+            ({"tolerance": "4"}, 4),
+            ({"interval": "0.1"}, 2),
+            ({"interval": "60"}, 210),
+            ({"lease": "0"}, 0),
+            ({"lease": 0}, 0),
+            ({"lease": "3600"}, 3600),
+        ):
+            self.assertEqual(settings(interface="eth0", **words).lease, lease, words)
+
+    def test_stateDirectory(self) -> None:
+        """It is as given, else as systemd tells it, of several the first, else the usual one."""
+        self.patch(os, "environ", {"STATE_DIRECTORY": "/run/a:/run/b"})
+        self.assertEqual(settings(interface="eth0").stateDir, "/run/a")
+        self.assertEqual(settings(interface="eth0", stateDir="/srv").stateDir, "/srv")
+        self.patch(os, "environ", {})
+        self.assertEqual(settings(interface="eth0").stateDir, "/var/lib/hatwist")
+
+    def test_ways(self) -> None:
+        """Heartbeats travel by multicast on the interface, or on the links and nowhere else."""
+        self.assertEqual(settings(interface="eth0").ways, (LinkSpec("eth0"),))
+        found = settings(interface="eth0", link=["eth1,broadcast"])
+        self.assertEqual(found.ways, (LinkSpec("eth1", Kind.BROADCAST),))
 
     def test_edges(self) -> None:
         """The least and the greatest of each range are allowed."""
@@ -95,6 +174,9 @@ class GoodTests(SynchronousTestCase):
             {"multicast": "239.255.255.255:65535"},
             {"node": "n" * 63},
             {"cluster": "c"},
+            {"lease": "2"},
+            {"lease": "3600"},
+            {"members": ["alpha,beta"], "quorum": "2"},
         ):
             self.assertEqual(problems(**words), [], words)
 
@@ -211,6 +293,76 @@ class ImpossibleTests(SynchronousTestCase):
         for value in ("-1", "86401"):
             self.check("preempt-delay", value, "0 to 86400 seconds", preemptDelay=value)
 
+    def test_link(self) -> None:
+        """What is no link, or cannot live beside another one, is named with what is allowed."""
+        form = "INTERFACE[,multicast|multicast6|broadcast|unicast=PEER[,PEER...]]"
+        for texts, value, allowed in (
+            (["eth0,carrier-pigeon"], "carrier-pigeon", form),
+            ([""], "''", form),
+            (["eth0/1"], "eth0/1", form),
+            (["eth0,broadcast=10.0.0.1"], "broadcast", form),
+            (["eth0,unicast"], "unicast", "unicast=10.0.0.2,10.0.0.3"),
+            (["eth0,unicast=beta"], "beta", "an IP address"),
+            (["eth0,unicast=10.0.0.2:0"], "10.0.0.2:0", "1 to 65535"),
+            (["eth0", "eth1", "eth0"], "eth0", "twice"),
+            (["eth0,broadcast", "eth0,unicast=10.0.0.2"], "eth0", "one of them"),
+        ):
+            self.check("link", value, allowed, link=texts)
+
+    def test_members(self) -> None:
+        """Members are names, each given once; they mean nothing without a quorum."""
+        self.check("members", "--quorum", "--quorum majority", members=["alpha,beta"])
+        for members, value, allowed in (
+            (["alpha,beta,a b"], "a b", "1 to 63"),
+            (["alpha,beta", "beta"], "beta", "twice"),
+        ):
+            self.check("members", value, allowed, members=members, quorum="majority")
+
+    def test_quorum(self) -> None:
+        """A quorum is more than half of several named nodes, of which this is one."""
+        self.check("quorum", "majority", "--members, two at least", quorum="majority")
+        self.check("quorum", "1", "two at least", quorum="1", members=["alpha"])
+        self.check("quorum", "alpha", "--members beta,gamma", quorum="2", members=["beta,gamma"])
+        for value in ("1", "4", "0", "-2", "most", "", "2.5", 2.5):
+            self.check(
+                "quorum",
+                str(value),
+                "allowed are 'majority' and 2 to 3",
+                quorum=value,
+                members=["alpha,beta,gamma"],
+            )
+
+    def test_lease(self) -> None:
+        """The kernel counts whole seconds, and one is too few."""
+        for value in ("1", "-1", "3601", "2.5", "long", "", 2.5):
+            self.check("lease", str(value), "whole seconds from 2 to 3600, and 0", lease=value)
+
+    def test_witness(self) -> None:
+        """A witness is another host, by its address."""
+        for value in ("gateway", "192.168.1", "192.168.1.1/24"):
+            self.check("witness", value, "the gateway's", witness=value)
+        for value in ("239.1.1.1", "0.0.0.0", "127.0.0.1", "::1"):
+            self.check("witness", value, "another host", witness=value)
+
+    def test_witnessIsShared(self) -> None:
+        """Whoever holds a shared address would be its own witness."""
+        self.check(
+            "witness", "10.0.0.1", "shared", witness="10.0.0.1", address=["10.0.0.1/24@eth0"]
+        )
+
+    def test_witnessAndQuorum(self) -> None:
+        """Two judges of who is cut off could contradict each other."""
+        self.check(
+            *("witness", "--quorum", "votes decide"),
+            witness="10.0.0.1",
+            quorum="2",
+            members=["alpha,beta"],
+        )
+
+    def test_witnessLost(self) -> None:
+        """When nobody reaches the witness the holder keeps or releases; there is no third."""
+        self.check("witness-lost", "panic", "keep and release", witnessLost="panic")
+
     def test_allAtOnce(self) -> None:
         """Every problem is told at once, so that nobody has to come back for the next."""
         found = problems(
@@ -224,10 +376,17 @@ class ImpossibleTests(SynchronousTestCase):
             interval="x",
             multicast="x",
             preemptDelay="x",
+            quorum="x",
+            members=["a b", "!"],
+            lease="x",
+            link=["eth0,x"],
+            witness="x",
+            witnessLost="x",
         )
         options = [line.split()[0] for line in found]
         wrong = ["interface", "address", "address", "alias", "node", "cluster", "key-file"]
         wrong += ["priority", "interval", "multicast", "preempt-delay"]
+        wrong += ["quorum", "members", "members", "lease", "link", "witness", "witness-lost"]
         self.assertEqual(
             sorted(options),
             sorted(f"--{name}" for name in wrong),
@@ -242,6 +401,10 @@ class HereTests(SynchronousTestCase):
         found = problems(interface="nope0", address=["10.9.9.9/24@nope1"], here=True)
         missing = [line for line in found if "there is no interface" in line]
         self.assertEqual(len(missing), 2, found)
+        found = problems(interface="lo", link=["nope2,broadcast"], here=True)
+        self.assertTrue(
+            any(line.startswith("--link: there is no interface 'nope2'") for line in found)
+        )
         self.assertTrue(missing[0].startswith("--interface: there is no interface 'nope0'"))
         self.assertTrue(missing[1].startswith("--address: there is no interface 'nope1'"))
         for line in missing:
@@ -250,6 +413,73 @@ class HereTests(SynchronousTestCase):
     def test_notHere(self) -> None:
         """Settings for another host, or for a simulation, are not held against this one."""
         self.assertEqual(problems(interface="nope0"), [])
+
+
+class StateTests(SynchronousTestCase):
+    """What an earlier start left must be readable before anything starts."""
+
+    def setUp(self) -> None:
+        self.directory = self.mktemp()
+        os.mkdir(self.directory)
+        self.path = os.path.join(self.directory, "web.alpha.json")
+
+    def refused(self) -> list[str]:
+        found = problems(interface="lo", cluster="web", stateDir=self.directory, here=True)
+        return [line for line in found if line.startswith("--state-dir")]
+
+    def test_nothingThere(self) -> None:
+        """A first start, with or without a directory, is no problem; nor are the files of others."""
+        self.assertEqual(self.refused(), [])
+        with open(os.path.join(self.directory, "web.beta.json"), "w") as file:
+            file.write("damaged")
+        self.assertEqual(self.refused(), [])
+        self.directory = self.mktemp()
+        self.assertEqual(self.refused(), [])
+        self.assertFalse(os.path.exists(self.directory))
+
+    def test_good(self) -> None:
+        """What a node has written is no problem."""
+        with open(self.path, "w") as file:
+            file.write('{"session": 7, "groups": {"default": {"reserved": 3, "vote": null}}}')
+        self.assertEqual(self.refused(), [])
+
+    def test_damaged(self) -> None:
+        """A damaged file is one problem that names the file and the way out."""
+        for content in (
+            b"",
+            b"{",
+            b"[]",
+            b"{}",
+            b"\xff\xfe",
+            b'{"session": "x", "groups": {}}',
+            b'{"session": Infinity, "groups": {}}',
+            b'{"session": 1, "groups": {"default": {"reserved": 1, "vote": [1]}}}',
+        ):
+            with open(self.path, "wb") as file:
+                file.write(content)
+            (line,) = self.refused()
+            self.assertIn(f"{self.path} is not a state file", line)
+            self.assertIn("remove it", line)
+
+    def test_unreadable(self) -> None:
+        """What cannot be read is one problem that names the file and the reason."""
+        os.mkdir(self.path)
+        self.assertEqual(
+            self.refused(), [f"--state-dir: {self.path} cannot be read: Is a directory"]
+        )
+        self.directory = os.path.join(self.path, "none")
+        with open(self.directory, "w"):
+            pass
+        (line,) = self.refused()
+        self.assertTrue(line.endswith("cannot be read: Not a directory"), line)
+
+    def test_permission(self) -> None:
+        """A directory that this user may not enter is a problem too."""
+        refusal = PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.path)
+        # root may read everything
+        with mock.patch.object(store, "open", create=True, side_effect=refusal):
+            found = self.refused()
+        self.assertEqual(found, [f"--state-dir: {self.path} cannot be read: Permission denied"])
 
 
 class KeyFileTests(SynchronousTestCase):
@@ -369,6 +599,10 @@ class DigestTests(SynchronousTestCase):
             {"multicast": "239.9.9.9:1"},
             {"address": ["2001:db8:0::1/64@eth7", "10.0.0.1/24@eth8"]},
             {"interval": "1", "tolerance": "3.50"},
+            {"lease": "9"},
+            {"stateDir": "/srv"},
+            {"link": ["eth1,broadcast"]},
+            {"witnessLost": "keep"},
         ):
             self.assertEqual(self.digest(**words), expected, words)
 
@@ -385,7 +619,17 @@ class DigestTests(SynchronousTestCase):
             {"tolerance": "3.6"},
             {"preempt": False},
             {"preemptDelay": "1"},
+            {"quorum": "2", "members": ["alpha,beta"], "node": "alpha"},
+            {"quorum": "2", "members": ["alpha,beta,gamma"], "node": "alpha"},
+            {"quorum": "3", "members": ["alpha,beta,gamma"], "node": "alpha"},
+            {"witness": "10.0.0.9"},
         ]
+        members = {"quorum": "2", "node": "beta"}
+        self.assertEqual(
+            self.digest(members=["alpha,beta"], **members),
+            self.digest(members=["beta", "alpha"], **members),
+        )
+        self.assertEqual(self.digest(witness="10.0.0.8"), self.digest(witness="10.0.0.9"))
         for words in different:
             found.add(self.digest(**words))
         self.assertEqual(len(found), len(different) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -18,6 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist import clock, settings
 from hatwist.service import HAService
 from hatwist.tap import Options, Signals, makeService
+
+NAMES = ["alpha", "beta", "gamma"]
 
 
 def parsed(*argv: str) -> Options:
@@ -47,10 +50,20 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(options["address"], ["10.0.0.2/24", "10.0.0.1/24@eth1", "2001:db8::1/64"])
         self.assertEqual(options["alias"], ["eth0:2", "eth0:1"])
 
+    def test_repeatedVotesAndLinks(self) -> None:
+        """--link and --members may be given several times, and keep their order."""
+        options = parsed(
+            *("--link", "eth1", "--link=eth2,unicast=10.0.0.2,10.0.0.3"),
+            *("--members", "alpha,beta", "--members", "gamma"),
+        )
+        self.assertEqual(options["link"], ["eth1", "eth2,unicast=10.0.0.2,10.0.0.3"])
+        self.assertEqual(options["members"], ["alpha,beta", "gamma"])
+
     def test_notShared(self) -> None:
         """Two command lines in one process do not add to each other's lists."""
-        parsed("--address", "10.0.0.1/24")
-        self.assertEqual(parsed()["address"], [])
+        parsed("--address", "10.0.0.1/24", "--link", "eth0", "--members", "alpha,beta")
+        for name in ("address", "alias", "link", "members"):
+            self.assertEqual(parsed()[name], [])
 
     def test_short(self) -> None:
         """The short forms are the long ones."""
@@ -85,6 +98,13 @@ class OptionsTests(SynchronousTestCase):
             "--multicast= IPv4 multicast group and port of the heartbeats. [default: 239.2.3.4:5555]",
             "--no-preempt Leave the addresses where they are when a worthier node returns.",
             "--preempt-delay= Seconds for which a worthier node is up before it takes over.",
+            "--link= Way of the heartbeats, INTERFACE[,KIND] of kind multicast, multicast6, broadcast or",
+            "--members= Names of all nodes that vote, with commas between them;",
+            "--quorum= Votes that a claim takes: majority, or a number; needs --members.",
+            "--lease= Seconds, whole, after which the kernel removes addresses by itself; 0: never",
+            "--state-dir= Directory where terms and votes are remembered [/var/lib/hatwist].",
+            "--witness= IP address of a host that tells a node whether it is cut off.",
+            "--witness-lost= keep or release, when no node reaches the witness. [default: release]",
         ):
             self.assertIn(words, shown)
 
@@ -140,6 +160,21 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertEqual([str(spec) for spec in found.addresses], ["10.0.0.1/24"])
         self.assertTrue(clock.isMonotonic(self.reactor))
 
+    def test_fencing(self) -> None:
+        """So is what was given of votes, leases, links and the witness."""
+        argv = ("--interface", "lo", "--address", "10.0.0.1/24", "--node", "alpha")
+        directory = self.mktemp()
+        found = self.make(
+            *(*argv, "--link", "lo,broadcast", "--members", "alpha,beta,gamma", "--quorum", "3"),
+            *("--lease", "7", "--state-dir", directory),
+        ).settings
+        assert found.quorum is not None
+        self.assertEqual((sorted(found.quorum.members), found.quorum.needed), (NAMES, 3))
+        self.assertEqual((found.lease, found.stateDir), (7, directory))
+        self.assertEqual([str(spec) for spec in found.ways], ["lo,broadcast"])
+        found = self.make(*argv, "--witness", "10.0.0.9", "--witness-lost", "keep").settings
+        self.assertEqual((str(found.witness), found.witnessLost), ("10.0.0.9", "keep"))
+
     def test_untouched(self) -> None:
         """Making the service opens no socket and starts no timer: twistd forks afterwards."""
         with mock.patch.object(socket, "socket", side_effect=AssertionError("a socket")):
@@ -149,11 +184,30 @@ class MakeServiceTests(SynchronousTestCase):
 
     def test_everyProblem(self) -> None:
         """Every problem is in one message."""
-        found = self.refused("--priority", "300", "--tolerance", "1", "--address", "x/y")
+        found = self.refused(
+            *("--priority", "300", "--tolerance", "1", "--address", "x/y", "--lease", "1"),
+            *("--quorum", "2", "--link", "lo,x", "--witness", "x", "--witness-lost", "x"),
+        )
         self.assertEqual(
             sorted(line.split()[0] for line in found),
-            ["--address", "--interface", "--priority", "--tolerance"],
+            [
+                *("--address", "--interface", "--lease", "--link", "--priority", "--quorum"),
+                *("--tolerance", "--witness", "--witness-lost"),
+            ],
         )
+
+    def test_damagedState(self) -> None:
+        """A state file that is damaged is one message, before anything was started."""
+        directory = self.mktemp()
+        os.mkdir(directory)
+        path = os.path.join(directory, "default.alpha.json")
+        with open(path, "w") as file:
+            file.write("{")
+        argv = ("--interface", "lo", "--address", "10.0.0.1/24", "--state-dir", directory)
+        (line,) = self.refused(*argv, "--node", "alpha")
+        self.assertTrue(line.startswith(f"--state-dir: {path} is not a state file"), line)
+        self.assertFalse(clock.isMonotonic(self.reactor))
+        self.make(*argv, "--node", "beta")
 
     def test_nothingToShare(self) -> None:
         """Without any address or alias it does not start."""
@@ -185,9 +239,8 @@ class MakeServiceTests(SynchronousTestCase):
     def test_lateReactor(self) -> None:
         """A reactor that has timers already is refused: they were counted on another clock."""
         self.reactor.callLater(1.0, lambda: None)
-        self.assertRaises(
-            clock.ClockError, self.make, "--interface", "lo", "--address", "10.0.0.1/24"
-        )
+        (line,) = self.refused("--interface", "lo", "--address", "10.0.0.1/24")
+        self.assertTrue(line.startswith("the reactor already has 1 timers on the wall clock"), line)
 
 
 class SignalsTests(SynchronousTestCase):

@@ -1,0 +1,237 @@
+"""Tests for L{hatwist.senses}: what a node in memory does with what it perceives."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+from unittest import mock
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.auth import Keyring
+from hatwist.election import GroupRules
+from hatwist.heartbeat import Role
+from hatwist.keeper import Keeper
+from hatwist.linux.memory import MemoryKernel
+from hatwist.linux.memory_neighbours import MemoryAsker, MemoryNeighbours
+from hatwist.linux.messages import IFF_RUNNING, IFF_UP
+from hatwist.machine import Machine, NodeRules
+from hatwist.node import Node
+from hatwist.resources.memory import MemoryResource
+from hatwist.resources.placing import AddressSpec
+from hatwist.senses import Senses
+from tests.unit.test_node import Cable, MemoryLink
+
+MAC, OTHER = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
+SHARED, SECOND = IPv4Address("10.0.0.100"), IPv6Address("fd00::100")
+SPECS = (
+    AddressSpec.parse(f"{SHARED}/24"),
+    AddressSpec.parse("10.0.0.101/24"),
+    AddressSpec.parse(f"{SECOND}/64@eth1"),
+)
+
+
+class SensesTestCase(SynchronousTestCase):
+    """A lone node, whose tolerance is 0.35 s."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.kernel = MemoryKernel()
+        self.eth0 = self.kernel.addLink("eth0", MAC)
+        self.lan = MemoryNeighbours()
+        self.askers: list[MemoryAsker] = []
+
+    def senses(self, *specs: AddressSpec, managed: Any = ()) -> Senses:
+        def openAsker(reactor: Any, netlink: Any, interface: str) -> MemoryAsker:
+            self.askers.append(self.lan.asker(MAC, interface))
+            return self.askers[-1]
+
+        return Senses(
+            *(self.clock, self.kernel, "default", "eth0", specs, 0.1),
+            managed=managed,
+            openAsker=openAsker,
+        )
+
+    def start(self, senses: Senses) -> Node:
+        rules = NodeRules("c", "alpha", 0.1, 0.35, (GroupRules("default", asks=True),))
+        machine = Machine(rules, Keyring(()), 1, self.clock.seconds())
+        self.resource = MemoryResource(self.clock, "web")
+        keeper = Keeper(self.clock, "default", [self.resource], 0.1)
+        node = Node(self.clock, machine, [MemoryLink(Cable())], {"default": keeper})  # type: ignore[list-item]
+        node.start()
+        self.addCleanup(node.abort)
+        senses.start(node)
+        self.addCleanup(senses.stop)
+        return node
+
+    def pass_(self, seconds: float) -> None:
+        self.clock.pump([0.01] * round(seconds * 100))
+
+
+class CarrierTests(SensesTestCase):
+    """Who has no carrier cannot serve."""
+
+    def pull(self) -> None:
+        self.kernel.changeLink(self.eth0, flags=IFF_UP)
+
+    def test_lost(self) -> None:
+        """A holder whose cable is pulled lets go at once, and claims again when it is back."""
+        node = self.start(self.senses())
+        self.pass_(0.5)
+        self.assertEqual(node.roles["default"], Role.ACTIVE)
+        self.pull()
+        self.assertFalse(self.resource.held)
+        election = node.machine.elections["default"]
+        self.assertEqual(election.fitnessReason, "no carrier on eth0")
+        self.pass_(1.0)
+        self.assertEqual(node.roles["default"], Role.STANDBY)
+        self.kernel.changeLink(self.eth0, flags=IFF_UP | IFF_RUNNING)
+        self.assertEqual(election.fitnessReason, "")
+        self.pass_(1.0)
+        self.assertTrue(self.resource.held)
+
+    def test_never(self) -> None:
+        """Who has had no carrier since its start makes no claim."""
+        self.pull()
+        node = self.start(self.senses())
+        self.pass_(2.0)
+        self.assertEqual(node.roles["default"], Role.STANDBY)
+
+    def test_several(self) -> None:
+        """Every interface of a shared address counts, and each without a carrier is named."""
+        self.pull()
+        node = self.start(self.senses(*SPECS))
+        self.assertEqual(
+            node.machine.elections["default"].fitnessReason, "no carrier on eth0, eth1"
+        )
+
+    def test_startedAgain(self) -> None:
+        """A node that is started again learns anew what its predecessor knew."""
+        self.pull()
+        senses = self.senses()
+        self.start(senses).abort()
+        senses.stop()
+        node = self.start(senses)
+        self.pass_(2.0)
+        self.assertEqual(node.roles["default"], Role.STANDBY)
+        self.kernel.changeLink(self.eth0, flags=IFF_UP | IFF_RUNNING)
+        self.pass_(1.0)
+        self.assertEqual(node.roles["default"], Role.ACTIVE)
+
+    def test_stopped(self) -> None:
+        """After a stop nothing is told, and nobody listens any more."""
+        senses = self.senses(*SPECS[:2])
+        node = self.start(senses)
+        senses.stop()
+        self.pull()
+        self.assertEqual(node.machine.elections["default"].fitnessReason, "")
+        self.assertEqual(self.lan.askers, [])
+
+
+class ManagedTests(SensesTestCase):
+    """An interface that is up on the holder only says nothing about who should hold."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.kernel.addLink("eth1", OTHER, up=False)
+
+    def test_down(self) -> None:
+        """A host whose shared interface is down at boot claims all the same."""
+        node = self.start(self.senses(SPECS[2], managed={"eth1"}))
+        self.pass_(0.5)
+        self.assertEqual(node.roles["default"], Role.ACTIVE)
+
+    def test_othersCount(self) -> None:
+        """Its other interfaces are judged as ever."""
+        self.kernel.changeLink(self.eth0, flags=IFF_UP)
+        node = self.start(self.senses(*SPECS, managed={"eth1"}))
+        self.assertEqual(node.machine.elections["default"].fitnessReason, "no carrier on eth0")
+
+    def test_notAsked(self) -> None:
+        """Nobody is asked where no frame could leave; a claim of others is heard all the same."""
+        senses = self.senses(*SPECS, managed={"eth1"})
+        node = self.start(senses)
+        node.ask("default")
+        self.assertEqual(self.lan.asked, [SHARED])
+        self.assertEqual(len(self.lan.askers), 2)
+
+
+class AskingTests(SensesTestCase):
+    """The LAN knows better than silence."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.kernel.addLink("eth1", OTHER)
+
+    def test_oneForAll(self) -> None:
+        """On each interface one address is asked for: they are held together."""
+        node = self.start(self.senses(*SPECS))
+        node.ask("default")
+        self.assertEqual(self.lan.asked, [SHARED, SECOND])
+
+    def test_served(self) -> None:
+        """While another host answers for the address, no claim is made; when it leaves, it is."""
+        self.lan.use(SHARED, OTHER)
+        node = self.start(self.senses(*SPECS[:2]))
+        self.pass_(2.0)
+        self.assertEqual(node.roles["default"], Role.STANDBY)
+        self.assertEqual(node.counters["still-served"], 1)
+        self.lan.leave(SHARED, OTHER)
+        self.pass_(0.5)
+        self.assertEqual(node.roles["default"], Role.ACTIVE)
+
+    def test_notPermitted(self) -> None:
+        """Where the sockets cannot be had the start fails, and leaves nothing listening."""
+        senses = self.senses(*SPECS)
+        self.askers[1].broken = True
+        self.assertRaises(OSError, self.start, senses)
+        self.assertEqual(self.lan.askers, [])
+
+
+class SeizedTests(SensesTestCase):
+    """Somebody announces an address that is held here."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.node = self.start(senses := self.senses(*SPECS[:2]))
+        self.log = mock.Mock()
+        self.patch(senses, "_log", self.log)
+        self.announced = 0
+        self.patch(self.node.keepers["default"], "announce", self.announce)
+
+    def announce(self) -> None:
+        self.announced += 1
+
+    def test_conflict(self) -> None:
+        """It is answered each time, and logged once for each host."""
+        self.pass_(0.5)
+        for _ in range(3):
+            self.lan.announce(SHARED, OTHER)
+        self.assertEqual(self.announced, 3)
+        ((text,), fields), *more = self.log.warn.call_args_list
+        self.assertEqual(more, [])
+        self.assertEqual(
+            text.format(**fields),
+            "conflict in default: 02:00:00:00:00:0b announces 10.0.0.100, which is held here",
+        )
+        self.lan.announce(SHARED, OTHER[::-1])
+        self.assertEqual(self.log.warn.call_count, 2)
+
+    def test_standby(self) -> None:
+        """For a standby it is nothing of note: somebody else is to hold it."""
+        self.lan.announce(SHARED, OTHER)
+        self.assertEqual(self.announced, 0)
+        self.log.warn.assert_not_called()
+
+    def test_again(self) -> None:
+        """One that comes back in a later claim is logged again."""
+        self.pass_(0.5)
+        self.lan.announce(SHARED, OTHER)
+        self.kernel.changeLink(self.eth0, flags=IFF_UP)
+        self.lan.announce(SHARED, OTHER)
+        self.assertEqual(self.announced, 1)
+        self.kernel.changeLink(self.eth0, flags=IFF_UP | IFF_RUNNING)
+        self.pass_(1.0)
+        self.lan.announce(SHARED, OTHER)
+        self.assertEqual(self.log.warn.call_count, 2)
