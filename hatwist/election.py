@@ -61,6 +61,8 @@ class Election(Holder):
         if self._at(self.patience, now):
             self._patienceFrom = -inf
         self._at(self.backoffUntil, now)
+        if self.rules.witness:
+            self._at(self.doubtAt, now)
         highest, since = view.highest(self.rules.name)
         if highest > self.highest:
             self.highest, self.highestAt = highest, since

@@ -16,6 +16,7 @@ from hatwist.rules import (
     ANSWER_FRESH,
     ASK_EVERY,
     MAX_BACKOFF,
+    WITNESSED,
     GroupRules,
     Quorum,
     Timing,
@@ -63,7 +64,7 @@ class Group:
             self.voter = Voter(rules.name, quorum, record, timing.tolerance, now + timing.tolerance)
         self.confirmedAt = -inf
         self.askedAt = self.askAfter = -inf
-        self.witnessedAt = self.servedAt = self.probedAt = -inf
+        self.witnessedAt = self.keptAt = self.servedAt = self.probedAt = -inf
         self.claim: Claim | None = None
         self.released: Released | None = None
         self.releasedAt = -inf
@@ -119,7 +120,7 @@ class Group:
             0,
             self.fitnessReason,
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
-            self.rules.witness and self.witnessed(now),
+            self.rules.witness and now < self.doubtAt,
         )
 
     def eligible(self, view: Membership, now: float) -> bool:
@@ -149,6 +150,11 @@ class Group:
             return present + 1 >= self.voter.quorum.needed
         direct = [peer for peer in view if peer.direct(now)]
         return not direct or any(peer.twoWay(now) for peer in direct)
+
+    @property
+    def doubtAt(self) -> float:
+        """When others are told that the witness does not answer: well before one lets go for that."""
+        return self.witnessedAt + WITNESSED * self.timing.interval
 
     def witnessed(self, now: float) -> bool:
         """The witness has answered recently enough to hold, or none is asked."""

@@ -9,7 +9,7 @@ from hatwist.group import Group
 from hatwist.heartbeat import Claim
 from hatwist.membership import Membership, Peer
 from hatwist.roles import State
-from hatwist.rules import ANSWER, DEAF, DEAF_BY_RELAY, FRESH
+from hatwist.rules import ANSWER, DEAF, DEAF_BY_RELAY, FRESH, WITNESSED
 from hatwist.worth import Fitness, Worth
 
 
@@ -115,6 +115,10 @@ class Holder(Group):
         if self.rules.keepUnwitnessed:
             others = [peer.announced(self.rules.name) for peer in view if peer.twoWay(now)]
             if others and not any(said is not None and said.witnessed for said in others):
+                self.keptAt = now
+                return False
+            # It is back, and another node was answered first: this node's next question will tell.
+            if others and not self._at(self.keptAt + WITNESSED * self.timing.interval, now):
                 return False
         self._yield("the witness does not answer", now)
         return True

@@ -319,6 +319,7 @@ class Machine:
             or a.claim != b.claim
             or a.fitness != b.fitness
             or a.listening != b.listening
+            or a.witnessed != b.witnessed
             or (a.grant and a.grant[:3]) != (b.grant and b.grant[:3])
             or (b.released is not None and a.released != b.released)
             for a, b in zip(old, told, strict=True)

@@ -20,6 +20,8 @@ ASKING = 1.0
 """Intervals for which votes are asked for at a time."""
 ASK_AFTER, ASK_EVERY, ANSWER_FRESH = 1.5, 0.25, 1.0
 """Intervals: of a holder's silence before the LAN is asked, between two questions, and for which an answer counts."""
+WITNESSED = 0.6
+"""Intervals after the last answered question (there are four in one) until others are told that it was the last."""
 CLOCK_ERROR = 0.01
 """By how much the rates of two nodes' clocks may differ from the truth."""
 

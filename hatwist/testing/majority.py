@@ -37,6 +37,7 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         members=names,
         preempt=chance.random() < 0.7,
         preemptDelay=chance.choice((0.0, 0.0, 0.2)),
+        asks=seed % 2 == 1,
     )
     slow = chance.random() < 0.3
     if slow:

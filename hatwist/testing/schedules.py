@@ -207,7 +207,11 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     count = chance.choice((2, 2, 3, 3, 4, 5))
     names = NAMES[:count]
     sim = Simulation(
-        seed, wire=wire, preempt=chance.random() < 0.7, preemptDelay=chance.choice((0.0, 0.0, 0.2))
+        seed,
+        wire=wire,
+        preempt=chance.random() < 0.7,
+        preemptDelay=chance.choice((0.0, 0.0, 0.2)),
+        asks=seed % 2 == 1,
     )
     monitor = Monitor(sim, seed)
 

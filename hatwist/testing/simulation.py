@@ -18,6 +18,8 @@ from hatwist.votes import Record
 from hatwist.worth import Fitness, addressNumber
 
 GROUP = "g"
+WITNESS = "witness"
+"""The name of the witness in L{Simulation.cut}; it answers where the rules say that there is one."""
 QUEUE = 300
 """Packets that wait for a frozen node; the kernel drops what comes after."""
 
@@ -80,6 +82,7 @@ class Simulation:
     @ivar changes: (time, node, holds now), each time a node became or ceased to be a holder. A node
         is a holder from the start of acquire to the end of release.
     @ivar blocked: (from, to) pairs of nodes between which no packet travels.
+    @ivar witness: the witness is up; it is asked where the rules say C{witness=True}.
     @ivar filters: each is asked (from, to, heartbeat) about every packet; one that says false loses it.
     """
 
@@ -111,6 +114,7 @@ class Simulation:
         self.release: float | None = None
         self.now = 0.0
         self.weather = Weather()
+        self.witness = True
         self.nodes: dict[str, Node] = {}
         self.sessions: dict[str, int] = {}
         self.blocked: set[tuple[str, str]] = set()
@@ -160,6 +164,8 @@ class Simulation:
         node.disk = dict(disk)
         self._note(name, "starts")
         self._beat(node)
+        if self.rules.get("witness"):
+            self._askWitness(node)
         return node
 
     def kill(self, name: str) -> None:
@@ -231,7 +237,7 @@ class Simulation:
         self._note(source, f"is cut off {'from' if bothWays else 'towards'} {target}")
 
     def isolate(self, name: str) -> None:
-        for other in self.nodes:
+        for other in (*self.nodes, *([WITNESS] if self.rules.get("witness") else ())):
             if other != name:
                 self.cut(name, other)
 
@@ -465,6 +471,19 @@ class Simulation:
                     self._attend(node, act)
 
             self.at(self.now + 2 * self.random.uniform(*self.weather.delay), answer)
+
+    def _askWitness(self, node: Node) -> None:
+        """Four times in an interval."""
+        if not node.running or self.nodes[node.name] is not node:
+            return
+        sent = node.local(self.now)
+        ways = {(node.name, WITNESS), (WITNESS, node.name)}
+        if not node.frozen and not ways & self.blocked and self.witness:
+            self.at(
+                self.now + 2 * self.random.uniform(*self.weather.delay),
+                lambda: self._attend(node, lambda: node.machine.witnessed(sent)),
+            )
+        self.at(self.now + self.interval / 4 / node.rate, lambda: self._askWitness(node))
 
     def _persist(self, node: Node, effect: Persist) -> None:
         def written() -> None:

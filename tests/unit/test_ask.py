@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -159,7 +160,7 @@ class ServedTests(SynchronousTestCase):
         machine.decide = watched  # type: ignore[method-assign]
         sim.run(2.0)
         self.assertApproximates(asked[0] - silent, ASK_AFTER * I, 0.002)
-        gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(asked)]
         self.assertGreaterEqual(min(gaps), ASK_EVERY * I)
         self.assertLess(max(gaps), ASK_EVERY * I + 0.002)
         sim.filters.clear()
