@@ -111,7 +111,7 @@ class Witness(Service):
 
 
 ha.addActive(Witness())
-ha._resources.insert(1, ha._resources.pop())
+ha._resources.insert(2, ha._resources.pop())
 """
 
 
