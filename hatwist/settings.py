@@ -173,7 +173,7 @@ def settings(
         preempt,
         read("preempt-delay", preemptDelay, lambda: _seconds(preemptDelay, 0, 86400), 0.0),
         voters,
-        read("lease", lease, lambda: _lease(lease, wait), 0),
+        read("lease", lease, lambda: _lease(lease, beat, wait), 0),
         # As systemd tells it, for StateDirectory= in a unit.
         stateDir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or DIRECTORY,
         read("link", " ".join(link), lambda: parseLinks(link), ()),
@@ -334,15 +334,17 @@ def _witness(text: str | None) -> Address:
     return address
 
 
-def _lease(text: str | int | None, tolerance: float) -> int:
+def _lease(text: str | int | None, interval: float, tolerance: float) -> int:
     if text is None:
         return max(MIN_LEASE, math.ceil(tolerance))
     try:
         number = int(str(text))
     except ValueError:
         number = -1
-    if number != 0 and not MIN_LEASE <= number <= 3600:
-        raise ValueError(f"allowed are whole seconds from {MIN_LEASE} to 3600, and 0 for none")
+    # It is renewed with the heartbeats, of which one may be lost.
+    least = max(MIN_LEASE, math.ceil(2 * interval))
+    if number != 0 and not least <= number <= 3600:
+        raise ValueError(f"allowed are whole seconds from {least} to 3600, and 0 for none")
     return number
 
 

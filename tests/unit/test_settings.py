@@ -337,6 +337,11 @@ class ImpossibleTests(SynchronousTestCase):
         for value in ("1", "-1", "3601", "2.5", "long", "", 2.5):
             self.check("lease", str(value), "whole seconds from 2 to 3600, and 0", lease=value)
 
+    def test_leaseUnderTwoIntervals(self) -> None:
+        """One lost heartbeat must not cost the address, since it is renewed with them."""
+        self.check("lease", "20", "whole seconds from 21 to", lease="20", interval="10.1")
+        self.assertEqual(problems(lease="21", interval="10.1"), [])
+
     def test_witness(self) -> None:
         """A witness is another host, by its address."""
         for value in ("gateway", "192.168.1", "192.168.1.1/24"):
