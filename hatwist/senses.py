@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hatwist.checks.witness import Witness
+from hatwist.errors import ResourceError
 from hatwist.heartbeat import Role
 from hatwist.linux import IAsker, INetlink
 from hatwist.linux.carrier import Carrier
 from hatwist.linux.messages import Address
 from hatwist.linux.neighbours import Asker
 from hatwist.node import Node
-from hatwist.resources.placing import AddressSpec
+from hatwist.resources.placing import AddressSpec, Finder
 from hatwist.worth import Fitness
+
+DEFEND = 10.0
+"""Seconds between two defences of one address (RFC 5227, section 2.4): two hosts must not shout for ever."""
 
 
 class Senses:
     """
     Tells one node of one group what it perceives.
 
-    @param interface: where addresses are that do not say so.
+    @param interface: where an address is that says nothing, and to which no connected route leads.
     @param interval: seconds between heartbeats.
     @param managed: interfaces that are down unless this node is ACTIVE: having no carrier there says
         nothing about who should be, and nobody can be asked.
@@ -49,13 +55,12 @@ class Senses:
         self._askers: dict[IAsker, list[Address]] = {}
         self._without: set[str] = set()
         self._claimed: dict[Address, bytes] = {}
-        where: dict[str, list[Address]] = {}
-        for spec in addresses:
-            where.setdefault(spec.interface or interface, []).append(spec.address)
-        for name, asked in where.items():
-            self._askers[openAsker(reactor, netlink, name)] = asked
+        self._reactor = reactor
+        self._interface = interface
+        self._specs = tuple(addresses)
+        self._openAsker = openAsker
         self._managed = frozenset(managed)
-        self._watched = [name for name in where or [interface] if name not in self._managed]
+        self._defended: dict[Address, float] = {}
         self._carrier: Carrier | None = None
         self._witness: Witness | None = None
         if witness is not None:
@@ -65,30 +70,51 @@ class Senses:
         """
         Begin, and tell C{node} from now on.
 
-        @raise OSError: an interface is missing, or sockets are not permitted; nothing is left open.
+        @raise OSError: sockets are not permitted; nothing is left open.
         """
         self._node = node
         node.ask = self._ask
         # It tells what changes: to this node everything is new.
         self._without.clear()
-        carrier = self._carrier = Carrier(self._netlink, self._watched, self._up, self._down)
-        try:
-            for asker, addresses in self._askers.items():
-                asker.start(addresses, self._answered, self._seized)
-            carrier.start()
-            if self._witness is not None:
-                self._witness.start()
-        except BaseException:
-            self.stop()
-            raise
+        if self._witness is not None:
+            self._witness.start()
+        Deferred.fromCoroutine(self._begin(node)).addErrback(self._failed)
+
+    async def _begin(self, node: Node) -> None:
+        """Find where the addresses are, as the kernel does; then look and listen there."""
+        finder = Finder(await self._netlink.dumpLinks(), await self._netlink.dumpRoutes())
+        where: dict[str, list[Address]] = {}
+        for spec in self._specs:
+            try:
+                name = spec.interface or finder.find(spec).name
+            except ResourceError:  # it has no place now; acquiring it will say so
+                name = self._interface
+            where.setdefault(name, []).append(spec.address)
+        if self._node is not node:
+            return
+        watched = [name for name in where or [self._interface] if name not in self._managed]
+        self._carrier = Carrier(self._netlink, watched, self._up, self._down)
+        for name, addresses in where.items():
+            asker = self._openAsker(self._reactor, self._netlink, name)
+            self._askers[asker] = addresses
+            asker.start(addresses, self._answered, self._seized)
+        self._carrier.start()
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.error(
+            "The LAN cannot be asked, nor carriers be watched: {error}",
+            error=failure.getErrorMessage(),
+        )
 
     def stop(self) -> None:
         """Tell nothing more, and give the sockets back."""
         self._node = None
         if self._carrier is not None:
             self._carrier.stop()
+            self._carrier = None
         for asker in self._askers:
             asker.close()
+        self._askers.clear()
         if self._witness is not None:
             self._witness.stop()
 
@@ -119,7 +145,10 @@ class Senses:
                     mac=mac.hex(":"),
                     address=str(address),
                 )
-            node.keepers[self._group].announce()
+            now = self._reactor.seconds()
+            if now >= self._defended.get(address, -DEFEND) + DEFEND:
+                self._defended[address] = now
+                node.keepers[self._group].announce()
         else:
             self._claimed.pop(address, None)
 

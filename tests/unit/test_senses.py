@@ -41,10 +41,12 @@ class SensesTestCase(SynchronousTestCase):
         self.eth0 = self.kernel.addLink("eth0", MAC)
         self.lan = MemoryNeighbours()
         self.askers: list[MemoryAsker] = []
+        self.broken = False
 
     def senses(self, *specs: AddressSpec, managed: Any = ()) -> Senses:
         def openAsker(reactor: Any, netlink: Any, interface: str) -> MemoryAsker:
             self.askers.append(self.lan.asker(MAC, interface))
+            self.askers[-1].broken = self.broken
             return self.askers[-1]
 
         return Senses(
@@ -182,11 +184,15 @@ class AskingTests(SensesTestCase):
         self.assertEqual(node.roles["default"], Role.ACTIVE)
 
     def test_notPermitted(self) -> None:
-        """Where the sockets cannot be had the start fails, and leaves nothing listening."""
+        """Where the sockets cannot be had the log says so, and the node goes on without."""
         senses = self.senses(*SPECS)
-        self.askers[1].broken = True
-        self.assertRaises(OSError, self.start, senses)
-        self.assertEqual(self.lan.askers, [])
+        log = mock.Mock()
+        self.patch(senses, "_log", log)
+        self.broken = True
+        self.start(senses)
+        self.assertEqual(log.error.call_count, 1)
+        self.pass_(0.5)
+        self.assertTrue(self.resource.held)
 
 
 class SeizedTests(SensesTestCase):
@@ -204,11 +210,14 @@ class SeizedTests(SensesTestCase):
         self.announced += 1
 
     def test_conflict(self) -> None:
-        """It is answered each time, and logged once for each host."""
+        """It is answered, though not more than every ten seconds, and logged once for each host."""
         self.pass_(0.5)
         for _ in range(3):
             self.lan.announce(SHARED, OTHER)
-        self.assertEqual(self.announced, 3)
+        self.assertEqual(self.announced, 1)
+        self.pass_(10.0)
+        self.lan.announce(SHARED, OTHER)
+        self.assertEqual(self.announced, 2)
         ((text,), fields), *more = self.log.warn.call_args_list
         self.assertEqual(more, [])
         self.assertEqual(
