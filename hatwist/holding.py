@@ -43,9 +43,10 @@ class Holder(Group):
             self.announcedAt = now
             self.effects.append(Announce(self.rules.name))
 
-    def _order(self, claim: Claim) -> tuple[Worth, int] | tuple[int, Worth]:
-        # The votes of a majority follow the highest term.
-        if self.rules.preempt and self.voter is None:
+    def _order(self, claim: Claim, agreed: bool) -> tuple[Worth, int] | tuple[int, Worth]:
+        # The votes of a majority follow the highest term. Nodes of different configuration need one
+        # order all the same, or both would stay.
+        if not agreed or (self.rules.preempt and self.voter is None):
             return (claim.worth, claim.term)
         return (claim.term, claim.worth)
 
@@ -72,7 +73,8 @@ class Holder(Group):
                     self.sendNow = True
                 self._probe(now)
                 continue
-            if self._order(claim) > self._order(self.claim):
+            agreed = view.agrees(peer)
+            if self._order(claim, agreed) > self._order(self.claim, agreed):
                 self._yield(f"{peer.name} is ACTIVE too and comes first", now)
                 return True
             direct = peer.direct(now)
@@ -139,12 +141,14 @@ class Holder(Group):
         """
         A holder whose heartbeats demonstrably arrive nowhere lets go before the others take over.
 
-        Silence proves nothing: only an eligible node's own fresh packet counts.
+        Silence proves nothing: only an eligible node's own fresh packet counts, and only if that
+        node has heard of this start of this one. One that never has may be a recording; if it is none, it
+        will claim, and the LAN tells so.
         """
         timing = self.timing
         newest, heardSince = self.claimedAt, inf
         for peer in view:
-            if not peer.alive(now):
+            if not peer.alive(now) or (self.rules.asks and peer.listedSeq < 0):
                 continue
             newest = max(newest, sent.get(peer.listedSeq, -inf))
             said = peer.announced(self.rules.name)

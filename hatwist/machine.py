@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
@@ -95,7 +95,7 @@ class Machine:
         self.lastSent = -inf
         self.deadline = now
         self.timing = Timing(rules.interval, rules.tolerance, rules.release)
-        self.view = Membership(rules.name, rules.tolerance)
+        self.view = Membership(rules.name, rules.tolerance, rules.digest)
         node = (rules.address, rules.name)
         self.elections = {
             group.name: Election(
@@ -118,6 +118,9 @@ class Machine:
         self._stopped = False
         self._told: list[GroupState] = []
         self._present: set[str] = set()
+        self._silent: set[tuple[str, str]] = set()
+        self._twinTold = self._displaced = False
+        self._startedAt = now
         self._events: list[Event] = []
 
     # What comes in
@@ -136,7 +139,7 @@ class Machine:
     def hear(self, beat: Heartbeat, link: str, now: float) -> None:
         """The same for a heartbeat that is already decoded and known to be of this cluster."""
         if beat.name == self.rules.name:
-            raise BadPacket("reflected" if beat.session == self.session else "same-name")
+            self._twin(beat, now)
         if beat.name not in self.view.peers and len(self.view.peers) >= MAX_PEERS:
             raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
         self._window.accept(beat, link)
@@ -159,6 +162,23 @@ class Machine:
             self._answer = self._answer or now >= self.lastSent + self.rules.interval / 4
         elif self._leads(peer) and now >= self.lastSent + self.rules.interval / 2:
             self._answer = self._answer or self._claimless()
+
+    def _twin(self, beat: Heartbeat, now: float) -> NoReturn:
+        """
+        A packet with this node's own name.
+
+        One of a later start is no recording: somebody else has this name. There can be only one, and
+        all others listen to the later start: this one gives up.
+        """
+        if beat.session == self.session:
+            raise BadPacket("reflected")
+        if not self._twinTold:
+            self._twinTold = True
+            self._say("same-name", beat.name, "another host runs a node of this name")
+        if beat.session > self.session:
+            self._displaced = True
+            self.stop(now, "another host has started a node of the same name")
+        raise BadPacket("same-name", "another host runs a node of this name; --node must differ")
 
     def held(self, group: str, now: float) -> None:
         """The driver has acquired the resources of a group."""
@@ -260,7 +280,9 @@ class Machine:
         told = [e.tell(self.view, now) for e in self.elections.values()]
         if self._differs(told):
             self._bursts, urgent = BURST, True
-        if self.over:  # its last words, and none after them
+        if self._displaced or self._unclean(now):
+            pass  # nobody listens to it any more, or "nothing is held here" is not yet true
+        elif self.over:  # its last words, and none after them
             while self._goodbyes:
                 self._goodbyes -= 1
                 effects.append(Send(self._compose(told, now)))
@@ -300,6 +322,7 @@ class Machine:
         wake = inf
         for peer in self.view:
             alive = peer.alive(now)
+            self._perLink(peer, now)
             if alive:
                 wake = min(wake, peer.at + peer.tolerance)
             if alive and peer.name not in self._present:
@@ -310,6 +333,20 @@ class Machine:
                 why = "it said goodbye" if peer.left() else f"silent for {now - peer.at:.3f} s"
                 self._say("peer-left", peer.name, why)
         return wake
+
+    def _perLink(self, peer: Peer, now: float) -> None:
+        """Report which of several links to a node have fallen silent, or are heard again."""
+        if len(peer.links) < 2:
+            return
+        for link, heard in peer.links.items():
+            way = (peer.name, link)
+            if now < heard + peer.tolerance:
+                if way in self._silent:
+                    self._silent.discard(way)
+                    self._say("link-heard", peer.name, f"on {link} again")
+            elif way not in self._silent and peer.direct(now):
+                self._silent.add(way)
+                self._say("link-silent", peer.name, f"on {link}, heard on others")
 
     def _differs(self, told: Sequence[GroupState]) -> bool:
         old = self._told
@@ -323,6 +360,15 @@ class Machine:
             or (a.grant and a.grant[:3]) != (b.grant and b.grant[:3])
             or (b.released is not None and a.released != b.released)
             for a, b in zip(old, told, strict=True)
+        )
+
+    def _unclean(self, now: float) -> bool:
+        """
+        What an earlier start may have left is not released yet. That is awaited before anything is
+        said; who cannot release it speaks after a tolerance all the same, and is not eligible.
+        """
+        return now < self._startedAt + self.rules.tolerance and any(
+            e.state is State.STARTING and not e.clean for e in self.elections.values()
         )
 
     def _claimless(self) -> bool:

@@ -110,11 +110,13 @@ class Membership:
 
     @param name: this node, about which nobody's word is taken.
     @param tolerance: seconds; used for a node that is known by hearsay only.
+    @param digest: of this node's shared configuration.
     """
 
-    def __init__(self, name: str, tolerance: float) -> None:
+    def __init__(self, name: str, tolerance: float, digest: bytes = b"") -> None:
         self.name = name
         self.tolerance = tolerance
+        self.digest = digest
         self.peers: dict[str, Peer] = {}
         self._terms: dict[str, tuple[int, float]] = {}
 
@@ -235,6 +237,10 @@ class Membership:
             ):
                 found.append((peer, state.claim))
         return found
+
+    def agrees(self, peer: Peer) -> bool:
+        """Its shared configuration is this node's, as far as is known."""
+        return not self.digest or peer.beat is None or peer.beat.digest == self.digest
 
     def highest(self, group: str) -> tuple[int, float]:
         """The highest term anybody told of, and when it was first told here."""

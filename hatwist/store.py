@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
-from hatwist.heartbeat import Grant
+from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
 from hatwist.votes import Record
 
 DIRECTORY = "/var/lib/hatwist"
@@ -62,6 +62,9 @@ class Store:
                 str(name): Record(int(entry["reserved"]), _grant(entry["vote"]))
                 for name, entry in content["groups"].items()
             }
+            highest = max((record.reserved for record in self.records.values()), default=0)
+            if not (0 <= self.session < MAX_SESSION and 0 <= highest <= MAX_TERM):
+                raise ValueError("a number is out of its range")
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
             raise ValueError(f"{self._path} is not a state file of hatwist: {e!r}") from e
 
