@@ -1,0 +1,272 @@
+"""Tests for L{hatwist.store}: what is written is there after a restart, and what fails harms nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist import store
+from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
+from hatwist.store import MemoryStore, Store
+from hatwist.votes import NOTHING, Record
+
+VOTE = Grant("beta", 1_700_000_000_000, 7, 99)
+
+
+class Threads:
+    """A reactor with a thread pool in which work waits until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        self.held = False
+
+    def getThreadPool(self) -> Threads:
+        return self
+
+    def callFromThread(self, f: Callable[..., None], *args: Any) -> None:
+        f(*args)
+
+    def callInThreadWithCallback(
+        self, onResult: Callable[[bool, Any], None], f: Callable[..., Any], *args: Any, **more: Any
+    ) -> None:
+        def work() -> None:
+            from twisted.python.failure import Failure
+
+            try:
+                result = f(*args, **more)
+            except Exception:
+                onResult(False, Failure())
+            else:
+                onResult(True, result)
+
+        if self.held:
+            self.waiting.append(work)
+        else:
+            work()
+
+
+class Contract:
+    """What every store owes."""
+
+    def make(self) -> Any:
+        """A store that was read."""
+        raise NotImplementedError
+
+    def again(self, store: Any) -> Any:
+        """The same one after a restart, read."""
+        raise NotImplementedError
+
+    def fail_(self, store: Any) -> None:
+        """The disk is full from now on."""
+        raise NotImplementedError
+
+    def test_nothing(self: Any) -> None:
+        """Before the first write nothing is known, and that is no error."""
+        found = self.make()
+        self.assertEqual((found.session, found.records), (0, {}))
+
+    def test_kept(self: Any) -> None:
+        """What was written is there after a restart: the session, and each group's record."""
+        found = self.make()
+        records = {"web": Record(65, VOTE), "db": Record(3)}
+        self.assertIsNone(self.successResultOf(found.write(1234, records)))
+        again = self.again(found)
+        self.assertEqual((again.session, again.records), (1234, records))
+
+    def test_oneGroup(self: Any) -> None:
+        """A write of one group leaves the others as they were."""
+        found = self.make()
+        self.successResultOf(found.write(1, {"web": Record(65), "db": Record(3)}))
+        self.successResultOf(found.write(2, {"web": Record(66, VOTE)}))
+        again = self.again(found)
+        self.assertEqual(again.session, 2)
+        self.assertEqual(again.records, {"web": Record(66, VOTE), "db": Record(3)})
+
+    def test_failed(self: Any) -> None:
+        """A write that fails says so, and what was there before it is still there."""
+        found = self.make()
+        self.successResultOf(found.write(1, {"web": Record(65, VOTE)}))
+        self.fail_(found)
+        failure = self.failureResultOf(found.write(2, {"web": Record(99)}), OSError)
+        self.assertEqual(failure.value.errno, errno.ENOSPC)
+        again = self.again(found)
+        self.assertEqual((again.session, again.records), (1, {"web": Record(65, VOTE)}))
+
+
+class MemoryTests(Contract, SynchronousTestCase):
+    """The double."""
+
+    def make(self) -> MemoryStore:
+        found = MemoryStore()
+        found.read()
+        return found
+
+    def again(self, store: MemoryStore) -> MemoryStore:
+        store.read()
+        return store
+
+    def fail_(self, store: MemoryStore) -> None:
+        store.failure = OSError(errno.ENOSPC, "No space left on device")
+
+
+class FileTests(Contract, SynchronousTestCase):
+    """The file."""
+
+    def setUp(self) -> None:
+        self.directory: str = self.mktemp()
+        self.path = os.path.join(self.directory, "home.alpha.json")
+        self.threads = Threads()
+
+    def make(self) -> Store:
+        found = Store.of(self.threads, self.directory, "home", "alpha")
+        found.read()
+        return found
+
+    def again(self, store: Store) -> Store:
+        return self.make()
+
+    def fail_(self, store_: Store) -> None:
+        # Every write to this device fails as on a full disk.
+        self.patch(store, "_private", lambda path, flags: os.open("/dev/full", os.O_WRONLY))
+
+    def write(self, *more: Any) -> Deferred[None]:
+        return self.make().write(*(more or (1, {"web": Record(65, VOTE)})))
+
+    def put(self, content: bytes) -> None:
+        os.makedirs(self.directory, exist_ok=True)
+        with open(self.path, "wb") as file:
+            file.write(content)
+
+    def test_modes(self) -> None:
+        """A missing directory is made, for its owner alone; so is the file, whatever the umask."""
+        self.addCleanup(os.umask, os.umask(0))
+        self.successResultOf(self.write())
+        for path, mode in ((self.directory, 0o700), (self.path, 0o600)):
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), mode, path)
+        self.assertEqual(os.listdir(self.directory), ["home.alpha.json"])
+
+    def test_directoryAbove(self) -> None:
+        """Directories above it are made as well."""
+        self.directory = os.path.join(self.directory, "var", "lib")
+        self.successResultOf(self.write())
+        self.assertEqual(self.make().session, 1)
+
+    def test_unwritable(self) -> None:
+        """A directory that cannot be made fails the write, and nothing else."""
+        with open(self.directory, "wb"):
+            pass
+        found = Store.of(self.threads, self.directory, "home", "alpha")
+        failure = self.failureResultOf(found.write(1, {"web": NOTHING}), OSError)
+        self.assertIn(failure.value.errno, (errno.ENOTDIR, errno.EEXIST))
+
+    def test_nothingBesides(self) -> None:
+        """A write that fails leaves no half of a file behind."""
+        self.successResultOf(self.write())
+
+        def full(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.patch(os, "fsync", full)
+        self.failureResultOf(self.write(2, {"web": Record(99)}), OSError)
+        self.assertEqual(os.listdir(self.directory), ["home.alpha.json"])
+        self.assertEqual(self.make().session, 1)
+
+    def test_syncedBeforeItCounts(self) -> None:
+        """The content is on disk before its name is, and the name before it is told."""
+        done: list[str] = []
+        fsync, rename = os.fsync, os.rename
+
+        def synced(descriptor: int) -> None:
+            kind = "directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+            done.append(f"fsync {kind}")
+            fsync(descriptor)
+
+        def renamed(old: str, new: str) -> None:
+            done.append("rename")
+            rename(old, new)
+
+        self.patch(os, "fsync", synced)
+        self.patch(os, "rename", renamed)
+        told = self.write().addCallback(lambda _: done.append("told"))
+        self.successResultOf(told)
+        self.assertEqual(done, ["fsync file", "rename", "fsync directory", "told"])
+
+    def test_order(self) -> None:
+        """Writes are done one after the other in the order of the calls, whatever each takes."""
+        self.threads.held = True
+        found = self.make()
+        done: list[int] = []
+        for session in (1, 2, 3):
+            found.write(session, {"web": Record(session)}).addCallback(
+                lambda _, session=session: done.append(session)
+            )
+        for session in (1, 2, 3):
+            self.assertEqual(len(self.threads.waiting), 1)
+            self.threads.waiting.pop()()
+            again = self.make()
+            self.assertEqual((again.session, again.records), (session, {"web": Record(session)}))
+        self.assertEqual(done, [1, 2, 3])
+
+    def test_afterAFailure(self) -> None:
+        """A write after one that failed is done, and brings what that one should have brought."""
+        found = self.make()
+        self.successResultOf(found.write(1, {"web": Record(65)}))
+        self.fail_(found)
+        self.failureResultOf(found.write(1, {"web": Record(99)}), OSError)
+        self.patch(store, "_private", lambda path, flags: os.open(path, flags, 0o600))
+        self.successResultOf(found.write(1, {"db": Record(3)}))
+        self.assertEqual(self.make().records, {"web": Record(99), "db": Record(3)})
+
+    def test_symbolicLink(self) -> None:
+        """Where the new file would be, nobody's link is followed."""
+        self.successResultOf(self.write())
+        os.symlink("/dev/null", f"{self.path}.new")
+        self.failureResultOf(self.write(2, {"web": NOTHING}), OSError)
+        self.assertEqual(self.make().session, 1)
+
+    def test_damaged(self) -> None:
+        """A damaged file is named; it is not taken for an empty one, which would forget promises."""
+        self.successResultOf(self.write())
+        with open(self.path, "rb") as file:
+            good = json.load(file)
+        vote = good["groups"]["web"]["vote"]
+        for content in (
+            b"",
+            b"\xff\xfe",
+            b"{",
+            b"[]",
+            b"{}",
+            b'{"session": "x", "groups": {}}',
+            b'{"session": 1, "groups": []}',
+            json.dumps({**good, "session": -1}).encode(),
+            json.dumps({**good, "session": MAX_SESSION}).encode(),
+            json.dumps({**good, "groups": {"web": {"reserved": 1}}}).encode(),
+            json.dumps({**good, "groups": {"web": {"reserved": 1e999, "vote": None}}}).encode(),
+            json.dumps(
+                {**good, "groups": {"web": {"reserved": MAX_TERM + 1, "vote": None}}}
+            ).encode(),
+            json.dumps({**good, "groups": {"web": {"reserved": 1, "vote": vote[:3]}}}).encode(),
+            json.dumps(good).encode()[:-7],
+        ):
+            self.put(content)
+            error = self.assertRaises(ValueError, self.make)
+            self.assertIn(self.path, str(error), content)
+
+    def test_unreadable(self) -> None:
+        """A file that cannot be read is an error, too."""
+        os.makedirs(self.path)
+        self.assertRaises(OSError, self.make)
+
+    def test_names(self) -> None:
+        """Nodes and clusters on one host have files of their own."""
+        for cluster, node in (("home", "alpha"), ("home", "beta"), ("web", "alpha")):
+            found = Store.of(self.threads, self.directory, cluster, node)
+            self.successResultOf(found.write(1, {}))
+        self.assertEqual(len(os.listdir(self.directory)), 3)
