@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hatwist.auth import Keyring
 from hatwist.effects import RoleChange
-from hatwist.election import GroupRules
+from hatwist.election import GroupRules, Quorum
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.machine import Machine, NodeRules
-from hatwist.node import HURRY_LIMIT, STOP_LIMIT, Node
+from hatwist.node import HURRY_LIMIT, RETRY, STOP_LIMIT, Node
 from hatwist.resources.memory import MemoryResource
+from hatwist.store import MemoryStore
+from hatwist.worth import Fitness
 
 I, T = 0.1, 0.35  # noqa: E741
 
@@ -76,23 +81,36 @@ class Observer:
         raise RuntimeError("an observer that fails")
 
 
-class NodeTests(SynchronousTestCase):
+class Nodes(SynchronousTestCase):
+    """Nodes on one cable, with one clock."""
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.cable = Cable()
 
     def node(
-        self, name: str, priority: int, session: int = 1
+        self,
+        name: str,
+        priority: int,
+        session: int = 1,
+        quorum: Quorum | None = None,
+        store: MemoryStore | None = None,
     ) -> tuple[Node, MemoryResource, MemoryLink]:
-        rules = NodeRules("c", name, I, T, (GroupRules("g", priority),), priority)
-        machine = Machine(rules, Keyring([b"k" * 16]), session, self.clock.seconds())
+        rules = NodeRules("c", name, I, T, (GroupRules("g", priority),), priority, quorum=quorum)
+        records = store.records if store is not None else {}
+        machine = Machine(rules, Keyring([b"k" * 16]), session, self.clock.seconds(), records)
         resource = MemoryResource(self.clock, name)
         link = MemoryLink(self.cable)
         keeper = Keeper(self.clock, "g", [resource])
-        return Node(self.clock, machine, [link], {"g": keeper}), resource, link  # type: ignore[list-item]
+        links: Any = [link]
+        return Node(self.clock, machine, links, {"g": keeper}, store), resource, link
 
     def pass_(self, seconds: float) -> None:
         self.clock.pump([0.001] * round(seconds * 1000))
+
+
+class NodeTests(Nodes):
+    """What the driver does for its machine."""
 
     def test_takeover(self) -> None:
         """The worthiest holds; when it falls silent the other one does, a tolerance later."""
@@ -226,3 +244,113 @@ class NodeTests(SynchronousTestCase):
         self.pass_(10.0)
         for (_, _, link), count in zip(nodes, before, strict=True):
             self.assertApproximates(len(link.sent) - count, 100, 2)
+
+
+class MemoryOfTermsTests(Nodes):
+    """Terms and votes are remembered by a store; what happens when it cannot."""
+
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def voters(self) -> list[tuple[Node, MemoryResource, MemoryStore]]:
+        quorum = Quorum(frozenset(("alpha", "beta")), 2)
+        found = []
+        for name, priority in (("alpha", 200), ("beta", 100)):
+            store = MemoryStore()
+            node, resource, _ = self.node(name, priority, quorum=quorum, store=store)
+            found.append((node, resource, store))
+        return found
+
+    def test_written(self) -> None:
+        """A term is on disk before the claim that uses it, with room for many more, and the session with it."""
+        store = MemoryStore()
+        alpha, one, _ = self.node("alpha", 200, session=7, store=store)
+        alpha.start()
+        self.assertEqual(store.session, 7)
+        self.assertGreater(store.records["g"].reserved, 1)
+        self.pass_(T + I)
+        self.assertTrue(one.held)
+        writes = store.writes
+        self.pass_(5.0)
+        self.assertEqual(store.writes, writes)
+
+    def test_notAgain(self) -> None:
+        """After a restart no term is used that an earlier start may have used."""
+        store = MemoryStore()
+        alpha, _, _ = self.node("alpha", 200, store=store)
+        alpha.start()
+        self.pass_(T + I)
+        first = alpha.machine.elections["g"].claim
+        alpha.abort()
+        alpha, _, _ = self.node("alpha", 200, session=2, store=store)
+        alpha.start()
+        self.pass_(T + I)
+        second = alpha.machine.elections["g"].claim
+        assert first is not None
+        assert second is not None
+        self.assertGreater(second.term, first.term)
+
+    def test_withoutQuorumItGoesOn(self) -> None:
+        """A full disk keeps nobody from holding who needs no votes; it is logged once, and its end too."""
+        store = MemoryStore()
+        store.failure = self.full
+        alpha, one, _ = self.node("alpha", 200, store=store)
+        with capturedLogs() as logs:
+            alpha.start()
+            self.pass_(5 * RETRY)
+            self.assertTrue(one.held)
+            told = [e for e in logs if e["log_level"] is LogLevel.error]
+            self.assertEqual(len(told), 1, told)
+            self.assertIn("No space left on device", told[0]["error"])
+            self.assertIn("a term may be used twice", told[0]["consequence"])
+            store.failure = None
+            self.pass_(RETRY + 0.01)
+            self.assertEqual(store.session, 1)
+            self.assertGreater(store.records["g"].reserved, 1)
+            self.assertEqual(
+                [e["log_format"] for e in logs if "remembered again" in e["log_format"]],
+                ["Terms can be remembered again"],
+            )
+
+    def test_withQuorumNobodyAsks(self) -> None:
+        """Where claims take votes, nobody asks for any, or gives any, that is not on disk; later they do."""
+        (alpha, one, first), (beta, two, second) = self.voters()
+        first.failure = second.failure = self.full
+        with capturedLogs() as logs:
+            alpha.start()
+            beta.start()
+            self.pass_(3.0)
+            self.assertEqual((one.held, two.held), (False, False))
+            said = {e["consequence"] for e in logs if e["log_level"] is LogLevel.error}
+            self.assertEqual(said, {"no claim is made and no vote given beyond those on disk"})
+            self.assertEqual({alpha.roles["g"], beta.roles["g"]}, {Role.STANDBY})
+        first.failure = second.failure = None
+        self.pass_(RETRY + T + I)
+        self.assertEqual((one.held, two.held), (True, False))
+
+    def test_voterWithoutDisk(self) -> None:
+        """One of two that cannot remember gives no vote, so that the other one does not hold."""
+        (alpha, one, _), (beta, two, second) = self.voters()
+        second.failure = self.full
+        alpha.start()
+        beta.start()
+        self.pass_(3.0)
+        self.assertEqual((one.held, two.held), (False, False))
+
+    def test_usedUp(self) -> None:
+        """When the disk fills later, claims go on up to the last term on disk, and not beyond."""
+        (alpha, one, first), (beta, _, _) = self.voters()
+        alpha.start()
+        beta.start()
+        self.pass_(T + I)
+        self.assertTrue(one.held)
+        first.failure = self.full
+        beta.machine.fitness("g", Fitness.UNFIT, "so that alpha must")
+        group = alpha.machine.elections["g"]
+        for left, holds in ((1, True), (0, False)):
+            group.highest = group.reserved - left
+            one.lose("taken away")
+            self.pass_(0.01)
+            self.assertFalse(one.held)
+            group.backoffUntil = self.clock.seconds()
+            self.pass_(1.0)
+            self.assertEqual(one.held, holds)
