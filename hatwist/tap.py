@@ -12,7 +12,7 @@ from twisted.python import usage
 from hatwist.clock import ClockError, useMonotonic
 from hatwist.errors import ConfigurationError
 from hatwist.service import HAService
-from hatwist.settings import MULTICAST, settings
+from hatwist.settings import MULTICAST, Settings, settings
 
 
 class Options(usage.Options):
@@ -109,6 +109,37 @@ def refuse(problems: Any) -> NoReturn:
     raise SystemExit("\n".join(["twistd ha cannot start:", *(f"  {line}" for line in problems)]))
 
 
+def chosen(options: Options, here: bool) -> Settings:
+    """
+    The settings of these options.
+
+    @param here: see L{settings}.
+    @raise ConfigurationError: with every problem.
+    """
+    return settings(
+        interface=options["interface"],
+        address=options["address"],
+        alias=options["alias"],
+        node=options["node"],
+        cluster=options["cluster"],
+        keyFile=options["key-file"],
+        priority=options["priority"],
+        interval=options["interval"],
+        tolerance=options["tolerance"],
+        multicast=options["multicast"],
+        preempt=not options["no-preempt"],
+        preemptDelay=options["preempt-delay"],
+        quorum=options["quorum"],
+        members=options["members"],
+        lease=options["lease"],
+        stateDir=options["state-dir"],
+        link=options["link"],
+        witness=options["witness"],
+        witnessLost=options["witness-lost"],
+        here=here,
+    )
+
+
 def makeService(options: Options) -> IService:
     """
     The service of these options.
@@ -119,28 +150,7 @@ def makeService(options: Options) -> IService:
 
     problems: list[str] = []
     try:
-        chosen = settings(
-            interface=options["interface"],
-            address=options["address"],
-            alias=options["alias"],
-            node=options["node"],
-            cluster=options["cluster"],
-            keyFile=options["key-file"],
-            priority=options["priority"],
-            interval=options["interval"],
-            tolerance=options["tolerance"],
-            multicast=options["multicast"],
-            preempt=not options["no-preempt"],
-            preemptDelay=options["preempt-delay"],
-            quorum=options["quorum"],
-            members=options["members"],
-            lease=options["lease"],
-            stateDir=options["state-dir"],
-            link=options["link"],
-            witness=options["witness"],
-            witnessLost=options["witness-lost"],
-            here=True,
-        )
+        found = chosen(options, here=True)
     except ConfigurationError as e:
         problems += e.problems
     if not options["address"] and not options["alias"]:
@@ -158,7 +168,7 @@ def makeService(options: Options) -> IService:
         useMonotonic(reactor)
     except ClockError as e:
         refuse([str(e)])
-    service = HAService(chosen, reactor)
+    service = HAService(found, reactor)
     Signals(reactor).setServiceParent(service)
     return service
 

@@ -8,15 +8,21 @@ import shlex
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.errors import REASONS
-from hatwist.settings import MULTICAST, TOLERANCE, settings
-from hatwist.tap import Options
+from hatwist.guarantee import Level, guarantee
+from hatwist.linkspec import LinkSpec
+from hatwist.rules import Timing
+from hatwist.settings import MULTICAST, TOLERANCE, Settings, settings
+from hatwist.store import DIRECTORY
+from hatwist.tap import Options, chosen
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.rst").read_text()
+FENCING = (ROOT / "docs/fencing.rst").read_text()
 
 
 def commands() -> list[str]:
@@ -43,7 +49,7 @@ class OptionsTests(SynchronousTestCase):
         options = Options()
         declared: Any = [*options.optParameters, *options.optFlags]
         shorts = {row[0]: row[1] or "" for row in declared}
-        shorts |= {"address": "a", "alias": ""}
+        shorts |= {"address": "a", "alias": "", "link": "", "members": ""}
         self.assertEqual({name: row[0] for name, row in self.rows().items()}, shorts)
         self.assertEqual(
             {name for name in options.longOpt if not name.startswith(("help", "version"))},
@@ -59,11 +65,17 @@ class OptionsTests(SynchronousTestCase):
                 self.assertEqual(rows[name][2], default, name)
         self.assertEqual(rows["tolerance"][2], f"{TOLERANCE} intervals")
         self.assertEqual(rows["multicast"][2], str(MULTICAST))
+        self.assertEqual(rows["state-dir"][2], DIRECTORY)
+        plain = settings(interface="eth0")
+        self.assertEqual((rows["lease"][2], plain.lease), ("the tolerance", 4))
+        self.assertEqual(
+            (rows["link"][2], plain.ways), ("``--interface``", (LinkSpec(plain.interface),))
+        )
 
     def test_units(self) -> None:
         """Times have their unit."""
         timed = {name for name, row in self.rows().items() if row[1] == "seconds"}
-        self.assertEqual(timed, {"interval", "tolerance", "preempt-delay"})
+        self.assertEqual(timed, {"interval", "tolerance", "preempt-delay", "lease"})
 
 
 class CommandTests(SynchronousTestCase):
@@ -79,22 +91,51 @@ class CommandTests(SynchronousTestCase):
     def test_twistd(self) -> None:
         """Each line of twistd ha has options that are accepted, but for what the host must have."""
         lines = [line for line in commands() if "/twistd " in line and " ha " in line]
-        self.assertEqual(len(lines), 3)
+        self.assertEqual(len(lines), 6)
         for line in lines:
-            options = Options()
-            options.parseOptions(shlex.split(line.partition(" ha ")[2]))
-            chosen = settings(
-                interface=options["interface"],
-                address=options["address"],
-                node=options["node"] or "host",
-                priority=options["priority"],
-            )
+            chosen = self.chosen(line)
             self.assertEqual([str(spec) for spec in chosen.addresses], ["192.168.1.100/24"])
+
+    def chosen(self, line: str) -> Settings:
+        """What C{twistd ha} makes of a line, on a host called alpha."""
+        options = Options()
+        options.parseOptions(shlex.split(line.partition(" ha ")[2]))
+        options["node"] = options["node"] or "alpha"
+        with mock.patch("hatwist.settings.readKeys", return_value=(b"k" * 16,)):
+            return chosen(options, here=False)
+
+    def test_thirdOpinions(self) -> None:
+        """The lines for two links, a witness and votes give those."""
+        lines = [line for line in commands() if "/twistd " in line and " ha " in line]
+        (links,) = (self.chosen(line) for line in lines if " --link " in line)
+        self.assertEqual(
+            [str(spec) for spec in links.ways], ["eth0,multicast", "eth1,unicast=10.0.0.2"]
+        )
+        (witness,) = (self.chosen(line) for line in lines if " --witness " in line)
+        self.assertEqual(str(witness.witness), "192.168.1.1")
+        self.assertEqual(witness.tolerance, 4.5 * witness.interval)
+        (votes,) = (self.chosen(line) for line in lines if " --quorum " in line)
+        assert votes.quorum is not None
+        self.assertEqual((votes.quorum.needed, len(votes.quorum.members)), (2, 3))
+        found = guarantee(Timing(votes.interval, votes.tolerance), votes.quorum, True, votes.lease)
+        self.assertIs(found.level, Level.EXCLUSIVE)
+
+    def test_guarantee(self) -> None:
+        """The lines about the guarantee, here and in fencing.rst, are those of two hosts without more."""
+        found = guarantee(Timing(1.0, 3.5), None, True, 4)
+        shown = [
+            f"Guarantee: {found.level.value}: {found.reason}",
+            *(f"Not covered: {gap}" for gap in found.gaps),
+        ]
+        for text in (README, FENCING):
+            self.assertEqual(
+                re.findall(r"^    ((?:Guarantee|Not covered): .*)", text, re.MULTILINE), shown
+            )
 
     def test_files(self) -> None:
         """Each file of the project that is named exists."""
         named = set(re.findall(r"(?:docs|examples)/[a-z_]+\.[a-z]+", README))
-        self.assertEqual(len(named), 5)
+        self.assertEqual(len(named), 6)
         for name in named:
             self.assertTrue((ROOT / name).exists(), name)
 
@@ -113,6 +154,38 @@ class DocumentTests(SynchronousTestCase):
         )
         self.assertGreater(tried, 10)
         self.assertEqual(failed, 0)
+
+    def test_arithmetic(self) -> None:
+        """What fencing.rst computes comes out."""
+        failed, tried = doctest.testfile(
+            str(ROOT / "docs/fencing.rst"), module_relative=False, report=True
+        )
+        self.assertGreater(tried, 8)
+        self.assertEqual(failed, 0)
+
+    def test_formulas(self) -> None:
+        """The formulas of fencing.rst are those of the code."""
+        for interval, tolerance in ((1, 3.5), (0.1, 0.35), (0.1, 0.2), (60, 200), (0.01, 0.03)):
+            timing = Timing(interval, tolerance)
+            self.assertAlmostEqual(timing.releaseTime, min(0.02, 0.0015 + tolerance / 100))
+            self.assertAlmostEqual(timing.lateness, min(0.01, 0.0028 + 0.006 * tolerance))
+            hold = 0.99 / 1.01 * tolerance - timing.releaseTime - timing.lateness
+            self.assertAlmostEqual(timing.hold, hold)
+            ample = hold - 2 * interval
+            witness = ample if ample >= interval else hold - interval
+            self.assertAlmostEqual(timing.witnessHold, witness)
+
+    def test_logLines(self) -> None:
+        """Every line of the log that fencing.rst advises on is one of the program's."""
+        found = re.findall(r"^``(.*)``$", FENCING[FENCING.index("What to do\n") :], re.MULTILINE)
+        self.assertGreater(len(found), 10)
+        source = "".join(path.read_text() for path in (ROOT / "hatwist").rglob("*.py"))
+        source = re.sub(r"\"\s+f?\"", "", source)
+        variable = r"\.\.\.| in default(?: beta)?:|\b(?:alpha|beta|default)\b|02(?::[0-9a-b]{2})+|\d[\d.]*|: "
+        for line in found:
+            for part in re.split(variable, line):
+                if part.strip():
+                    self.assertIn(part.strip(), source, line)
 
     def test_names(self) -> None:
         """Every name that composition.rst imports is importable."""
@@ -136,7 +209,8 @@ class DocumentTests(SynchronousTestCase):
         text = (ROOT / "docs/architecture.rst").read_text()
         section = text[text.index("begin with their kind") : text.index("Lines of a link")]
         code = "".join(
-            (ROOT / f"hatwist/{name}.py").read_text() for name in ("election", "machine")
+            (ROOT / f"hatwist/{name}.py").read_text()
+            for name in ("election", "group", "holding", "machine")
         )
         kinds = set(re.findall(r"(?:self\.event|_say)\(\s*\"([a-z-]+)\"", code))
         self.assertEqual(set(re.findall(r"``([a-z-]+)``(?=,|$)", section, re.MULTILINE)), kinds)
@@ -150,5 +224,6 @@ class DocumentTests(SynchronousTestCase):
         section = text[text.index("Three floors") : text.index("The way of a packet")]
         for name in there:
             self.assertIn(f"``{name}``", section)
-        listed = set(re.findall(r"^``(\w+)``$", section, re.MULTILINE))
+        heads = re.findall(r"^``\w+``(?:, ``\w+``)*$", section, re.MULTILINE)
+        listed = {name for head in heads for name in re.findall(r"\w+", head)}
         self.assertEqual(listed - there, set())
