@@ -401,8 +401,10 @@ class Machine:
         due = inf
         if self._bursts:
             due = self.lastSent + SPACING * interval
-        if self.over:
+        if self.over or self._displaced:
             return inf
+        if self._unclean(now):
+            return self._startedAt + self.rules.tolerance
         if self._hurried(now):
             due = min(due, self.lastSent + HURRY * interval)
         if self._follows(now):

@@ -85,10 +85,11 @@ class TranscriptTests(MachineTests):
         self.assertEqual(
             effects[-1], RoleChange("home", "web", None, Role.STANDBY, 0, "started, listening")
         )
+        self.assertEqual(self.sent(effects), [])
+        self.machine.released("web", 100.01)
+        effects = self.decide(100.01)
         self.assertEqual([(b.session, b.seq) for b in self.sent(effects)], [(5, 1)])
         self.assertTrue(self.sent(effects)[0].groups[0].listening)
-        self.machine.released("web", 100.01)
-        self.decide(100.01)
         for now in (100.1, 100.2, 100.3):
             self.assertEqual(
                 [b.groups[0].role for b in self.sent(self.decide(now, True))], [Role.STANDBY]
@@ -154,6 +155,7 @@ class DeadlineTests(MachineTests):
 
     def test_burst(self) -> None:
         """What changed is sent twice more, a tenth of an interval apart."""
+        self.machine.released("web", 100.0)
         self.decide(100.0, True)
         times = []
         while self.machine.deadline < 100.2:
@@ -247,6 +249,25 @@ class RefusalTests(MachineTests):
         self.assertRefused(beat("a", 1, session=4), "same-name")
         self.assertRefused(beat("a", 1, session=6), "same-name")
 
+    def test_twin(self) -> None:
+        """A later start of this name is another host's: this node lets go, and says nothing more."""
+        self.hold()
+        self.machine.session = 5
+        self.assertRaises(BadPacket, self.machine.hear, beat("a", 1, session=9), "eth0", 100.5)
+        effects = self.decide(100.5)
+        self.assertIn(Release("web"), effects)
+        self.assertTrue([e for e in effects if isinstance(e, Event) and e.kind == "same-name"])
+        self.machine.released("web", 100.51)
+        self.assertEqual(self.sent(self.decide(100.51) + self.decide(100.6, True)), [])
+        self.assertTrue(self.machine.over)
+
+    def test_recordingOfItself(self) -> None:
+        """What an earlier start of this node sent moves nothing."""
+        self.hold()
+        self.assertRaises(BadPacket, self.machine.hear, beat("a", 1, session=4), "eth0", 100.5)
+        self.decide(100.5)
+        self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
+
     def test_replayed(self) -> None:
         """A packet that was seen is refused on the same link and counts on another."""
         self.machine.hear(beat("b", 1), "eth0", 100.0)
@@ -267,6 +288,7 @@ class SessionTests(MachineTests):
 
     def test_grows(self) -> None:
         """Listed with a greater session than its own, it takes the next one."""
+        self.machine.released("web", 100.0)
         heard = (Heard("a", 12, 3, 0.0, True, True, 20),)
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
         self.assertEqual(self.machine.session, 13)
