@@ -418,7 +418,7 @@ class NeededTests(SynchronousTestCase):
         sim = Simulation(seed=seed, members=NAMES)
         sim.start("alpha")
         sim.start("beta")
-        sim.run(0.001)
+        sim.run(0.0025)
         sim.start("gamma")
         sim.cut("beta", "gamma")
         sim.fitness("alpha", Fitness.UNFIT)
@@ -441,8 +441,8 @@ class NeededTests(SynchronousTestCase):
             return good(self, view, *more)
 
         self.patch(votes.Voter, "decide", fickle)
-        for seed in seeds:
-            self.broken(partial(self.rivals, seed))
+        overlaps = [self.rivals(seed).overlap() for seed in seeds]
+        self.assertGreater(sum(overlaps), 0)
 
     def test_15_wholeTolerance(self) -> None:
         """A vote that lapses earlier than a tolerance after the claim's last packet makes two holders."""
