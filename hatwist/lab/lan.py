@@ -159,6 +159,11 @@ class Host:
         program = Program(f"{os.path.basename(argv[0])} on {self.name}", reactor)
         environment = dict(os.environ if env is None else env)
         environment.setdefault("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+        if "STATE_DIRECTORY" in os.environ:
+            # A host remembers for as long as this LAN exists.
+            environment["STATE_DIRECTORY"] = os.path.join(
+                os.environ["STATE_DIRECTORY"], f"{id(self.namespace):x}"
+            )
         with self.namespace.entered():
             reactor.spawnProcess(program, setsid, [setsid, *argv], environment, path)
         self.programs.append(program)
