@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
+from itertools import count
 from typing import TypeVar
 
 from hatwist.auth import MIN_KEY_SIZE
@@ -25,7 +26,7 @@ from hatwist.linkspec import LinkSpec, parseLinks
 from hatwist.linux.messages import Address
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
 from hatwist.resources.placing import AddressSpec
-from hatwist.rules import Quorum
+from hatwist.rules import Quorum, Timing
 from hatwist.store import DIRECTORY, Store
 
 GROUP = "default"
@@ -283,6 +284,13 @@ def _tolerance(text: str | float, interval: float) -> float:
     number = _number(text)
     if not 2 * interval <= number <= 600:
         raise ValueError(f"allowed are {2 * interval:g} (two intervals) to 600 seconds")
+    if interval and Timing(interval, number).survives() < 0:
+        tries = (milliseconds / 1000 for milliseconds in count(math.ceil(number * 1000)))
+        least = next(enough for enough in tries if Timing(interval, enough).survives() >= 0)
+        raise ValueError(
+            "a holder that lets go in time would do so between two heartbeats; "
+            f"give at least {least:g} seconds"
+        )
     return number
 
 

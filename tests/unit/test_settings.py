@@ -16,7 +16,7 @@ from hatwist.errors import ConfigurationError
 from hatwist.link import MulticastGroup
 from hatwist.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.resources.placing import AddressSpec
-from hatwist.rules import Quorum
+from hatwist.rules import Quorum, Timing
 from hatwist.settings import Settings, readKeys, settings
 
 KEY = b"0123456789abcdef"
@@ -270,6 +270,20 @@ class ImpossibleTests(SynchronousTestCase):
         self.check("tolerance", "0.19", "0.2 (two", interval="0.1", tolerance="0.19")
         self.check("tolerance", "601", "600 seconds", tolerance="601")
         self.check("tolerance", "long", "number of seconds", tolerance="long")
+
+    def test_toleranceWithoutRoom(self) -> None:
+        """A tolerance in which a holder had no time to be heard and let go is refused, with the least that will do."""
+        for interval, tolerance, least in (
+            ("0.005", "0.01", "0.015"),
+            ("0.006", "0.0125", "0.016"),
+        ):
+            words = {"interval": interval}
+            self.check("tolerance", tolerance, f"least {least} s", tolerance=tolerance, **words)
+            self.assertEqual(problems(tolerance=least, **words), [])
+            timing = Timing(float(interval), float(least))
+            self.assertGreater(timing.hold, float(interval) + timing.lateness)
+        for interval in (0.005, 0.01, 0.1, 1.0, 60.0):
+            self.assertGreaterEqual(Timing(interval, 3.5 * interval).survives(), 0)
 
     def test_toleranceOfNoInterval(self) -> None:
         """A tolerance is not blamed where it is the interval that is wrong."""
