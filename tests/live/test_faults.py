@@ -74,6 +74,8 @@ async def test_wallClock(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     began = await judge.watch(ADDRESS)
     await judge.untilAnsweredBy(ADDRESS, "alpha")
     before = [roles(program) for program in programs]
+    # While they start, libfaketime makes a process with a child and a thread stand still for a second.
+    said = [len(program.lines) for program in programs]
     for a, b in (
         (-60, 0),
         (0, 0),
@@ -96,8 +98,9 @@ async def test_wallClock(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     assert report.holders == (("alpha",),)
     assert report.outage < TOLERANCE
     assert [roles(program) for program in programs] == before
-    for program in programs:
-        assert not [line for line in program.lines if "peer-left" in line or "stalled" in line]
+    for program, count in zip(programs, said, strict=True):
+        new = program.lines[count:]
+        assert not [line for line in new if "peer-left" in line or "stalled" in line]
 
 
 class Forger:
