@@ -282,8 +282,8 @@ class ImpossibleTests(SynchronousTestCase):
             self.assertEqual(problems(tolerance=least, **words), [])
             timing = Timing(float(interval), float(least))
             self.assertGreater(timing.hold, float(interval) + timing.lateness)
-        for interval in (0.005, 0.01, 0.1, 1.0, 60.0):
-            self.assertGreaterEqual(Timing(interval, 3.5 * interval).survives(), 0)
+        for usual in (0.005, 0.01, 0.1, 1.0, 60.0):
+            self.assertGreaterEqual(Timing(usual, 3.5 * usual).survives(), 0)
 
     def test_toleranceOfNoInterval(self) -> None:
         """A tolerance is not blamed where it is the interval that is wrong."""
