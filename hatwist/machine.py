@@ -119,6 +119,7 @@ class Machine:
         self._told: list[GroupState] = []
         self._present: set[str] = set()
         self._silent: set[tuple[str, str]] = set()
+        self._unheard = False
         self._twinTold = self._displaced = False
         self._startedAt = now
         self._events: list[Event] = []
@@ -332,7 +333,24 @@ class Machine:
                 self._present.discard(peer.name)
                 why = "it said goodbye" if peer.left() else f"silent for {now - peer.at:.3f} s"
                 self._say("peer-left", peer.name, why)
-        return wake
+        return min(wake, self._hearing(now))
+
+    def _hearing(self, now: float) -> float:
+        """Report that this node hears others and none of them hears it; the result is when to look again."""
+        heard = [peer for peer in self.view if peer.direct(now)]
+        if any(peer.twoWay(now) for peer in heard):
+            if self._unheard:
+                self._say("heard-again", "", "this node may claim")
+            self._unheard = False
+        elif heard and not self._unheard:
+            # Who has only just been heard had no time yet to answer.
+            due = min(peer.directSince for peer in heard) + self.rules.tolerance
+            if now < due:
+                return due
+            self._unheard = True
+            names = ", ".join(sorted(peer.name for peer in heard))
+            self._say("not-heard", "", f"it hears {names}, and is not heard: it makes no claim")
+        return inf
 
     def _perLink(self, peer: Peer, now: float) -> None:
         """Report which of several links to a node have fallen silent, or are heard again."""

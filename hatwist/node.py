@@ -47,7 +47,15 @@ RENEWAL = 0.5
 RETRY = 1.0
 """Seconds after which a failed write to the store is tried again."""
 _WARNINGS = frozenset(
-    ("conflict", "stalled", "acquire-failed", "configuration-differs", "session", "same-name")
+    (
+        "conflict",
+        "stalled",
+        "acquire-failed",
+        "configuration-differs",
+        "session",
+        "same-name",
+        "not-heard",
+    )
 )
 
 
@@ -276,8 +284,11 @@ class Node:
         self._renewed[name] = now
         seconds = self.kernelLease
         if self.machine.rules.quorum is not None:
-            seconds = int(lease - now - 0.4)
-        self.keepers[name].renew(seconds if seconds >= 1 else self.kernelLease)
+            votes = int(lease - now - 0.4)
+            # Shorter than that, a lost heartbeat would lose the addresses.
+            if votes >= max(1, 2 * self.machine.rules.interval):
+                seconds = min(seconds, votes)
+        self.keepers[name].renew(seconds)
 
     def _arm(self) -> None:
         wait = self.machine.deadline - self._reactor.seconds()

@@ -94,15 +94,15 @@ class Senses:
             return
         watched = [name for name in where or [self._interface] if name not in self._managed]
         self._carrier = Carrier(self._netlink, watched, self._up, self._down)
+        self._carrier.start()
         for name, addresses in where.items():
             asker = self._openAsker(self._reactor, self._netlink, name)
             self._askers[asker] = addresses
             asker.start(addresses, self._answered, self._seized)
-        self._carrier.start()
 
     def _failed(self, failure: Failure) -> None:
         self._log.error(
-            "The LAN cannot be asked, nor carriers be watched: {error}",
+            "The LAN cannot be asked who has the addresses: {error}",
             error=failure.getErrorMessage(),
         )
 
