@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -31,6 +32,11 @@ def pair(seed: int = 1, **more: Any) -> Simulation:
 def filterHeartbeats(sim: Simulation, *pairs: tuple[str, str]) -> None:
     """Heartbeats no longer travel these ways; everything else does."""
     sim.filters.append(lambda source, target, beat: (source, target) not in pairs)
+
+
+def holds(sim: Simulation, name: str) -> bool:
+    """It holds, alone."""
+    return sim.holders() == [name]
 
 
 class Recorder:
@@ -119,7 +125,7 @@ class ServedTests(SynchronousTestCase):
             sim.run(3.0 + phase * I / 40)
             sim.kill("alpha")
             killed = sim.now
-            sim.runUntil(lambda sim=sim: sim.holders() == ["beta"], 1.0)
+            sim.runUntil(partial(holds, sim, "beta"), 1.0)
             self.assertLess(sim.now - killed, ANSWER_FRESH * I + HANDLING)
 
     def test_saysSoEachTime(self) -> None:

@@ -458,6 +458,43 @@ class PacingTests(SynchronousTestCase):
             self.assertAlmostEqual(rate, 1.0, 1)
 
 
+class HearingTests(SynchronousTestCase):
+    """A node that hears others but is not heard says so."""
+
+    def test_told(self) -> None:
+        """It is told once, within two tolerances of being heard last, by the node that is concerned; and its end."""
+        sim = Simulation(seed=4)
+        for number, name in enumerate(("alpha", "beta", "gamma")):
+            sim.start(name, priority=200 - number)
+        sim.run(1.0)
+        for other in ("alpha", "gamma"):
+            sim.cut("beta", other, bothWays=False)
+        sim.run(3.0)
+        sim.kill("alpha")
+        sim.run(1.0)
+        told = sim.said("not-heard")
+        self.assertEqual([moment.node for moment in told], ["beta"])
+        self.assertGreater(told[0].at, 1.0 + T - I)
+        self.assertLess(told[0].at, 1.0 + 2 * T + I)
+        self.assertIn("it hears alpha, gamma", told[0].what)
+        self.assertEqual(sim.holders(), ["gamma"])
+        sim.heal()
+        sim.run(I + 0.01)
+        self.assertEqual([m.node for m in sim.said("heard-again")], ["beta"])
+
+    def test_fromTheStart(self) -> None:
+        """So it is of a node that nobody ever heard, and not of nodes that have just met."""
+        sim = Simulation(seed=4)
+        sim.start("alpha", priority=200)
+        sim.run(1.0)
+        sim.start("beta")
+        sim.cut("beta", "alpha", bothWays=False)
+        sim.run(T - 0.01)
+        self.assertEqual(sim.said("not-heard"), [])
+        sim.run(I + 0.02)
+        self.assertEqual([moment.node for moment in sim.said("not-heard")], ["beta"])
+
+
 class NoGroupTests(SynchronousTestCase):
     """A node without a group is a member like any other: it hears, and is heard."""
 

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,10 @@ from hatwist.store import MemoryStore, Store
 from hatwist.votes import NOTHING, Record
 
 VOTE = Grant("beta", 1_700_000_000_000, 7, 99)
+
+
+def _note(done: list[int], session: int, result: None) -> None:
+    done.append(session)
 
 
 class Threads:
@@ -204,9 +209,8 @@ class FileTests(Contract, SynchronousTestCase):
         found = self.make()
         done: list[int] = []
         for session in (1, 2, 3):
-            found.write(session, {"web": Record(session)}).addCallback(
-                lambda _, session=session: done.append(session)
-            )
+            written = found.write(session, {"web": Record(session)})
+            written.addCallback(partial(_note, done, session))
         for session in (1, 2, 3):
             self.assertEqual(len(self.threads.waiting), 1)
             self.threads.waiting.pop()()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import rules
-from hatwist.heartbeat import Role
+from hatwist.heartbeat import Heartbeat, Role
 from hatwist.rules import Timing
 from hatwist.testing import Simulation
 from hatwist.testing.simulation import GROUP, WITNESS
@@ -29,6 +30,11 @@ def pair(
     return sim
 
 
+def holds(sim: Simulation, name: str) -> bool:
+    """It holds, alone."""
+    return sim.holders() == [name]
+
+
 class CutOffTests(SynchronousTestCase):
     """The holder is cut off from the witness and from its peer at once."""
 
@@ -40,22 +46,27 @@ class CutOffTests(SynchronousTestCase):
                     sim = pair(phase, rates, tolerance)
                     sim.isolate("alpha")
                     cut = sim.now
-                    sim.runUntil(lambda sim=sim: sim.holders() == ["beta"], 1.0)
+                    sim.runUntil(partial(holds, sim, "beta"), 1.0)
                     where = f"phase {phase}, rates {rates}, tolerance {tolerance}"
                     self.assertLess(sim.now - cut, tolerance * 1.02 + 0.005, where)
                     sim.run(1.0)
                     self.assertEqual(sim.overlap(), 0, where)
 
+    @staticmethod
+    def sent(sim: Simulation, seq: int) -> bool:
+        return sim.nodes["alpha"].machine.seq > seq
+
     def test_oneHeartbeatLost(self) -> None:
         """With a tolerance of three and a half intervals the heartbeat before that may be lost as well."""
         for phase in range(PHASES):
             sim = pair(phase, (SLOW, FAST))
-            sim.runUntil(lambda sim=sim: sim.nodes["alpha"].machine.seq % 2 == 0, 2 * I)
             lost = sim.nodes["alpha"].machine.seq + 1
-            sim.filters.append(
-                lambda one, other, beat, lost=lost: (one, beat.seq) != ("alpha", lost)
-            )
-            sim.runUntil(lambda sim=sim, lost=lost: sim.nodes["alpha"].machine.seq > lost, 3 * I)
+
+            def travels(source: str, target: str, beat: Heartbeat, lost: int = lost) -> bool:
+                return (source, beat.seq) != ("alpha", lost)
+
+            sim.filters.append(travels)
+            sim.runUntil(partial(self.sent, sim, lost), 3 * I)
             sim.isolate("alpha")
             sim.run(1.0)
             self.assertEqual(sim.holders(), ["beta"])
