@@ -211,10 +211,6 @@ async def test_replayAtLone(pair: Secured) -> None:
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="rule 6 yields to an ACTIVE that never named this session; the LAN is not asked yet (rule 20)",
-)
 @pytest_twisted.ensureDeferred
 async def test_replayAtHolder(pair: Secured) -> None:
     """
