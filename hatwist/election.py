@@ -177,8 +177,11 @@ class Election(Holder):
                 if peer.alive(now):
                     self._at(max(peer.at, peer.directAt) + peer.tolerance, now)
             return
+        if self._stillServed(view, now):
+            self.deferringSince = None
+            return
         why = self._vacant(view, now)
-        if not why or self._stillServed(view, now):
+        if not why:
             return
         if self.voter is None:
             self.input(Input.CLAIM, now, why)
@@ -213,7 +216,8 @@ class Election(Holder):
             self._serving = served
             if served:
                 self.event("still-served", reason="a host answers for the address; it stays there")
-        return served
+        # Who has only just begun to ask waits for an answer.
+        return served or not self._at(self.probingSince + self.timing.interval / 2, now)
 
     def _eligibleToClaim(self, view: Membership, now: float) -> bool:
         if not self._may(view, now):

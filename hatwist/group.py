@@ -64,7 +64,7 @@ class Group:
             self.voter = Voter(rules.name, quorum, record, timing.tolerance, now + timing.tolerance)
         self.confirmedAt = -inf
         self.askedAt = self.askAfter = -inf
-        self.witnessedAt = self.keptAt = self.servedAt = self.probedAt = -inf
+        self.witnessedAt = self.keptAt = self.servedAt = self.probedAt = self.probingSince = -inf
         self.claim: Claim | None = None
         self.released: Released | None = None
         self.releasedAt = -inf
@@ -321,6 +321,8 @@ class Group:
         if not self.rules.asks:
             return
         if self._at(self.probedAt + ASK_EVERY * self.timing.interval, now):
+            if now > self.probedAt + self.timing.interval:
+                self.probingSince = now
             self.probedAt = now
             self.effects.append(Ask(self.rules.name))
             self._at(now + ASK_EVERY * self.timing.interval, now)

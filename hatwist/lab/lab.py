@@ -54,6 +54,7 @@ class Lab:
         hosts: Sequence[str] = HOSTS,
         daemon: Daemon = haDaemon,
         more: Sequence[str] = (),
+        links: int = 1,
     ) -> None:
         self.reactor = reactor
         self.interval = interval
@@ -63,7 +64,7 @@ class Lab:
         self.programs: dict[str, Program] = {}
         self._daemon = daemon
         self._moments = 0
-        self.lan = Lan(hosts)
+        self.lan = Lan(hosts, links)
         self.judge = Judge(self.lan, reactor)
         self.heartbeats = Heartbeats(self.lan.client, reactor, GROUP, PORT)
 

@@ -20,7 +20,8 @@ from twisted.internet.task import LoopingCall
 from hatwist.errors import HatwistError
 from hatwist.lab import scenarios
 from hatwist.lab.lab import Daemon, Lab, haDaemon
-from hatwist.lab.scenarios import SCENARIOS, Measurement
+from hatwist.lab.measuring import Measurement
+from hatwist.lab.scenarios import SCENARIOS
 
 INTERRUPTED = 130
 # How often a figure that a standing machine spoiled is taken again.
