@@ -68,7 +68,7 @@ def _lab(options: argparse.Namespace, arguments: list[str]) -> int:
 
     if options.list:
         for name, scenario in SCENARIOS.items():
-            print(f"{name:18} {(scenario.__doc__ or '').strip()}")
+            print(f"{name:18} {(scenario.__doc__ or '').strip().partition(chr(10))[0]}")
         return 0
     unknown = [name for name in options.scenario if name not in SCENARIOS]
     if unknown:

@@ -67,7 +67,8 @@ async def test_noOutage(lan: Lan, judge: Judge) -> None:
     assert report.holders == (("beta",),)
     assert report.noHolder == 0
     assert {run.host for run in report.answers} == {"beta"}
-    assert report.reachedAfter("beta", slack=CLOSE + report.stalled) == 0
+    # The first answer of the window may come late, as any other may.
+    assert report.reachedAfter("beta", slack=CLOSE + report.stalled) < CLOSE + report.stalled
     assert report.reachedAfter("alpha") == float("inf")
 
 
