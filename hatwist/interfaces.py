@@ -59,3 +59,9 @@ class ILeased(Interface):
 
     def renew(seconds: int) -> Deferred[None]:
         """Keep it for so many whole seconds from now, if it is held. Never fails."""
+
+
+class IFenced(Interface):
+    """A resource that passes on for which claim it is held, so that what acts late can be refused."""
+
+    term = Attribute("int: the fencing token of the claim, set before C{acquire}; 0: none yet.")

@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hatwist.interfaces import IAnnouncer, ILeased, IResource
+from hatwist.interfaces import IAnnouncer, IFenced, ILeased, IResource
 
 LIMIT = 60.0
 """Seconds for one operation of one resource; resources with commands have lower ones of their own."""
@@ -67,8 +67,11 @@ class Keeper:
         for resource in self.resources:
             resource.watch(lambda reason, resource=resource: self._lost(resource, reason))
 
-    def hold(self) -> None:
-        """Acquire everything, in order."""
+    def hold(self, term: int = 0) -> None:
+        """Acquire everything, in order, for the claim of this term."""
+        for resource in self.resources:
+            if IFenced.providedBy(resource):
+                resource.term = term
         self.wanted = True
         self._work()
 

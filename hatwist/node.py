@@ -309,7 +309,7 @@ class Node:
                     link.send(datagram)
                 self.counters["sent"] += 1
             elif isinstance(effect, Hold):
-                self.keepers[effect.group].hold()
+                self.keepers[effect.group].hold(effect.term)
             elif isinstance(effect, Release):
                 self.keepers[effect.group].release()
             elif isinstance(effect, Announce):

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from hatwist import frames
 from hatwist.errors import ResourceError
-from hatwist.interfaces import IAnnouncer, IResource
+from hatwist.interfaces import IAnnouncer, IFenced, IResource
 from hatwist.linux import INetlink, ISender
 from hatwist.linux.messages import (
     Event,
@@ -38,7 +38,7 @@ class _Shown(NamedTuple):
         return f"{self.entry.address}/{self.entry.prefix}"
 
 
-@implementer(IResource, IAnnouncer)
+@implementer(IResource, IAnnouncer, IFenced)
 class Alias:
     """
     Held while the kernel shows what C{ifup NAME} configures.
@@ -73,6 +73,7 @@ class Alias:
         self._openSender = openSender
         self._oneAtATime = DeferredLock()
         self.name = f"ifup {name}"
+        self.term = 0
         self._held: list[_Shown] = []
         self._senders: dict[tuple[int, str], ISender] = {}
         self._announcer = Announcer(reactor, self._announcements)
@@ -174,7 +175,8 @@ class Alias:
     async def _run(self, *command: str) -> str:
         """Run it, and return what to tell of it. Only a program that is missing or hangs is an error here."""
         argv = [*command, self._alias]
-        ending = await run(self._reactor, argv, self._timeout)
+        environment = {"HATWIST_TERM": str(self.term)}
+        ending = await run(self._reactor, argv, self._timeout, environment)
         return f"{' '.join(argv)} ended with {ending.code}" + (
             f": {ending.words}" if ending.words else ""
         )

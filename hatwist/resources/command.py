@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred, DeferredLock
 from zope.interface import implementer
 
 from hatwist.errors import ResourceError
-from hatwist.interfaces import IResource
+from hatwist.interfaces import IFenced, IResource
 from hatwist.resources.process import Ending, IProgramReactor, run
 
 
-@implementer(IResource)
+@implementer(IResource, IFenced)
 class Command:
     """
     Held between C{start} and C{stop}, of which only one runs at a time.
@@ -25,7 +25,8 @@ class Command:
     @param start, stop, check: the program and its arguments; no shell reads them.
     @param timeout: seconds each of them may take; then it is killed with all it started.
     @ivar releaseTime: seconds that a release may take.
-    @param env: variables added to its environment, such as C{{"HATWIST_GROUP": "web"}}.
+    @param env: variables added to its environment, such as C{{"HATWIST_GROUP": "web"}}; C{HATWIST_TERM},
+        the term of the claim, is always there.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Command:
         self._check = None if check is None else tuple(check)
         self._timeout = timeout
         self._env = dict(env or {})
+        self.term = 0
         self._oneAtATime = DeferredLock()
         self.releaseTime = timeout if check is None else 2 * timeout
         self._held = False
@@ -100,7 +102,9 @@ class Command:
         return (await self._run(self._check)).code == 0
 
     def _run(self, argv: Sequence[str]) -> Deferred[Ending]:
-        return run(self._reactor, argv, self._timeout, self._env)
+        return run(
+            self._reactor, argv, self._timeout, {"HATWIST_TERM": str(self.term), **self._env}
+        )
 
 
 def _failure(

@@ -317,18 +317,19 @@ class CommandTests(Programs):
         self.assertTrue(gone(self.pids(2)[0]))
 
     async def test_environment(self) -> None:
-        """Start, stop and check get the variables of the command."""
+        """Start, stop and check get the variables of the command, and the term of the claim."""
         log = self.path("log")
-        script = 'echo "$1 $HATWIST_GROUP" >>"$0"; test "$1" != check'
+        script = 'echo "$1 $HATWIST_GROUP $HATWIST_TERM" >>"$0"; test "$1" != check'
         start, stop, check = (
             ["sh", "-c", script, log, step] for step in ("start", "stop", "check")
         )
         command = Command(reactor, start, stop, check=check, env={"HATWIST_GROUP": "web"})
+        command.term = 7
         await self.failing(command.acquire())
         await command.release()
         self.assertEqual(
             Path(log).read_text().splitlines(),
-            ["check web", "start web", "check web", "stop web", "check web"],
+            ["check web 7", "start web 7", "check web 7", "stop web 7", "check web 7"],
         )
 
     async def test_lossSeenByVerify(self) -> None:

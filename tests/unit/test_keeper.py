@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from twisted.internet import reactor
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.keeper import LIMIT, Keeper
+from hatwist.resources.command import Command
 from hatwist.resources.memory import MemoryResource
 
 
@@ -139,6 +141,13 @@ class KeeperTests(SynchronousTestCase):
         self.told()
         self.keeper.announce()
         self.assertEqual(self.told(), [])
+
+    def test_term(self) -> None:
+        """What passes on the fencing token has that of the claim before it is acquired."""
+        command = Command(reactor, ["true"], ["true"])  # type: ignore[arg-type]
+        keeper = Keeper(self.clock, "g", [self.one, command])
+        keeper.hold(7)
+        self.assertEqual(command.term, 7)
 
     def test_holdAgain(self) -> None:
         """What was released can be held again."""

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import __version__, cli
-from hatwist.lab.scenarios import SCENARIOS, Measurement
+from hatwist.lab.measuring import Measurement
+from hatwist.lab.scenarios import SCENARIOS
 from hatwist.lab.story import Plan, Progress, excused, summary, table
 from hatwist.lab.world import advice
 
