@@ -9,75 +9,14 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from hatwist.errors import HatwistError
-from hatwist.lab.lab import Lab
+from hatwist.lab import fencing
+from hatwist.lab.lab import PLAIN, Lab, Setup
+from hatwist.lab.measurement import Measurement, Scenario, measured, neverTwo, takenOver
 from hatwist.lab.verdict import Report
 
-# How long to go on looking after the last thing that should happen.
-AFTERMATH = 0.3
-
-
-class Measurement(NamedTuple):
-    """
-    What one fault cost. All times in seconds.
-
-    @ivar fault: what was done.
-    @ivar outage: the longest time the client had no answer.
-    @ivar noHolder: how long no host held the address.
-    @ivar twoHolders: how long more than one did.
-    @ivar bounded: which figure has a bound, in words.
-    @ivar value: that figure.
-    @ivar bound: what it may be at most.
-    @ivar problem: what else was wrong, or nothing.
-    @ivar stalled: how long the machine itself stood still meanwhile.
-    """
-
-    fault: str
-    outage: float
-    noHolder: float
-    twoHolders: float
-    bounded: str
-    value: float
-    bound: float
-    problem: str
-    stalled: float
-
-    @property
-    def ok(self) -> bool:
-        """Within the bound, and nothing else wrong?"""
-        return self.value <= self.bound and not self.problem
-
-
-Scenario = Callable[[Lab], Awaitable[Measurement]]
-
-
-def _measured(
-    fault: str, report: Report, bounded: str, value: float, bound: float, problem: str = ""
-) -> Measurement:
-    return Measurement(
-        fault=fault,
-        outage=report.outage,
-        noHolder=report.noHolder,
-        twoHolders=report.twoHolders,
-        bounded=bounded,
-        value=value,
-        bound=bound,
-        problem=problem,
-        stalled=report.stalled,
-    )
-
-
-def _neverTwo(report: Report) -> str:
-    return "two hosts held the address" if report.twoHolders else ""
-
-
-async def _takenOver(lab: Lab, since: float, by: str) -> Report:
-    await lab.judge.untilAnsweredBy(lab.address, by)
-    await lab.elapse(AFTERMATH)
-    return await lab.judge.report(lab.address, since)
+__all__ = ["LONG", "SCENARIOS", "Measurement", "play", "setupOf"]
 
 
 async def powerLoss(lab: Lab) -> Measurement:
@@ -86,9 +25,9 @@ async def powerLoss(lab: Lab) -> Measurement:
     await lab.anyMoment()
     since = await lab.judge.mark()
     lab.host(lab.best).powerOff()
-    report = await _takenOver(lab, since, lab.second)
+    report = await takenOver(lab, since, lab.second)
     bound = lab.tolerance + 0.005
-    return _measured("power loss", report, "outage", report.outage, bound, _neverTwo(report))
+    return measured("power loss", report, "outage", report.outage, bound, neverTwo(report))
 
 
 async def worthierReturns(lab: Lab) -> Measurement:
@@ -98,9 +37,9 @@ async def worthierReturns(lab: Lab) -> Measurement:
     lab.host(lab.best).powerOn()
     lab.run(lab.best)
     await lab.untilOnly(lab.best)
-    report = await _takenOver(lab, since, lab.best)
-    problem = _neverTwo(report)
-    return _measured("worthier returns", report, "outage", report.outage, 0.020, problem)
+    report = await takenOver(lab, since, lab.best)
+    problem = neverTwo(report)
+    return measured("worthier returns", report, "outage", report.outage, 0.020, problem)
 
 
 async def cleanStop(lab: Lab) -> Measurement:
@@ -110,26 +49,12 @@ async def cleanStop(lab: Lab) -> Measurement:
     since = await lab.judge.mark()
     daemon = lab.programs[lab.best]
     daemon.stop()
-    report = await _takenOver(lab, since, lab.second)
+    report = await takenOver(lab, since, lab.second)
     status = await daemon.ended()
     # twistd shuts down cleanly, and then ends itself by the signal that it was stopped with.
     clean = status in (0, 128 + signal.SIGTERM)
-    problem = _neverTwo(report) if clean else f"exit status {status}"
-    return _measured("clean stop", report, "outage", report.outage, 0.020, problem)
-
-
-async def daemonKilled(lab: Lab) -> Measurement:
-    """The holder's daemon is killed, its host lives on; later the daemon is started again."""
-    await lab.settle()
-    await lab.anyMoment()
-    since = await lab.judge.mark()
-    lab.programs[lab.best].kill()
-    await _takenOver(lab, since, lab.second)
-    lab.run(lab.best)
-    await lab.untilOnly(lab.best)
-    report = await _takenOver(lab, since, lab.best)
-    bound = lab.tolerance + 0.005
-    return _measured("daemon killed, restarted", report, "outage", report.outage, bound)
+    problem = neverTwo(report) if clean else f"exit status {status}"
+    return measured("clean stop", report, "outage", report.outage, 0.020, problem)
 
 
 async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
@@ -143,7 +68,7 @@ async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
     await lab.elapse(2 * lab.tolerance)
     report = await lab.judge.report(lab.address, since)
     problem = "" if report.holders == ((lab.best,),) else f"held by {report.holders} in turn"
-    return _measured(
+    return measured(
         f"standby frozen {seconds:g} s", report, "outage", report.outage, 0.020, problem
     )
 
@@ -154,8 +79,8 @@ async def unplugged(lab: Lab) -> Measurement:
     await lab.anyMoment()
     since = await lab.judge.mark()
     lab.host(lab.best).unplug()
-    report = await _takenOver(lab, since, lab.second)
-    return _measured("unplugged", report, "outage", report.outage, lab.tolerance + 0.005)
+    report = await takenOver(lab, since, lab.second)
+    return measured("unplugged", report, "outage", report.outage, lab.tolerance + 0.005)
 
 
 async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
@@ -169,11 +94,11 @@ async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
     lab.host(lab.best).plug()
     since = time.monotonic()
     await lab.untilOnly(lab.best)
-    report = await _takenOver(lab, since, lab.best)
+    report = await takenOver(lab, since, lab.best)
     if keptIt:
         # Two hosts held it, out of each other's sight: now one of them must yield.
         return _reached("plugged in again", lab, report, report)
-    return _measured("plugged in again", report, "outage", report.outage, 0.100)
+    return measured("plugged in again", report, "outage", report.outage, 0.100)
 
 
 async def cutAndHealed(lab: Lab, seconds: float = 3.0) -> Measurement:
@@ -189,7 +114,7 @@ async def cutAndHealed(lab: Lab, seconds: float = 3.0) -> Measurement:
     lab.lan.healAll()
     healed = time.monotonic()
     await lab.untilOnly(lab.best)
-    after = await _takenOver(lab, healed, lab.best)
+    after = await takenOver(lab, healed, lab.best)
     whole = await lab.judge.report(lab.address, since)
     return _reached(f"cut for {seconds:g} s and healed", lab, whole, after)
 
@@ -199,7 +124,7 @@ def _reached(fault: str, lab: Lab, whole: Report, after: Report) -> Measurement:
     value, problem = after.reachedAfter(lab.best), ""
     if value == float("inf"):
         value, problem = after.until - after.since, f"the client does not reach {lab.best}"
-    return _measured(fault, whole, "right host", value, 0.100, problem)
+    return measured(fault, whole, "right host", value, 0.100, problem)
 
 
 async def deletedByHand(lab: Lab) -> Measurement:
@@ -214,11 +139,11 @@ async def deletedByHand(lab: Lab) -> Measurement:
         ),
         "the address is back on a host",
     )
-    report = await _takenOver(lab, since, lab.best)
+    report = await takenOver(lab, since, lab.best)
     without = report.longestWithout()
     others = {host for hosts in report.holders for host in hosts} - {lab.best}
     problem = f"{', '.join(sorted(others))} took over" if others else ""
-    return _measured("address deleted", report, "no holder", without, 0.050, problem)
+    return measured("address deleted", report, "no holder", without, 0.050, problem)
 
 
 # In the order of the story.
@@ -226,13 +151,27 @@ SCENARIOS: dict[str, Scenario] = {
     "power-loss": powerLoss,
     "worthier-returns": worthierReturns,
     "clean-stop": cleanStop,
-    "daemon-killed": daemonKilled,
+    "daemon-killed": fencing.SCENARIOS["daemon-killed"],
+    "daemon-frozen": fencing.SCENARIOS["daemon-frozen"],
+    "killed-together": fencing.SCENARIOS["killed-together"],
     "standby-frozen": standbyFrozen,
     "unplugged": unplugged,
     "plugged-in": pluggedIn,
     "cut-and-healed": cutAndHealed,
     "deleted-by-hand": deletedByHand,
+    "filtered": fencing.SCENARIOS["filtered"],
+    "loss-30": fencing.SCENARIOS["loss-30"],
+    "loss-5": fencing.SCENARIOS["loss-5"],
+    "cable-pulled": fencing.SCENARIOS["cable-pulled"],
+    "cut-off-witness": fencing.SCENARIOS["cut-off-witness"],
 }
+# Only by name.
+LONG = fencing.LONG
+
+
+def setupOf(name: str) -> Setup:
+    """What the scenario of that name needs."""
+    return fencing.SETUPS.get(name, PLAIN)
 
 
 async def play(name: str, lab: Lab) -> Measurement:
@@ -243,6 +182,7 @@ async def play(name: str, lab: Lab) -> Measurement:
         said last.
     """
     try:
-        return await SCENARIOS[name](lab)
+        result = await {**SCENARIOS, **LONG}[name](lab)
     except TimeoutError as error:
         raise HatwistError(f"{name}: {error}\n{lab.said()}") from error
+    return result if result.ok else result._replace(found=f"{result.found}\n{lab.said()}")
