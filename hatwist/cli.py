@@ -42,7 +42,7 @@ def _addLab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
             "machine allows no private network, 130 when interrupted."
         ),
     )
-    lab.add_argument("scenario", nargs="*", help="which scenarios to play; default: all")
+    lab.add_argument("scenario", nargs="*", help="which to play; default: all but long ones")
     lab.add_argument("--list", action="store_true", help="list the scenarios and end")
     lab.add_argument("--repeat", type=_count, default=1, metavar="N", help="play N times")
     lab.add_argument(
@@ -63,17 +63,17 @@ def _lab(options: argparse.Namespace, arguments: list[str]) -> int:
         again = [sys.executable, "-m", "hatwist.cli", *arguments]
         return world.enter(again, again)
     # Only now: importing Twisted takes its time.
-    from hatwist.lab.scenarios import SCENARIOS
+    from hatwist.lab.scenarios import LONG, SCENARIOS
     from hatwist.lab.story import Plan, run
 
     if options.list:
-        for name, scenario in SCENARIOS.items():
-            print(f"{name:18} {(scenario.__doc__ or '').strip().partition(chr(10))[0]}")
+        for name, scenario in {**SCENARIOS, **LONG}.items():
+            print(f"{name:18} {(scenario.__doc__ or '').strip()}")
         return 0
-    unknown = [name for name in options.scenario if name not in SCENARIOS]
+    unknown = [name for name in options.scenario if name not in {**SCENARIOS, **LONG}]
     if unknown:
         print(
-            f"hatwist lab: no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}",
+            f"hatwist lab: no such scenario: {', '.join(unknown)}; there are {', '.join([*SCENARIOS, *LONG])}",
             file=sys.stderr,
         )
         return 2

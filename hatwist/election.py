@@ -19,6 +19,7 @@ from hatwist.roles import TABLE, Do, Input, Next, State
 from hatwist.rules import (
     ANSWER_FRESH,
     ASK_AFTER,
+    ASK_EVERY,
     ASKING,
     LAST_CALL,
     SUCCESSION,
@@ -177,11 +178,10 @@ class Election(Holder):
                 if peer.alive(now):
                     self._at(max(peer.at, peer.directAt) + peer.tolerance, now)
             return
-        if self._stillServed(view, now):
-            self.deferringSince = None
-            return
         why = self._vacant(view, now)
-        if not why:
+        # Who waits for a worthier node asks too, all the time: that one may be waiting for the LAN.
+        doubt = why or self.deferringSince is not None
+        if (doubt and self._stillServed(view, now)) or not why:
             return
         if self.voter is None:
             self.input(Input.CLAIM, now, why)
@@ -206,7 +206,11 @@ class Election(Holder):
         return now < max(limit, self.servedAt) + ANSWER_FRESH * self.timing.interval
 
     def _stillServed(self, view: Membership, now: float) -> bool:
-        """Nobody is heard to hold, but the LAN answers for the address: heartbeats are lost on their way."""
+        """
+        Nobody is heard to hold, but the LAN answers for the address: heartbeats are lost on their way.
+
+        It has been asked for a while when a holder falls silent; who was not listening then asks first.
+        """
         if not self.rules.asks or self._lastRelease(view)[0] is not None:
             return False
         self._probe(now)
@@ -216,8 +220,10 @@ class Election(Holder):
             self._serving = served
             if served:
                 self.event("still-served", reason="a host answers for the address; it stays there")
-        # Who has only just begun to ask waits for an answer.
-        return served or not self._at(self.probingSince + self.timing.interval / 2, now)
+        if served and self.deferringSince is not None:
+            self.deferringSince = now  # a worthier node does not claim for the same reason
+        asked = self._at(self.askingSince + ASK_EVERY * self.timing.interval, now)
+        return served or not asked
 
     def _eligibleToClaim(self, view: Membership, now: float) -> bool:
         if not self._may(view, now):

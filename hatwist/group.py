@@ -64,7 +64,8 @@ class Group:
             self.voter = Voter(rules.name, quorum, record, timing.tolerance, now + timing.tolerance)
         self.confirmedAt = -inf
         self.askedAt = self.askAfter = -inf
-        self.witnessedAt = self.keptAt = self.servedAt = self.probedAt = self.probingSince = -inf
+        self.witnessedAt = self.keptAt = -inf
+        self.servedAt = self.probedAt = self.askingSince = -inf
         self.claim: Claim | None = None
         self.released: Released | None = None
         self.releasedAt = -inf
@@ -320,9 +321,9 @@ class Group:
         """Ask the LAN, at most every quarter of an interval, for as long as there is a doubt."""
         if not self.rules.asks:
             return
+        if now >= self.probedAt + ANSWER_FRESH * self.timing.interval:
+            self.askingSince = now
         if self._at(self.probedAt + ASK_EVERY * self.timing.interval, now):
-            if now > self.probedAt + self.timing.interval:
-                self.probingSince = now
             self.probedAt = now
             self.effects.append(Ask(self.rules.name))
             self._at(now + ASK_EVERY * self.timing.interval, now)

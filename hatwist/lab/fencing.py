@@ -1,79 +1,214 @@
-"""Faults of the holder's daemon itself, in which others leave the address where it is."""
+"""
+What must not leave two holders behind: daemons that die or hang, links that fail, heartbeats that get lost.
+
+Like L{hatwist.lab.scenarios}. Those that need more than three hosts on one link are in L{SETUPS}.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-from pathlib import Path
+import time
 
-from hatwist.errors import HatwistError
-from hatwist.lab.lab import Lab
-from hatwist.lab.measuring import Measurement, measured, takenOver
-from hatwist.lab.program import Program
+from hatwist.lab.lab import Lab, Setup
+from hatwist.lab.measurement import (
+    Measurement,
+    Scenario,
+    measured,
+    neverTwo,
+    problems,
+    takenOver,
+)
+from hatwist.lab.verdict import Report
+from hatwist.rules import Timing
+from hatwist.settings import MIN_LEASE
 
-FROZEN = 5.0
-"""Seconds that a holder's daemon stands still; longer than the kernel's lease of 2 s, a second late."""
-
-
-def guardOf(program: Program) -> int:
-    """
-    The process id of a daemon's guard.
-
-    @raise HatwistError: it has none.
-    """
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            parent = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-            command = entry.joinpath("cmdline").read_bytes()
-        except (OSError, IndexError):
-            continue  # it has ended meanwhile
-        if parent == program.pid and b"guard.py" in command:
-            return int(entry.name)
-    raise HatwistError(f"{program.name} has no guard")
+# What a takeover that waits for nothing may take, at worst and as a rule.
+AT_ONCE, USUALLY = 0.020, 0.010
+# By when a client must have the right host in its cache.
+CACHE = 0.100
 
 
-async def holderFrozen(lab: Lab) -> Measurement:
-    """The holder's daemon hangs; its guard lets go. Awake again, the daemon is no second holder."""
+async def daemonKilled(lab: Lab) -> Measurement:
+    """The holder's daemon is killed, its host lives on; later the daemon is started again."""
     await lab.settle()
     await lab.anyMoment()
     since = await lab.judge.mark()
-    program = lab.programs[lab.best]
-    program.freeze()
-    await lab.judge.untilAnsweredBy(lab.address, lab.second)
-    await lab.elapse(FROZEN)
-    thawed = await lab.judge.mark()
-    program.thaw()
+    lab.programs[lab.best].kill()
+    await takenOver(lab, since, lab.second)
+    lab.run(lab.best)
     await lab.untilOnly(lab.best)
-    whole = await takenOver(lab, since, lab.best)
-    after = await lab.judge.report(lab.address, thawed)
-    problem = ""
-    if whole.twoHolders > 0.010:
-        problem = f"two holders for {whole.twoHolders * 1e3:.0f} ms"
-    elif after.twoHolders:
-        problem = "two holders after it went on"
+    report = await takenOver(lab, since, lab.best)
+    wrong = neverTwo(report)
     return measured(
-        f"holder frozen {FROZEN:g} s", whole, "outage", whole.outage, lab.tolerance + 0.010, problem
+        "daemon killed, restarted", report, "outage", report.outage, AT_ONCE, wrong, USUALLY
     )
 
 
-async def bothKilled(lab: Lab, lease: float = 2.0) -> Measurement:
-    """
-    Daemon and guard of the holder are killed together: the kernel's lease ends the address.
-
-    Until then the LAN answers for it, so that nobody else takes it.
-    """
+async def daemonFrozen(lab: Lab, seconds: float = 5.0) -> Measurement:
+    """The holder's daemon hangs: its guard lets go; when it goes on, it begins anew."""
     await lab.settle()
     await lab.anyMoment()
-    program = lab.programs[lab.best]
-    guard = guardOf(program)
     since = await lab.judge.mark()
-    os.kill(guard, signal.SIGSTOP)  # so that it cannot act between the two
-    program.kill()
-    os.kill(guard, signal.SIGKILL)
-    await lab.judge.untilHeldBy(lab.address, lab.second)
+    daemon = lab.programs[lab.best]
+    daemon.freeze()
+    before = await takenOver(lab, since, lab.second)
+    await lab.elapse(seconds - (time.monotonic() - since))
+    thawed = await lab.judge.mark()
+    daemon.thaw()
+    await daemon.says(": ACTIVE -> STANDBY, .*the guard let go")
+    await lab.untilOnly(lab.best)
+    after = await takenOver(lab, thawed, lab.best)
+    whole = await lab.judge.report(lab.address, since)
+    limit = Timing(lab.interval, lab.tolerance).hold + 0.010
+    late = ""
+    if after.outage > CACHE:
+        late = f"no right answer for {after.outage * 1000:.0f} ms after it went on"
+    return measured(
+        f"daemon frozen {seconds:g} s",
+        whole,
+        "right host",
+        before.reachedAfter(lab.second),
+        limit,
+        problems(
+            neverTwo(before, 0.010), neverTwo(after), _cameBack(whole, lab.best, thawed), late
+        ),
+    )
+
+
+def _cameBack(report: Report, host: str, thawed: float) -> str:
+    """Once its guard has let go, no host has the address before its daemon goes on."""
+    lost = False
+    for span in report.held:
+        if lost and host in span.hosts and span.start < thawed:
+            return f"{host} had the address again {span.start - report.since:.3f} s after"
+        lost = lost or host not in span.hosts
+    return ""
+
+
+async def killedTogether(lab: Lab) -> Measurement:
+    """Daemon and guard are killed in one moment: the kernel's lease ends, and the others wait for that."""
+    await lab.settle()
+    await lab.anyMoment()
+    holder = lab.host(lab.best)
+    since = await lab.judge.mark()
+    holder.killAll()
     report = await takenOver(lab, since, lab.second)
-    gone = next(span.end for span in report.held if lab.best not in span.hosts) - since
-    problem = "" if not report.twoHolders else f"two holders for {report.twoHolders * 1e3:.0f} ms"
-    return measured("daemon and guard killed", report, "gone", gone, lease + 1.0, problem)
+    gone = next((s.start for s in report.held if lab.best not in s.hosts), report.until) - since
+    heir = lab.programs[lab.second]
+    silent = "" if any("still-served" in line for line in heir.lines) else "nothing was said of it"
+    late = ""
+    # A last answer counts for an interval.
+    if report.outage > 1.5 * lab.interval + AT_ONCE:
+        late = f"taken over {report.outage * 1000:.0f} ms after it was gone"
+    wrong = problems(neverTwo(report), silent, late)
+    return measured("daemon and guard killed", report, "gone", gone, MIN_LEASE + 1.0, wrong)
+
+
+async def cablePulled(lab: Lab) -> Measurement:
+    """The holder's cable is pulled, a second link carries heartbeats: an immediate handover."""
+    await lab.settle()
+    await lab.anyMoment()
+    since = await lab.judge.mark()
+    lab.host(lab.best).unplug()
+    report = await takenOver(lab, since, lab.second)
+    wrong = neverTwo(report)
+    return measured(
+        "cable pulled, 2nd link", report, "outage", report.outage, AT_ONCE, wrong, USUALLY
+    )
+
+
+async def cutOffWitnessed(lab: Lab, seconds: float = 2.0) -> Measurement:
+    """Of two nodes the holder is cut off, from the witness too: it lets go before the other claims."""
+    await lab.settle()
+    await lab.anyMoment()
+    since = await lab.judge.mark()
+    lab.lan.isolate(lab.best)
+    before = await takenOver(lab, since, lab.second)
+    await lab.elapse(seconds)
+    await lab.anyMoment()
+    lab.lan.rejoin(lab.best)
+    await lab.untilOnly(lab.best)
+    await takenOver(lab, since, lab.best)
+    whole = await lab.judge.report(lab.address, since)
+    bound = lab.tolerance + 0.005
+    return measured("cut off, witness", whole, "outage", before.outage, bound, neverTwo(whole))
+
+
+async def heartbeatsFiltered(lab: Lab, seconds: float = 3.0) -> Measurement:
+    """A firewall drops the holder's heartbeats and nothing else; the others see that it serves, until it dies."""
+    await lab.settle()
+    await lab.anyMoment()
+    since = await lab.judge.mark()
+    heir = lab.programs[lab.second]
+    said = len(heir.lines)
+    lab.lan.block(lab.best, lab.port)
+    await lab.elapse(seconds)
+    before = await lab.judge.report(lab.address, since)
+    moved = "" if before.holders == ((lab.best,),) else f"held by {before.holders} in turn"
+    silent = ""
+    if not any("still-served" in line for line in heir.lines[said:]):
+        silent = f"{lab.second} did not say why it stayed"
+    died = await lab.judge.mark()
+    lab.host(lab.best).powerOff()
+    after = await takenOver(lab, died, lab.second)
+    wrong = problems(moved, silent, neverTwo(after))
+    # A last answer counts for an interval.
+    bound = 1.5 * lab.interval + AT_ONCE
+    return measured("heartbeats filtered", after, "outage", after.outage, bound, wrong)
+
+
+def losing(percent: int, seconds: float, changes: int, overlap: float) -> Scenario:
+    """
+    Make a scenario in which the holder's port loses packets, each way, at random.
+
+    @param changes: how often the holder may change.
+    @param overlap: for how long, in all, two may hold, in seconds.
+    """
+
+    async def lossy(lab: Lab) -> Measurement:
+        await lab.settle()
+        await lab.anyMoment()
+        since = await lab.judge.mark()
+        lab.lan.loss(lab.best, percent)
+        await lab.elapse(seconds)
+        lab.lan.healAll()
+        report = await lab.judge.report(lab.address, since)
+        gains = sum(
+            change.there and change.address == lab.address and since <= change.time <= report.until
+            for change in lab.judge.changes
+        )
+        wrong = "" if gains <= changes else f"the holder changed {gains} times"
+        return measured(
+            f"{percent} % loss for {seconds:g} s",
+            report,
+            "two holders",
+            report.twoHolders,
+            overlap,
+            wrong,
+        )
+
+    lossy.__doc__ = (
+        f"{percent} % of the frames from and to the holder are lost for {seconds:g} s: "
+        f"at most {changes} changes of holder."
+    )
+    return lossy
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "daemon-killed": daemonKilled,
+    "daemon-frozen": daemonFrozen,
+    "killed-together": killedTogether,
+    "filtered": heartbeatsFiltered,
+    "cable-pulled": cablePulled,
+    "cut-off-witness": cutOffWitnessed,
+    "loss-30": losing(30, 10, 2, 0.020),
+    "loss-5": losing(5, 20, 0, 0.0),
+}
+# Too long to be played unless asked for by name.
+LONG: dict[str, Scenario] = {
+    "loss-30-long": losing(30, 60, 2, 0.020),
+    "loss-5-long": losing(5, 600, 0, 0.0),
+}
+SETUPS: dict[str, Setup] = {
+    "cable-pulled": Setup(links=2, more=("--link", "eth0", "--link", "eth1")),
+    "cut-off-witness": Setup(hosts=("alpha", "beta"), more=("--witness", "10.99.0.200")),
+}

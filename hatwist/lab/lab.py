@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.task import deferLater
@@ -17,8 +17,26 @@ from hatwist.lab.program import Program
 
 HOSTS = ("alpha", "beta", "gamma")
 GROUP, PORT = "239.2.3.4", 5555
+# Lines of each daemon in a message
+LAST = 40
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
+
+class Setup(NamedTuple):
+    """
+    What a scenario needs.
+
+    @ivar hosts: the worthiest first.
+    @ivar links: how many LANs each host is on.
+    @ivar more: further options for every daemon.
+    """
+
+    hosts: tuple[str, ...] = HOSTS
+    links: int = 1
+    more: tuple[str, ...] = ()
+
+
+PLAIN = Setup()
 Daemon = Callable[["Lab", str], Sequence[str]]
 
 
@@ -41,10 +59,12 @@ class Lab:
     @ivar interval: seconds between heartbeats.
     @ivar tolerance: silence, in seconds, after which a node counts as gone.
     @ivar more: further options for every daemon.
+    @ivar port: where heartbeats go.
     """
 
     address = "10.99.0.100"
     cidr = "10.99.0.100/24"
+    port = PORT
 
     def __init__(
         self,
@@ -71,6 +91,18 @@ class Lab:
     def priority(self, name: str) -> int:
         """The priority that a host's daemon is given."""
         return 120 - 10 * self.names.index(name)
+
+    @classmethod
+    def of(
+        cls,
+        setup: Setup,
+        reactor: Any,
+        interval: float = 0.1,
+        tolerance: float = 0.35,
+        daemon: Daemon = haDaemon,
+    ) -> Lab:
+        """A lab as a scenario needs it."""
+        return cls(reactor, interval, tolerance, setup.hosts, daemon, setup.more, setup.links)
 
     @property
     def best(self) -> str:
@@ -170,10 +202,16 @@ class Lab:
         if first > 0:
             raise HatwistError(f"a daemon ended by itself\n{self.said()}")
 
-    def said(self) -> str:
-        """The last lines of every daemon."""
-        parts = [f"--- {name}:\n{program.tail()}" for name, program in self.programs.items()]
-        return "\n".join(parts)
+    def said(self, since: float | None = None) -> str:
+        """
+        The last lines of every daemon, and of the one that ran there before, each with its time.
+
+        @param since: which time is 0; default: when the first of these lines was read.
+        """
+        programs = [p for name in self.names for p in self.host(name).programs[-2:]]
+        first = min((p.times[-LAST:][0] for p in programs if p.times), default=0.0)
+        zero = first if since is None else since
+        return "\n".join(f"--- {p.name}:\n{p.timed(zero, LAST)}" for p in programs)
 
     async def close(self) -> None:
         """End and remove everything."""

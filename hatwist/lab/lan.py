@@ -196,10 +196,11 @@ class Host:
             self.plug(link)
 
     def killAll(self) -> None:
-        """SIGKILL for every process on the host."""
-        for pid in self.namespace.processes():
-            if pid != os.getpid():
-                _kill(pid, signal.SIGKILL)
+        """SIGKILL for every process on the host: none lives to see another one die."""
+        pids = [pid for pid in self.namespace.processes() if pid != os.getpid()]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                _kill(pid, number)
 
     def freeze(self) -> None:
         """Suspend every process on the host, as a paused virtual machine does (its kernel runs)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,12 +21,14 @@ class Program(ProcessProtocol):
 
     @ivar name: how messages call it.
     @ivar lines: what it wrote so far, standard output and error together, without line ends.
+    @ivar times: when each was read here, as C{time.monotonic()} says.
     @ivar status: None while it runs, then its exit status, 128 + N when signal N ended it.
     """
 
     def __init__(self, name: str, reactor: IReactorTime) -> None:
         self.name = name
         self.lines: list[str] = []
+        self.times: list[float] = []
         self.status: int | None = None
         self.pid = 0
         self._reactor = reactor
@@ -40,9 +43,11 @@ class Program(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
+        now = time.monotonic()
         for line in lines:
             text = line.decode("utf-8", "replace")
             self.lines.append(text)
+            self.times.append(now)
             for waiting in [w for w in self._waiting if w[0].search(text)]:
                 self._waiting.remove(waiting)
                 waiting[1].callback(text)
@@ -101,6 +106,11 @@ class Program(ProcessProtocol):
     def tail(self, count: int = 30) -> str:
         """Its last lines, for a message."""
         return "\n".join(self.lines[-count:])
+
+    def timed(self, zero: float, count: int) -> str:
+        """Its last lines, each with how many seconds after C{zero} it was read."""
+        last = list(zip(self.times, self.lines, strict=True))[-count:]
+        return "\n".join(f"{at - zero:9.4f} {line}" for at, line in last)
 
     def kill(self) -> None:
         """SIGKILL: it dies and says nothing."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Awaitable, Callable
 
 from hatwist.errors import HatwistError
 from hatwist.lab import fencing
-from hatwist.lab.lab import Lab
-from hatwist.lab.measuring import Measurement, measured, neverTwo, takenOver
+from hatwist.lab.lab import PLAIN, Lab, Setup
+from hatwist.lab.measurement import Measurement, Scenario, measured, neverTwo, takenOver
 from hatwist.lab.verdict import Report
 
-Scenario = Callable[[Lab], Awaitable[Measurement]]
+__all__ = ["LONG", "SCENARIOS", "Measurement", "play", "setupOf"]
 
 
 async def powerLoss(lab: Lab) -> Measurement:
@@ -56,20 +55,6 @@ async def cleanStop(lab: Lab) -> Measurement:
     clean = status in (0, 128 + signal.SIGTERM)
     problem = neverTwo(report) if clean else f"exit status {status}"
     return measured("clean stop", report, "outage", report.outage, 0.020, problem)
-
-
-async def daemonKilled(lab: Lab) -> Measurement:
-    """The holder's daemon is killed, its host lives on; later the daemon is started again."""
-    await lab.settle()
-    await lab.anyMoment()
-    since = await lab.judge.mark()
-    lab.programs[lab.best].kill()
-    await takenOver(lab, since, lab.second)
-    lab.run(lab.best)
-    await lab.untilOnly(lab.best)
-    report = await takenOver(lab, since, lab.best)
-    problem = neverTwo(report)
-    return measured("daemon killed, restarted", report, "outage", report.outage, 0.020, problem)
 
 
 async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
@@ -166,15 +151,27 @@ SCENARIOS: dict[str, Scenario] = {
     "power-loss": powerLoss,
     "worthier-returns": worthierReturns,
     "clean-stop": cleanStop,
-    "daemon-killed": daemonKilled,
-    "holder-frozen": fencing.holderFrozen,
-    "both-killed": fencing.bothKilled,
+    "daemon-killed": fencing.SCENARIOS["daemon-killed"],
+    "daemon-frozen": fencing.SCENARIOS["daemon-frozen"],
+    "killed-together": fencing.SCENARIOS["killed-together"],
     "standby-frozen": standbyFrozen,
     "unplugged": unplugged,
     "plugged-in": pluggedIn,
     "cut-and-healed": cutAndHealed,
     "deleted-by-hand": deletedByHand,
+    "filtered": fencing.SCENARIOS["filtered"],
+    "loss-30": fencing.SCENARIOS["loss-30"],
+    "loss-5": fencing.SCENARIOS["loss-5"],
+    "cable-pulled": fencing.SCENARIOS["cable-pulled"],
+    "cut-off-witness": fencing.SCENARIOS["cut-off-witness"],
 }
+# Only by name.
+LONG = fencing.LONG
+
+
+def setupOf(name: str) -> Setup:
+    """What the scenario of that name needs."""
+    return fencing.SETUPS.get(name, PLAIN)
 
 
 async def play(name: str, lab: Lab) -> Measurement:
@@ -185,6 +182,7 @@ async def play(name: str, lab: Lab) -> Measurement:
         said last.
     """
     try:
-        return await SCENARIOS[name](lab)
+        result = await {**SCENARIOS, **LONG}[name](lab)
     except TimeoutError as error:
         raise HatwistError(f"{name}: {error}\n{lab.said()}") from error
+    return result if result.ok else result._replace(found=f"{result.found}\n{lab.said()}")

@@ -11,6 +11,7 @@ from hatwist.errors import HatwistError
 from hatwist.lab.namespace import Namespace
 
 TABLE = "hatwist_lab"
+FIRST_PORT = 1000
 
 
 class Switch:
@@ -40,12 +41,15 @@ class Switch:
             self._netlink.link("set", index=index, state="up")
             self._bridges.append(index)
         self._ports: dict[str, int] = {}
+        self._made = 0
 
     def connect(self, host: str, link: int, peer: dict[str, Any]) -> None:
         """Make a wire from a new port to C{peer} (pyroute2's words for the far end)."""
         name = portName(host, link)
-        self._netlink.link("add", ifname=name, kind="veth", peer=peer)
-        index = self._netlink.link_lookup(ifname=name)[0]
+        # Of a wire with the same index at both ends the kernel tells changes late (net/core/link_watch.c).
+        self._made += 1
+        index = FIRST_PORT + self._made
+        self._netlink.link("add", ifname=name, kind="veth", index=index, peer=peer)
         self._netlink.link("set", index=index, master=self._bridges[link], state="up")
         self._ports[name] = index
 

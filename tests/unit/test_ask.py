@@ -13,6 +13,7 @@ from hatwist.heartbeat import Heartbeat, Role
 from hatwist.rules import ANSWER_FRESH, ASK_AFTER, ASK_EVERY
 from hatwist.testing import Simulation
 from hatwist.testing.simulation import GROUP
+from hatwist.worth import Fitness
 
 T, I = 0.35, 0.1  # noqa: E741
 HANDLING = 0.004
@@ -127,6 +128,41 @@ class ServedTests(SynchronousTestCase):
             killed = sim.now
             sim.runUntil(partial(holds, sim, "beta"), 1.0)
             self.assertLess(sim.now - killed, ANSWER_FRESH * I + HANDLING)
+
+    def test_three(self) -> None:
+        """A third node that waits for the second asks too: none claims, and in the end the second one does."""
+        for phase in range(10):
+            sim = pair()
+            sim.start("gamma", priority=50)
+            sim.run(1.0)
+            filterHeartbeats(
+                sim,
+                *itertools.permutations(("alpha", "beta"), 2),
+                ("alpha", "gamma"),
+                ("gamma", "alpha"),
+            )
+            sim.run(3.0 + phase * I / 4)
+            self.assertEqual(sim.holders(), ["alpha"])
+            self.assertEqual([m.node for m in sim.said("still-served")], ["beta", "gamma"])
+            sim.kill("alpha")
+            killed = sim.now
+            sim.runUntil(partial(holds, sim, "beta"), 1.0)
+            self.assertLess(sim.now - killed, ANSWER_FRESH * I + HANDLING)
+            sim.run(1.0)
+            self.assertEqual((sim.holders(), sim.overlap()), (["beta"], 0))
+
+    def test_notListeningBefore(self) -> None:
+        """Who could not claim while the holder fell silent asks before it claims, and awaits the answer."""
+        sim = self.filtered()
+        sim.fitness("beta", Fitness.UNFIT)
+        sim.run(2.0)
+        sim.fitness("beta", Fitness.FIT)
+        sim.run(2.0)
+        self.assertEqual((sim.holders(), sim.overlap()), (["alpha"], 0))
+        sim.kill("alpha")
+        killed = sim.now
+        sim.runUntil(partial(holds, sim, "beta"), 1.0)
+        self.assertLess(sim.now - killed, ANSWER_FRESH * I + HANDLING)
 
     def test_saysSoEachTime(self) -> None:
         """A second failure of heartbeats is a second event."""

@@ -10,9 +10,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import __version__, cli
-from hatwist.lab.measuring import Measurement
-from hatwist.lab.scenarios import SCENARIOS
-from hatwist.lab.story import Plan, Progress, excused, summary, table
+from hatwist.lab.scenarios import LONG, SCENARIOS, Measurement
+from hatwist.lab.story import Plan, Progress, summary, table
 from hatwist.lab.world import advice
 
 
@@ -48,7 +47,7 @@ class CommandTests(SynchronousTestCase):
         """--list names every scenario with what it does, without a private world."""
         status, printed = command("lab", "--list")
         self.assertEqual(status, 0)
-        self.assertEqual([line.split()[0] for line in printed.splitlines()], list(SCENARIOS))
+        self.assertEqual([line.split()[0] for line in printed.splitlines()], [*SCENARIOS, *LONG])
 
     def test_badValues(self) -> None:
         """Impossible numbers are refused with what is allowed."""
@@ -105,15 +104,15 @@ class ExcusedTests(SynchronousTestCase):
     def test_figure(self) -> None:
         """A figure is excused only when the standstill makes up all that is too much."""
         late = measurement(0.4)
-        self.assertTrue(excused(late._replace(stalled=0.05), 0.35))
-        self.assertFalse(excused(late._replace(stalled=0.04), 0.35))
-        self.assertFalse(excused(late, 0.35))
+        self.assertTrue(late._replace(stalled=0.05).excused(0.35))
+        self.assertFalse(late._replace(stalled=0.04).excused(0.35))
+        self.assertFalse(late.excused(0.35))
 
     def test_problem(self) -> None:
         """Anything else is excused only by a standstill of half of the tolerance."""
         wrong = measurement(0.1, "two hosts held the address")
-        self.assertTrue(excused(wrong._replace(stalled=0.18), 0.35))
-        self.assertFalse(excused(wrong._replace(stalled=0.05), 0.35))
+        self.assertTrue(wrong._replace(stalled=0.18).excused(0.35))
+        self.assertFalse(wrong._replace(stalled=0.05).excused(0.35))
 
 
 class ProgressTests(SynchronousTestCase):

@@ -1,0 +1,111 @@
+"""What one fault cost, and the bounds that it must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from hatwist.lab.lab import Lab
+from hatwist.lab.verdict import Report
+
+# How long to go on looking after the last thing that should happen, in seconds.
+AFTERMATH = 0.3
+
+
+class Measurement(NamedTuple):
+    """
+    What one fault cost. All times in seconds.
+
+    @ivar fault: what was done.
+    @ivar outage: the longest time the client had no answer.
+    @ivar noHolder: how long no host held the address.
+    @ivar twoHolders: how long more than one did.
+    @ivar bounded: which figure has a bound, in words.
+    @ivar value: that figure.
+    @ivar bound: what it may be at most.
+    @ivar problem: what else was wrong, or nothing.
+    @ivar stalled: how long the machine itself stood still meanwhile.
+    @ivar usual: what the median of several such figures may be at most.
+    @ivar found: where it went wrong: who held the address when, and what the daemons said last.
+    """
+
+    fault: str
+    outage: float
+    noHolder: float
+    twoHolders: float
+    bounded: str
+    value: float
+    bound: float
+    problem: str
+    stalled: float
+    usual: float = float("inf")
+    found: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Within the bound, and nothing else wrong?"""
+        return self.value <= self.bound and not self.problem
+
+    def excused(self, tolerance: float) -> bool:
+        """
+        Is the machine to blame, which stood still meanwhile? For a figure, when it would be within its
+        bound without that time; for anything else, when it was half of the tolerance or more.
+        """
+        if self.problem:
+            return self.stalled >= tolerance / 2
+        return 0.0 < self.value - self.bound <= self.stalled
+
+
+Scenario = Callable[[Lab], Awaitable[Measurement]]
+
+
+def measured(
+    fault: str,
+    report: Report,
+    bounded: str,
+    value: float,
+    bound: float,
+    problem: str = "",
+    usual: float = float("inf"),
+) -> Measurement:
+    """A measurement with the figures of C{report}."""
+    return Measurement(
+        fault,
+        report.outage,
+        report.noHolder,
+        report.twoHolders,
+        bounded,
+        value,
+        bound,
+        problem,
+        report.stalled,
+        usual,
+        f"held by {timeline(report)}",
+    )
+
+
+def timeline(report: Report) -> str:
+    """Who held the address, from when on, in seconds after the beginning of the window."""
+    return ", ".join(
+        f"{'+'.join(span.hosts) or 'nobody'} from {span.start - report.since:.4f}"
+        for span in report.held
+    )
+
+
+def neverTwo(report: Report, most: float = 0.0) -> str:
+    """A problem if two hosts held the address for longer than C{most} seconds."""
+    if report.twoHolders <= most:
+        return ""
+    return f"two hosts held the address for {report.twoHolders * 1000:.1f} ms"
+
+
+def problems(*found: str) -> str:
+    """Those that there are, in one line."""
+    return "; ".join(filter(None, found))
+
+
+async def takenOver(lab: Lab, since: float, by: str) -> Report:
+    """Wait until C{by} answers, and a little longer; what was seen since C{since}."""
+    await lab.judge.untilAnsweredBy(lab.address, by)
+    await lab.elapse(AFTERMATH)
+    return await lab.judge.report(lab.address, since)

@@ -1,0 +1,274 @@
+"""
+Random faults, real ones, on three nodes that vote: never two holders, and one whenever a majority is connected.
+
+    python -m hatwist.lab.schedules --count 100
+
+Each schedule is made from one number, its seed, which a failure names; C{--seed} plays it again. The
+faults are then the same, their moments as nearly as a real machine allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from hatwist.errors import HatwistError
+from hatwist.lab import world
+from hatwist.lab.lab import HOSTS, Lab, Setup
+from hatwist.lab.measurement import timeline
+
+VOTERS = Setup(more=("--quorum", "majority", "--members", ",".join(HOSTS)))
+FAULTS = (
+    *("kill", "kill", "power", "restart"),
+    *("freeze", "freeze", "freeze"),
+    *("cut", "cut", "one-way", "one-way", "isolate", "isolate"),
+    *("heal", "heal", "heal"),
+)
+PAUSES = (0.05, 0.2, 0.4, 1.2, 2.4)
+# Beyond a tolerance: for how long there may be no holder although a majority is connected, in seconds.
+PATIENCE = 1.0
+
+
+class Outcome(NamedTuple):
+    """
+    What came of one schedule. Times in seconds.
+
+    @ivar faults: what was done, each with its time after the beginning.
+    @ivar changes: how often the address came to a host.
+    @ivar twoHolders: how long two hosts held the address.
+    @ivar darkest: the longest time without a holder while a majority was connected.
+    @ivar judged: how long a majority was connected, of C{lasted}.
+    @ivar problem: what was wrong, or nothing.
+    @ivar found: who held the address when, and what the daemons said last.
+    """
+
+    seed: int
+    faults: tuple[str, ...]
+    changes: int
+    twoHolders: float
+    darkest: float
+    judged: float
+    lasted: float
+    stalled: float
+    problem: str
+    found: str
+
+    def __str__(self) -> str:
+        return (
+            f"seed {self.seed}: {len(self.faults)} faults in {self.lasted:.1f} s, a majority for "
+            f"{self.judged:.1f} s; {self.changes} changes, two holders {self.twoHolders * 1000:.1f} ms, "
+            f"none {self.darkest * 1000:.0f} ms, stood still {self.stalled * 1000:.0f} ms: "
+            f"{self.problem or 'ok'}"
+        )
+
+    def told(self) -> str:
+        """Everything that is known of a failure."""
+        return "\n".join([str(self), *self.faults, f"held by {self.found}"])
+
+
+class Schedule:
+    """One schedule on a lab of voters, which may be in any state before, and is healed afterwards."""
+
+    def __init__(self, lab: Lab, seed: int) -> None:
+        self._lab = lab
+        self._seed = seed
+        self._chance = random.Random(seed)
+        self._began = 0.0
+        self._faults: list[str] = []
+        self._windows: list[tuple[float, bool]] = []
+        self._frozen: set[str] = set()
+        self._cuts: set[tuple[str, str]] = set()
+
+    async def run(self) -> Outcome:
+        """Play it, and judge it."""
+        lab, chance = self._lab, self._chance
+        await lab.settle()
+        self._began = await lab.judge.mark()
+        for _ in range(chance.randint(6, 12)):
+            await self._fault()
+            await self._look()
+            await lab.elapse(chance.choice(PAUSES) * chance.uniform(0.5, 1.5))
+        await self._end()
+        await self._look()
+        await lab.elapse(lab.tolerance + PATIENCE + 2 * lab.interval)
+        return await self._judged()
+
+    # Faults
+
+    def _say(self, what: str) -> None:
+        self._faults.append(f"{self._lab.reactor.seconds() - self._began:9.4f} {what}")
+
+    async def _fault(self) -> None:
+        """One random fault, or the end of one."""
+        lab, chance = self._lab, self._chance
+        holders = sorted(lab.judge.holders(lab.address))
+        one = chance.choice(lab.names)
+        if chance.random() < 0.5 and holders:
+            one = holders[0]
+        two = chance.choice([name for name in lab.names if name != one])
+        what = chance.choice(FAULTS)
+        if not lab.runs(one):
+            await self._start(one)
+        elif one in self._frozen:
+            self._thaw(one)
+        elif what == "kill":
+            self._say(f"the daemon of {one} is killed")
+            lab.programs[one].kill()
+            await lab.programs[one].ended()
+        elif what == "power":
+            self._say(f"{one} loses power")
+            lab.host(one).powerOff()
+            await lab.programs[one].ended()
+        elif what == "restart":
+            self._say(f"{one} is stopped")
+            lab.programs[one].stop()
+            await lab.programs[one].ended()
+            await self._start(one)
+        elif what == "freeze":
+            self._say(f"the daemon of {one} hangs")
+            lab.programs[one].freeze()
+            self._frozen.add(one)
+        elif what == "heal":
+            self._heal()
+        else:
+            others = [n for n in lab.names if n != one] if what == "isolate" else [two]
+            for other in others:
+                self._cut(one, other, oneWay=what == "one-way")
+
+    def _cut(self, one: str, two: str, oneWay: bool) -> None:
+        self._say(f"{two} does not hear {one}" if oneWay else f"{one} and {two} are cut apart")
+        # A newer cut of the same two replaces the older one.
+        self._lab.lan.heal(one, two)
+        self._lab.lan.cut(one, two, oneWay=oneWay)
+        self._cuts -= {(one, two), (two, one)}
+        self._cuts |= {(one, two)} if oneWay else {(one, two), (two, one)}
+
+    def _heal(self) -> None:
+        self._lab.lan.healAll()
+        self._cuts.clear()
+        self._say("every cut is healed")
+
+    def _thaw(self, name: str) -> None:
+        self._say(f"the daemon of {name} goes on")
+        self._frozen.discard(name)
+        self._lab.programs[name].thaw()
+
+    async def _start(self, name: str) -> None:
+        """Until it is heard; from then on it counts."""
+        lab = self._lab
+        self._say(f"the daemon of {name} is started")
+        since = lab.reactor.seconds()
+        lab.host(name).powerOn()
+        lab.run(name)
+        await lab.heartbeats.untilHeard({lab.host(name).ipv4()}, since)
+        self._say(f"{name} is heard")
+
+    async def _end(self) -> None:
+        self._heal()
+        for name in sorted(self._frozen):
+            self._thaw(name)
+        for name in self._lab.names:
+            if not self._lab.runs(name):
+                await self._start(name)
+
+    # Judgement
+
+    def _majority(self) -> bool:
+        """Do two running daemons hear each other?"""
+        lab = self._lab
+        good = [name for name in lab.names if lab.runs(name) and name not in self._frozen]
+        return any(not {(a, b), (b, a)} & self._cuts for a, b in itertools.combinations(good, 2))
+
+    async def _look(self) -> None:
+        self._windows.append((await self._lab.judge.mark(), self._majority()))
+
+    async def _judged(self) -> Outcome:
+        lab = self._lab
+        whole = await lab.judge.report(lab.address, self._began)
+        edges = [time for time, _ in self._windows] + [whole.until]
+        darkest = judged = 0.0
+        for (since, majority), until in zip(self._windows, edges[1:], strict=True):
+            if majority:
+                part = await lab.judge.report(lab.address, since, until)
+                darkest = max(darkest, part.longestWithout())
+                judged += until - since
+        problem = ""
+        if whole.twoHolders > 0:
+            problem = f"two hosts held the address for {whole.twoHolders * 1000:.2f} ms"
+        elif darkest > lab.tolerance + PATIENCE + whole.stalled:
+            problem = f"a majority, and no holder for {darkest:.3f} s"
+        return Outcome(
+            self._seed,
+            tuple(self._faults),
+            sum(
+                change.there and change.address == lab.address and change.time >= self._began
+                for change in lab.judge.changes
+            ),
+            whole.twoHolders,
+            darkest,
+            judged,
+            whole.until - self._began,
+            whole.stalled,
+            problem,
+            f"{timeline(whole)}\n{lab.said(self._began)}" if problem else "",
+        )
+
+
+async def play(lab: Lab, seed: int) -> Outcome:
+    """
+    Play the schedule of one seed.
+
+    @raise HatwistError: it came to no end; with what was done and what the daemons said.
+    """
+    schedule = Schedule(lab, seed)
+    try:
+        return await schedule.run()
+    except (HatwistError, TimeoutError) as error:
+        done = "\n".join(schedule._faults)
+        raise HatwistError(f"seed {seed}: {error}\n{done}\n{lab.said()}") from error
+
+
+async def _all(reactor: Any, seeds: Sequence[int]) -> None:
+    lab = Lab.of(VOTERS, reactor)
+    failed = 0
+    try:
+        await lab.start()
+        for seed in seeds:
+            outcome = await play(lab, seed)
+            print(outcome.told() if outcome.problem else outcome, flush=True)
+            failed += bool(outcome.problem)
+    finally:
+        await lab.close()
+    print(f"{len(seeds)} schedules, {failed} failed")
+    if failed:
+        raise SystemExit(1)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """The command line of this module; the exit status is 1 when a schedule failed."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="python -m hatwist.lab.schedules", description=__doc__)
+    parser.add_argument("--count", type=int, default=10, help="how many schedules (10)")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
+    options = parser.parse_args(arguments)
+    if not world.inside():
+        again = [sys.executable, "-m", "hatwist.lab.schedules", *arguments]
+        sys.exit(world.enter(again, again))
+    seeds = range(options.seed, options.seed + options.count)
+
+    def run(reactor: Any) -> Deferred[None]:
+        played: Coroutine[Any, Any, None] = _all(reactor, seeds)
+        return Deferred.fromCoroutine(played)
+
+    react(run)
+
+
+if __name__ == "__main__":
+    main()
