@@ -42,7 +42,7 @@ def _addLab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
             "machine allows no private network, 130 when interrupted."
         ),
     )
-    lab.add_argument("scenario", nargs="*", help="which to play; default: all but long ones")
+    lab.add_argument("scenario", nargs="*", help="which to play; default: those of the demo")
     lab.add_argument("--list", action="store_true", help="list the scenarios and end")
     lab.add_argument("--repeat", type=_count, default=1, metavar="N", help="play N times")
     lab.add_argument(
@@ -63,7 +63,7 @@ def _lab(options: argparse.Namespace, arguments: list[str]) -> int:
         again = [sys.executable, "-m", "hatwist.cli", *arguments]
         return world.enter(again, again)
     # Only now: importing Twisted takes its time.
-    from hatwist.lab.scenarios import LONG, SCENARIOS
+    from hatwist.lab.scenarios import DEMO, LONG, SCENARIOS
     from hatwist.lab.story import Plan, run
 
     if options.list:
@@ -79,7 +79,7 @@ def _lab(options: argparse.Namespace, arguments: list[str]) -> int:
         return 2
     return run(
         Plan(
-            names=options.scenario or tuple(SCENARIOS),
+            names=options.scenario or DEMO,
             repeat=options.repeat,
             interval=options.interval,
             tolerance=options.tolerance or 3.5 * options.interval,
