@@ -68,9 +68,7 @@ async def daemonFrozen(lab: Lab, seconds: float = 5.0) -> Measurement:
         "right host",
         before.reachedAfter(lab.second),
         limit,
-        problems(
-            neverTwo(before, 0.010), neverTwo(after), _cameBack(whole, lab.best, thawed), late
-        ),
+        problems(neverTwo(whole, 0.010), neverTwo(after), _cameBack(whole, lab.best, thawed), late),
     )
 
 

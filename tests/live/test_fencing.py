@@ -7,6 +7,7 @@ Medians of ten, and the long ones: C{hatwist lab daemon-killed --repeat 10}, C{h
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -113,7 +114,7 @@ async def test_leftovers(what: str) -> None:
         await lab.judge.start()
         lab.run("alpha")
         await lab.judge.untilHeldBy(lab.address, "alpha")
-        more = {} if proto is None else {"proto": proto}
+        more: dict[str, Any] = {} if proto is None else {"proto": proto}
         host.addAddress(address, label=label, **more)
         bare = address.split("/")[0]
         await lab.judge.until(lambda: "beta" in lab.judge.holders(bare), f"{address} on beta")
