@@ -7,6 +7,7 @@ VENV ?= $(shell if test ! -e .venv || test "$$(stat -c %u .venv)" = $(ME); then 
 override VENV := $(abspath $(VENV))
 PYTHON ?= python3 python3.13 python3.12 python3.11
 SCHEDULES ?= 20000
+FAULTS ?= 100
 BIN := $(VENV)/bin
 WORLD := $(BIN)/python -m hatwist.lab.world --
 SETUP := setup.cfg setup.py pyproject.toml
@@ -18,7 +19,7 @@ export RUFF_CACHE_DIR := $(VENV)/cache/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/cache/hypothesis
 PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --basetemp=$(VENV)/cache/tmp
 
-.PHONY: help demo test test-unit test-packaging test-live lint simulate benchmark clean
+.PHONY: help demo test test-unit test-packaging test-live lint simulate faults clean
 .NOTPARALLEL:
 
 help:
@@ -26,7 +27,7 @@ help:
 	@echo 'make test       run every test'
 	@echo 'make lint       check style and types'
 	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules (SCHEDULES=N)'
-	@echo 'make benchmark  measure takeovers'
+	@echo 'make faults     break three real nodes that vote in $(FAULTS) random ways (FAULTS=N)'
 	@echo 'make clean      remove everything that these made'
 
 demo: $(VENV)/.installed
@@ -52,8 +53,8 @@ simulate: $(VENV)/.installed-test
 	$(BIN)/python -m hatwist.testing --schedules $(SCHEDULES)
 	$(BIN)/python -m hatwist.testing --majority --schedules $(SCHEDULES)
 
-benchmark: $(VENV)/.installed
-	$(BIN)/python -m benchmarks
+faults: $(VENV)/.installed
+	$(BIN)/python -m hatwist.lab.schedules --count $(FAULTS)
 
 clean:
 	rm -rf .venv .venv-* build dist hatwist.egg-info _trial_temp* .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -169,7 +169,7 @@ class Machine:
         A packet with this node's own name.
 
         One of a later start is no recording: somebody else has this name. There can be only one, and
-        all others listen to the later start: this one gives up.
+        all others listen to the later start: this one gives up. Its goodbye tells its twin.
         """
         if beat.session == self.session:
             raise BadPacket("reflected")
@@ -281,8 +281,8 @@ class Machine:
         told = [e.tell(self.view, now) for e in self.elections.values()]
         if self._differs(told):
             self._bursts, urgent = BURST, True
-        if self._displaced or self._unclean(now):
-            pass  # nobody listens to it any more, or "nothing is held here" is not yet true
+        if (self._displaced and not self.over) or self._unclean(now):
+            pass  # others may listen to its twin already, or "nothing is held here" is not yet true
         elif self.over:  # its last words, and none after them
             while self._goodbyes:
                 self._goodbyes -= 1

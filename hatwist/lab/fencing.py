@@ -7,6 +7,7 @@ Like L{hatwist.lab.scenarios}. Those that need more than three hosts on one link
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from hatwist.lab.lab import Lab, Setup
 from hatwist.lab.measurement import (
@@ -68,9 +69,7 @@ async def daemonFrozen(lab: Lab, seconds: float = 5.0) -> Measurement:
         "right host",
         before.reachedAfter(lab.second),
         limit,
-        problems(
-            neverTwo(before, 0.010), neverTwo(after), _cameBack(whole, lab.best, thawed), late
-        ),
+        problems(neverTwo(whole, 0.010), neverTwo(after), _cameBack(whole, lab.best, thawed), late),
     )
 
 
@@ -88,19 +87,26 @@ async def killedTogether(lab: Lab) -> Measurement:
     """Daemon and guard are killed in one moment: the kernel's lease ends, and the others wait for that."""
     await lab.settle()
     await lab.anyMoment()
-    holder = lab.host(lab.best)
+    heir = lab.programs[lab.second]
+    said = len(heir.lines)
     since = await lab.judge.mark()
-    holder.killAll()
+    lab.host(lab.best).killAll()
     report = await takenOver(lab, since, lab.second)
     gone = next((s.start for s in report.held if lab.best not in s.hosts), report.until) - since
-    heir = lab.programs[lab.second]
-    silent = "" if any("still-served" in line for line in heir.lines) else "nothing was said of it"
+    silent = _silent(lab.second, heir.lines[said:])
     late = ""
     # A last answer counts for an interval.
     if report.outage > 1.5 * lab.interval + AT_ONCE:
         late = f"taken over {report.outage * 1000:.0f} ms after it was gone"
     wrong = problems(neverTwo(report), silent, late)
     return measured("daemon and guard killed", report, "gone", gone, MIN_LEASE + 1.0, wrong)
+
+
+def _silent(name: str, lines: Sequence[str]) -> str:
+    """A standby says why it stays one."""
+    return (
+        "" if any("still-served" in line for line in lines) else f"{name} did not say why it stayed"
+    )
 
 
 async def cablePulled(lab: Lab) -> Measurement:
@@ -144,9 +150,7 @@ async def heartbeatsFiltered(lab: Lab, seconds: float = 3.0) -> Measurement:
     await lab.elapse(seconds)
     before = await lab.judge.report(lab.address, since)
     moved = "" if before.holders == ((lab.best,),) else f"held by {before.holders} in turn"
-    silent = ""
-    if not any("still-served" in line for line in heir.lines[said:]):
-        silent = f"{lab.second} did not say why it stayed"
+    silent = _silent(lab.second, heir.lines[said:])
     died = await lab.judge.mark()
     lab.host(lab.best).powerOff()
     after = await takenOver(lab, died, lab.second)

@@ -148,8 +148,8 @@ def table(measured: Sequence[Measurement], address: str, interval: float, tolera
 
     rule = line(["-" * width for width in widths])
     title = f"{address}, interval {interval:g} s, tolerance {tolerance:g} s"
-    good = sum(m.ok for m in measured)
-    end = f"{good} of {len(measured)} within the bounds"
+    within = sum(m.ok for m in measured)
+    end = f"{within} of {len(measured)} within the bounds"
     above = [
         f"{fault}: the median is {median * 1000:.0f} ms, and may be {usual * 1000:.0f} ms"
         for fault, (median, usual) in medians(measured).items()

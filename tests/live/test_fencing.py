@@ -114,7 +114,7 @@ async def test_leftovers(what: str) -> None:
         await lab.judge.start()
         lab.run("alpha")
         await lab.judge.untilHeldBy(lab.address, "alpha")
-        more: Any = {} if proto is None else {"proto": proto}
+        more: dict[str, Any] = {} if proto is None else {"proto": proto}
         host.addAddress(address, label=label, **more)
         bare = address.split("/")[0]
         await lab.judge.until(lambda: "beta" in lab.judge.holders(bare), f"{address} on beta")

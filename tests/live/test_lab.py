@@ -185,7 +185,7 @@ async def answersIn(judge: Judge, seconds: float) -> int:
     since = await judge.mark()
     await elapse(seconds)
     report = await judge.report("10.99.0.2", since)
-    return sum(run.number for run in report.answers if run.first >= since)
+    return sum(run.number for run in report.answers if run.last >= since)
 
 
 @pytest_twisted.ensureDeferred

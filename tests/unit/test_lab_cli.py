@@ -97,6 +97,18 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(result["summary"]["power loss"]["ok"], 2)
         self.assertEqual([run["ok"] for run in result["runs"]], [True, True, False])
 
+    def test_median(self) -> None:
+        """From five runs on the median has a bound of its own, by which all may fail."""
+        plan = Plan(repeat=5)
+        runs = [measurement(value)._replace(usual=0.1) for value in (0.05, 0.06, 0.2, 0.2, 0.2)]
+        self.assertFalse(summary(runs, plan)["ok"])
+        self.assertIn("power loss: the median is 200 ms, and may be 100 ms", table(runs, "a", 1, 1))
+        self.assertTrue(summary(runs[:4], plan)["ok"])
+        fast = [*runs[:2], *runs[:3]]
+        self.assertTrue(summary(fast, plan)["ok"])
+        self.assertEqual(summary(fast, plan)["summary"]["power loss"]["median_bound"], 0.1)
+        self.assertNotIn("median", table(fast, "a", 1, 1))
+
 
 class ExcusedTests(SynchronousTestCase):
     """When the machine itself stood still."""

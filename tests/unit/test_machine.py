@@ -250,16 +250,27 @@ class RefusalTests(MachineTests):
         self.assertRefused(beat("a", 1, session=6), "same-name")
 
     def test_twin(self) -> None:
-        """A later start of this name is another host's: this node lets go, and says nothing more."""
+        """A later start of this name is another host's: this node lets go, says goodbye, and nothing more."""
         self.hold()
         self.machine.session = 5
         self.assertRaises(BadPacket, self.machine.hear, beat("a", 1, session=9), "eth0", 100.5)
         effects = self.decide(100.5)
         self.assertIn(Release("web"), effects)
         self.assertTrue([e for e in effects if isinstance(e, Event) and e.kind == "same-name"])
+        self.assertEqual(self.sent(effects), [])
         self.machine.released("web", 100.51)
-        self.assertEqual(self.sent(self.decide(100.51) + self.decide(100.6, True)), [])
+        goodbyes = self.sent(self.decide(100.51))
+        self.assertEqual({(b.session, b.groups[0].role) for b in goodbyes}, {(5, Role.SHUTDOWN)})
+        self.assertEqual(self.sent(self.decide(100.6, True)), [])
         self.assertTrue(self.machine.over)
+
+    def test_twinIsTold(self) -> None:
+        """The later start hears the goodbye of the earlier one: it says so too, and goes on."""
+        self.hold()
+        self.assertRaises(BadPacket, self.machine.hear, beat("a", 1, session=4), "eth0", 100.5)
+        effects = self.decide(100.5)
+        self.assertTrue([e for e in effects if isinstance(e, Event) and e.kind == "same-name"])
+        self.assertFalse(self.machine.over)
 
     def test_recordingOfItself(self) -> None:
         """What an earlier start of this node sent moves nothing."""
