@@ -34,6 +34,7 @@ FLOORS = {
     "effects": GROUND,
     "frames": GROUND,
     "linkspec": GROUND,
+    "table": GROUND,
     "testing": GROUND,
     "interfaces": MIDDLE,
     "clock": MIDDLE,
