@@ -165,9 +165,10 @@ class Senses:
             return
         if self._without:
             names = ", ".join(sorted(self._without))
-            self._node.fitness(self._group, Fitness.UNFIT, f"no carrier on {names}")
+            verdict = Fitness.UNFIT, f"no carrier on {names}"
         else:
-            self._node.fitness(self._group, Fitness.FIT, "")
+            verdict = Fitness.FIT, ""
+        self._node.fitness(self._group, *verdict, source="carrier")
 
     def _witnessed(self, time: float) -> None:
         if self._node is not None:
