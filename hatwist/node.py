@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -29,7 +30,7 @@ from hatwist.effects import (
     Send,
 )
 from hatwist.heartbeat import Role
-from hatwist.interfaces import IRoleObserver
+from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
@@ -152,6 +153,8 @@ class Node:
                 lambda name=name: self._report(self.machine.held, name),  # type: ignore[misc]
                 lambda reason, name=name: self._report(self.machine.refused, name, reason),  # type: ignore[misc]
                 lambda name=name: self._report(self.machine.released, name),  # type: ignore[misc]
+                # Told by the next heartbeat: nobody waits for it.
+                partial(self.machine.progress, name),
             )
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
@@ -384,6 +387,12 @@ class Node:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
+        for observer in list(self._observers):
+            if IEventObserver.providedBy(observer):
+                try:
+                    observer.noted(event)
+                except Exception:
+                    self._log.failure("An observer failed on {event}", event=event)
 
     # The end
 

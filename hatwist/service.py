@@ -231,7 +231,7 @@ class HAService(MultiService):
 
     def _armAddresses(self) -> Deferred[None]:
         assert self._addresses is not None
-        return self._guarded.arm(self._addresses.deletions())
+        return self._guarded.arm(self._addresses, self._addresses.deletions())
 
     def _unguardable(self) -> tuple[str, ...]:
         """What the guard cannot release: whatever is no address."""
