@@ -336,7 +336,6 @@ class Machine:
         """
         self._notice(now)
         self.view.forget(now)
-        self._forget()
         effects: list[Effect] = []
         wake = inf
         urgent = self._answer
@@ -364,6 +363,7 @@ class Machine:
             effects.append(Send(self._compose(told, now)))
         effects += self._events
         self._events = []
+        self._forget()
         self.deadline = min(wake, self._due(now))
         # Others wait for a release, then for the word of it; the log waits for both.
         effects.sort(key=_urgency)
