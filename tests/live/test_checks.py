@@ -253,7 +253,8 @@ async def test_http(serve: Serve) -> None:
 async def test_contains(serve: Serve) -> None:
     """The text is looked for in the first 64 KiB, where two pieces of the answer meet too."""
     near, far = b"x" * 1000 + b"all well" + b"y" * 10, b"x" * BODY + b"all well"
-    for body, expected in ((near, ""), (far, "the answer does not contain 'all well'")):
+    long = near + b"z" * 1_000_000
+    for body, expected in ((near, ""), (long, ""), (far, "the answer does not contain 'all well'")):
         port, _ = serve(answering("200 OK", body))
         assert await asked(Http(f"http://{HERE}:{port}/", contains="all well")) == expected
 

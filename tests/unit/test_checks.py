@@ -260,6 +260,15 @@ class ChecksTests(CheckedTests):
         self.assertEqual(self.take(), [(UNFIT, "thing: no answer within 1 s (from the start)")])
         self.assertEqual(thing.cancelled, 1)
 
+    def test_noBurst(self) -> None:
+        """After a stall rounds that were missed are not made up for; the old rhythm goes on."""
+        thing = self.thing()
+        self.make(CheckSpec(thing, interval=2.0))
+        self.run_(0.1)
+        self.clock.advance(29.4)
+        self.run_(4)
+        self.assertNear(thing.asked, 0, 29.5, 30, 32)
+
     def test_spread(self) -> None:
         """Fifty checks do not begin in one instant, nor ever later; few begin almost at once."""
         for count, interval in ((50, 2.0), (50, 0.1), (3, 2.0)):
