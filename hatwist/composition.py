@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred, gatherResults
+
+from hatwist.checks.checks import Checks
 from hatwist.guarantee import Guarantee, guarantee
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
 from hatwist.keeper import LIMIT
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
+from hatwist.node import Node
 from hatwist.resources.addresses import Addresses
 from hatwist.resources.alias import Alias
 from hatwist.resources.command import Command
@@ -18,6 +22,7 @@ from hatwist.resources.guarded import Guarded, Mission
 from hatwist.resources.interface import Interface
 from hatwist.resources.placing import AddressSpec
 from hatwist.resources.service import ServiceResource
+from hatwist.resources.unit import Unit
 from hatwist.rules import GroupRules, Timing
 from hatwist.senses import Senses
 from hatwist.settings import (
@@ -27,8 +32,10 @@ from hatwist.settings import (
     GroupSettings,
     InterfaceSpec,
     Settings,
+    UnitSpec,
 )
 from hatwist.settings.values import ResourceSpec
+from hatwist.worth import Fitness
 
 
 class Composition:
@@ -37,6 +44,7 @@ class Composition:
 
     @param mission: what the guard is to know of the present claim.
     @param resources: further ones, acquired after those of the settings.
+    @ivar checks: what decides whether this node is fit.
     @ivar resources: all, in the order in which they are acquired.
     """
 
@@ -55,7 +63,7 @@ class Composition:
         self._settings = settings
         self._netlink = netlink
         self._guard = guard
-        self._addresses: list[Addresses] = []
+        self._lease: int | None = None
         self._guarded = Guarded(guard, group.name, mission, not group.addresses)
         self.resources: list[Any] = [self._guarded, *self._made(group.resources)]
         for resource in resources:
@@ -69,6 +77,33 @@ class Composition:
             group.addresses,
             self._managed(),
         )
+        self.checks = Checks(
+            reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
+        )
+        self._node: Node | None = None
+
+    def start(self, node: Node) -> None:
+        """
+        Perceive, and tell C{node} from now on.
+
+        @raise OSError: sockets are not permitted.
+        """
+        self._node = node
+        self.hooks.start(node)
+        self.senses.start(node)
+        if self.group.checks:
+            self.checks.start()
+
+    def stop(self) -> Deferred[None]:
+        """Tell nothing more. Fires when every check and every command of an event has ended."""
+        self._node = None
+        self.senses.stop()
+        ends = gatherResults([self.checks.stop(), self.hooks.stop()])
+        return ends.addCallback(lambda _: None)
+
+    def _checked(self, fitness: Fitness, reason: str) -> None:
+        if self._node is not None:
+            self._node.fitness(self.group.name, fitness, reason, source="checks")
 
     def _made(self, specs: Sequence[ResourceSpec]) -> list[Any]:
         """The resources of these words; addresses that follow each other are one."""
@@ -94,7 +129,7 @@ class Composition:
             arm=lambda: self._guarded.arm(found, found.deletions()),
             permitted=lambda: self._guard.permits(name),
         )
-        self._addresses.append(found)
+        found.lease = self._lease
         return found
 
     def _single(self, spec: ResourceSpec) -> Any:
@@ -107,7 +142,8 @@ class Composition:
             return Command(
                 self._reactor, spec.command, spec.undo, spec.timeout, spec.check, environment
             )
-        raise TypeError(f"{spec!r} is no resource")
+        assert isinstance(spec, UnitSpec)
+        return Unit(self._reactor, spec.unit, spec.timeout)
 
     def _managed(self) -> set[str]:
         """Interfaces that are down unless the group is here; ifup can be given an interface's own name."""
@@ -169,8 +205,10 @@ class Composition:
 
     def lease(self, seconds: int) -> None:
         """For how long the kernel keeps addresses; 0: for ever."""
-        for addresses in self._addresses:
-            addresses.lease = seconds or None
+        self._lease = seconds or None
+        for resource in self.resources:
+            if isinstance(resource, Addresses):
+                resource.lease = self._lease
 
     def close(self) -> None:
         """Give sockets back, once everything is released."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -160,8 +160,6 @@ class HAService(MultiService):
             node = self.node = self._build()
             for observer in self._observers:
                 node.addObserver(observer)
-            for group in self.groups.values():
-                group.hooks.start(node)
             node.start()
             try:
                 self._perceive(node)
@@ -195,13 +193,12 @@ class HAService(MultiService):
         if self._witness is not None:
             self._witness.start()
         for group in self.groups.values():
-            group.senses.start(node)
+            group.start(node)
 
-    def _blind(self) -> None:
-        for group in self.groups.values():
-            group.senses.stop()
+    def _blind(self) -> Deferred[Any]:
         if self._witness is not None:
             self._witness.stop()
+        return DeferredList([group.stop() for group in self.groups.values()])
 
     def _witnessed(self, time: float) -> None:
         if self.node is not None:
@@ -304,8 +301,7 @@ class HAService(MultiService):
         node = self.node
         if node is not None:
             await node.stop()
-            self._blind()
-            await gatherResults([group.hooks.stop() for group in self.groups.values()])
+            await self._blind()
             self.node = None
             await self._guard.stop()
             for group in self.groups.values():
