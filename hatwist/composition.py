@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from hatwist.checks.checks import Checks
 from hatwist.guarantee import Guarantee, guarantee
+from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
 from hatwist.keeper import LIMIT, Keeper
 from hatwist.linux.guarding import Guard
@@ -69,6 +70,7 @@ class Composition:
         for resource in resources:
             self.add(resource)
         self.senses = self._sensing()
+        self.hooks = Hooks(reactor, group.name, dict(group.hooks))
         self.checks = Checks(
             reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
         )
@@ -91,14 +93,16 @@ class Composition:
         @raise OSError: sockets are not permitted.
         """
         self._node = node
+        self.hooks.start(node)
         self.senses.start(node)
         self.checks.start()
 
     def stop(self) -> Deferred[None]:
-        """Tell nothing more. Fires when every check has ended."""
+        """Tell nothing more. Fires when every check and every command of an event has ended."""
         self._node = None
         self.senses.stop()
-        return self.checks.stop()
+        ends = gatherResults([self.checks.stop(), self.hooks.stop()])
+        return ends.addCallback(lambda _: None)
 
     def _checked(self, fitness: Fitness, reason: str) -> None:
         if self._node is not None:
@@ -116,6 +120,7 @@ class Composition:
         @raise ResourceError: a new resource could not be acquired, or an old one not released.
         """
         group = self.group
+        self.hooks.change(dict(group.hooks))
         checked = self.checks.change(group.checks) if group.checks != old.checks else None
         if group.resources != old.resources:
             await self._exchange(old, keeper)

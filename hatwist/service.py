@@ -372,7 +372,11 @@ class HAService(MultiService):
             self._departures.pop(change.group).callback(None)
 
     def stopService(self) -> Deferred[None]:
-        """Release everything, say goodbye, then stop the other children. Fires within two seconds of that."""
+        """
+        Release everything, say goodbye, then stop the other children. Fires within two seconds of that.
+
+        Commands of events have L{hatwist.hooks.STOP_LIMIT} to end.
+        """
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

@@ -41,6 +41,7 @@ FLOORS = {
     "clock": MIDDLE,
     "link": MIDDLE,
     "node": MIDDLE,
+    "hooks": MIDDLE,
     "keeper": MIDDLE,
     "store": MIDDLE,
     "resources": MIDDLE,
