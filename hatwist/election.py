@@ -38,6 +38,7 @@ class Election(Holder):
 
     _asked = 0
     _serving = False
+    _heir, _heirUntil = "", -inf
 
     # Decisions
 
@@ -163,6 +164,7 @@ class Election(Holder):
         if actives:
             self.deferringSince = None
             self._serving = self.chosen = False
+            self._heir = ""
             for peer, _ in actives:
                 if self._at(peer.at + ASK_AFTER * timing.interval, now):
                     self._probe(now)
@@ -242,11 +244,14 @@ class Election(Holder):
             if released.successor == self.name:
                 self.chosen = released.moved
                 return "moved here by the operator" if self.chosen else "named as successor"
-            successor = view.peers.get(released.successor)
-            said = successor.announced(group) if successor else None
-            expected = successor and successor.alive(now) and said and said.eligible
-            if expected and not self._at(since + SUCCESSION * self.timing.interval, now):
-                return ""
+            self._heir = released.successor
+            self._heirUntil = since + SUCCESSION * self.timing.interval
+        # Its asking for votes is a new term: the release may be forgotten by then, not who is to have it.
+        successor = view.peers.get(self._heir)
+        said = successor.announced(group) if successor else None
+        expected = successor and successor.alive(now) and said and said.eligible
+        if expected and not self._at(self._heirUntil, now):
+            return ""
         worth = self.worth
         better = [p for p in self._candidates(view, now) if self._worthOf(p) > worth]
         if released is not None:  # a successor that let its time pass is no longer deferred to
