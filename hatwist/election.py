@@ -125,7 +125,7 @@ class Election(Holder):
             or self._at(self.askedAt + ASKING * self.timing.interval, now)
         ):
             better = [p for p in self._candidates(view, now) if self._worthOf(p) > self.worth]
-            rank = len({peer.name for peer in (*better, *rivals)})
+            rank = 0 if self.chosen else len({peer.name for peer in (*better, *rivals)})
             self.askAfter = now + self._lot() * self.timing.interval * (rank + 1)
             self.input(Input.YIELD, now)
 
@@ -241,12 +241,12 @@ class Election(Holder):
         group = self.rules.name
         released, since = self._lastRelease(view)
         if released is not None:
-            if released.successor == self.name:
-                self.chosen = released.moved
-                return "moved here by the operator" if self.chosen else "named as successor"
             self._heir = released.successor
             self._heirUntil = since + SUCCESSION * self.timing.interval
-        # Its asking for votes is a new term: the release may be forgotten by then, not who is to have it.
+            self.chosen = released.moved and released.successor == self.name
+        # A successor that asks for votes names a new term, and the release counts no more.
+        if self._heir == self.name and (released or not self._at(self._heirUntil, now)):
+            return "moved here by the operator" if self.chosen else "named as successor"
         successor = view.peers.get(self._heir)
         said = successor.announced(group) if successor else None
         expected = successor and successor.alive(now) and said and said.eligible
