@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -29,11 +30,11 @@ from hatwist.effects import (
     Send,
 )
 from hatwist.heartbeat import Role
-from hatwist.interfaces import IRoleObserver
+from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
-from hatwist.machine import Machine
+from hatwist.machine import Machine, NodeRules
 from hatwist.store import MemoryStore
 from hatwist.votes import Record
 from hatwist.worth import Fitness
@@ -192,12 +193,37 @@ class Node:
         if self._guard is not None:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
-            keeper.start(
-                lambda name=name: self._report(self.machine.held, name),  # type: ignore[misc]
-                lambda reason, name=name: self._report(self.machine.refused, name, reason),  # type: ignore[misc]
-                lambda name=name: self._report(self.machine.released, name),  # type: ignore[misc]
-            )
+            self._employ(name, keeper)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
+
+    def _employ(self, name: str, keeper: Keeper) -> None:
+        keeper.start(
+            lambda: self._report(self.machine.held, name),
+            lambda reason: self._report(self.machine.refused, name, reason),
+            lambda: self._report(self.machine.released, name),
+            # Told by the next heartbeat: nobody waits for it.
+            partial(self.machine.progress, name),
+        )
+
+    def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:
+        """
+        Go on with other rules, see L{Machine.change}.
+
+        @param keepers: of the groups that come.
+        @raise ValueError: it cannot be now; nothing has changed.
+        """
+        self.machine.change(rules, self._reactor.seconds(), self._store.records)
+        for name, keeper in keepers.items():
+            self.keepers[name] = keeper
+            self.roles[name] = Role.STANDBY
+            self._employ(name, keeper)
+        self._decide()
+
+    def _dismiss(self) -> None:
+        """What the machine has forgotten needs no keeper."""
+        for name in [name for name in self.keepers if name not in self.machine.elections]:
+            self.keepers.pop(name).abandon()
+            del self.roles[name]
 
     def stop(self, why: str = "stopped") -> Deferred[None]:
         """
@@ -286,6 +312,8 @@ class Node:
                 self._perform(effect)
         finally:
             self._deciding = False
+        if len(self.keepers) > len(self.machine.elections):
+            self._dismiss()
         self._pet()
         self._arm()
         if self.machine.over and self._stopped is not None:
@@ -428,6 +456,12 @@ class Node:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
+        for observer in list(self._observers):
+            if IEventObserver.providedBy(observer):
+                try:
+                    observer.noted(event)
+                except Exception:
+                    self._log.failure("An observer failed on {event}", event=event)
 
     # The end
 
