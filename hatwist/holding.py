@@ -163,7 +163,8 @@ class Holder(Group):
 
     def _handover(self, view: Membership, now: float) -> None:
         mine = self.worth
-        best = self._best(view, now)
+        candidates = self._candidates(view, now)
+        best = max(candidates, key=self._worthOf, default=None)
         if best is None:
             self.worthierSince.clear()
             if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
@@ -171,7 +172,7 @@ class Holder(Group):
             return
         worth = self._worthOf(best)
         fitter = worth.fitness > mine.fitness
-        worthier = {peer.name for peer in self._candidates(view, now) if self._worthOf(peer) > mine}
+        worthier = {peer.name for peer in candidates if self._worthOf(peer) > mine}
         for name in set(self.worthierSince) - worthier:
             del self.worthierSince[name]
         for name in worthier:

@@ -279,6 +279,7 @@ class Machine:
         self._answer = False
         wake = min(wake, self._attendance(now))
         told = [e.tell(self.view, now) for e in self.elections.values()]
+        hurried, follows = self._hurried(now), self._follows(now)
         if self._differs(told):
             self._bursts, urgent = BURST, True
         if (self._displaced and not self.over) or self._unclean(now):
@@ -287,13 +288,13 @@ class Machine:
             while self._goodbyes:
                 self._goodbyes -= 1
                 effects.append(Send(self._compose(told, now)))
-        elif urgent or now >= self._due(now) or (beat and self._beats(now)):
+        elif urgent or now >= self._due(now, hurried, follows) or (beat and self._beats(now, follows)):
             if not urgent and self._bursts:
                 self._bursts -= 1
             effects.append(Send(self._compose(told, now)))
         effects += self._events
         self._events = []
-        self.deadline = min(wake, self._due(now))
+        self.deadline = min(wake, self._due(now, hurried, follows))
         # Others wait for a release, then for the word of it; the log waits for both.
         effects.sort(key=_urgency)
         return effects
@@ -413,7 +414,7 @@ class Machine:
             self._leads(peer) and peer.direct(now) for peer in self.view
         )
 
-    def _due(self, now: float) -> float:
+    def _due(self, now: float, hurried: bool, follows: bool) -> float:
         """When a packet is due that neither beat nor change brings."""
         interval = self.rules.interval
         due = inf
@@ -423,16 +424,16 @@ class Machine:
             return inf
         if self._unclean(now):
             return self._startedAt + self.rules.tolerance
-        if self._hurried(now):
+        if hurried:
             due = min(due, self.lastSent + HURRY * interval)
-        if self._follows(now):
+        if follows:
             due = min(due, self.lastSent + 1.25 * interval)
         return due
 
-    def _beats(self, now: float) -> bool:
+    def _beats(self, now: float, follows: bool) -> bool:
         return (
             not self.over
-            and not self._follows(now)
+            and not follows
             and now >= self.lastSent + 0.3 * self.rules.interval
         )
 

@@ -40,6 +40,7 @@ class Peer:
         self.states: dict[str, HeardGroup] = {}
         self.releases: dict[str, tuple[int, float]] = {}
         self.links: dict[str, float] = {}
+        self._left = False
 
     def restart(self, session: int) -> None:
         self.session = session
@@ -64,15 +65,15 @@ class Peer:
 
     def left(self) -> bool:
         """It said goodbye in every group."""
-        return bool(self.states) and all(s.role == Role.SHUTDOWN for s in self.states.values())
+        return self._left
 
     def alive(self, now: float) -> bool:
         # As deadlines are computed: at that very moment it is over, whatever the rounding.
-        return now < self.at + self.tolerance and not self.left()
+        return now < self.at + self.tolerance and not self._left
 
     def direct(self, now: float) -> bool:
         """Its own packets arrive here."""
-        return now < self.directAt + self.tolerance and not self.left()
+        return now < self.directAt + self.tolerance and not self._left
 
     def twoWay(self, now: float) -> bool:
         return self.direct(now) and now < self.listedAt + self.tolerance
@@ -84,6 +85,8 @@ class Peer:
     def tell(self, states: Iterable[HeardGroup], now: float) -> None:
         """Its newest word on every group, true at C{now}."""
         self.states = {state.name: state for state in states}
+        roles = {state.role for state in self.states.values()}
+        self._left = roles == {Role.SHUTDOWN}
         for name, state in self.states.items():
             if state.released and self.releases.get(name, (0, 0.0))[0] != state.released.term:
                 self.releases[name] = (state.released.term, now)
