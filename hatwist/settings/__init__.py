@@ -1,0 +1,38 @@
+"""
+The settings of one node: from words to frozen values, with every problem told at once.
+
+L{settings} reads words such as the options of C{twistd ha}, L{load} a configuration file.
+"""
+
+from hatwist.settings.file import load, loadAll
+from hatwist.settings.keys import readKeys
+from hatwist.settings.options import settings
+from hatwist.settings.values import (
+    GROUP,
+    MIN_LEASE,
+    MULTICAST,
+    TOLERANCE,
+    AliasSpec,
+    CommandSpec,
+    GroupSettings,
+    InterfaceSpec,
+    Settings,
+    UnitSpec,
+)
+
+__all__ = [
+    "GROUP",
+    "MIN_LEASE",
+    "MULTICAST",
+    "TOLERANCE",
+    "AliasSpec",
+    "CommandSpec",
+    "GroupSettings",
+    "InterfaceSpec",
+    "Settings",
+    "UnitSpec",
+    "load",
+    "loadAll",
+    "readKeys",
+    "settings",
+]
