@@ -1,8 +1,8 @@
 """
 One node of one cluster, without I/O: datagrams and times in, effects out.
 
-The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once; it
-calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
+The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once, unless
+that was no news; it calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
 only when all is read is what keeps a node that was frozen from acting on old news.
 """
 
@@ -26,7 +26,7 @@ from hatwist.heartbeat import (
     Role,
     clusterId,
 )
-from hatwist.membership import MAX_PEERS, Membership, Peer
+from hatwist.membership import MAX_PEERS, Membership, Peer, repeats
 from hatwist.votes import NOTHING, Record
 from hatwist.worth import NO_ADDRESS, Fitness
 
@@ -77,6 +77,7 @@ class Machine:
     @param records: what earlier starts left on disk, by group.
     @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
     @ivar session: may grow, when others remember a greater one.
+    @ivar news: something was taken in for which L{decide} is due now; else the next beat is soon enough.
     @ivar drained: the operator wants nothing to be held here.
     """
 
@@ -114,6 +115,7 @@ class Machine:
         self._window = ReplayWindow()
         self._lastRun = now
         self._answer = False
+        self.news = True
         self._bursts = 0
         self._goodbyes = 1 + BURST
         self._stopped = False
@@ -154,6 +156,14 @@ class Machine:
                 self.session = heard.session + 1
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()
+        self.news = self.news or not (
+            known is not None
+            and known.session == beat.session
+            and known.direct(now)
+            and not self._leads(known)
+            and repeats(known.beat, beat, self.rules.name)
+            and all(election.calm for election in self.elections.values())
+        )
         fresh = self.view.receive(beat, link, self.session, now)
         peer = self.view.peers[beat.name]
         if fresh:
@@ -293,6 +303,7 @@ class Machine:
         @param beat: an interval has passed since the last such call.
         """
         self._notice(now)
+        self.news = False
         self.view.forget(now)
         effects: list[Effect] = []
         wake = inf
@@ -340,6 +351,7 @@ class Machine:
         """Was this node late? Then no deadline counts before the others could be heard."""
         gap, self._lastRun = now - self._lastRun, now
         if gap > STALL * self.rules.interval:
+            self.news = True
             self._say("stalled", "", f"this node did nothing for {gap:.3f} s")
             for election in self.elections.values():
                 election.stalled(gap, self.view, now)

@@ -19,6 +19,31 @@ REMEMBERED = 3600.0
 _PLAIN = HeardGroup("", Role.STANDBY)
 
 
+def repeats(before: Heartbeat | None, beat: Heartbeat, name: str) -> bool:
+    """
+    Does a node say nothing new, but that it goes on hearing the node C{name}?
+
+    What a vote names changes with each packet of the claim; it matters to the claim itself only.
+    """
+    if before is None or len(before.groups) != len(beat.groups):
+        return False
+    for old, new in zip(before.groups, beat.groups, strict=True):
+        if new.request is not None or (new.grant is not None and new.grant.name == name):
+            return False
+        if old != new and old._replace(grant=new.grant) != new:
+            return False
+        if (old.grant and old.grant[:3]) != (new.grant and new.grant[:3]):
+            return False
+    if len(before.heard) != len(beat.heard):
+        return False
+    newer = False
+    for was, now in zip(before.heard, beat.heard, strict=True):
+        if was[:2] != now[:2] or was[4:] != now[4:]:
+            return False
+        newer = newer or (now.name == name and now.seq > was.seq)
+    return newer
+
+
 class Peer:
     """
     Everything known of one other node. Times are seconds of the local clock.
