@@ -327,7 +327,11 @@ class Machine:
             while self._goodbyes:
                 self._goodbyes -= 1
                 effects.append(Send(self._compose(told, now)))
-        elif urgent or now >= self._due(now, hurried, follows) or (beat and self._beats(now, follows)):
+        elif (
+            urgent
+            or now >= self._due(now, hurried, follows)
+            or (beat and self._beats(now, follows))
+        ):
             if not urgent and self._bursts:
                 self._bursts -= 1
             effects.append(Send(self._compose(told, now)))
@@ -472,11 +476,7 @@ class Machine:
         return due
 
     def _beats(self, now: float, follows: bool) -> bool:
-        return (
-            not self.over
-            and not follows
-            and now >= self.lastSent + 0.3 * self.rules.interval
-        )
+        return not self.over and not follows and now >= self.lastSent + 0.3 * self.rules.interval
 
     def _compose(self, told: list[GroupState], now: float) -> Heartbeat:
         self.seq += 1
