@@ -252,13 +252,14 @@ class Node:
         if not self._running:
             return
         self.machine.receive(datagram, link, self._reactor.seconds())
-        if self._soon is None:
+        if self._soon is None and self.machine.news:
             # In the reactor's next turn, when every socket that is readable has been read.
             self._soon = self._reactor.callLater(0, self._settle)
 
     def _settle(self) -> None:
         self._soon = None
-        self._decide()
+        if self.machine.news:  # else a beat or a deadline was due in the same turn
+            self._decide()
 
     def _beat(self) -> None:
         try:

@@ -25,7 +25,7 @@ from hatwist.clock import isMonotonic
 from hatwist.composition import Composition
 from hatwist.effects import RoleChange
 from hatwist.errors import ConfigurationError, ResourceError
-from hatwist.guarantee import Guarantee, Level, kernelLease
+from hatwist.guarantee import Guarantee, Level, affordable, kernelLease
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import LIMIT, Keeper
@@ -248,15 +248,6 @@ class HAService(MultiService):
         timings = [group.timing for group in self.groups.values()]
         return max(timings, key=lambda timing: timing.releaseTime)
 
-    def _release(self) -> float | None:
-        """
-        What the votes leave time for: a release however long, if a lost round trip is survived then.
-
-        Otherwise what addresses take, since one could not hold at all; L{guarantee} tells so.
-        """
-        timing = self._timing
-        return timing.release if self.settings.quorum and timing.survives() >= 1 else None
-
     def _build(self) -> Node:
         settings, reactor = self.settings, self._reactor
         own = interfaceAddress(settings.interface)
@@ -295,7 +286,7 @@ class HAService(MultiService):
             self._address,
             settings.digest(),
             settings.quorum,
-            self._release(),
+            affordable(self._timing, settings.quorum, settings.witness is not None),
         )
 
     def _keeper(self, group: Composition) -> Keeper:

@@ -10,7 +10,6 @@ from typing import Any
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.spec import parseCheck
 from hatwist.hooks import EVENTS
-from hatwist.hooks import EVENTS
 from hatwist.linkspec import LinkSpec, parseLinks
 from hatwist.resources.placing import AddressSpec
 from hatwist.resources.unit import unitName
