@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hatwist.chronicle import Change, Chronicle
 from hatwist.effects import (
     Announce,
     Ask,
@@ -34,6 +35,7 @@ from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
 from hatwist.machine import Machine
+from hatwist.recorder import Recorder
 from hatwist.store import MemoryStore
 from hatwist.votes import Record
 from hatwist.worth import Fitness
@@ -65,6 +67,9 @@ class Node:
     @param keepers: one for each group of the machine.
     @ivar kernelLease: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
     @ivar ask: asks the LAN who has the addresses of a group.
+    @ivar received: how many packets were taken in, by node and link.
+    @ivar recorder: the last decisions, with what led to them.
+    @ivar watchers: each is called with every role change of any node, as this one notices it.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     """
@@ -103,6 +108,10 @@ class Node:
         self._running = False
         self._retries: list[IDelayedCall] = []
         self.counters: Counter[str] = Counter()
+        self.received: Counter[tuple[str, str]] = Counter()
+        self.recorder = Recorder()
+        self.chronicle = Chronicle(machine.rules.name, keepers)
+        self.watchers: list[Callable[[Change], None]] = []
 
     # Faces
 
@@ -120,6 +129,8 @@ class Node:
     def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
         """A check, a link or the operator has a new verdict on a group."""
         if self._running:
+            now = self._reactor.seconds()
+            self.recorder.told(now, "fitness", group, (fitness.name.lower(), reason))
             self.machine.fitness(group, fitness, reason)
             self._decide()
 
@@ -181,7 +192,10 @@ class Node:
     def _received(self, datagram: bytes, link: str) -> None:
         if not self._running:
             return
-        self.machine.receive(datagram, link, self._reactor.seconds())
+        now = self._reactor.seconds()
+        beat = self.machine.receive(datagram, link, now)
+        self.received[beat.name, link] += 1
+        self.recorder.packet(now, link, beat)
         if self._soon is None:
             # In the reactor's next turn, when every socket that is readable has been read.
             self._soon = self._reactor.callLater(0, self._settle)
@@ -207,7 +221,9 @@ class Node:
             link.drain()
 
     def _report(self, what: Any, group: str, *details: Any) -> None:
-        what(group, *details, self._reactor.seconds())
+        now = self._reactor.seconds()
+        self.recorder.told(now, what.__name__, group, details)
+        what(group, *details, now)
         self._decide()
 
     # What goes out
@@ -227,7 +243,10 @@ class Node:
         try:
             while True:
                 self._again = False
-                for effect in self.machine.decide(self._reactor.seconds(), beat):
+                now = self._reactor.seconds()
+                effects = self.machine.decide(now, beat)
+                self.recorder.decided(now, effects)
+                for effect in effects:
                     if isinstance(effect, RoleChange | Event):
                         reports.append(effect)
                     elif isinstance(effect, Send) and self._again:
@@ -240,6 +259,8 @@ class Node:
                     break
             for effect in reports:
                 self._perform(effect)
+            for change in self.chronicle.look(self.machine.view, now):
+                self._tell(change)
         finally:
             self._deciding = False
         self._pet()
@@ -371,6 +392,14 @@ class Node:
                 observer.roleChanged(change)
             except Exception:
                 self._log.failure("An observer failed on {change}", change=change)
+        self._tell(self.chronicle.own(change, self._reactor.seconds()))
+
+    def _tell(self, change: Change) -> None:
+        for watcher in list(self.watchers):
+            try:
+                watcher(change)
+            except Exception:
+                self._log.failure("A watcher failed on {change}", change=change)
 
     def _noted(self, event: Event) -> None:
         emit = self._log.warn if event.kind in _WARNINGS else self._log.info

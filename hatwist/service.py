@@ -23,6 +23,7 @@ from hatwist.clock import isMonotonic
 from hatwist.election import GroupRules
 from hatwist.guarantee import Guarantee, Level, guarantee, kernelLease
 from hatwist.heartbeat import Role
+from hatwist.history import History
 from hatwist.interfaces import IResource, IRoleObserver
 from hatwist.keeper import LIMIT, Keeper
 from hatwist.link import interfaceAddress, makeLinks
@@ -41,6 +42,9 @@ from hatwist.settings import GROUP, MIN_LEASE, Settings
 from hatwist.store import Store
 from hatwist.worth import addressNumber
 
+WRITTEN = 0.2
+"""Seconds that a stop waits for the history to be on disk."""
+
 
 class HAService(MultiService):
     """
@@ -54,6 +58,8 @@ class HAService(MultiService):
         C{None}: the global one.
     @param resources: further providers of L{IResource}.
     @ivar node: the running driver; C{None} while the service does not run.
+    @ivar history: the role changes of all nodes that it knows of.
+    @ivar startedAt: when it was started, as L{seconds} tells.
     """
 
     _log = Logger()
@@ -76,6 +82,8 @@ class HAService(MultiService):
         self._guard = Guard(reactor)
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self.startedAt = 0.0
         self._addresses: Addresses | None = None
         if settings.addresses:
             self._addresses = Addresses(
@@ -103,6 +111,11 @@ class HAService(MultiService):
             # ifup can be given an interface's own name.
             {r.interface for r in resources if isinstance(r, Interface)} | {*settings.aliases},
         )
+
+    def seconds(self) -> float:
+        """The time on the clock of everything here."""
+        now: float = self._reactor.seconds()
+        return now
 
     @property
     def guarantee(self) -> Guarantee:
@@ -172,6 +185,9 @@ class HAService(MultiService):
             node = self.node = self._build()
             for observer in self._observers:
                 node.addObserver(observer)
+            self.history.read()
+            node.watchers.append(self.history.add)
+            self.startedAt = self.seconds()
             node.start()
             try:
                 self._senses.start(node)
@@ -317,4 +333,5 @@ class HAService(MultiService):
             for resource in self._closing:
                 resource.close()
             self._netlink.stop()
+            await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
         await super().stopService()
