@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hatwist.effects import RoleChange
-from hatwist.heartbeat import Role
 from hatwist.membership import Membership, Peer
 from hatwist.worth import Fitness
 

@@ -221,6 +221,9 @@ def _against(election: Election, view: Membership, holder: Peer, now: float) -> 
     text = f"is worthier ({worthOf(mine)}{_tie(mine, theirs)}) than {name} ({worthOf(theirs)})"
     if mine.fitness > theirs.fitness:
         return Why("handover", f"{text}, which is about to hand over")
+    claim = holder.state(election.rules.name).claim
+    if claim is not None and claim.moved:
+        return Why("moved", f"{text}, where the operator has moved it")
     if not election.rules.preempt:
         return Why("no-preempt", f"{text}, which keeps it all the same: preempt is off")
     if election.rules.preemptDelay:
@@ -275,7 +278,9 @@ def _told(said: GroupState) -> Why:
         # It may be in back-off, late, without its witness or majority: it does not say which.
         return Why("ineligible", "says that it cannot take it now")
     if said.fitness < Fitness.FIT:
-        return Why("eligible", f"is ready to take it, although {said.fitness.name.lower()}: {said.reason}")
+        return Why(
+            "eligible", f"is ready to take it, although {said.fitness.name.lower()}: {said.reason}"
+        )
     return ELIGIBLE
 
 
@@ -294,7 +299,9 @@ def explain(
     nodes = {election.name: ownReason(election, view, now)}
     for peer in sorted(view, key=lambda peer: peer.name):
         nodes[peer.name] = peerReason(election, peer, now)
-    holders = [name for name, why in nodes.items() if why.kind in ("holds", "acquiring", "releasing")]
+    holders = [
+        name for name, why in nodes.items() if why.kind in ("holds", "acquiring", "releasing")
+    ]
     term, age, because = 0, None, ""
     holder = holders[0] if len(holders) == 1 else None
     if holder is not None:
@@ -326,7 +333,9 @@ def _outlook(
     if holder is None:
         return []
     ready = election._candidates(view, now)
-    able: list[tuple[Worth, str]] = [(election._worthOf(p), p.name) for p in ready if p.name != holder]
+    able: list[tuple[Worth, str]] = [
+        (election._worthOf(p), p.name) for p in ready if p.name != holder
+    ]
     if holder != election.name and election.eligible(view, now):
         able.append((election.worth, election.name))
     if not able:
@@ -338,7 +347,13 @@ def _outlook(
         f"for {duration(election.timing.tolerance)}"
     ]
     if holder == election.name and worth > election.worth:
-        if not (rules.preempt or worth.fitness > election.worth.fitness):
+        moved = election.claim is not None and election.claim.moved
+        if moved and worth.fitness <= election.worth.fitness:
+            found.append(
+                f"{following} is worthier ({worthOf(worth)}), and does not get it back by that, since the "
+                f"operator has moved it: hatwist move {group} undoes it"
+            )
+        elif not (rules.preempt or worth.fitness > election.worth.fitness):
             found.append(
                 f"{following} is worthier ({worthOf(worth)}), and does not get it back by that: "
                 f"preempt is off; hatwist move {group} {following} does it"
@@ -346,7 +361,9 @@ def _outlook(
         else:
             since = election.worthierSince.get(following, now)
             wait = max(0.0, since + rules.preemptDelay - now)
-            found.append(f"{following} is worthier ({worthOf(worth)}), and gets it in {duration(wait)}")
+            found.append(
+                f"{following} is worthier ({worthOf(worth)}), and gets it in {duration(wait)}"
+            )
     elif holder == election.name:
         found.append(f"hatwist move {group} {following} hands it over")
     return found

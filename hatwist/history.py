@@ -137,7 +137,9 @@ class History:
     def _unwritten(self, failure: Failure, added: list[Entry]) -> None:
         if not self._failing:
             self._failing = True
-            self._log.warn("The history cannot be written: {error}", error=failure.getErrorMessage())
+            self._log.warn(
+                "The history cannot be written: {error}", error=failure.getErrorMessage()
+            )
         self._waiting[:0] = added  # the next change brings it up again
         del self._waiting[: -self._limit]
         self._lines = 2 * self._limit  # who knows what is there: all of it is written then

@@ -122,11 +122,11 @@ def describe(effect: Effect) -> str:
         return f"hold {effect.group}, term {effect.term}"
     if isinstance(effect, RoleChange):
         old = effect.old.name if effect.old is not None else "-"
-        return (
-            f"{effect.group}: {old} -> {effect.new.name}, term {effect.term}: {effect.reason}"
-        )
+        return f"{effect.group}: {old} -> {effect.new.name}, term {effect.term}: {effect.reason}"
     if isinstance(effect, Event):
-        return " ".join(filter(None, (effect.kind, effect.group, effect.peer))) + f": {effect.reason}"
+        return (
+            " ".join(filter(None, (effect.kind, effect.group, effect.peer))) + f": {effect.reason}"
+        )
     if isinstance(effect, Persist):
         return f"persist {effect.group}, terms to {effect.record.reserved}"
     if isinstance(effect, Release | Announce | Ask):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.protocols import amp
-from twisted.python.failure import Failure
 
 from hatwist.chronicle import Change
 from hatwist.control import commands
@@ -137,7 +136,7 @@ class Answers(amp.CommandLocator):  # type: ignore[misc]
 
     @answering(commands.Move)
     def move(self, arguments: dict[str, Any]) -> Any:
-        group, to = str(arguments.get("group")), str(arguments.get("node"))
+        group, to = str(arguments.get("group")), str(arguments.get("node") or "")
         plan = planMove(self.service, group, to)
         if arguments.get("dry"):
             return {"plan": plan.lines}
@@ -152,7 +151,7 @@ class Answers(amp.CommandLocator):  # type: ignore[misc]
             transfer.close()
             raise Refused(str(e)) from None
         moves = await self._arrival(transfer, arguments)
-        if moves[0]["to"] != to:
+        if to and moves[0]["to"] != to:
             raise Refused(f"{moves[0]['to']} took {group} instead of {to}")
         return {"plan": plan.lines, "moves": moves}
 
@@ -175,19 +174,18 @@ class Answers(amp.CommandLocator):  # type: ignore[misc]
         if node.drained == on:
             return {"plan": plan.lines, "moves": []}
         transfer = Transfer(node, plan.moves, self.service.seconds())
+        note = ""
         try:
             await node.drain(on)
         except OSError as e:
-            transfer.close()
-            raise Refused(
-                f"it cannot be remembered over a restart, so it is not done: {e}"
-            ) from None
+            note = f"It is done, but a restart will not know of it: {e}"
         if not on:
             # Something else keeps it from holding: nothing will come.
             for name in transfer.waiting:
                 if node.machine.elections[name].fitness < Fitness.FIT:
                     transfer.without(name)
-        return {"plan": plan.lines, "moves": await self._arrival(transfer, arguments)}
+        moves = await self._arrival(transfer, arguments)
+        return {"plan": plan.lines, "moves": moves, "note": note}
 
     async def _arrival(self, transfer: Transfer, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", 30.0)

@@ -118,7 +118,9 @@ class Connection(amp.AMP):  # type: ignore[misc]
         pid, uid, _ = peerCredentials(self.transport.socket)
         if uid not in (0, os.geteuid()):
             self._log.warn(
-                "The control socket was used by process {pid} of user {uid}, who may not", pid=pid, uid=uid
+                "The control socket was used by process {pid} of user {uid}, who may not",
+                pid=pid,
+                uid=uid,
             )
             self.transport.abortConnection()
             return
@@ -272,6 +274,8 @@ class Control(Service):
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             same = True
         if not same:
-            self._log.warn("{path} was replaced by another daemon's, and is removed", path=self.path)
+            self._log.warn(
+                "{path} was replaced by another daemon's, and is removed", path=self.path
+            )
         stopping: Deferred[None] = port.stopListening()
         return stopping

@@ -13,7 +13,7 @@ from hatwist.election import Election
 from hatwist.explain import Explanation, worthOf
 from hatwist.node import Node
 from hatwist.status import explanation
-from hatwist.worth import Fitness
+from hatwist.worth import Fitness, Worth
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
@@ -31,9 +31,12 @@ class Plan(NamedTuple):
 
 def planMove(service: HAService, group: str, to: str) -> Plan:
     """
+    @param to: C{""}: to the worthiest, as if it had never been moved.
     @raise Refused: it cannot be done, and why.
     """
     why = known(service, group)
+    if not to and why.holder is not None:
+        return _planBack(service, group, why.holder)
     if to not in why.nodes:
         raise Refused(f"no node {to!r} is known; there are {', '.join(sorted(why.nodes))}")
     if why.holder == to:
@@ -44,10 +47,26 @@ def planMove(service: HAService, group: str, to: str) -> Plan:
     return Plan([f"{group}: from {why.holder} to {to}"], {group: (why.holder, to)})
 
 
+def _planBack(service: HAService, group: str, holder: str) -> Plan:
+    """From wherever the operator once moved it."""
+    node = running(service)
+    worths = {
+        name: worth
+        for name in (holder, *node.others(group))
+        if (worth := _worth(node, node.machine.elections[group], name)) is not None
+    }
+    best = max(worths, key=lambda name: worths[name], default=holder)
+    if best == holder:
+        return Plan(
+            [f"{group}: stays on {holder}, the worthiest, and is no longer bound to it"], {}
+        )
+    return Plan([f"{group}: from {holder} to {best}, the worthiest"], {group: (holder, best)})
+
+
 def _mayTake(why: Explanation, to: str) -> None:
     reason = why.nodes[to]
     # An able standby is kept from it only by the order that a move overrules.
-    if reason.kind not in ("eligible", "worth", "no-preempt", "preempt-delay", "handover"):
+    if reason.kind not in ("eligible", "worth", "moved", "no-preempt", "preempt-delay", "handover"):
         raise Refused(f"{to} cannot take {why.group}: it {reason.text}")
 
 
@@ -61,17 +80,17 @@ def planDrain(service: HAService, force: bool) -> Plan:
         return Plan([f"{name} is drained already"], {})
     lines, moves = [], {}
     stuck = []
-    for group, election in node.machine.elections.items():
+    for group in node.machine.elections:
         why = explanation(service, group)
         if why.holder != name:
             continue
-        best = election.best(node.machine.view, service.seconds())
-        if best is None:
+        best = next(iter(node.others(group)), "")
+        if best:
+            lines.append(f"{group}: from {name} to {best}")
+        else:
             stuck.append(group)
             lines.append(f"{group}: nobody else can take it")
-        else:
-            lines.append(f"{group}: from {name} to {best.name}")
-        moves[group] = (name, best.name if best is not None else "")
+        moves[group] = (name, best)
     if stuck and not force:
         whys = " ".join(
             f"{other} {reason.text}."
@@ -94,16 +113,18 @@ def planUndrain(service: HAService) -> Plan:
     lines, moves = [f"{name} may hold again"], {}
     for group, election in node.machine.elections.items():
         why = explanation(service, group)
-        said = _holderSays(election, node, why.holder)
         if why.holder is None:
             lines.append(f"{group}: to {name}, if nobody else takes it")
             moves[group] = ("", name)
-        elif said is not None:
-            mine = election.worth._replace(fitness=Fitness.FIT)
-            if not mine > said:
-                continue
+            continue
+        said = _worth(node, election, why.holder)
+        mine = election.worth._replace(fitness=Fitness.FIT)
+        if said is not None and mine > said:
             text = f"{group}: from {why.holder} to {name}, which is worthier ({worthOf(mine)})"
-            if not election.rules.preempt and said.fitness is Fitness.FIT:
+            claim = node.machine.view.peers[why.holder].state(group).claim
+            if said.fitness == Fitness.FIT and claim is not None and claim.moved:
+                lines.append(f"{group}: stays on {why.holder}, where it was moved")
+            elif said.fitness == Fitness.FIT and not election.rules.preempt:
                 lines.append(f"{group}: stays on {why.holder}, since preempt is off")
             elif election.rules.preemptDelay:
                 lines.append(f"{text}, after {election.rules.preemptDelay:g} s")
@@ -113,8 +134,11 @@ def planUndrain(service: HAService) -> Plan:
     return Plan(lines, moves)
 
 
-def _holderSays(election: Election, node: Node, holder: str | None) -> Any:
-    peer = node.machine.view.peers.get(holder or "")
+def _worth(node: Node, election: Election, name: str) -> Worth | None:
+    """What a node says that it is worth; C{None}: it is known through others only."""
+    if name == election.name:
+        return election.worth
+    peer = node.machine.view.peers.get(name)
     said = peer.announced(election.rules.name) if peer is not None else None
     return peer.worth(said) if peer is not None and said is not None else None
 
