@@ -246,8 +246,8 @@ class HAService(MultiService):
         return Mission(
             claim.term if claim is not None else 0,
             machine.lease(group, self._reactor.seconds()),
-            # No goodbye while something may be left here.
-            [] if self.groups[group].unguardable() else node.farewells(group),
+            # No goodbye, which is for all groups, while something may be left here.
+            [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
         )
 
     @property

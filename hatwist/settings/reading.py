@@ -111,9 +111,7 @@ def _readQuorum(top: Table, node: str, nodes: Sequence[str]) -> Quorum | None:
         top.knows("quorum")
         if "members" in top:
             quorum = top.name("quorum")
-            top.problems.append(
-                f"{top.name('members')} goes with {quorum}, such as {_example(quorum)}"
-            )
+            top.problem(f"goes with {quorum}, such as {_example(quorum)}", "members")
         return None
     return top.take("quorum", words.quorum(members or nodes, node, top.name("members")), None)
 
