@@ -29,7 +29,8 @@ class Change(NamedTuple):
     One role change of one node in one group.
 
     @ivar at: when it was noticed, on this node's clock.
-    @ivar old, new: names of roles, or L{SILENT}, or L{ACQUIRING} for another node; C{old} is C{""} for a node that was not known.
+    @ivar old, new: names of roles, or L{SILENT}, or L{ACQUIRING} for another node; C{old} is C{""} for a node
+        that was not known.
     @ivar term: of the claim that began or ended; 0 where there is none.
     @ivar reason: a clause without full stop.
     """

@@ -172,8 +172,7 @@ def _occupied(election: Election, view: Membership, now: float) -> Why | None:
     group = election.rules.name
     actives = view.actives(group, now)
     if actives:
-        peer, claim = actives[0]
-        return _against(election, view, peer, now)
+        return _against(election, view, actives[0][0], now)
     if election.served(now):
         return Why(
             "served",
@@ -342,10 +341,9 @@ def _outlook(
         others = "no other node is known" if len(nodes) == 1 else "no other node could take it"
         return [f"It stays there for as long as {holder} runs and is fit: {others}"]
     worth, following = max(able, key=lambda one: one[0])
-    found = [
-        f"{following} takes it over when {holder} stops, is drained, becomes unfit, or is silent "
-        f"for {duration(election.timing.tolerance)}"
-    ]
+    silence = duration(election.timing.tolerance)
+    causes = f"{holder} stops, is drained, becomes unfit, or is silent for {silence}"
+    found = [f"{following} takes it over when {causes}"]
     if holder == election.name and worth > election.worth:
         moved = election.claim is not None and election.claim.moved
         if moved and worth.fitness <= election.worth.fitness:

@@ -17,7 +17,6 @@ from hatwist.effects import (
     Event,
     Hold,
     Persist,
-    Release,
     RoleChange,
     Send,
 )
@@ -129,6 +128,4 @@ def describe(effect: Effect) -> str:
         )
     if isinstance(effect, Persist):
         return f"persist {effect.group}, terms to {effect.record.reserved}"
-    if isinstance(effect, Release | Announce | Ask):
-        return f"{type(effect).__name__.lower()} {effect.group}"
-    return type(effect).__name__
+    return f"{type(effect).__name__.lower()} {effect.group}"

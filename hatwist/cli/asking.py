@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -53,7 +54,8 @@ def addCommand(
         except KeyboardInterrupt:
             return 130
         except BrokenPipeError:
-            sys.stdout = None  # type: ignore[assignment]  # or closing it would complain once more
+            # Whoever read it has seen enough; closing it at the end would complain once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return UNKNOWN
 
     parser.set_defaults(run=ask)

@@ -18,7 +18,7 @@ from hatwist.cli.asking import (
     addCommand,
     failed,
 )
-from hatwist.cli.table import coloured, table
+from hatwist.cli.table import Line, coloured, table
 from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 
 HOME, CLEAR, REST = "\x1b[H", "\x1b[2J", "\x1b[J"
@@ -34,9 +34,9 @@ def addStatus(commands: Subparsers[argparse.ArgumentParser]) -> None:
         description="Show who holds each group and why, and every node as the daemon on this host knows it.",
         epilog=(
             "Exit status: 0 when this node holds GROUP (without GROUP: at least one), 1 when it is a standby, 2 when "
-            "something is wrong (GROUP, or without it any, has no holder or two, or this node is unfit and not drained) "
-            "and for wrong usage, 3 when no daemon is running, 4 when it is not clear which one is meant or it cannot "
-            "be asked. So 3 and 4 are those of an init script."
+            "something is wrong (GROUP, or without it any, has no holder or two, or this node is unfit and not "
+            "drained) and for wrong usage, 3 when no daemon is running, 4 when it is not clear which one is meant or "
+            "it cannot be asked. So 3 and 4 are those of an init script."
         ),
         run=_status,
     )
@@ -105,7 +105,7 @@ def _watch(options: argparse.Namespace, client: Client) -> int:
             except (NotRunning, Unclear, Refused) as e:
                 # It may be restarted this very moment.
                 asked = None
-                lines = [*map(type(lines[0]) if shown else str, str(e).splitlines())]  # type: ignore[misc]
+                lines = [Line(text) for text in str(e).splitlines()]
             _draw(lines, live, shown)
             shown += 1
             if shown == options.count:
@@ -120,7 +120,7 @@ def _watch(options: argparse.Namespace, client: Client) -> int:
         sys.stdout.flush()
 
 
-def _draw(lines: list[Any], live: bool, shown: int) -> None:
+def _draw(lines: list[Line], live: bool, shown: int) -> None:
     if live:
         size = shutil.get_terminal_size()
         # A line too long, or one too many, would scroll what is to be drawn over.

@@ -30,17 +30,18 @@ from hatwist.worth import Fitness
 if TYPE_CHECKING:
     from hatwist.service import HAService
 
+_Method = Callable[[Any, dict[str, Any]], Any]
 LONGEST = 3600.0
 """Seconds that may be waited for anything."""
 
 
-def answering(command: type[commands.Question]) -> Any:
+def answering(command: type[commands.Question]) -> Callable[[_Method], _Method]:
     """
     The decorator of a method that answers a command: it is given the arguments, and returns what
     goes into JSON, or is a coroutine that does.
     """
 
-    def decorate(method: Callable[[Answers, dict[str, Any]], Any]) -> Any:
+    def decorate(method: _Method) -> _Method:
         def respond(self: Answers, arguments: Any) -> Any:
             if not isinstance(arguments, dict):
                 raise Refused("arguments are an object of names and values")
@@ -50,12 +51,13 @@ def answering(command: type[commands.Question]) -> Any:
             pending = self.pending = Deferred.fromCoroutine(found)
             return pending.addCallback(lambda answer: {"answer": answer})
 
-        return command.responder(respond)
+        command.responder(respond)
+        return method
 
     return decorate
 
 
-class Answers(amp.CommandLocator):  # type: ignore[misc]
+class Answers(amp.CommandLocator):
     """
     For one client, which asks one question at a time.
 
@@ -88,9 +90,12 @@ class Answers(amp.CommandLocator):  # type: ignore[misc]
         changed: Deferred[None] = Deferred()
 
         def tell(change: Change) -> None:
+            # When everything that this packet brings is known.
+            self._reactor.callLater(0, wake)
+
+        def wake() -> None:
             if not changed.called:
-                # When everything that this packet brings is known.
-                self._reactor.callLater(0, lambda: changed.called or changed.callback(None))
+                changed.callback(None)
 
         node.watchers.append(tell)
         try:

@@ -28,7 +28,7 @@ def joined(name: str, box: Mapping[bytes, bytes]) -> Any:
 
     @raise ValueError: there is none, or it is not JSON.
     """
-    parts = []
+    parts: list[bytes] = []
     while (piece := box.get(key(name, len(parts)))) is not None:
         parts.append(piece)
     return json.loads(b"".join(parts))
@@ -41,7 +41,7 @@ def key(name: str, number: int) -> bytes:
 
 def encode(box: Mapping[bytes, bytes]) -> bytes:
     """The bytes of a box."""
-    parts = []
+    parts: list[bytes] = []
     for name, value in box.items():
         parts += [pack("!H", len(name)), name, pack("!H", len(value)), value]
     return b"".join([*parts, b"\0\0"])

@@ -13,7 +13,7 @@ class Refused(Exception):
     """What was asked is not done; the text says why, as a sentence without full stop."""
 
 
-class Json(amp.Argument):  # type: ignore[misc]
+class Json(amp.Argument):
     """A value of any size, in pieces; see L{hatwist.control.boxes}."""
 
     def toBox(self, name: bytes, strings: dict[bytes, bytes], objects: Any, proto: Any) -> None:

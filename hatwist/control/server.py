@@ -18,7 +18,7 @@ from twisted.application.service import Service
 from twisted.internet import interfaces
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXServerEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols import amp
 from twisted.python.failure import Failure
@@ -57,9 +57,9 @@ class Server(Factory):
         self.connections: list[Connection] = []
         self._turn: Any = None
 
-    def buildProtocol(self, addr: Any) -> Connection:
+    def buildProtocol(self, addr: Any) -> Any:
         made = Connection(Answers(self._service, self._reactor, self._threshold))
-        made.factory = self
+        made.server = self
         return made
 
     def joined(self, connection: Connection) -> None:
@@ -99,11 +99,12 @@ class Server(Factory):
 
 
 @implementer(interfaces.IPushProducer)
-class Connection(amp.AMP):  # type: ignore[misc]
+class Connection(amp.AMP):
     """One client, which is root or the user that this daemon runs as."""
 
     _log = Logger()
-    factory: Server
+    transport: Any
+    server: Server
 
     def __init__(self, answers: Answers) -> None:
         super().__init__(locator=answers)
@@ -126,7 +127,7 @@ class Connection(amp.AMP):  # type: ignore[misc]
             return
         self.transport.bufferSize = PIECE
         self.transport.registerProducer(self, True)
-        self.factory.joined(self)
+        self.server.joined(self)
 
     # What comes in
 
@@ -142,7 +143,7 @@ class Connection(amp.AMP):  # type: ignore[misc]
         if len(self._questions) >= WAITING and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
-        self.factory.wake()
+        self.server.wake()
 
     @property
     def ready(self) -> bool:
@@ -166,7 +167,7 @@ class Connection(amp.AMP):  # type: ignore[misc]
     def sendBox(self, box: Any) -> None:
         self._busy = False
         super().sendBox(box)
-        self.factory.wake()
+        self.server.wake()
 
     def pauseProducing(self) -> None:
         """The client does not take its answers."""
@@ -174,14 +175,14 @@ class Connection(amp.AMP):  # type: ignore[misc]
 
     def resumeProducing(self) -> None:
         self._clogged = False
-        self.factory.wake()
+        self.server.wake()
 
     def stopProducing(self) -> None:
         """The connection is lost."""
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._questions.clear()
-        self.factory.left(self)
+        self.server.left(self)
         self.locator.cancel()
         super().connectionLost(reason)
 
