@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hatwist.effects import RoleChange
+from hatwist.heartbeat import Released
 from hatwist.membership import Membership, Peer
 from hatwist.worth import Fitness
 
@@ -55,15 +56,19 @@ class Chronicle:
         self.groups = tuple(groups)
         self.holders: dict[str, dict[str, Change]] = {group: {} for group in self.groups}
         self._known: dict[str, dict[str, str]] = {}
-        self._freed: dict[str, tuple[str, str, str]] = {}
+        self._freed: dict[str, tuple[str, str, Released | None]] = {}
 
-    def own(self, change: RoleChange, now: float) -> Change:
-        """Take in a role change of this node."""
+    def own(self, change: RoleChange, released: Released | None, now: float) -> Change:
+        """
+        Take in a role change of this node.
+
+        @param released: what it tells of its last release.
+        """
         old = _NAMES[change.old] if change.old is not None else ""
         found = Change(
             now, self.name, change.group, old, _NAMES[change.new], change.term, change.reason
         )
-        return self._note(found, "let go")
+        return self._note(found, "let go", released)
 
     def look(self, view: Membership, now: float) -> list[Change]:
         """What has changed among the others since the last look."""
@@ -124,12 +129,17 @@ class Chronicle:
             reason = self._release(peer, change)
         else:
             reason = "heard again" if change.old == SILENT else "heard"
-        return self._note(change._replace(reason=reason), how, peer)
+        released = peer.state(change.group).released
+        return self._note(change._replace(reason=reason), how, released)
 
     def _release(self, peer: Peer, change: Change) -> str:
         released = peer.state(change.group).released
         said = peer.announced(change.group)
-        reason = f"handed over to {released.successor}" if released and released.successor else ""
+        reason = ""
+        if released is not None and released.successor:
+            reason = f"handed over to {released.successor}"
+            if released.moved:
+                return f"moved to {released.successor} by the operator"
         if said is not None and said.fitness < Fitness.FIT and said.reason:
             why = f"{said.fitness.name.lower()}: {said.reason}"
             reason = f"{why}; {reason}" if reason else why
@@ -147,19 +157,19 @@ class Chronicle:
         freed = self._freed.get(change.group)
         if freed is None:
             return "no holder was heard"
-        name, how, successor = freed
-        if successor == change.node:
-            return f"named as successor by {name}, which {how}"
-        return f"{name} {how}"
+        name, how, released = freed
+        if released is None or released.successor != change.node:
+            return f"{name} {how}"
+        if released.moved:
+            return f"moved from {name} by the operator"
+        return f"named as successor by {name}, which {how}"
 
-    def _note(self, change: Change, how: str, peer: Peer | None = None) -> Change:
+    def _note(self, change: Change, how: str, released: Released | None) -> Change:
         holders = self.holders.setdefault(change.group, {})
         if change.new in _CLAIMED:
             holders[change.node] = change
         elif holders.pop(change.node, None) is not None:
-            released = peer.state(change.group).released if peer is not None else None
-            successor = released.successor if released is not None else ""
-            self._freed[change.group] = (change.node, how, successor)
+            self._freed[change.group] = (change.node, how, released)
         return change
 
 

@@ -7,6 +7,7 @@ answer is put into words.
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 from hatwist.chronicle import Chronicle
@@ -148,8 +149,9 @@ def _unable(election: Group, view: Membership, now: float) -> Why | None:
             return Why("unheard", f"is not heard by {_names(alive)}")
     if not election.witnessed(now):
         age = now - election.witnessedAt
-        since = f" since {duration(age)}" if age < 1e9 else ", and never did"
-        return Why("witness", f"is not answered by the witness{since}")
+        if age == inf:
+            return Why("witness", "has had no answer from the witness yet")
+        return Why("witness", f"has had no answer from the witness for {duration(age)}")
     if election.voter is not None:
         quorum = election.voter.quorum
         there = {p.name for p in view if p.name in quorum.members and p.twoWay(now)}
@@ -250,7 +252,7 @@ def peerReason(election: Election, peer: Peer, now: float) -> Why:
     if peer.left():
         return Why("stopped", "has stopped")
     if not peer.alive(now):
-        return Why("silent", f"is silent since {duration(now - peer.at)}")
+        return Why("silent", f"has been silent for {duration(now - peer.at)}")
     state = peer.state(group)
     if state.role == Role.ACTIVE:
         return Why("holds", "is letting go of it" if state.lettingGo else "holds it")

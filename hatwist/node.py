@@ -439,7 +439,8 @@ class Node:
                 observer.roleChanged(change)
             except Exception:
                 self._log.failure("An observer failed on {change}", change=change)
-        self._tell(self.chronicle.own(change, self._reactor.seconds()))
+        released = self.machine.elections[change.group].released
+        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
 
     def _tell(self, change: Change) -> None:
         for watcher in list(self.watchers):

@@ -100,7 +100,7 @@ def _nodes(status: dict[str, Any]) -> list[Line]:
     for name, node in status["nodes"].items():
         heard = "" if node["self"] or node["age"] is None else short(node["age"])
         links = ", ".join(_link(link, age, node, status) for link, age in node["links"].items())
-        received = "" if node["self"] else str(node["received"])
+        received = str(node["received"]) if node["alive"] and not node["self"] else ""
         called = f"{name} (here)" if node["self"] else name
         for group in status["groups"]:
             entry = node["groups"].get(group)

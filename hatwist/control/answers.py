@@ -228,9 +228,7 @@ class Answers(amp.CommandLocator):
             self._threshold.set(level, namespace)
         except ValueError as e:
             raise Refused(str(e)) from None
-        self._log.info(
-            "The log of {namespace} is written from {level} on", namespace=namespace, level=level
-        )
+        self._log.info("The log of {of} is written from {lowest} on", of=namespace, lowest=level)
         return {"level": level, "namespace": namespace}
 
 

@@ -50,11 +50,11 @@ def planMove(service: HAService, group: str, to: str) -> Plan:
 def _planBack(service: HAService, group: str, holder: str) -> Plan:
     """From wherever the operator once moved it."""
     node = running(service)
-    worths = {
-        name: worth
-        for name in (holder, *node.others(group))
-        if (worth := _worth(node, node.machine.elections[group], name)) is not None
-    }
+    election = node.machine.elections[group]
+    names = {holder, *node.others(group)}
+    if election.eligible(node.machine.view, service.seconds()):
+        names.add(election.name)
+    worths = {name: worth for name in names if (worth := _worth(node, election, name)) is not None}
     best = max(worths, key=lambda name: worths[name], default=holder)
     if best == holder:
         return Plan(
