@@ -7,7 +7,7 @@ and who fell silent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 from hatwist.effects import RoleChange
@@ -48,13 +48,14 @@ class Change(NamedTuple):
 class Chronicle:
     """
     @param name: of this node, which tells its own changes itself, see L{own}.
+    @param groups: those of interest; it may change.
     @ivar holders: for each group that somebody holds, how each of its holders came to that.
     """
 
-    def __init__(self, name: str, groups: Iterable[str]) -> None:
+    def __init__(self, name: str, groups: Collection[str]) -> None:
         self.name = name
-        self.groups = tuple(groups)
-        self.holders: dict[str, dict[str, Change]] = {group: {} for group in self.groups}
+        self.groups = groups
+        self.holders: dict[str, dict[str, Change]] = {}
         self._known: dict[str, dict[str, str]] = {}
         self._freed: dict[str, tuple[str, str, Released | None]] = {}
 
@@ -95,11 +96,6 @@ class Chronicle:
         # Who let go comes before who took over, so that the one explains the other.
         found.sort(key=lambda change: change.new in _CLAIMED)
         return [self._explained(change, view) for change in found]
-
-    def forget(self, group: str) -> None:
-        """This group is no longer of interest."""
-        self.groups = tuple(name for name in self.groups if name != group)
-        self.holders.pop(group, None)
 
     def _changed(self, peer: Peer, group: str, old: str, new: str, now: float) -> Change:
         state = peer.state(group)

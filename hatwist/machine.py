@@ -42,6 +42,7 @@ STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 KEPT = 512
 """Send times remembered."""
+DRAINED = (Fitness.UNFIT, "drained by the operator")
 
 
 class NodeRules(NamedTuple):
@@ -97,19 +98,10 @@ class Machine:
         self.deadline = now
         self.timing = Timing(rules.interval, rules.tolerance, rules.release)
         self.view = Membership(rules.name, rules.tolerance, rules.digest)
-        node = (rules.address, rules.name)
-        self.elections = {
-            group.name: Election(
-                rules.cluster,
-                group,
-                self.timing,
-                node,
-                now,
-                rules.quorum,
-                (records or {}).get(group.name, NOTHING),
-            )
-            for group in rules.groups
-        }
+        self.drained = False
+        self.elections: dict[str, Election] = {}
+        for group in rules.groups:
+            self._add(group, (records or {}).get(group.name, NOTHING), now)
         self._cluster = clusterId(rules.cluster)
         self._window = ReplayWindow()
         self._lastRun = now
@@ -123,8 +115,53 @@ class Machine:
         self._unheard = False
         self._twinTold = self._displaced = False
         self._startedAt = now
-        self.drained = False
         self._events: list[Event] = []
+
+    def _add(self, group: GroupRules, record: Record, now: float) -> None:
+        rules = self.rules
+        node = (rules.address, rules.name)
+        self.elections[group.name] = Election(
+            rules.cluster, group, self.timing, node, now, rules.quorum, record
+        )
+        if self.drained:
+            self.elections[group.name].setFitness(*DRAINED, "drain")
+
+    def change(self, rules: NodeRules, now: float, records: Mapping[str, Record]) -> None:
+        """
+        Go on with other rules: groups may come, go and change, and with them digest and release.
+
+        A group that goes is let go of first, and told of for a while. One that comes begins as at a start.
+
+        @param records: of groups that come.
+        @raise ValueError: a group that comes is still being let go of, under the same name.
+        """
+        wanted = {group.name: group for group in rules.groups}
+        going = [name for name in self.elections if name not in self._configured()]
+        if back := sorted(set(going) & set(wanted)):
+            raise ValueError(f"{', '.join(back)}: still being let go of; try again when it is done")
+        self.rules = rules
+        self.view.digest = rules.digest
+        self.timing = self.timing._replace(release=rules.release)
+        for name, election in self.elections.items():
+            election.timing = self.timing
+            if name in wanted:
+                election.rules = wanted.pop(name)
+                election.sendNow = True
+            else:
+                election.input(Input.STOP, now, "no longer configured")
+        for name, group in wanted.items():
+            self._add(group, records.get(name, NOTHING), now)
+
+    def _configured(self) -> set[str]:
+        return {group.name for group in self.rules.groups}
+
+    def _forget(self) -> None:
+        """Groups that went are told of until everybody has had time to hear it."""
+        configured = self._configured()
+        for name in [name for name in self.elections if name not in configured]:
+            election = self.elections[name]
+            if election.state is State.SHUTDOWN and election.released is None:
+                del self.elections[name]
 
     # What comes in
 
@@ -253,7 +290,7 @@ class Machine:
     def drain(self, on: bool) -> None:
         """Hold nothing, and be given nothing, until told otherwise."""
         self.drained = on
-        verdict = (Fitness.UNFIT, "drained by the operator") if on else (Fitness.FIT, "")
+        verdict = DRAINED if on else (Fitness.FIT, "")
         for election in self.elections.values():
             election.setFitness(*verdict, "drain")
 
@@ -296,6 +333,7 @@ class Machine:
         """
         self._notice(now)
         self.view.forget(now)
+        self._forget()
         effects: list[Effect] = []
         wake = inf
         urgent = self._answer

@@ -34,7 +34,7 @@ from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
-from hatwist.machine import Machine
+from hatwist.machine import Machine, NodeRules
 from hatwist.recorder import Recorder
 from hatwist.store import MemoryStore
 from hatwist.votes import Record
@@ -111,7 +111,7 @@ class Node:
         self.counters: Counter[str] = Counter()
         self.received: Counter[tuple[str, str]] = Counter()
         self.recorder = Recorder()
-        self.chronicle = Chronicle(machine.rules.name, keepers)
+        self.chronicle = Chronicle(machine.rules.name, machine.elections)
         self.watchers: list[Callable[[Change], None]] = []
 
     # Faces
@@ -206,12 +206,35 @@ class Node:
         if self._guard is not None:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
-            keeper.start(
-                lambda name=name: self._report(self.machine.held, name),  # type: ignore[misc]
-                lambda reason, name=name: self._report(self.machine.refused, name, reason),  # type: ignore[misc]
-                lambda name=name: self._report(self.machine.released, name),  # type: ignore[misc]
-            )
+            self._employ(name, keeper)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
+
+    def _employ(self, name: str, keeper: Keeper) -> None:
+        keeper.start(
+            lambda: self._report(self.machine.held, name),
+            lambda reason: self._report(self.machine.refused, name, reason),
+            lambda: self._report(self.machine.released, name),
+        )
+
+    def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:
+        """
+        Go on with other rules, see L{Machine.change}.
+
+        @param keepers: of the groups that come.
+        @raise ValueError: it cannot be now; nothing has changed.
+        """
+        self.machine.change(rules, self._reactor.seconds(), self._store.records)
+        for name, keeper in keepers.items():
+            self.keepers[name] = keeper
+            self.roles[name] = Role.STANDBY
+            self._employ(name, keeper)
+        self._decide()
+
+    def _dismiss(self) -> None:
+        """What the machine has forgotten needs no keeper."""
+        for name in [name for name in self.keepers if name not in self.machine.elections]:
+            self.keepers.pop(name).abandon()
+            del self.roles[name]
 
     def stop(self, why: str = "stopped") -> Deferred[None]:
         """
@@ -310,6 +333,8 @@ class Node:
                 self._tell(change)
         finally:
             self._deciding = False
+        if len(self.keepers) > len(self.machine.elections):
+            self._dismiss()
         self._pet()
         self._arm()
         if self.machine.over and self._stopped is not None:
@@ -439,7 +464,8 @@ class Node:
                 observer.roleChanged(change)
             except Exception:
                 self._log.failure("An observer failed on {change}", change=change)
-        released = self.machine.elections[change.group].released
+        election = self.machine.elections.get(change.group)
+        released = election.released if election is not None else None
         self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
 
     def _tell(self, change: Change) -> None:

@@ -12,6 +12,7 @@ from hatwist.election import Election
 from hatwist.explain import Explanation, explain
 from hatwist.membership import Peer
 from hatwist.node import Node
+from hatwist.resources.guarded import Guarded
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
@@ -105,8 +106,8 @@ def _group(service: HAService, node: Node, election: Election, now: float) -> di
         "eligible": told.eligible,
         "step": told.step,
         "steps": told.steps,
-        "resources": [resource.name for resource in keeper.resources],
-        "checks": [],
+        "resources": [r.name for r in keeper.resources if not isinstance(r, Guarded)],
+        "checks": service.groups[name].checks.states() if name in service.groups else [],
     }
 
 

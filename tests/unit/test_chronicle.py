@@ -246,6 +246,8 @@ class RecorderTests(SynchronousTestCase):
         sim.run(2.0)
         sim.kill(sim.holders()[0])
         sim.run(2.0)
+        sim.stop(sim.holders()[0])
+        sim.run(1.0)
         text = "\n".join(line.text for line in recorder.lines())
         for word in ("hold g, term", "STANDBY -> ACTIVE", "peer-left", "persist g", "release g"):
             self.assertIn(word, text)
