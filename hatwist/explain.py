@@ -253,10 +253,14 @@ def peerReason(election: Election, peer: Peer, now: float) -> Why:
         return Why("stopped", "has stopped")
     if not peer.alive(now):
         return Why("silent", f"has been silent for {duration(now - peer.at)}")
-    state = peer.state(group)
+    state, said = peer.state(group), peer.announced(group)
     if state.role == Role.ACTIVE:
-        return Why("holds", "is letting go of it" if state.lettingGo else "holds it")
-    said = peer.announced(group)
+        if state.lettingGo:
+            return Why("releasing", "is letting go of it")
+        if said is not None and said.steps:
+            step = f", step {said.step} of {said.steps}" if said.step else ""
+            return Why("acquiring", f"is acquiring it{step}")
+        return Why("holds", "holds it")
     if said is None:
         if peer.beat is not None:
             return Why("unknown-group", "does not have this group in its configuration")

@@ -128,7 +128,7 @@ class Group:
             self.released,
             self.voter.grant if self.voter is not None else None,
             0,
-            0,
+            int(self.state is State.ACQUIRING),  # claimed, and not yet held
             self.fitnessReason,
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
             self.rules.witness and now < self.doubtAt,

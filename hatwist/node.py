@@ -459,14 +459,14 @@ class Node:
             term=change.term,
             reason=change.reason,
         )
+        election = self.machine.elections.get(change.group)
+        released = election.released if election is not None else None
+        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
         for observer in list(self._observers):
             try:
                 observer.roleChanged(change)
             except Exception:
                 self._log.failure("An observer failed on {change}", change=change)
-        election = self.machine.elections.get(change.group)
-        released = election.released if election is not None else None
-        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
 
     def _tell(self, change: Change) -> None:
         for watcher in list(self.watchers):

@@ -198,7 +198,9 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     ("stopped", "has stopped", lambda: Scene().hear(role=Role.SHUTDOWN)),
     ("silent", "silent for 0.50 s", lambda: Scene().hear(at=NOW - 0.5)),
     ("holds", "holds it", lambda: holder(Scene())),
-    ("holds", "letting go", lambda: holder(Scene(), lettingGo=True)),
+    ("releasing", "letting go", lambda: holder(Scene(), lettingGo=True)),
+    ("acquiring", "is acquiring it", lambda: holder(Scene(), steps=1)),
+    ("acquiring", "step 2 of 5", lambda: holder(Scene(), step=2, steps=5)),
     ("unknown-group", "in its configuration", lambda: Scene().hear(group="mail")),
     (
         "hearsay",
@@ -208,9 +210,11 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     (
         "hearsay",
         "heard by others only",
-        lambda: Scene()
-        .hear(at=NOW - 0.5)
-        .hear("c", third=(_told("b", Role.STANDBY, 5)._replace(seq=5),)),
+        lambda: (
+            Scene()
+            .hear(at=NOW - 0.5)
+            .hear("c", third=(_told("b", Role.STANDBY, 5)._replace(seq=5),))
+        ),
     ),
     ("one-way", "does not hear this node", lambda: Scene().hear(heard=False)),
     ("asking", "asking for votes", lambda: Scene().hear(role=Role.ASKING, term=5)),
