@@ -7,6 +7,7 @@ What is decided when is in L{hatwist.holding}, for a holder, and in L{hatwist.el
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
 from hatwist.effects import Ask, Effect, Event, Hold, Release, RoleChange
 from hatwist.heartbeat import Claim, GroupState, Released, Request, Role
@@ -23,6 +24,27 @@ from hatwist.rules import (
 )
 from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
+
+WORDS = 100
+"""Characters of a step's words that are told: the reason of the fitness has the rest of the room."""
+
+
+class Progress(NamedTuple):
+    """
+    How far an acquisition or a release has come; 0 of 0: none is under way.
+
+    @ivar words: such as "acquiring, step 2 of 5: drbdadm primary r0".
+    """
+
+    step: int = 0
+    steps: int = 0
+    words: str = ""
+
+    def told(self, fitnessReason: str) -> tuple[int, int, str]:
+        """Step, steps and reason for others, who have a byte for each number."""
+        words = self.words if len(self.words) <= WORDS else self.words[: WORDS - 1] + "…"
+        reason = "; ".join(filter(None, (words, fitnessReason)))
+        return min(self.step, 255), min(self.steps, 255), reason
 
 
 class Group:
@@ -95,6 +117,7 @@ class Group:
         self.movingTo = ""
         self.chosen = False
         self.why = ""
+        self.progress = Progress()
         self.effects.append(Release(rules.name))
         self.effects.append(
             RoleChange(cluster, rules.name, None, Role.STANDBY, 0, "started, listening")
@@ -116,6 +139,7 @@ class Group:
 
     def tell(self, view: Membership, now: float) -> GroupState:
         """This group's part of the next packet."""
+        step, steps, reason = self.progress.told(self.fitnessReason)
         return GroupState(
             self.rules.name,
             self.role,
@@ -127,9 +151,10 @@ class Group:
             self.claim,
             self.released,
             self.voter.grant if self.voter is not None else None,
-            0,
-            int(self.state is State.ACQUIRING),  # claimed, and not yet held
-            self.fitnessReason,
+            step,
+            # Claimed, and not yet held: also before the first step, and between two.
+            max(steps, 1) if self.state is State.ACQUIRING else steps,
+            reason,
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
             self.rules.witness and now < self.doubtAt,
             self.request,

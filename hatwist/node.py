@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -30,7 +31,7 @@ from hatwist.effects import (
     Send,
 )
 from hatwist.heartbeat import Role
-from hatwist.interfaces import IRoleObserver
+from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
@@ -214,6 +215,8 @@ class Node:
             lambda: self._report(self.machine.held, name),
             lambda reason: self._report(self.machine.refused, name, reason),
             lambda: self._report(self.machine.released, name),
+            # Told by the next heartbeat: nobody waits for it.
+            partial(self.machine.progress, name),
         )
 
     def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:
@@ -487,6 +490,12 @@ class Node:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
+        for observer in list(self._observers):
+            if IEventObserver.providedBy(observer):
+                try:
+                    observer.noted(event)
+                except Exception:
+                    self._log.failure("An observer failed on {event}", event=event)
 
     # The end
 
