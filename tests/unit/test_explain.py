@@ -200,7 +200,11 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     ("holds", "holds it", lambda: holder(Scene())),
     ("releasing", "letting go", lambda: holder(Scene(), lettingGo=True)),
     ("acquiring", "is acquiring it", lambda: holder(Scene(), steps=1)),
-    ("acquiring", "step 2 of 5", lambda: holder(Scene(), step=2, steps=5)),
+    (
+        "acquiring",
+        "step 2 of 5: r0",
+        lambda: holder(Scene(), step=2, steps=5, reason="acquiring, step 2 of 5: r0"),
+    ),
     ("unknown-group", "in its configuration", lambda: Scene().hear(group="mail")),
     (
         "hearsay",

@@ -55,6 +55,7 @@ FLOORS = {
     "composition": TOP,
     "senses": TOP,
     "status": TOP,
+    "logs": TOP,
     "control": TOP,
     "tap": TOP,
     "cli": TOP,
