@@ -27,6 +27,7 @@ from hatwist.effects import RoleChange
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.guarantee import Guarantee, Level, affordable, kernelLease
 from hatwist.heartbeat import Role
+from hatwist.history import History
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import LIMIT, Keeper
 from hatwist.link import interfaceAddress, makeLinks
@@ -41,6 +42,9 @@ from hatwist.settings import GroupSettings, Settings
 from hatwist.settings.changes import changes
 from hatwist.store import Store
 from hatwist.worth import NO_ADDRESS, addressNumber
+
+WRITTEN = 0.2
+"""Seconds that a stop waits for the history to be on disk."""
 
 
 @implementer(IRoleObserver)
@@ -57,6 +61,8 @@ class HAService(MultiService):
     @param resources: further providers of L{IResource}, for the first group.
     @ivar node: the running driver; C{None} while the service does not run.
     @ivar groups: each group as it is made up, by name.
+    @ivar history: the role changes of all nodes that it knows of.
+    @ivar startedAt: when it was started, as L{seconds} tells.
     """
 
     _log = Logger()
@@ -78,6 +84,8 @@ class HAService(MultiService):
         self._reloading = DeferredLock()
         self._departures: dict[str, Deferred[None]] = {}
         self._address = NO_ADDRESS
+        self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self.startedAt = 0.0
         self.groups: dict[str, Composition] = {}
         for group in settings.groups:
             self.groups[group.name] = self._compose(group, resources)
@@ -98,6 +106,11 @@ class HAService(MultiService):
             lambda: self._mission(group.name),
             resources,
         )
+
+    def seconds(self) -> float:
+        """The time on the clock of everything here."""
+        now: float = self._reactor.seconds()
+        return now
 
     @property
     def guarantee(self) -> Guarantee:
@@ -169,6 +182,9 @@ class HAService(MultiService):
             node.addObserver(self)
             for observer in self._observers:
                 node.addObserver(observer)
+            self.history.read()
+            node.watchers.append(self.history.add)
+            self.startedAt = self.seconds()
             node.start()
             try:
                 self._perceive(node)
@@ -380,4 +396,5 @@ class HAService(MultiService):
             for group in self.groups.values():
                 group.close()
             self._netlink.stop()
+            await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
         await super().stopService()

@@ -11,6 +11,8 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from hatwist.clock import ClockError, useMonotonic
+from hatwist.control import place
+from hatwist.control.server import Control
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
@@ -69,6 +71,12 @@ class Options(usage.Options):
             None,
             None,
             "Directory where terms and votes are remembered [/var/lib/hatwist].",
+        ],
+        [
+            "control",
+            None,
+            None,
+            "Path of the socket for the hatwist command; none: there is none [/run/hatwist/CLUSTER.NODE.sock].",
         ],
     ]
     WITH_CONFIG = frozenset(("config", "node"))
@@ -158,6 +166,7 @@ def chosen(options: Options, here: bool) -> Settings:
             link=options["link"],
             witness=options["witness"],
             witnessLost=options["witness-lost"],
+            control=options["control"],
             here=here,
         )
     except ConfigurationError as e:
@@ -180,6 +189,9 @@ def makeService(options: Options) -> IService:
         found = chosen(options, here=True)
     except ConfigurationError as e:
         problems += e.problems
+    else:
+        if found.control not in ("", place.OFF) and (wrong := place.problem(found.control)):
+            problems.append(f"--control {found.control}: {wrong}")
     parent = getattr(options, "parent", None) or {}
     for name in ("uid", "gid", "chroot"):
         if parent.get(name) is not None:
@@ -194,7 +206,10 @@ def makeService(options: Options) -> IService:
     except ClockError as e:
         refuse([str(e)])
     service = HAService(found, reactor)
-    Reloader(reactor, service, options).setServiceParent(service)
+    reloader = Reloader(reactor, service, options)
+    reloader.setServiceParent(service)
+    if found.control != place.OFF:
+        Control(service, reactor, found.control or None).setServiceParent(service)
     return service
 
 
