@@ -6,8 +6,10 @@ What is decided when is in L{hatwist.holding}, for a holder, and in L{hatwist.el
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
 
+from hatwist.causes import BY_INPUT, Cause
 from hatwist.effects import Ask, Effect, Event, Hold, Release, RoleChange
 from hatwist.heartbeat import Claim, GroupState, Released, Role
 from hatwist.membership import Membership, Peer
@@ -21,8 +23,28 @@ from hatwist.rules import (
     Quorum,
     Timing,
 )
+from hatwist.tally import Tally
 from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
+
+TAKEOVERS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+)
+"""Seconds: the bounds by which takeovers are counted."""
 
 
 class Group:
@@ -35,6 +57,9 @@ class Group:
     @ivar effects: what was decided since the driver last took it.
     @ivar wake: the time of the next decision that no packet brings; L{inf}: none.
     @ivar sendNow: something changed or must be answered: a packet is due now.
+    @ivar transitions: how many role changes there were, by old role, new role and cause.
+    @ivar counters: how many events there were, by kind.
+    @ivar takeovers: seconds from each decision to claim until everything was held.
     """
 
     def __init__(
@@ -85,10 +110,12 @@ class Group:
         self.answeredStamp: dict[str, tuple[int, int]] = {}
         self.successor: str | None = None
         self.why = ""
+        self.cause = Cause.OTHER
+        self.transitions: Counter[tuple[Role | None, Role, Cause]] = Counter()
+        self.counters: Counter[str] = Counter()
+        self.takeovers = Tally(TAKEOVERS)
         self.effects.append(Release(rules.name))
-        self.effects.append(
-            RoleChange(cluster, rules.name, None, Role.STANDBY, 0, "started, listening")
-        )
+        self._changed(None, Role.STANDBY, 0, "started, listening", Cause.STARTED)
 
     # What others are told
 
@@ -187,18 +214,20 @@ class Group:
 
     # Inputs
 
-    def input(self, what: Input, now: float, why: str = "") -> None:
+    def input(self, what: Input, now: float, why: str = "", cause: Cause = Cause.OTHER) -> None:
         """Apply one input by the table; a stale one changes nothing."""
         found = TABLE[self.state][what]
         if found is None:
             return
         before = self.role
         self.state = found.state
-        self.why = why or self.why
+        if why:
+            self.why = why
+            self.cause = cause if cause is not Cause.OTHER else BY_INPUT.get(what, cause)
         for action in found.do:
             self._do(action, now)
         if before == Role.STANDBY and self.role == Role.SHUTDOWN:
-            self._changed(before, Role.SHUTDOWN, 0, why or "stopped")
+            self._changed(before, Role.SHUTDOWN, 0, why or "stopped", Cause.STOPPED)
         self.sendNow = True
 
     def _do(self, action: Do, now: float) -> None:
@@ -228,7 +257,8 @@ class Group:
             self.failures = 0
             self.backoffUntil = -inf
             self.announcedAt = now
-            self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why)
+            self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why, self.cause)
+            self.takeovers.add(now - self.askedAt)
             self.activated = True
             self.why = ""
         elif action is Do.CLEAN:
@@ -240,7 +270,7 @@ class Group:
         """The guard has let go of the addresses and said goodbye for this node: it begins anew."""
         assert self.claim is not None
         if self.activated:
-            self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why)
+            self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why, self.cause)
         self.why = ""
         self.claim = self.successor = None
         self.activated = self.clean = False
@@ -257,15 +287,17 @@ class Group:
             term, self.claim = self.claim.term, None
             if self.activated or self.state == State.SHUTDOWN:
                 old = Role.ACTIVE if self.activated else Role.STANDBY
-                self._changed(old, self.role, term, why)
+                self._changed(old, self.role, term, why, self.cause)
         self.activated = False
         self.successor = None
         self.conflicts.clear()
 
-    def _changed(self, old: Role, new: Role, term: int, why: str) -> None:
+    def _changed(self, old: Role | None, new: Role, term: int, why: str, cause: Cause) -> None:
+        self.transitions[(old, new, cause)] += 1
         self.effects.append(RoleChange(self.cluster, self.rules.name, old, new, term, why))
 
     def event(self, kind: str, peer: str = "", reason: str = "") -> None:
+        self.counters[kind] += 1
         self.effects.append(Event(kind, self.rules.name, peer, reason))
 
     def setFitness(self, fitness: Fitness, reason: str) -> None:
@@ -312,10 +344,10 @@ class Group:
         self.patience = min(now + timing.interval, self._patienceFrom + timing.tolerance)
         if gap > timing.hold and self.claim is not None and self.voter is None:
             if any(not peer.left() for peer in view):
-                self._yield(f"stalled for {gap:.3f} s, longer than others wait", now)
+                self._yield(f"stalled for {gap:.3f} s, longer than others wait", now, Cause.STALL)
 
-    def _yield(self, why: str, now: float) -> None:
-        self.input(Input.YIELD, now, why)
+    def _yield(self, why: str, now: float, cause: Cause = Cause.OTHER) -> None:
+        self.input(Input.YIELD, now, why, cause)
 
     def _probe(self, now: float) -> None:
         """Ask the LAN, at most every quarter of an interval, for as long as there is a doubt."""

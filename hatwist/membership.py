@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hatwist.heartbeat import Claim, GroupState, Heard, HeardGroup, Heartbeat, Role
+from hatwist.heartbeat import MAX_SEQ, Claim, GroupState, Heard, HeardGroup, Heartbeat, Role
 from hatwist.worth import Worth
 
 MAX_PEERS = 250
@@ -30,6 +30,8 @@ class Peer:
     @ivar listedAt: when it last said that it receives this node directly; C{-inf}: never.
     @ivar listedSeq: the newest packet of this node that it knew of then, by any path; -1: none.
     @ivar receivedOfMine: how many of this node's last 20 packets it said it received.
+    @ivar counts: how many of its packets arrived by each link, copies included.
+    @ivar lost: how many of its packets were missing when a later one came.
     @ivar deafSince: hearsay says that it receives nobody, since then; C{None}: no such word.
     """
 
@@ -40,6 +42,8 @@ class Peer:
         self.states: dict[str, HeardGroup] = {}
         self.releases: dict[str, tuple[int, float]] = {}
         self.links: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.lost = 0
 
     def restart(self, session: int) -> None:
         self.session = session
@@ -139,6 +143,7 @@ class Membership:
         if beat.session < peer.session:
             return False
         peer.links[link] = now
+        peer.counts[link] = peer.counts.get(link, 0) + 1
         if beat.seq <= peer.directSeq:
             return False
         self._count(peer, beat.seq)
@@ -167,6 +172,8 @@ class Membership:
     @staticmethod
     def _count(peer: Peer, seq: int) -> None:
         step = seq - peer.directSeq if peer.directSeq >= 0 else 1
+        if step > 1 and seq < MAX_SEQ:  # the guard's goodbye has the last number there is
+            peer.lost += step - 1
         peer.arrivals = ((peer.arrivals << min(step, 20)) | 1) & 0xFFFFF
 
     def _hearsay(self, heard: Heard, now: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import floor, inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -35,6 +36,7 @@ from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
 from hatwist.machine import Machine
 from hatwist.store import MemoryStore
+from hatwist.tally import Tally
 from hatwist.votes import Record
 from hatwist.worth import Fitness
 
@@ -46,6 +48,8 @@ RENEWAL = 0.5
 """Seconds between two renewals of the kernel's lease."""
 RETRY = 1.0
 """Seconds after which a failed write to the store is tried again."""
+LATENESS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Seconds: the bounds by which lateness is counted."""
 _WARNINGS = frozenset(
     (
         "conflict",
@@ -64,6 +68,11 @@ class Node:
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
     @ivar kernelLease: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
+    @ivar startedAt: when it last began.
+    @ivar lateness: by how many seconds each beat of this node came late.
+    @ivar late: when one last came more than half an interval late, and by how many seconds.
+    @ivar margins: the least that was left of the lease of each group held here, in seconds, whenever it
+        was renewed.
     @ivar ask: asks the LAN who has the addresses of a group.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
@@ -89,6 +98,11 @@ class Node:
         self.kernelLease = 0
         self._petted: dict[str, float] = {}
         self._renewed: dict[str, float] = {}
+        self.margins: dict[str, float] = {}
+        self.startedAt = -inf
+        self.lateness = Tally(LATENESS)
+        self.late = (-inf, 0.0)
+        self._beatDue = 0.0
         self.ask: Callable[[str], None] = lambda group: None
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
@@ -111,6 +125,11 @@ class Node:
 
     def removeObserver(self, observer: IRoleObserver) -> None:
         self._observers.remove(observer)
+
+    @property
+    def now(self) -> float:
+        """The time, on the clock of every time here."""
+        return float(self._reactor.seconds())
 
     def served(self, group: str) -> None:
         """Another host has answered for an address of a group."""
@@ -153,6 +172,7 @@ class Node:
                 lambda reason, name=name: self._report(self.machine.refused, name, reason),  # type: ignore[misc]
                 lambda name=name: self._report(self.machine.released, name),  # type: ignore[misc]
             )
+        self.startedAt = self._beatDue = self._reactor.seconds()
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
     def stop(self, why: str = "stopped") -> Deferred[None]:
@@ -191,6 +211,14 @@ class Node:
         self._decide()
 
     def _beat(self) -> None:
+        interval = self.machine.rules.interval
+        now = self._reactor.seconds()
+        late = now - self._beatDue
+        self.lateness.add(late)
+        if late > interval / 2:
+            self.late = (now, late)
+        # LoopingCall leaves out the beats that it missed.
+        self._beatDue += interval * (1 + max(0, floor(late / interval)))
         try:
             self._drain()
             self._decide(beat=True)
@@ -268,12 +296,17 @@ class Node:
         for name, election in self.machine.elections.items():
             if election.role is Role.ACTIVE:
                 lease = self.machine.lease(name, self._reactor.seconds())
-                if lease >= self._petted.get(name, 0.0) + step:
+                before = self._petted.get(name, 0.0)
+                if lease >= before + step:
+                    if before:
+                        left = before - self._reactor.seconds()
+                        self.margins[name] = min(left, self.margins.get(name, left))
                     self._petted[name] = lease
                     self._guard.pet(name, lease)
                     self._renew(name, lease)
             else:
                 self._petted.pop(name, None)
+                self.margins.pop(name, None)
                 self._renewed.pop(name, None)
 
     def _renew(self, name: str, lease: float) -> None:

@@ -142,6 +142,11 @@ class Addresses:
         if self._held:
             self._announcer.start()
 
+    @property
+    def announced(self) -> int:
+        """How many frames told the LAN where they are."""
+        return self._announcer.sent
+
     def renew(self, seconds: int) -> Deferred[None]:
         """
         From now on the kernel keeps them for C{seconds}, at least 1. Not held, or without a lease: does nothing.

@@ -32,6 +32,8 @@ FLOORS = {
     "guarantee": GROUND,
     "machine": GROUND,
     "effects": GROUND,
+    "causes": GROUND,
+    "tally": GROUND,
     "frames": GROUND,
     "linkspec": GROUND,
     "table": GROUND,
@@ -51,6 +53,7 @@ FLOORS = {
     "tap": TOP,
     "cli": TOP,
     "lab": TOP,
+    "web": TOP,
 }
 
 # Bytes and values in, values out: no clock, no network, no machine, no thread.
