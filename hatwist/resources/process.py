@@ -31,6 +31,17 @@ WIDTH = 400  # bytes of a line that are kept
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
+def searchPath() -> str:
+    """The PATH of every program that runs here."""
+    usual = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([*usual, *SBIN]))
+
+
+def findProgram(name: str) -> str | None:
+    """Where it is, if it is there and this user may run it."""
+    return shutil.which(name, path=searchPath())
+
+
 class IProgramReactor(IReactorProcess, IReactorTime):
     """What running a program takes of a reactor."""
 
@@ -72,13 +83,10 @@ def run(
 async def _run(
     reactor: IProgramReactor, argv: Sequence[str], timeout: float, extra: Mapping[str, str]
 ) -> Ending:
-    environment = {**os.environ, **extra}
-    environment["PATH"] = os.pathsep.join(
-        dict.fromkeys([*environment.get("PATH", os.defpath).split(os.pathsep), *SBIN])
-    )
-    program = shutil.which(argv[0], path=environment["PATH"])
+    environment = {**os.environ, **extra, "PATH": searchPath()}
+    program = findProgram(argv[0])
     # Twisted cannot begin a session for a child without a terminal; setsid(1) does, and keeps the pid.
-    setsid = shutil.which("setsid", path=environment["PATH"])
+    setsid = findProgram("setsid")
     for name, found in ((argv[0], program), ("setsid", setsid)):
         if found is None:
             raise ResourceError(f"{name}: no such program, or no permission to run it")

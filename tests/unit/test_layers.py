@@ -49,6 +49,7 @@ FLOORS = {
     "checks": MIDDLE,
     "settings": TOP,
     "service": TOP,
+    "composition": TOP,
     "senses": TOP,
     "tap": TOP,
     "cli": TOP,
