@@ -61,7 +61,7 @@ class Link(DatagramProtocol, ABC):
     @ivar interface: the interface's name.
     @ivar name: what the receiver is told; no two links of one node have the same.
     @ivar bad: how many datagrams were dropped, by reason.
-    @ivar sent: how many heartbeats were sent to everybody on the link.
+    @ivar beats: how many heartbeats were sent to everybody on the link.
     @ivar unsent: how many could not be sent, by the name of the error.
     """
 
@@ -73,7 +73,7 @@ class Link(DatagramProtocol, ABC):
         self.interface = interface
         self.name = name
         self.bad: Counter[str] = Counter()
-        self.sent = 0
+        self.beats = 0
         self.unsent: Counter[str] = Counter()
         self._reactor = reactor
         self._port: Any = None
@@ -144,7 +144,7 @@ class Link(DatagramProtocol, ABC):
                 error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
                 self._failed(error)
         if error is None:
-            self.sent += 1
+            self.beats += 1
             if self._failing:
                 self._log.info("Heartbeats on {link} are sent again", link=self.name)
                 self._failing = ""

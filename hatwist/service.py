@@ -36,6 +36,7 @@ from hatwist.resources.service import ServiceResource
 from hatwist.rules import Timing
 from hatwist.settings import GroupSettings, Settings
 from hatwist.store import Store
+from hatwist.web.server import Web
 from hatwist.worth import addressNumber
 
 
@@ -79,6 +80,8 @@ class HAService(MultiService):
             self._witness = Witness(
                 reactor, self._netlink, settings.witness, None, settings.interval, self._witnessed
             )
+        if settings.http is not None:
+            Web(self, settings.http, reactor).setServiceParent(self)
 
     def _compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> Composition:
         return Composition(

@@ -17,14 +17,19 @@ def well() -> dict[str, Any]:
     now = time.time()
     groups = {
         "web": _group(
-            "alpha", "ACTIVE", 7, now - 8059, "gamma let go", ["192.168.1.100/24", "nginx.service"]
+            "alpha",
+            "ACTIVE",
+            7,
+            now - 8059,
+            "no holder is heard",
+            ["192.168.1.100/24", "nginx.service"],
         ),
         "mail": _group(
             "beta",
             "STANDBY",
             3,
             now - 8061,
-            "handed over to beta, which is worthier",
+            "named as successor",
             ["192.168.1.101/24"],
         ),
     }

@@ -5,7 +5,3 @@ What one node tells over HTTP: figures for Prometheus, its status, its health, a
 
 It only ever tells, and asks nobody who they are: bind it where everybody may know.
 """
-
-from hatwist.web.server import Web, checkEndpoint
-
-__all__ = ["Web", "checkEndpoint"]

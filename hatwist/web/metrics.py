@@ -226,7 +226,7 @@ def _heartbeats(node: Node) -> Iterator[Metric]:
     yield _counter(
         "hatwist_heartbeats_sent",
         "Heartbeats sent on each link.",
-        [((way.name,), way.sent) for way in node.links],
+        [((way.name,), way.beats) for way in node.links],
         link,
     )
     yield _counter(

@@ -84,7 +84,7 @@ function problems() {
     }
   }
   for (const [node, n] of entries(status.nodes)) {
-    if (!n.alive) warn.push(`Node ${node} is gone; last heard of ${lasting(age(n))} ago`);
+    if (!n.alive) warn.push(`Node ${node} ${n.left ? "was stopped" : "is gone"}; last heard of ${lasting(age(n))} ago`);
     if (n.configuration === "differs") warn.push(`The configuration of ${node} differs from this node's`);
     if (n.alive && !n.self)
       for (const [link, heard] of entries(n.links))
@@ -102,6 +102,7 @@ const silent = (heard) => heard === null || heard > Math.max(status.tolerance, 2
 const SIGNS = { good: "✓", warn: "!", bad: "✕", quiet: "○" };
 const badge = (kind, text) => el("span", `badge ${kind}`, `${SIGNS[kind]} ${text}`);
 const ROLES = { ACTIVE: ["good", "ACTIVE"], ASKING: ["warn", "ASKING"], STANDBY: ["quiet", "STANDBY"], SHUTDOWN: ["warn", "STOPPED"] };
+const goneBadge = (n) => n.left ? badge("warn", "STOPPED") : badge("bad", "GONE");
 const roleBadge = (role) => badge(...(ROLES[role] ?? ["quiet", String(role ?? "unknown")]));
 const fitnessKind = (fitness) => fitness === "fit" ? "good" : fitness === "unfit" ? "bad" : "warn";
 
@@ -126,10 +127,7 @@ function groupCard([group, g]) {
   else if (held.length || g.holder) holder.append(el("small", "", "Held by"), free(held[0] ?? g.holder));
   else holder.append(el("small", "", "Held by"), el("span", "bad", "✕ nobody"));
   card.append(holder);
-  const holds = held.length === 1 && !status.nodes[held[0]].self &&
-    (status.history ?? []).findLast((c) => c.group === group && c.node === held[0] && c.new === "ACTIVE");
-  if (holds) card.append(since(`${held[0]} holds it`, holds.time, holds.reason, holds.term));
-  card.append(since(`${status.node} is ${g.role}`, g.since, g.reason, holds ? null : g.term));
+  if (g.since || g.reason) card.append(since(g.since, g.reason, g.term));
   if (g.steps > 0 && g.step > 0 && g.step < g.steps) {
     const progress = el("progress", "");
     progress.max = g.steps;
@@ -148,14 +146,14 @@ function groupCard([group, g]) {
   if (g.resources?.length) card.append(el("ul", "chips", el("li", "label", "Resources"), g.resources.map((resource) => el("li", "", free(resource)))));
   return card;
 }
-function since(what, time, reason, term) {
-  const begun = time ? ` since ${clock(time)}, for ${lasting(now - time)}` : "";
-  const number = typeof term === "number" ? el("span", "soft number", ` (term ${term})`) : "";
-  return el("p", "since", free(what), begun, number, reason ? [": ", free(reason)] : "");
+function since(time, reason, term) {
+  const begun = time ? `since ${clock(time)}, for ${lasting(now - time)}` : "";
+  const number = term ? el("span", "soft number", ` (term ${term})`) : "";
+  return el("p", "since", begun, number, reason ? [begun ? ": " : "", free(reason)] : "");
 }
 const rank = (n, group) => (n.alive ? 0 : 1000) + (n.groups[group].role === "ACTIVE" ? 0 : 500) - (n.groups[group].priority ?? 0);
 function groupRow(node, n, said, conflict) {
-  const state = !n.alive ? badge("bad", "GONE") : conflict && said.role === "ACTIVE" ? badge("bad", "ACTIVE") : roleBadge(said.role);
+  const state = !n.alive ? goneBadge(n) : conflict && said.role === "ACTIVE" ? badge("bad", "ACTIVE") : roleBadge(said.role);
   const fitness = n.alive ? el("span", fitnessKind(said.fitness), `${SIGNS[fitnessKind(said.fitness)]} ${said.fitness}`) : "";
   const more = [`priority ${said.priority}`];
   if (n.alive && said.role !== "ACTIVE" && !said.eligible) more.push("could not take over");
@@ -164,8 +162,8 @@ function groupRow(node, n, said, conflict) {
 }
 
 function nodeCard([node, n]) {
-  const state = !n.alive ? badge("bad", "GONE") : badge("good", n.self ? "THIS NODE" : "ALIVE");
-  const card = el("article", `card ${n.alive ? "" : "bad"}`, el("div", "top", el("h3", "", name(node)), state));
+  const state = !n.alive ? goneBadge(n) : badge("good", n.self ? "THIS NODE" : "ALIVE");
+  const card = el("article", `card ${n.alive ? "" : n.left ? "warn" : "bad"}`, el("div", "top", el("h3", "", name(node)), state));
   const heard = n.self ? `running for ${lasting(status.uptime ?? 0)}` : age(n) === Infinity ? "never heard of" : `last heard of ${lasting(age(n))} ago`;
   card.append(el("p", "soft number", heard));
   const rows = [];

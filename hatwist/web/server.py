@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
 from hatwist.web.answers import FAILED, Answers
+from hatwist.web.endpoint import endpoint
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
@@ -28,7 +29,6 @@ CONNECTIONS = 32
 """At a time; one more is closed at once."""
 LIMIT = 5.0
 """Seconds for one connection, from its beginning to its end."""
-EXAMPLE = "tcp:9107:interface=127.0.0.1"
 HEADERS = (
     ("Server", "hatwist"),
     ("Cache-Control", "no-store"),
@@ -73,7 +73,11 @@ class HTTPRequest(Request):
 
 
 class Channel(HTTPChannel):
-    """One connection for one request: thousands in a row would all be answered in one turn of the reactor."""
+    """
+    One connection for one request: thousands in a row would all be answered in one turn of the reactor.
+
+    @ivar ended: fires when it has.
+    """
 
     requestFactory = HTTPRequest
     answering: AnswersFactory
@@ -81,6 +85,7 @@ class Channel(HTTPChannel):
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self.ended: Deferred[None] = Deferred()
         self.answering.channels.add(self)
         self._end = self.callLater(LIMIT, self.abort)
 
@@ -89,6 +94,7 @@ class Channel(HTTPChannel):
         if self._end is not None and self._end.active():
             self._end.cancel()
         super().connectionLost(reason)
+        self.ended.callback(None)
 
     def abort(self) -> None:
         """End it at once."""
@@ -150,7 +156,7 @@ class Web(Service):
     _log = Logger()
 
     def __init__(self, service: HAService, description: str, reactor: Any = None) -> None:
-        checkEndpoint(description)
+        endpoint(description)
         if reactor is None:
             from twisted.internet import reactor
         self.description = description
@@ -166,7 +172,10 @@ class Web(Service):
         @raise OSError: that is not possible; the text says why.
         """
         failures: list[Failure] = []
-        listening = serverFromString(self._reactor, self.description).listen(self._factory)
+        try:
+            listening = serverFromString(self._reactor, self.description).listen(self._factory)
+        except Exception as error:  # a certificate that is no file, for example
+            raise OSError(self._explained(Failure(error))) from error
         self._listening = listening.addCallbacks(self._listens, failures.append)
         if failures:
             raise OSError(self._explained(failures[0]))
@@ -186,8 +195,11 @@ class Web(Service):
         port, self.port = self.port, None
         if port is not None:
             await maybeDeferred(port.stopListening)
-        for channel in list(self._factory.channels):
+        channels = list(self._factory.channels)
+        for channel in channels:
             channel.abort()
+        for channel in channels:
+            await channel.ended
 
     def _listens(self, port: IListeningPort) -> None:
         self.port = port
@@ -201,21 +213,3 @@ class Web(Service):
         error: Any = failure.value
         why = getattr(error, "socketError", None) or error
         return f"--http {self.description}: cannot listen there: {why}"
-
-
-def checkEndpoint(description: str) -> str:
-    """
-    The description of a server endpoint, if it is one.
-
-    @raise ValueError: it is none; a sentence that says what is allowed.
-    """
-    try:
-        # Making one opens nothing, and only keeps the reactor.
-        endpoint = serverFromString(None, description)
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise ValueError(f"not a server endpoint of Twisted, such as {EXAMPLE} ({why})") from error
-    port = getattr(endpoint, "_port", None)
-    if isinstance(port, int) and not 0 <= port < 65536:
-        raise ValueError(f"port {port} is none of 0 to 65535")
-    return description
