@@ -34,6 +34,8 @@ class Cause(Enum):
     """The holder's checks or links say so."""
     HANDOVER = "handover"
     """Another node is worthier."""
+    MOVE = "move"
+    """The operator wanted it there."""
     RESOURCES = "resources"
     """They could not be acquired, or were lost."""
     GUARD = "guard"

@@ -39,7 +39,6 @@ class Election(Holder):
 
     _asked = 0
     _serving = False
-    session = 0
 
     # Decisions
 
@@ -74,6 +73,7 @@ class Election(Holder):
             >= self.releasedAt + max(self.timing.tolerance, SUCCESSION * self.timing.interval)
         ):
             self.released = None
+        self._expire(view, now)
         if self.voter is not None:
             self._vote(view, sent, now)
         if self.highest + MARGIN // 4 > self._asked:
@@ -163,7 +163,7 @@ class Election(Holder):
         ]
         if actives:
             self.deferringSince = None
-            self._serving = False
+            self._serving = self.chosen = False
             for peer, _ in actives:
                 if self._at(peer.at + ASK_AFTER * timing.interval, now):
                     self._probe(now)
@@ -241,6 +241,9 @@ class Election(Holder):
         released, since = self._lastRelease(view)
         if released is not None:
             if released.successor == self.name:
+                self.chosen = released.moved
+                if self.chosen:
+                    return "moved here by the operator", Cause.MOVE
                 return "named as successor", Cause.SUCCESSION
             successor = view.peers.get(released.successor)
             said = successor.announced(group) if successor else None

@@ -76,7 +76,7 @@ class CauseTests(SynchronousTestCase):
     def test_everyYieldHasOne(self) -> None:
         """Wherever a holder yields, and wherever a node claims, the source names the cause."""
         without = []
-        for name in ("group", "holding", "election"):
+        for name in ("group", "holding", "moving", "election"):
             for node in ast.walk(ast.parse((ROOT / f"{name}.py").read_text("utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                     if node.func.attr == "_yield" and len(node.args) < 3:
