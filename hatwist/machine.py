@@ -165,16 +165,18 @@ class Machine:
 
     # What comes in
 
-    def receive(self, datagram: bytes, link: str, now: float) -> None:
+    def receive(self, datagram: bytes, link: str, now: float) -> Heartbeat:
         """
         Take in one datagram; decide later, when everything that has arrived is taken in.
 
+        @return: what it says.
         @raise BadPacket: it changes nothing, and is to be counted by its reason.
         """
         beat = self.keyring.open(datagram, self._cluster)
         if beat.cluster != self._cluster:
             raise BadPacket("cluster")
         self.hear(beat, link, now)
+        return beat
 
     def hear(self, beat: Heartbeat, link: str, now: float) -> None:
         """The same for a heartbeat that is already decoded and known to be of this cluster."""

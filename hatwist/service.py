@@ -24,6 +24,7 @@ from hatwist.clock import isMonotonic
 from hatwist.composition import Composition
 from hatwist.guarantee import Guarantee, Level, kernelLease
 from hatwist.heartbeat import Role
+from hatwist.history import History
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import interfaceAddress, makeLinks
@@ -39,6 +40,9 @@ from hatwist.store import Store
 from hatwist.web.server import Web
 from hatwist.worth import addressNumber
 
+WRITTEN = 0.2
+"""Seconds that a stop waits for the history to be on disk."""
+
 
 class HAService(MultiService):
     """
@@ -53,6 +57,8 @@ class HAService(MultiService):
     @param resources: further providers of L{IResource}, for the first group.
     @ivar node: the running driver; C{None} while the service does not run.
     @ivar groups: each group as it is made up, by name.
+    @ivar history: the role changes of all nodes that it knows of.
+    @ivar startedAt: when it was started, as L{seconds} tells.
     """
 
     _log = Logger()
@@ -71,6 +77,8 @@ class HAService(MultiService):
         self._guard = Guard(reactor)
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self.startedAt = 0.0
         self.groups: dict[str, Composition] = {}
         for group in settings.groups:
             self.groups[group.name] = self._compose(group, resources)
@@ -93,6 +101,11 @@ class HAService(MultiService):
             lambda: self._mission(group.name),
             resources,
         )
+
+    def seconds(self) -> float:
+        """The time on the clock of everything here."""
+        now: float = self._reactor.seconds()
+        return now
 
     @property
     def guarantee(self) -> Guarantee:
@@ -163,6 +176,9 @@ class HAService(MultiService):
             node = self.node = self._build()
             for observer in self._observers:
                 node.addObserver(observer)
+            self.history.read()
+            node.watchers.append(self.history.add)
+            self.startedAt = self.seconds()
             node.start()
             try:
                 self._perceive(node)
@@ -306,4 +322,5 @@ class HAService(MultiService):
             for group in self.groups.values():
                 group.close()
             self._netlink.stop()
+            await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
         await super().stopService()

@@ -10,6 +10,8 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from hatwist.clock import ClockError, useMonotonic
+from hatwist.control import place
+from hatwist.control.server import Control
 from hatwist.errors import ConfigurationError
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
@@ -68,6 +70,12 @@ class Options(usage.Options):
             None,
             None,
             "Directory where terms and votes are remembered [/var/lib/hatwist].",
+        ],
+        [
+            "control",
+            None,
+            None,
+            "Path of the socket for the hatwist command; none: there is none [/run/hatwist/CLUSTER.NODE.sock].",
         ],
     ]
     WITH_CONFIG = frozenset(("config", "node"))
@@ -157,6 +165,7 @@ def chosen(options: Options, here: bool) -> Settings:
             link=options["link"],
             witness=options["witness"],
             witnessLost=options["witness-lost"],
+            control=options["control"],
             here=here,
         )
     except ConfigurationError as e:
@@ -179,6 +188,9 @@ def makeService(options: Options) -> IService:
         found = chosen(options, here=True)
     except ConfigurationError as e:
         problems += e.problems
+    else:
+        if found.control not in ("", place.OFF) and (wrong := place.problem(found.control)):
+            problems.append(f"--control {found.control}: {wrong}")
     parent = getattr(options, "parent", None) or {}
     for name in ("uid", "gid", "chroot"):
         if parent.get(name) is not None:
@@ -194,6 +206,8 @@ def makeService(options: Options) -> IService:
         refuse([str(e)])
     service = HAService(found, reactor)
     Signals(reactor).setServiceParent(service)
+    if found.control != place.OFF:
+        Control(service, reactor, found.control or None).setServiceParent(service)
     return service
 
 
