@@ -30,7 +30,6 @@ class Peer:
     @ivar listedAt: when it last said that it receives this node directly; C{-inf}: never.
     @ivar listedSeq: the newest packet of this node that it knew of then, by any path; -1: none.
     @ivar receivedOfMine: how many of this node's last 20 packets it said it received.
-    @ivar counts: how many of its packets arrived by each link, copies included.
     @ivar lost: how many of its packets were missing when a later one came.
     @ivar deafSince: hearsay says that it receives nobody, since then; C{None}: no such word.
     """
@@ -42,7 +41,6 @@ class Peer:
         self.states: dict[str, HeardGroup] = {}
         self.releases: dict[str, tuple[int, float]] = {}
         self.links: dict[str, float] = {}
-        self.counts: dict[str, int] = {}
         self.lost = 0
 
     def restart(self, session: int) -> None:
@@ -143,7 +141,6 @@ class Membership:
         if beat.session < peer.session:
             return False
         peer.links[link] = now
-        peer.counts[link] = peer.counts.get(link, 0) + 1
         if beat.seq <= peer.directSeq:
             return False
         self._count(peer, beat.seq)

@@ -34,7 +34,7 @@ def well() -> dict[str, Any]:
         ),
     }
     groups["web"]["checks"] = [
-        {"name": "http://127.0.0.1/", "state": "up", "reason": "200 in 0.004 s"}
+        {"name": "http://127.0.0.1/", "state": "good", "reason": "200 in 0.004 s"}
     ]
     return {
         "version": "0.4.0",
@@ -139,6 +139,8 @@ def _node(name: str, now: float) -> dict[str, Any]:
         "configuration": "same",
         "links": {} if own else {"eth0": 0.04, "eth1": 0.05},
         "received": 20,
+        "left": False,
+        "hears_us": True,
         "groups": {
             group: {
                 "role": "ACTIVE" if group == holds else "STANDBY",

@@ -273,7 +273,7 @@ def _peers(node: Node, now: float) -> Iterator[Metric]:
     yield _counter(
         "hatwist_heartbeats_received",
         "Heartbeats that arrived from a node on a link; one sent on two links arrives twice.",
-        [((p.name, link), n) for p in view for link, n in p.counts.items()],
+        [(way, n) for way, n in node.received.items() if way[0] in view.peers],
         (*peer, "link"),
     )
     yield _gauge(

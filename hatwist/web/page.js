@@ -139,7 +139,7 @@ function groupCard([group, g]) {
   card.append(el("ul", "rows", rows.map(([node, n]) => groupRow(node, n, n.groups[group], held.length > 1))));
   if (g.checks?.length)
     card.append(el("ul", "rows", g.checks.map((check) => {
-      const kind = /^(up|ok|fit|passing|good)$/.test(check.state) ? "good" : /^(unknown|degraded)$/.test(check.state) ? "warn" : "bad";
+      const kind = { good: "good", failed: "bad" }[check.state] ?? "warn";
       return el("li", "", el("div", "row", "Check ", name(check.name), el("span", `right ${kind}`, `${SIGNS[kind]} `, free(check.state))),
         check.reason ? el("div", "soft", free(check.reason)) : "");
     })));

@@ -208,9 +208,11 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     (
         "hearsay",
         "heard by others only",
-        lambda: Scene()
-        .hear(at=NOW - 0.5)
-        .hear("c", third=(_told("b", Role.STANDBY, 5)._replace(seq=5),)),
+        lambda: (
+            Scene()
+            .hear(at=NOW - 0.5)
+            .hear("c", third=(_told("b", Role.STANDBY, 5)._replace(seq=5),))
+        ),
     ),
     ("one-way", "does not hear this node", lambda: Scene().hear(heard=False)),
     ("asking", "asking for votes", lambda: Scene().hear(role=Role.ASKING, term=5)),
