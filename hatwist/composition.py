@@ -62,7 +62,7 @@ class Composition:
         self._settings = settings
         self._netlink = netlink
         self._guard = guard
-        self._addresses: list[Addresses] = []
+        self._lease: int | None = None
         self._guarded = Guarded(guard, group.name, mission, not group.addresses)
         self.resources: list[Any] = [self._guarded, *self._made(group.resources)]
         for resource in resources:
@@ -122,10 +122,10 @@ class Composition:
             self._reactor,
             self._netlink,
             specs,
-            arm=self._arm,
+            arm=lambda: self._guarded.arm(found, found.deletions()),
             permitted=lambda: self._guard.permits(name),
         )
-        self._addresses.append(found)
+        found.lease = self._lease
         return found
 
     def _single(self, spec: ResourceSpec) -> Any:
@@ -201,14 +201,13 @@ class Composition:
 
     def lease(self, seconds: int) -> None:
         """For how long the kernel keeps addresses; 0: for ever."""
-        for addresses in self._addresses:
-            addresses.lease = seconds or None
+        self._lease = seconds or None
+        for resource in self.resources:
+            if isinstance(resource, Addresses):
+                resource.lease = self._lease
 
     def close(self) -> None:
         """Give sockets back, once everything is released."""
         for resource in self.resources:
             if isinstance(resource, Alias | Addresses):
                 resource.close()
-
-    def _arm(self) -> Deferred[None]:
-        return self._guarded.arm([d for a in self._addresses for d in a.deletions()])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import inf
+from typing import NamedTuple
 
 from hatwist.causes import BY_INPUT, Cause
 from hatwist.effects import Ask, Effect, Event, Hold, Release, RoleChange
@@ -27,24 +28,26 @@ from hatwist.tally import Tally
 from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
 
-TAKEOVERS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-)
-"""Seconds: the bounds by which takeovers are counted."""
+WORDS = 100
+"""Characters of a step's words that are told: the reason of the fitness has the rest of the room."""
+
+
+class Progress(NamedTuple):
+    """
+    How far an acquisition or a release has come; 0 of 0: none is under way.
+
+    @ivar words: such as "acquiring, step 2 of 5: drbdadm primary r0".
+    """
+
+    step: int = 0
+    steps: int = 0
+    words: str = ""
+
+    def told(self, fitnessReason: str) -> tuple[int, int, str]:
+        """Step, steps and reason for others, who have a byte for each number."""
+        words = self.words if len(self.words) <= WORDS else self.words[: WORDS - 1] + "…"
+        reason = "; ".join(filter(None, (words, fitnessReason)))
+        return min(self.step, 255), min(self.steps, 255), reason
 
 
 class Group:
@@ -123,7 +126,8 @@ class Group:
         self.cause = Cause.OTHER
         self.transitions: Counter[tuple[Role | None, Role, Cause]] = Counter()
         self.counters: Counter[str] = Counter()
-        self.takeovers = Tally(TAKEOVERS)
+        self.takeovers = Tally()
+        self.progress = Progress()
         self.effects.append(Release(rules.name))
         self._changed(None, Role.STANDBY, 0, "started, listening", Cause.STARTED)
 
@@ -154,9 +158,7 @@ class Group:
             self.claim,
             self.released,
             self.voter.grant if self.voter is not None else None,
-            0,
-            0,
-            self.fitnessReason,
+            *self.progress.told(self.fitnessReason),
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
             self.rules.witness and now < self.doubtAt,
             self.request,

@@ -16,6 +16,7 @@ from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.election import Election, GroupRules, Input, Quorum, State, Timing
 from hatwist.errors import BadPacket
+from hatwist.group import Progress
 from hatwist.heartbeat import (
     MAX_SEQ,
     MAX_SESSION,
@@ -233,6 +234,10 @@ class Machine:
     def released(self, group: str, now: float) -> None:
         """They are proven gone from this node."""
         self.elections[group].letGo(self.view, now)
+
+    def progress(self, group: str, step: int, steps: int, words: str) -> None:
+        """The driver acquires or releases: at step C{step} of C{steps}; 0 of 0: it is done."""
+        self.elections[group].progress = Progress(step, steps, words)
 
     def persisted(self, group: str, record: Record, now: float) -> None:
         """The driver has what L{Persist} asked for on disk."""

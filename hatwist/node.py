@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import floor, inf
+from functools import partial
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -31,14 +32,14 @@ from hatwist.effects import (
     Send,
 )
 from hatwist.heartbeat import Role
-from hatwist.interfaces import IRoleObserver
+from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
 from hatwist.machine import Machine, NodeRules
 from hatwist.recorder import Recorder
 from hatwist.store import MemoryStore
-from hatwist.tally import Tally
+from hatwist.tally import Lateness
 from hatwist.votes import Record
 from hatwist.worth import Fitness
 
@@ -50,8 +51,6 @@ RENEWAL = 0.5
 """Seconds between two renewals of the kernel's lease."""
 RETRY = 1.0
 """Seconds after which a failed write to the store is tried again."""
-LATENESS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Seconds: the bounds by which lateness is counted."""
 _WARNINGS = frozenset(
     (
         "conflict",
@@ -72,8 +71,7 @@ class Node:
     @param keepers: one for each group of the machine.
     @ivar kernelLease: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
     @ivar startedAt: when it last began.
-    @ivar lateness: by how many seconds each beat of this node came late.
-    @ivar late: when one last came more than half an interval late, and by how many seconds.
+    @ivar lateness: how late each beat of this node came.
     @ivar margins: the least that was left of the lease of each group held here, in seconds, whenever it
         was renewed.
     @ivar ask: asks the LAN who has the addresses of a group.
@@ -106,9 +104,7 @@ class Node:
         self._renewed: dict[str, float] = {}
         self.margins: dict[str, float] = {}
         self.startedAt = -inf
-        self.lateness = Tally(LATENESS)
-        self.late = (-inf, 0.0)
-        self._beatDue = 0.0
+        self.lateness = Lateness()
         self.ask: Callable[[str], None] = lambda group: None
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
@@ -226,7 +222,8 @@ class Node:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
             self._employ(name, keeper)
-        self.startedAt = self._beatDue = self._reactor.seconds()
+        self.startedAt = self._reactor.seconds()
+        self.lateness.start(self.startedAt)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
     def _employ(self, name: str, keeper: Keeper) -> None:
@@ -234,6 +231,8 @@ class Node:
             lambda: self._report(self.machine.held, name),
             lambda reason: self._report(self.machine.refused, name, reason),
             lambda: self._report(self.machine.released, name),
+            # Told by the next heartbeat: nobody waits for it.
+            partial(self.machine.progress, name),
         )
 
     def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:
@@ -295,14 +294,7 @@ class Node:
         self._decide()
 
     def _beat(self) -> None:
-        interval = self.machine.timing.interval
-        now = self._reactor.seconds()
-        late = now - self._beatDue
-        self.lateness.add(late)
-        if late > interval / 2:
-            self.late = (now, late)
-        # LoopingCall leaves out the beats that it missed.
-        self._beatDue += interval * (1 + max(0, floor(late / interval)))
+        self.lateness.beat(self._reactor.seconds(), self.machine.timing.interval)
         try:
             self._drain()
             self._decide(beat=True)
@@ -520,6 +512,12 @@ class Node:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
+        for observer in list(self._observers):
+            if IEventObserver.providedBy(observer):
+                try:
+                    observer.noted(event)
+                except Exception:
+                    self._log.failure("An observer failed on {event}", event=event)
 
     # The end
 

@@ -32,9 +32,9 @@ def alive(node: Node | None, now: float) -> Verdict:
         return False, "the node does not run"
     machine = node.machine
     tolerance = machine.rules.tolerance
-    lateAt, lateBy = node.late
-    if now < lateAt + tolerance:
-        return False, f"it was late by {lateBy:.3f} s, {now - lateAt:.3f} s ago"
+    late = node.lateness
+    if now < late.at + tolerance:
+        return False, f"it was late by {late.by:.3f} s, {now - late.at:.3f} s ago"
     # At a start, and for a tolerance at most, what an earlier run left is released before anything is said.
     spoke = max(machine.lastSent, node.startedAt)
     if now > spoke + tolerance + machine.rules.interval:

@@ -97,7 +97,7 @@ def _timing(node: Node) -> Iterator[Metric]:
         "hatwist_loop_lateness_seconds",
         "By how much each beat of this node came late.",
         (),
-        {(): node.lateness},
+        {(): node.lateness.tally},
     )
     yield _counter(
         "hatwist_stalls",

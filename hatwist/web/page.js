@@ -226,7 +226,7 @@ function render() {
   const history = [...(status.history ?? [])].reverse();
   show("changes", history.length ? history.map(change) : [el("li", "", "None yet")]);
   show("facts", facts());
-  document.title = `${old ? "? " : sign} ${status.cluster} – ${status.node}`;
+  document.title = `${old ? "? " : sign} ${status.cluster}: ${status.node}`;
 }
 
 async function ask() {

@@ -203,7 +203,9 @@ class Web(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self.port = port
-        self._log.info("HTTP is answered on {where}", where=port.getHost())
+        host: Any = port.getHost()
+        where = f"{host.host} port {host.port}" if hasattr(host, "port") else str(host.name)
+        self._log.info("HTTP is answered on {where}", where=where)
 
     def _late(self, result: None, failures: list[Failure]) -> None:
         if failures and self.running:

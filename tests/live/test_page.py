@@ -88,7 +88,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def test_well(site: Site) -> None:
     """With nothing wrong it says so, and who holds each group, since when and why; it asks every second."""
     page = await site.look()
-    assert page.title == "✓ production – alpha"
+    assert page.title == "✓ production: alpha"
     assert page.of("verdict") == "✓ All is well"
     groups = page.of("groups")
     assert "Group web this node ✓ ACTIVE Held by alpha since" in groups

@@ -33,6 +33,8 @@ tolerance = 0.35
 http = "tcp:{PORT}"
 [node.alpha]
 priority = 200
+[node.beta]
+priority = 100
 [group.web]
 resources = [{{address = "{CIDR}"}}]
 """
@@ -97,7 +99,7 @@ async def pair(lan: Lan, judge: Judge, tmp_path: Path) -> Any:
 
 @pytest_twisted.ensureDeferred
 async def test_pair(pair: Pair, judge: Judge) -> None:
-    """Holder and standby tell what they are in every way there is; when the holder dies the other one's answers follow."""
+    """Holder and standby tell what they are in every way there is, and the answers follow when the holder dies."""
     assert pair.get("alpha", "/health/active") == (200, "web: ACTIVE\n")
     assert pair.get("beta", "/health/active?group=web") == (503, "web: STANDBY\n")
     assert pair.get("beta", "/health/active?group=mail")[0] == 404

@@ -102,7 +102,7 @@ class MetricsTests(MetricsTestCase):
         self.other.send = lambda datagram: None  # type: ignore[method-assign]
         self.pass_(1.5 * I)
         lost = self.beta.machine.seq
-        del self.other.send  # type: ignore[method-assign]
+        del self.other.send
         self.pass_(4 * I)
         self.assertGreater(
             self.one("hatwist_heartbeats_received_total", peer="beta", link="memory"), before
