@@ -41,6 +41,7 @@ from hatwist.rules import Timing
 from hatwist.settings import GroupSettings, Settings
 from hatwist.settings.changes import changes
 from hatwist.store import Store
+from hatwist.web.server import Web
 from hatwist.worth import NO_ADDRESS, addressNumber
 
 WRITTEN = 0.2
@@ -95,6 +96,8 @@ class HAService(MultiService):
             self._witness = Witness(
                 reactor, self._netlink, settings.witness, None, settings.interval, self._witnessed
             )
+        if settings.http is not None:
+            Web(self, settings.http, reactor).setServiceParent(self)
 
     def _compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> Composition:
         return Composition(

@@ -33,6 +33,8 @@ FLOORS = {
     "guarantee": GROUND,
     "machine": GROUND,
     "effects": GROUND,
+    "causes": GROUND,
+    "tally": GROUND,
     "frames": GROUND,
     "chronicle": GROUND,
     "explain": GROUND,
@@ -61,6 +63,7 @@ FLOORS = {
     "tap": TOP,
     "cli": TOP,
     "lab": TOP,
+    "web": TOP,
 }
 
 # Bytes and values in, values out: no clock, no network, no machine, no thread.
