@@ -7,11 +7,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from hatwist.checks.checks import Checks
 from hatwist.guarantee import Guarantee, guarantee
 from hatwist.interfaces import IResource
 from hatwist.keeper import LIMIT
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
+from hatwist.node import Node
 from hatwist.resources.addresses import Addresses
 from hatwist.resources.alias import Alias
 from hatwist.resources.command import Command
@@ -19,6 +21,7 @@ from hatwist.resources.guarded import Guarded, Mission
 from hatwist.resources.interface import Interface
 from hatwist.resources.placing import AddressSpec
 from hatwist.resources.service import ServiceResource
+from hatwist.resources.unit import Unit
 from hatwist.rules import GroupRules, Timing
 from hatwist.senses import Senses
 from hatwist.settings import (
@@ -28,8 +31,10 @@ from hatwist.settings import (
     GroupSettings,
     InterfaceSpec,
     Settings,
+    UnitSpec,
 )
 from hatwist.settings.values import ResourceSpec
+from hatwist.worth import Fitness
 
 
 class Composition:
@@ -38,6 +43,7 @@ class Composition:
 
     @param mission: what the guard is to know of the present claim.
     @param resources: further ones, acquired after those of the settings.
+    @ivar checks: what decides whether this node is fit.
     @ivar resources: all, in the order in which they are acquired.
     """
 
@@ -69,6 +75,31 @@ class Composition:
             group.addresses,
             self._managed(),
         )
+        self.checks = Checks(
+            reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
+        )
+        self._node: Node | None = None
+
+    def start(self, node: Node) -> None:
+        """
+        Perceive, and tell C{node} from now on.
+
+        @raise OSError: sockets are not permitted.
+        """
+        self._node = node
+        self.senses.start(node)
+        if self.group.checks:
+            self.checks.start()
+
+    def stop(self) -> Deferred[None]:
+        """Tell nothing more. Fires when every check has ended."""
+        self._node = None
+        self.senses.stop()
+        return self.checks.stop()
+
+    def _checked(self, fitness: Fitness, reason: str) -> None:
+        if self._node is not None:
+            self._node.fitness(self.group.name, fitness, reason, source="checks")
 
     def _made(self, specs: Sequence[ResourceSpec]) -> list[Any]:
         """The resources of these words; addresses that follow each other are one."""
@@ -107,7 +138,8 @@ class Composition:
             return Command(
                 self._reactor, spec.command, spec.undo, spec.timeout, spec.check, environment
             )
-        raise TypeError(f"{spec!r} is no resource")
+        assert isinstance(spec, UnitSpec)
+        return Unit(self._reactor, spec.unit, spec.timeout)
 
     def _managed(self) -> set[str]:
         """Interfaces that are down unless the group is here; ifup can be given an interface's own name."""

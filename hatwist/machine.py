@@ -77,6 +77,7 @@ class Machine:
     @param records: what earlier starts left on disk, by group.
     @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
     @ivar session: may grow, when others remember a greater one.
+    @ivar drained: the operator wants nothing to be held here.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Machine:
         self._unheard = False
         self._twinTold = self._displaced = False
         self._startedAt = now
+        self.drained = False
         self._events: list[Event] = []
 
     # What comes in
@@ -242,8 +244,34 @@ class Machine:
         """Until when a holder may hold if nothing more is heard, on the clock of C{now}."""
         return self.elections[group].lease(now)
 
-    def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
-        self.elections[group].setFitness(fitness, reason)
+    def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
+        """A source's verdict on a group, in place of its last one; the worst of all sources' counts."""
+        self.elections[group].setFitness(fitness, reason, source)
+
+    def drain(self, on: bool) -> None:
+        """Hold nothing, and be given nothing, until told otherwise."""
+        self.drained = on
+        verdict = (Fitness.UNFIT, "drained by the operator") if on else (Fitness.FIT, "")
+        for election in self.elections.values():
+            election.setFitness(*verdict, "drain")
+
+    def move(self, group: str, to: str, now: float) -> None:
+        """
+        Ask the holder, which may be this node, to hand a group over; it stays where it was moved.
+
+        @param to: to which node; C{""}: to the worthiest, as if it had never been moved.
+        @raise ValueError: a sentence that says why it cannot be.
+        """
+        self._election(group).move(to, self.view, now)
+
+    def others(self, group: str, now: float) -> list[str]:
+        """Who besides this node holds a group or could take it at once, the worthiest first."""
+        return self._election(group).others(self.view, now)
+
+    def _election(self, group: str) -> Election:
+        if group not in self.elections:
+            raise ValueError(f"no group {group}; there are: {', '.join(self.elections)}")
+        return self.elections[group]
 
     def stop(self, now: float, why: str = "stopped") -> None:
         """Let go of everything, say goodbye, and never come back."""
@@ -375,6 +403,7 @@ class Machine:
             or a.fitness != b.fitness
             or a.listening != b.listening
             or a.witnessed != b.witnessed
+            or (b.request is not None and a.request != b.request)
             or (a.grant and a.grant[:3]) != (b.grant and b.grant[:3])
             or (b.released is not None and a.released != b.released)
             for a, b in zip(old, told, strict=True)

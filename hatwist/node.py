@@ -55,6 +55,7 @@ _WARNINGS = frozenset(
         "session",
         "same-name",
         "not-heard",
+        "move-failed",
     )
 )
 
@@ -117,11 +118,53 @@ class Node:
         if self._running:
             self._report(self.machine.served, group)
 
-    def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
-        """A check, a link or the operator has a new verdict on a group."""
+    def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
+        """
+        A source has a new verdict on a group, in place of its last one.
+
+        Of all sources' verdicts the worst counts, and its reason is told.
+        """
         if self._running:
-            self.machine.fitness(group, fitness, reason)
+            self.machine.fitness(group, fitness, reason, source)
             self._decide()
+
+    def move(self, group: str, to: str | None) -> None:
+        """
+        Ask whoever holds a group, on behalf of the operator, to hand it over at once.
+
+        It then stays there until that claim ends for another reason, whoever is worthier.
+
+        @param to: the name of a node; C{""} or C{None}: to the worthiest, as if it had not been moved.
+        @raise ValueError: a sentence that says why it cannot be.
+        """
+        if not self._running:
+            raise ValueError("this node does not run")
+        self.machine.move(group, to or "", self._reactor.seconds())
+        self._decide()
+
+    @property
+    def drained(self) -> bool:
+        """The operator wants nothing to be held here."""
+        return self.machine.drained
+
+    def drain(self, on: bool) -> Deferred[None]:
+        """
+        Hand over whatever is held here and take nothing, at once; or be like the others again.
+
+        Fires when a restart will remember it. Fails with L{OSError} if none will: then it is so until
+        this process ends. See L{others} for who is left.
+        """
+        self.machine.drain(on)
+        self._decide()
+        return self._store.drain(self.machine.session, on)
+
+    def others(self, group: str) -> list[str]:
+        """
+        Who besides this node holds a group or could take it at once, the worthiest first.
+
+        @raise ValueError: there is no such group.
+        """
+        return self.machine.others(group, self._reactor.seconds())
 
     def witnessed(self, time: float) -> None:
         """The witness has answered the probe sent at C{time}, on the reactor's clock."""
@@ -145,6 +188,7 @@ class Node:
             self._close()
             raise
         self._running = True
+        self.machine.drain(self._store.drained)
         if self._guard is not None:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():

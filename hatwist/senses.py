@@ -154,6 +154,7 @@ class Senses:
             return
         if self._without:
             names = ", ".join(sorted(self._without))
-            self._node.fitness(self._group, Fitness.UNFIT, f"no carrier on {names}")
+            verdict = Fitness.UNFIT, f"no carrier on {names}"
         else:
-            self._node.fitness(self._group, Fitness.FIT, "")
+            verdict = Fitness.FIT, ""
+        self._node.fitness(self._group, *verdict, source="carrier")

@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -193,13 +193,12 @@ class HAService(MultiService):
         if self._witness is not None:
             self._witness.start()
         for group in self.groups.values():
-            group.senses.start(node)
+            group.start(node)
 
-    def _blind(self) -> None:
-        for group in self.groups.values():
-            group.senses.stop()
+    def _blind(self) -> Deferred[Any]:
         if self._witness is not None:
             self._witness.stop()
+        return DeferredList([group.stop() for group in self.groups.values()])
 
     def _witnessed(self, time: float) -> None:
         if self.node is not None:
@@ -230,8 +229,8 @@ class HAService(MultiService):
         return Mission(
             claim.term if claim is not None else 0,
             machine.lease(group, self._reactor.seconds()),
-            # No goodbye while something may be left here.
-            [] if self.groups[group].unguardable() else node.farewells(group),
+            # No goodbye, which is for all groups, while something may be left here.
+            [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
         )
 
     @property
@@ -298,7 +297,7 @@ class HAService(MultiService):
         node = self.node
         if node is not None:
             await node.stop()
-            self._blind()
+            await self._blind()
             self.node = None
             await self._guard.stop()
             for group in self.groups.values():

@@ -84,7 +84,7 @@ class Table:
 
     def name(self, key: str) -> str:
         """What whoever wrote the table calls this key."""
-        return self._place((key,), REQUIRED)
+        return self._place((key,), REQUIRED).rpartition(": ")[2]
 
     def knows(self, *keys: str) -> None:
         """These keys are read by somebody else."""

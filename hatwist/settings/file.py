@@ -67,10 +67,16 @@ def loadAll(path: str, here: str | None = None) -> dict[str, Settings]:
     problems: list[str] = []
     found = {}
     for name in _nodes(values) or [here or hostName()]:
-        found[name] = _read(values, text, path, name, name == here, problems)
+        found[name] = read(values, text, path, name, name == here, problems)
     if problems:
-        raise ConfigurationError(list(dict.fromkeys(problems)))
+        raise ConfigurationError(sorted(dict.fromkeys(problems), key=lambda p: _line(p, path)))
     return found
+
+
+def _line(problem: str, path: str) -> int:
+    """Its line, or one after all for what concerns the whole file."""
+    line = problem.removeprefix(f"{path}:").partition(":")[0]
+    return int(line) if line.isdecimal() else LARGEST
 
 
 def _called(key: str) -> str:
@@ -82,9 +88,17 @@ def _nodes(values: Mapping[str, Any]) -> list[str]:
     return list(nodes) if isinstance(nodes, dict) else []
 
 
-def _read(
+def read(
     values: Mapping[str, Any], text: str, path: str, node: str, here: bool, problems: list[str]
 ) -> Settings:
+    """
+    What the tables of a file say for one node.
+
+    @param text, path: where they come from, for the messages.
+    @param here: this host is that node.
+    @param problems: where one sentence for each problem goes.
+    """
+
     def place(where: Path, value: object) -> str:
         line = lineOf(text, where)
         return (

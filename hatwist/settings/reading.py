@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from hatwist.checks.check import CheckSpec
+from hatwist.checks.spec import parseCheck
 from hatwist.linkspec import LinkSpec, parseLinks
 from hatwist.resources.placing import AddressSpec
+from hatwist.resources.unit import unitName
 from hatwist.rules import Quorum
 from hatwist.settings import words
 from hatwist.settings.keys import readKeys
@@ -17,6 +20,7 @@ from hatwist.settings.values import (
     PRIORITY,
     TIMEOUT,
     TOLERANCE,
+    UNIT_TIMEOUT,
     AliasSpec,
     Argv,
     CommandSpec,
@@ -111,9 +115,7 @@ def _readQuorum(top: Table, node: str, nodes: Sequence[str]) -> Quorum | None:
         top.knows("quorum")
         if "members" in top:
             quorum = top.name("quorum")
-            top.problems.append(
-                f"{top.name('members')} goes with {quorum}, such as {_example(quorum)}"
-            )
+            top.problem(f"goes with {quorum}, such as {_example(quorum)}", "members")
         return None
     return top.take("quorum", words.quorum(members or nodes, node, top.name("members")), None)
 
@@ -143,7 +145,15 @@ def readGroup(table: Table, name: str, node: str, priority: int = PRIORITY) -> G
         table.take("preempt_delay", words.seconds(0, 86400), 0.0),
         table.take("last_resort", words.choice("keep", "release"), "release"),
         tuple(found),
+        tuple(_readChecks(table)),
     )
+
+
+def _readChecks(table: Table) -> Iterator[CheckSpec]:
+    for inner in table.tables("checks"):
+        check = parseCheck(inner)
+        if check is not None:
+            yield check
 
 
 def _readPriority(table: Table, node: str, usual: int) -> int:
@@ -183,7 +193,10 @@ def _command(table: Table) -> ResourceSpec | None:
 
 
 def _unit(table: Table) -> ResourceSpec | None:
-    return UnitSpec(table.take("unit", words.unit, ""), _timeout(table))
+    return UnitSpec(
+        table.take("unit", unitName, ""),
+        table.take("timeout", words.seconds(0.1, 3600), UNIT_TIMEOUT),
+    )
 
 
 RESOURCES: dict[str, Callable[[Table], ResourceSpec | None]] = {

@@ -26,6 +26,7 @@ FLOORS = {
     "election": GROUND,
     "group": GROUND,
     "holding": GROUND,
+    "moving": GROUND,
     "roles": GROUND,
     "rules": GROUND,
     "votes": GROUND,

@@ -36,7 +36,7 @@ class OptionsTests(SynchronousTestCase):
 
     def rows(self) -> dict[str, tuple[str, str, str]]:
         """Short form, unit and default of each option in the table."""
-        table = README[README.index("\noption ") : README.index("At least one ``--address``")]
+        table = README[README.index("\noption ") : README.index("Without ``--config`` at least")]
         found = re.findall(
             r"^``--([a-z-]+)``(?:, ``-([a-z])``)? +(?: |(seconds) +)(\S.*?)  +\S",
             table,
