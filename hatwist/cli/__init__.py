@@ -11,10 +11,11 @@ import sys
 from collections.abc import Sequence
 
 from hatwist import __version__
+from hatwist.cli.importing import addImport
 from hatwist.cli.lab import addLab
 from hatwist.cli.plan import addCheck, addInit
 
-COMMANDS = (addCheck, addInit, addLab)
+COMMANDS = (addCheck, addInit, addImport, addLab)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

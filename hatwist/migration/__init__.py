@@ -7,5 +7,8 @@ From the configuration of another program to one of hatwist: text in, a plan and
     ha.json                            L{hatwist.migration.hajson}
 
 L{hatwist.migration.kinds} tells them apart, L{hatwist.migration.merging} makes one plan of several hosts' files,
-L{hatwist.migration.toml} writes it. Only L{hatwist.migration.command} reads files and prints.
+L{hatwist.migration.toml} writes it. Nothing here reads files or prints: L{hatwist.cli.importing} does.
 """
+
+KINDS = ("keepalived", "heartbeat", "ucarp", "ha.json")
+"""What can be imported."""

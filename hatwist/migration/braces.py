@@ -10,7 +10,16 @@ from hatwist.migration.expanding import Expander, Line
 from hatwist.migration.notes import MigrationError, Notes, Opener, Place, opensNothing
 
 _SECRET = ("auth_pass",)
-_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "E": "\x1b"}
+_ESCAPED = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "E": "\x1b",
+}
 
 
 class Statement(NamedTuple):

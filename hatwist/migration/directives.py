@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from hatwist.migration.keywords import Saying
 
-_LOG = Saying(False, "not needed: it logs as every twistd does, to the journal where systemd runs it")
+_LOG = Saying(
+    False, "not needed: it logs as every twistd does, to the journal where systemd runs it"
+)
 _PROTOCOL = Saying(False, "not needed: it is about Heartbeat's own packets and processes")
 _STONITH = Saying(
     True,
@@ -22,7 +24,16 @@ READ = {
 }
 SAID = {
     **dict.fromkeys(
-        ("debugfile", "logfile", "logfacility", "use_logd", "conn_logd_time", "debug", "syslogmsgfmt"), _LOG
+        (
+            "debugfile",
+            "logfile",
+            "logfacility",
+            "use_logd",
+            "conn_logd_time",
+            "debug",
+            "syslogmsgfmt",
+        ),
+        _LOG,
     ),
     **dict.fromkeys(
         (
@@ -42,8 +53,12 @@ SAID = {
         "a node that starts listens for one tolerance; where the network takes longer to come up, let the unit of the "
         "service start after network-online.target",
     ),
-    "serial": Saying(True, "heartbeats do not travel on serial lines: give another network interface"),
-    "warntime": Saying(False, "not needed: heartbeats that are late are counted and told by themselves"),
+    "serial": Saying(
+        True, "heartbeats do not travel on serial lines: give another network interface"
+    ),
+    "warntime": Saying(
+        False, "not needed: heartbeats that are late are counted and told by themselves"
+    ),
     "watchdog": Saying(True, "set WatchdogSec= in the unit of the service"),
     "udpport": Saying(
         False, 'UDP port 5555 is used; for another one write multicast = "239.2.3.4:PORT"'

@@ -130,7 +130,9 @@ class Expander:
         except ValueError:
             numbers = []
         if not 1 <= len(numbers) <= 3:
-            raise MigrationError(place, f"~{kind}({inner}): allowed is (NAME, [START, [STEP,]] END)")
+            raise MigrationError(
+                place, f"~{kind}({inner}): allowed is (NAME, [START, [STEP,]] END)"
+            )
         end = numbers[-1]
         start = numbers[0] if len(numbers) > 1 else (1 if end > 0 else -1)
         step = numbers[1] if len(numbers) == 3 else (1 if end >= start else -1)

@@ -162,7 +162,9 @@ class _Reader:
         timeout = self._take("timeout", lambda value: _ms(value, words.seconds(0.1, 3600)), None)
         if address is not None:
             if alias is not None:
-                advice = "the address is set without ifup: take the alias out of /etc/network/interfaces"
+                advice = (
+                    "the address is set without ifup: take the alias out of /etc/network/interfaces"
+                )
                 self._tell(self._keys["alias"], alias, advice, lost=False)
             return {"address": address}
         if alias is None:

@@ -10,7 +10,7 @@ from hatwist.migration.directives import AGENTS
 from hatwist.migration.notes import Notes, Place, problemOf
 from hatwist.migration.plan import Table
 from hatwist.resources.placing import AddressSpec
-from hatwist.settings import words
+from hatwist.resources.unit import unitName
 
 _TIMEOUT = 60
 """Seconds; Heartbeat waits without end."""
@@ -89,7 +89,7 @@ def _resource(text: str, place: Place, notes: Notes) -> Table | None:
         notes.differs(place, text, _NOT_NEEDED[name])
         return None
     if not arguments and name not in AGENTS and "/" not in name:
-        if problem := problemOf(words.unit, name):
+        if problem := problemOf(unitName, name):
             notes.lost(place, text, problem)
             return None
         advice = (
@@ -97,7 +97,7 @@ def _resource(text: str, place: Place, notes: Notes) -> Table | None:
             "runs where the group is"
         )
         notes.differs(place, text, advice)
-        return {"unit": words.unit(name), "timeout": _TIMEOUT}
+        return {"unit": unitName(name), "timeout": _TIMEOUT}
     notes.differs(place, text, _SCRIPT)
     script = name if "/" in name else f"{_where(name)}/{name}"
     command = [script, *arguments]
@@ -154,6 +154,12 @@ _Read = tuple[dict[str, Any], str] | str
 _USAGE = "its arguments are not those that Heartbeat's script takes"
 
 
+_MOUNT = (
+    "mount and umount are run directly: without fsck, and without killing what uses the file system, so that the "
+    "release fails while something does"
+)
+
+
 def _drbd(arguments: Sequence[str]) -> _Read:
     if len(arguments) != 1 or not arguments[0]:
         return _USAGE
@@ -176,8 +182,7 @@ def _filesystem(arguments: Sequence[str]) -> _Read:
             "undo": ["umount", directory],
             "check": ["mountpoint", "-q", directory],
         },
-        "mount and umount are run directly: without fsck, and without killing what uses the file system, so that the "
-        "release fails while something does",
+        _MOUNT,
     )
 
 
@@ -189,7 +194,9 @@ def _lvm(arguments: Sequence[str]) -> _Read:
 
 
 def _mail(arguments: Sequence[str]) -> _Read:
-    return 'no mails are sent here: let the group\'s "on" run what sends one, or alert on the metrics'
+    return (
+        'no mails are sent here: let the group\'s "on" run what sends one, or alert on the metrics'
+    )
 
 
 def _source(arguments: Sequence[str]) -> _Read:

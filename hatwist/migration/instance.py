@@ -21,7 +21,7 @@ TRACKS = ("track_interface", "track_script", "track_process")
 _ADDRESSES = ("virtual_ipaddress", "virtual_ipaddress_excluded")
 _KEY = (
     "heartbeats are not signed until you make a key of 16 bytes or more on one host, copy it to the others, and name "
-    "its file: key_file = \"/etc/hatwist/key\". This password is no such key, since it travels in clear text"
+    'its file: key_file = "/etc/hatwist/key". This password is no such key, since it travels in clear text'
 )
 _PARTS = {
     "brd": (True, "broadcast addresses are not set here; nothing that is in use today needs one"),
@@ -32,7 +32,10 @@ _PARTS = {
     "-nodad": (False, "always so: it may be used at once"),
     "home": (True, "there is no such flag here"),
     "mngtmpaddr": (True, "there is no such flag here"),
-    "noprefixroute": (True, "there is no such flag here; with the prefix length of one address no route is made"),
+    "noprefixroute": (
+        True,
+        "there is no such flag here; with the prefix length of one address no route is made",
+    ),
     "autojoin": (True, "there is no such flag here"),
     "use_vmac": (True, keywords.INSTANCE["use_vmac"].advice),
 }
@@ -104,9 +107,7 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
             spec = _address(entry, interface, name, reading)
             if spec is not None:
                 addresses.append(spec)
-                resources.append(
-                    {"address": f"{spec.address}/{spec.prefix}@{spec.interface}"}
-                )
+                resources.append({"address": f"{spec.address}/{spec.prefix}@{spec.interface}"})
     resources += _moving(statement, notes)
     _rest(statement, router, notes)
     return Instance(
@@ -121,7 +122,9 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
         number.of("down_timer_adverts", int, 3, _within(1, 100)),
         _preempts(says, notes),
         delay,
-        hooks((each for each in statement.blocks if each.keyword in NOTIFIES), "INSTANCE", name, notes),
+        hooks(
+            (each for each in statement.blocks if each.keyword in NOTIFIES), "INSTANCE", name, notes
+        ),
         tuple(_peers(statement, notes)),
         bool(addresses) and all(spec.address.version == 6 for spec in addresses),
     )
@@ -144,9 +147,7 @@ class _Numbers:
         self.says = says
         self._notes = notes
 
-    def of(
-        self, keyword: str, kind: type, usual: Any, parse: Callable[[Any], object]
-    ) -> Any:
+    def of(self, keyword: str, kind: type, usual: Any, parse: Callable[[Any], object]) -> Any:
         """What a keyword says; what is no such number is told, and C{usual}."""
         statement = self.says.get(keyword)
         if statement is None:
@@ -176,7 +177,9 @@ def _interface(statement: Statement, says: dict[str, Statement], notes: Notes) -
     own = says.get("interface")
     if own is None or len(own.words) < 2:
         notes.lost(
-            statement.place, statement.text, "it names no interface: eth0 is written; give the right one"
+            statement.place,
+            statement.text,
+            "it names no interface: eth0 is written; give the right one",
         )
         return "eth0"
     if problem := problemOf(words.interface, own.words[1]):
@@ -216,9 +219,7 @@ def _entries(statement: Statement, keyword: str) -> list[Statement]:
     return [each for block in statement.blocks if block.keyword == keyword for each in block.blocks]
 
 
-def _address(
-    entry: Statement, interface: str, owner: str, reading: Reading
-) -> AddressSpec | None:
+def _address(entry: Statement, interface: str, owner: str, reading: Reading) -> AddressSpec | None:
     """One line of C{virtual_ipaddress}; C{None}: it cannot be carried over, which is told."""
     notes = reading.notes
     text, rest = entry.keyword, list(entry.words[1:])

@@ -84,9 +84,7 @@ def _groups(
     return [group for group in found if any("address" in resource for resource in group.resources)]
 
 
-def _placeOf(
-    group: Group, syncs: Iterable[Statement], instances: Mapping[str, Instance]
-) -> Place:
+def _placeOf(group: Group, syncs: Iterable[Statement], instances: Mapping[str, Instance]) -> Place:
     named = [sync.place for sync in syncs if fresh(" ".join(sync.words[1:])) == group.name]
     named += [each.place for each in instances.values() if fresh(each.name) == group.name]
     return next(iter(named), Place(""))
@@ -105,9 +103,7 @@ def _alone(instance: Instance, name: str) -> Group:
     )
 
 
-def _together(
-    sync: Statement, name: str, members: Sequence[Instance], reading: Reading
-) -> Group:
+def _together(sync: Statement, name: str, members: Sequence[Instance], reading: Reading) -> Group:
     """The members of a sync group as one group."""
     notes = reading.notes
     known = {"group", *_members(sync), *TRACKS, *NOTIFIES}
@@ -152,7 +148,9 @@ def _inBlock(sync: Statement) -> bool:
 def _members(sync: Statement) -> list[str]:
     """Their names. They belong into C{group { }}; one sample of keepalived has them outside."""
     if _inBlock(sync):
-        inside = [each for block in sync.blocks if block.keyword == "group" for each in block.blocks]
+        inside = [
+            each for block in sync.blocks if block.keyword == "group" for each in block.blocks
+        ]
         return [word for each in inside for word in each.words]
     known = {*keywords.SYNC, *TRACKS, *NOTIFIES}
     return [each.keyword for each in sync.blocks if each.keyword not in known]

@@ -21,19 +21,17 @@ def _differs(advice: str) -> Saying:
 
 
 UNKNOWN = _lost("hatwist has nothing that corresponds to it")
-_MAIL = _lost(
-    'no mails are sent here: let "on" run what sends one, or alert on the metrics'
-)
+_MAIL = _lost('no mails are sent here: let "on" run what sends one, or alert on the metrics')
 _ARP = _differs(
     "not needed: a new holder announces each address at once and after 0.1, 0.5, 2 and 5 s, then every 60 s, "
     "and again on every conflict and change of a cable"
 )
-_KEEP_LVS = (
-    "IPVS is not done here: keep keepalived for this part, started with --check so that it does no VRRP"
-)
+_KEEP_LVS = "IPVS is not done here: keep keepalived for this part, started with --check so that it does no VRRP"
 _PROTOCOL = _differs("not needed: hatwist does not speak VRRP; see docs/protocol.rst")
 _PROCESS = _differs("not needed: it is about keepalived's own processes")
-_NETWORK = "set it up where the host's network is: networkd, NetworkManager or /etc/network/interfaces"
+_NETWORK = (
+    "set it up where the host's network is: networkd, NetworkManager or /etc/network/interfaces"
+)
 _STATIC = _lost(f"it does not move, so it is not for hatwist: {_NETWORK}")
 _MAC = _lost(
     "there is no virtual MAC here: the address is on the interface itself, and moves to the MAC of the new "

@@ -7,18 +7,19 @@ import re
 
 from hatwist.migration.linuxha import DIRECTIVES
 
-KINDS = ("keepalived", "heartbeat", "ucarp", "ha.json")
 _KEEPALIVED = re.compile(
     r"^\s*(?:@\S+\s+)?(?:global_defs|vrrp_\w+|virtual_server(?:_group)?|static_\w+|bfd_instance|include[rmwba]?)\b",
     re.MULTILINE,
 )
-_INTERFACES = re.compile(r"^\s*(?:iface|auto|allow-\S+|source(?:-directory)?|mapping)\s+\S", re.MULTILINE)
+_INTERFACES = re.compile(
+    r"^\s*(?:iface|auto|allow-\S+|source(?:-directory)?|mapping)\s+\S", re.MULTILINE
+)
 _AUTHKEYS = re.compile(r"^\s*auth\s+\d+\s*$", re.MULTILINE)
 _RESOURCE = re.compile(r"\d+\.\d+\.\d+\.\d+|::")
 
 
 def kindOf(text: str) -> str | None:
-    """One of L{KINDS}; C{None}: it is none of them."""
+    """One of L{hatwist.migration.KINDS}; C{None}: it is none of them."""
     if text.lstrip()[:1] in ("{", "[") and _isJson(text):
         return "ha.json"
     if _KEEPALIVED.search(text):

@@ -21,8 +21,8 @@ __all__ = ["DIRECTIVES", "Files", "nodes", "plan"]
 _PREFERRED = 200
 _OTHER = 100
 _KEY = (
-    "its key is not printed: make a new one on one host, of 16 bytes or more, copy it to the others, and name its file: "
-    'key_file = "/etc/hatwist/key". Until then heartbeats are not signed'
+    "its key is not printed: make a new one on one host, of 16 bytes or more, copy it to the others, and name its "
+    'file: key_file = "/etc/hatwist/key". Until then heartbeats are not signed'
 )
 _TRUE = ("true", "on", "yes", "y", "1", "legacy")
 _FALSE = ("false", "off", "no", "n", "0")
@@ -47,9 +47,12 @@ class Directive(NamedTuple):
 
 def nodes(files: Files, notes: Notes) -> dict[str, str]:
     """What the nodes are called in the files, and here: without domain where that is unique."""
-    found = dict.fromkeys(name for each in _directives(files) if each.words[0] == "node" for name in each.words[1:])
+    found = dict.fromkeys(
+        name for each in _directives(files) if each.words[0] == "node" for name in each.words[1:]
+    )
     if files.resources is not None:
-        found.update(dict.fromkeys(each.node for each in preferences(*reversed(files.resources), Notes())))
+        path, text = files.resources
+        found.update(dict.fromkeys(each.node for each in preferences(text, path, Notes())))
     short = [name.partition(".")[0] for name in found]
     unique = len(set(short)) == len(short)
     names: dict[str, str] = {}
@@ -146,16 +149,16 @@ def _preempts(said: Sequence[Directive], notes: Notes) -> bool:
         if word not in ("auto_failback", "nice_failback"):
             continue
         if value not in _TRUE + _FALSE:
-            notes.lost(directive.place, directive.text, "allowed are on, off and legacy; on is taken")
+            notes.lost(
+                directive.place, directive.text, "allowed are on, off and legacy; on is taken"
+            )
             continue
         # nice_failback on: be nice, and do not fail back.
         found = (value in _TRUE) is (word == "auto_failback")
     return found
 
 
-def _values(
-    said: Sequence[Directive], lines: Sequence[Preference], notes: Notes
-) -> dict[str, Any]:
+def _values(said: Sequence[Directive], lines: Sequence[Preference], notes: Notes) -> dict[str, Any]:
     one = {directive.words[0]: directive for directive in said}
     found: dict[str, Any] = {"cluster": "heartbeat"}
     if (cluster := one.get("cluster")) is not None and len(cluster.words) > 1:
@@ -177,10 +180,14 @@ def _values(
         notes.lost(place, "interface", "no file names an interface: eth0 is written")
     found["interface"] = interface or "eth0"
     if specs and specs != [LinkSpec(found["interface"])]:
-        found["links"] = [spec.interface if spec.kind is Kind.MULTICAST else str(spec) for spec in specs]
+        found["links"] = [
+            spec.interface if spec.kind is Kind.MULTICAST else str(spec) for spec in specs
+        ]
     if links.multicast:
         found["multicast"] = links.multicast
-    shared = [str(each.get("address", "")).partition("/")[0] for line in lines for each in line.resources]
+    shared = [
+        str(each.get("address", "")).partition("/")[0] for line in lines for each in line.resources
+    ]
     _witness(said, shared, found, notes)
     return found
 

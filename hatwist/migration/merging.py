@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,11 +29,10 @@ def merge(plans: Sequence[tuple[str, Plan]], notes: Notes) -> Plan:
     nodes: dict[str, dict[str, Any]] = {name: {} for name, _ in plans}
     values = _values(plans, nodes, notes)
     groups = [_group(identity, plans, notes) for identity in _identities(plans)]
-    priorities = [group.priority for group in groups]
-    if all(each == priorities[0] for each in priorities) and isinstance(priorities[0], Mapping):
-        for name, priority in priorities[0].items():
+    if all(group.priorities == groups[0].priorities for group in groups):
+        for name, priority in groups[0].priorities.items():
             nodes[name] = {"priority": priority, **nodes[name]}
-        groups = [replace(group, priority=None) for group in groups]
+        groups = [replace(group, priorities={}) for group in groups]
     if len(plans) == 1:
         name = plans[0][0]
         advice = "give the files of the other hosts too, or add a table for each of them"
@@ -44,7 +43,7 @@ def merge(plans: Sequence[tuple[str, Plan]], notes: Notes) -> Plan:
 def _unnamed(plan: Plan, notes: Notes) -> Plan:
     """One host's file, of a host without a name."""
     for group in plan.groups:
-        if isinstance(group.priority, int):
+        if group.priority is not None:
             notes.differs(_PLACE, f"{group.name}: priority = {group.priority}", _ONE_FILE)
     return plan
 
@@ -98,9 +97,11 @@ def _group(identity: str, plans: Sequence[tuple[str, Plan]], notes: Notes) -> Gr
     return replace(
         first,
         resources=_resources(of, first.name, notes),
-        checks=_union(of, lambda group: group.checks, f"{first.name}: check", notes),
-        priority={name: group.priority for name, group in of.items() if group.priority is not None}
-        or None,
+        checks=_common(of, notes),
+        priority=None,
+        priorities={
+            name: group.priority for name, group in of.items() if group.priority is not None
+        },
         preempt=worthiest.preempt,
         preemptDelay=worthiest.preemptDelay,
         hooks=_hooks(of, first.name, notes),
@@ -119,10 +120,18 @@ def _resources(of: Mapping[str, Group], name: str, notes: Notes) -> tuple[Table,
         advice = "each host puts it on the interface that is connected to its network"
         notes.differs(_PLACE, f"{address} on {' and '.join(sorted(places[address]))}", advice)
 
-    def resources(group: Group) -> list[Table]:
-        return [_anywhere(resource, roaming) for resource in group.resources]
-
-    return _union(of, resources, f"{name}:", notes)
+    found: list[Table] = []
+    own = {
+        host: [_anywhere(each, roaming) for each in group.resources] for host, group in of.items()
+    }
+    for resources in own.values():
+        found += [resource for resource in resources if resource not in found]
+    for resource in found:
+        without = [host for host, resources in own.items() if resource not in resources]
+        if without:
+            advice = f"not in the file of {' and '.join(without)}; here it is shared by all hosts"
+            notes.lost(_PLACE, f"{name}: {_shown(resource)}", advice)
+    return tuple(found)
 
 
 def _anywhere(resource: Table, roaming: set[str]) -> Table:
@@ -130,29 +139,41 @@ def _anywhere(resource: Table, roaming: set[str]) -> Table:
     return {**resource, "address": address} if address in roaming else resource
 
 
-def _union(
-    of: Mapping[str, Group], tables: Callable[[Group], Sequence[Table]], what: str, notes: Notes
-) -> tuple[Table, ...]:
-    """All tables of all hosts; what not all of them have is told."""
-    found: list[Table] = []
-    for group in of.values():
-        found += [table for table in tables(group) if table not in found]
-    for table in found:
-        without = [name for name, group in of.items() if table not in tables(group)]
+def _common(of: Mapping[str, Group], notes: Notes) -> tuple[Table, ...]:
+    """
+    The checks that all hosts have. One that is not there may not be able to run there, and would make the host unfit.
+    """
+    found = list(next(iter(of.values())).checks)
+    for check in [each for group in of.values() for each in group.checks]:
+        without = [host for host, group in of.items() if check not in group.checks]
         if without:
-            shown = next(iter(table.values()))
-            text = " ".join(shown) if isinstance(shown, list | tuple) else str(shown)
-            advice = "not in the file of some host; here it is on all of them, since the file is the same"
-            notes.lost(_PLACE, f"{what} {text} (not on {', '.join(without)})", advice)
+            advice = (
+                f"not in the file of {' and '.join(without)}, and checks are the same on all hosts: let a program of "
+                "the same name find out what is to be checked"
+            )
+            notes.lost(_PLACE, f"check {_shown(check)}", advice)
+            found = [each for each in found if each != check]
     return tuple(found)
 
 
+def _shown(table: Table) -> str:
+    first = next(iter(table.values()))
+    return " ".join(first) if isinstance(first, list | tuple) else str(first)
+
+
 def _hooks(of: Mapping[str, Group], name: str, notes: Notes) -> dict[str, tuple[Argv, ...]]:
+    """The commands that all hosts run."""
     found: dict[str, tuple[Argv, ...]] = {}
     for event in dict.fromkeys(event for group in of.values() for event in group.hooks):
-        commands = [group.hooks.get(event, ()) for group in of.values()]
-        found[event] = next(each for each in commands if each)
-        if any(each != found[event] for each in commands):
-            advice = "the hosts run different commands; here they are the same on all of them: the first host's"
-            notes.lost(_PLACE, f"{name}: {event}", advice)
+        every = {host: group.hooks.get(event, ()) for host, group in of.items()}
+        for command in dict.fromkeys(each for commands in every.values() for each in commands):
+            without = [host for host, commands in every.items() if command not in commands]
+            if not without:
+                found[event] = (*found.get(event, ()), command)
+                continue
+            advice = (
+                f"not in the file of {' and '.join(without)}, and commands are the same on all hosts: let a program of "
+                "the same name do what is to be done"
+            )
+            notes.lost(_PLACE, f"{name}: {event}: {' '.join(command)}", advice)
     return found

@@ -57,8 +57,14 @@ class Notes:
 
     @property
     def all(self) -> tuple[Note, ...]:
-        """In the order in which they were found, those of what was lost first."""
-        return tuple(sorted(self._notes, key=lambda note: not note.lost))
+        """Those of what was lost first, then by file and line; those of no one line last."""
+        files = list(dict.fromkeys(note.place.file for note in self._notes if note.place.line))
+        places = {file: number for number, file in enumerate(files)}
+
+        def order(note: Note) -> tuple[bool, int, int]:
+            return (not note.lost, places.get(note.place.file, len(files)), note.place.line)
+
+        return tuple(sorted(self._notes, key=order))
 
     @property
     def complete(self) -> bool:

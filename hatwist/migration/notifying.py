@@ -57,7 +57,7 @@ def _argv(statement: Statement, notes: Notes) -> Argv | None:
         notes.lost(
             statement.place,
             statement.text,
-            "no shell reads it here: put it into a file, and name that in the group's \"on\"",
+            'no shell reads it here: put it into a file, and name that in the group\'s "on"',
         )
     elif len(words) > 1:
         notes.lost(

@@ -17,7 +17,8 @@ class Group:
 
     @ivar identity: what it has in common with the same group in another host's file.
     @ivar resources, checks: tables as they are in the file, in order.
-    @ivar priority: of the host whose file this is, or of each host by name.
+    @ivar priority: of the host whose file this is.
+    @ivar priorities: of each host by name, once the files of all hosts are one.
     @ivar preemptDelay: seconds.
     @ivar hooks: event to commands.
     """
@@ -26,10 +27,11 @@ class Group:
     identity: str
     resources: tuple[Table, ...] = ()
     checks: tuple[Table, ...] = ()
-    priority: int | Mapping[str, int] | None = None
+    priority: int | None = None
     preempt: bool = True
     preemptDelay: float = 0.0
     hooks: Mapping[str, tuple[Argv, ...]] = field(default_factory=dict)
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

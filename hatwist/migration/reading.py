@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hatwist.migration import braces, hajson, keepalived, linuxha, stanzas, ucarp
-from hatwist.migration.kinds import KINDS, heartbeatFile, kindOf
+from hatwist.migration.kinds import heartbeatFile, kindOf
 from hatwist.migration.merging import merge
 from hatwist.migration.notes import MigrationError, Notes, Opener, Place
 from hatwist.migration.plan import Plan
@@ -37,7 +37,7 @@ def read(
     """
     Make a plan of files that are all for one program.
 
-    @param kind: one of L{KINDS}; C{None}: it shows in what they say.
+    @param kind: one of L{hatwist.migration.KINDS}; C{None}: it shows in what they say.
     @param hosts: names of hosts that share one file.
     @return: the plan, which has no groups where nothing was about shared addresses, and what the files are for.
     @raise MigrationError: what they are cannot be told, or one of them cannot be read.
@@ -45,7 +45,9 @@ def read(
     found = {source.path: kind or kindOf(source.text) for source in sources}
     for path, each in found.items():
         if each is None:
-            raise MigrationError(Place(path), f"is for none of {', '.join(_WHAT.values())}; say --from KIND")
+            raise MigrationError(
+                Place(path), f"is for none of {', '.join(_WHAT.values())}; say --from KIND"
+            )
     if len(set(found.values())) > 1:
         said = ", ".join(f"{path} ({_WHAT[each or '']})" for path, each in found.items())
         raise MigrationError(Place(said), "one import is of one program")
@@ -113,6 +115,3 @@ def _heartbeat(
         (here, linuxha.plan(files.get(here, files.get(name, every)), name, names, notes))
         for name, here in names.items()
     ]
-
-
-__all__ = ["KINDS", "Source", "read"]

@@ -7,7 +7,18 @@ from ipaddress import ip_address, ip_network
 from hatwist.migration.plan import Table
 
 _ROUTE = {
-    *("dev", "table", "scope", "metric", "mtu", "advmss", "initcwnd", "initrwnd", "proto", "protocol"),
+    *(
+        "dev",
+        "table",
+        "scope",
+        "metric",
+        "mtu",
+        "advmss",
+        "initcwnd",
+        "initrwnd",
+        "proto",
+        "protocol",
+    ),
 }
 _KINDS = ("blackhole", "unreachable", "prohibit", "throw", "unicast", "local", "broadcast")
 _RULE = {"table", "lookup", "iif", "oif", "fwmark", "tos", "dsfield"}

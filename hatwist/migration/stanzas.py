@@ -39,9 +39,7 @@ class Stanza(NamedTuple):
         return next((option for option in reversed(self.options) if option.key == key), None)
 
 
-def parse(
-    text: str, file: str, notes: Notes, opener: Opener, depth: int = 0
-) -> Iterator[Stanza]:
+def parse(text: str, file: str, notes: Notes, opener: Opener, depth: int = 0) -> Iterator[Stanza]:
     """
     The C{iface} stanzas of a file, and of those that it names with C{source}.
 

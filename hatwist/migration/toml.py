@@ -80,8 +80,8 @@ def _group(group: Group) -> Iterator[str]:
     yield from _tables("resources", group.resources)
     if group.checks:
         yield from _tables("checks", group.checks)
-    if group.priority is not None:
-        yield f"priority = {value(group.priority)}"
+    if group.priorities or group.priority is not None:
+        yield f"priority = {value(group.priorities or group.priority)}"
     if not group.preempt:
         yield "preempt = false"
     if group.preemptDelay:

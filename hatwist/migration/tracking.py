@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hatwist import table
+from hatwist.checks.spec import parseCheck
 from hatwist.migration.braces import Statement
 from hatwist.migration.notes import Notes
 from hatwist.migration.plan import Argv, Table
@@ -57,10 +59,16 @@ class Scripts:
 
         @param weighted: weights count; in a C{vrrp_sync_group} keepalived takes every one for 0.
         """
-        found = []
+        found: list[Table] = []
         for entry in tracked.blocks:
             check = self._check(tracked.keyword, entry)
-            if check is not None:
+            if check is None:
+                continue
+            problems: list[str] = []
+            parseCheck(table.Table(check, problems))
+            if problems:
+                self._notes.lost(entry.place, entry.text, problems[0])
+            else:
                 found.append({**check, "effect": self._effect(tracked.keyword, entry, weighted)})
         return found
 
@@ -85,9 +93,15 @@ class Scripts:
             self._notes.lost(entry.place, entry.text, f"there is no such {kind[6:]}")
             return None
         says = {inner.keyword: inner for inner in definition.blocks}
-        return self._process(says, definition) if kind == "track_process" else self._script(says, definition)
+        return (
+            self._process(says, definition)
+            if kind == "track_process"
+            else self._script(says, definition)
+        )
 
-    def _script(self, says: Mapping[str, Statement], definition: Statement) -> dict[str, Any] | None:
+    def _script(
+        self, says: Mapping[str, Statement], definition: Statement
+    ) -> dict[str, Any] | None:
         script = says.get("script")
         if script is None or len(script.words) < 2:
             self._notes.lost(definition.place, definition.text, "it has no script")
@@ -129,7 +143,9 @@ class Scripts:
             return None
         return {"command": list(argv)}
 
-    def _process(self, says: Mapping[str, Statement], definition: Statement) -> dict[str, Any] | None:
+    def _process(
+        self, says: Mapping[str, Statement], definition: Statement
+    ) -> dict[str, Any] | None:
         process = says.get("process")
         if process is None or len(process.words) != 2 or set(says) - {"process", "weight", "delay"}:
             self._notes.lost(
@@ -139,7 +155,9 @@ class Scripts:
             )
             return None
         if (delay := says.get("delay")) is not None:
-            self._notes.differs(delay.place, delay.text, 'it is "fall" and "rise" of the check here')
+            self._notes.differs(
+                delay.place, delay.text, 'it is "fall" and "rise" of the check here'
+            )
         return {"process": process.words[1], **_AT_ONCE}
 
     def _effect(self, kind: str, entry: Statement, weighted: bool) -> str:
@@ -152,7 +170,8 @@ class Scripts:
                 weight = 1
         if not weight or not weighted:
             return "unfit"
-        self._notes.differs(entry.place, f"{entry.text} (weight {weight})", _WEIGHT)
+        told = entry.text if "weight" in entry.words else f"{entry.text} weight {weight}"
+        self._notes.differs(entry.place, told, _WEIGHT)
         return "degraded"
 
     def _number(
@@ -167,7 +186,9 @@ class Scripts:
             number = -1.0
         if not least <= number <= most:
             self._notes.lost(
-                statement.place, statement.text, f"allowed are {least:g} to {most:g}: {usual:g} is written"
+                statement.place,
+                statement.text,
+                f"allowed are {least:g} to {most:g}: {usual:g} is written",
             )
             return usual
         return number

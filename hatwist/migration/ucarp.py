@@ -48,12 +48,16 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
     for stanza in about:
         missing = [key for key in _NEEDED if stanza.get(key) is None]
         if missing:
-            advice = f"without {' and '.join(missing)} ifup starts no ucarp, so nothing is carried over"
+            advice = (
+                f"without {' and '.join(missing)} ifup starts no ucarp, so nothing is carried over"
+            )
             notes.lost(stanza.place, f"iface {stanza.interface}", advice)
             continue
         group = _group(stanza, stanzas, [each.name for each in groups], notes)
         if group is not None and any(each.resources == group.resources for each in groups):
-            notes.lost(stanza.place, f"iface {stanza.interface}", "its address is in another stanza")
+            notes.lost(
+                stanza.place, f"iface {stanza.interface}", "its address is in another stanza"
+            )
         elif group is not None:
             groups.append(group)
             values.append((stanza, _values(stanza, notes)))
@@ -63,7 +67,9 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
     for stanza, own in values[1:]:
         for key in ("interval", "tolerance"):
             if key in own and own[key] != together.get(key, own[key]):
-                notes.differs(stanza.place, f"{key} {own[key]:g}", "there is one for all groups: the longest")
+                notes.differs(
+                    stanza.place, f"{key} {own[key]:g}", "there is one for all groups: the longest"
+                )
             if key in own:
                 together[key] = max(own[key], together.get(key, 0))
     links = list(dict.fromkeys(link for _, own in values for link in own["links"]))
@@ -92,7 +98,12 @@ def _group(
     preempt = master is not None and not master.value.lower().startswith(_NO)
     vid = says["ucarp-vid"].value
     return Group(
-        fresh(f"carp-{vid}", names), f"vid {vid}", ({"address": address},), (), max(0, 254 - skew), preempt
+        fresh(f"carp-{vid}", names),
+        f"vid {vid}",
+        ({"address": address},),
+        (),
+        max(0, 254 - skew),
+        preempt,
     )
 
 
@@ -108,7 +119,9 @@ def _values(stanza: Stanza, notes: Notes) -> dict[str, Any]:
         # ucarp multiplies with the interval and its own skew, of less than an interval.
         wanted = (_number(says, "ucarp-deadratio", 3, 1, 600, notes) + 0.5) * interval
         found["tolerance"] = tolerance(wanted, interval, ratio.place, notes)
-    broadcast = (option := says.get("ucarp-nomcast")) is not None and not option.value.lower().startswith(_NO)
+    broadcast = (
+        option := says.get("ucarp-nomcast")
+    ) is not None and not option.value.lower().startswith(_NO)
     kind = Kind.BROADCAST if broadcast else Kind.MULTICAST
     found["links"] = [LinkSpec(stanza.interface, kind).name]
     return found
@@ -141,9 +154,7 @@ def _number(
     return usual
 
 
-def _address(
-    stanza: Stanza, vip: Option, stanzas: Sequence[Stanza], notes: Notes
-) -> str | None:
+def _address(stanza: Stanza, vip: Option, stanzas: Sequence[Stanza], notes: Notes) -> str | None:
     """The address with its prefix length, which is that of the stanza that ucarp brings up."""
     if problem := problemOf(words.interface, stanza.interface):
         notes.lost(stanza.place, f"iface {stanza.interface}", problem)
@@ -154,12 +165,14 @@ def _address(
         notes.lost(vip.place, vip.text, "it is no IP address")
         return None
     up = [each for each in stanzas if each.interface == f"{stanza.interface}:ucarp"]
-    prefix = address.max_prefixlen
+    prefix: int = address.max_prefixlen
     for each in up:
         own = each.get("address")
         if own is None or own.value.partition("/")[0] != vip.value:
             advice = f"this is not the address of ucarp-vip, {vip.value}, so it is not carried over"
-            notes.lost(own.place if own else each.place, own.text if own else each.interface, advice)
+            notes.lost(
+                own.place if own else each.place, own.text if own else each.interface, advice
+            )
             continue
         prefix = _prefix(each, own, notes) or prefix
         notes.differs(each.place, f"iface {each.interface}", _REMOVE)

@@ -46,6 +46,7 @@ FLOORS = {
     "resources": MIDDLE,
     "linux": MIDDLE,
     "checks": MIDDLE,
+    "migration": TOP,
     "settings": TOP,
     "service": TOP,
     "composition": TOP,

@@ -7,12 +7,13 @@ import glob
 import os
 import re
 import sys
+from typing import TYPE_CHECKING
 
 from hatwist import __version__
-from hatwist.migration.kinds import KINDS
-from hatwist.migration.notes import MigrationError, Notes, Place
-from hatwist.migration.reading import Source, read
-from hatwist.migration.toml import printable, report, write
+from hatwist.migration import KINDS
+
+if TYPE_CHECKING:
+    from hatwist.migration.reading import Source
 
 _LARGEST = 1 << 20
 _NAMED = re.compile(r"([A-Za-z0-9._-]{1,63})=(.+)\Z", re.DOTALL)
@@ -53,6 +54,10 @@ def addImport(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _import(options: argparse.Namespace, arguments: list[str]) -> int:
+    from hatwist.migration.notes import MigrationError, Notes, Place
+    from hatwist.migration.reading import read
+    from hatwist.migration.toml import printable, report, write
+
     notes = Notes()
     try:
         sources = _sources(options.files, options.node)
@@ -80,13 +85,18 @@ def _sources(files: list[str], nodes: list[str]) -> list[Source]:
     """
     @raise MigrationError: a file cannot be read, or names and files do not go together.
     """
+    from hatwist.migration.notes import MigrationError, Place
+    from hatwist.migration.reading import Source
+
     named = []
     for text in files:
         match = _NAMED.match(text)
         # A file may be called so.
         named.append((match[1], match[2]) if match and not os.path.exists(text) else ("", text))
     if nodes and any(host for host, _ in named):
-        raise MigrationError(Place("--node"), "a host's name is given with it or before '=', not both")
+        raise MigrationError(
+            Place("--node"), "a host's name is given with it or before '=', not both"
+        )
     for name in nodes:
         if not _NAMED.match(f"{name}=x"):
             raise MigrationError(
@@ -107,11 +117,15 @@ def _sources(files: list[str], nodes: list[str]) -> list[Source]:
 
 
 def _text(path: str) -> str:
+    from hatwist.migration.notes import MigrationError, Place
+
     try:
         if path == "-":
             data = sys.stdin.buffer.read(_LARGEST + 1)
         else:
-            with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+            with open(
+                path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)
+            ) as file:
                 data = file.read(_LARGEST + 1) or b""
     except OSError as error:
         raise MigrationError(Place(path), error.strerror or str(error)) from None
@@ -130,6 +144,8 @@ def _text(path: str) -> str:
 
 def _opened(pattern: str, beside: str) -> list[tuple[str, str]]:
     """Files that another one includes: a path, relative to its directory, which may have wildcards."""
+    from hatwist.migration.notes import MigrationError
+
     paths = sorted(glob.glob(os.path.join(os.path.dirname(beside), pattern)))
     try:
         return [(path, _text(path)) for path in paths if not os.path.isdir(path)]
