@@ -118,6 +118,7 @@ def _tokens(text: str) -> Iterator[str | _Brace]:
     """Words without their quotes, and braces."""
     word: list[str] | None = None
     quote = ""
+    variable = False
     chars = iter(text)
     for char in chars:
         if char == "\\" and (after := next(chars, "")):
@@ -131,6 +132,10 @@ def _tokens(text: str) -> Iterator[str | _Brace]:
                 word.append(char)
         elif char in "\"'":
             word, quote = word or [], char
+        elif (char == "{" and word and word[-1] == "$") or (char == "}" and variable):
+            # ${NAME}, which nobody has defined.
+            variable = char == "{"
+            word = [*(word or []), char]
         elif char.isspace() or char in "{}":
             if word is not None:
                 yield "".join(word)

@@ -62,7 +62,7 @@ class Expander:
             if match := _INCLUDE.match(words):
                 self._include(match[1].strip().strip("\"'"), place, words, depth)
             else:
-                self._one(words, place, 0)
+                self._one(words, place, 0, whole="\n" in words)
         self._defined["_PWD"] = above or "."
         return self._lines
 
@@ -80,13 +80,16 @@ class Expander:
         for path, inner in found:
             self.expand(inner, path, depth + 1)
 
-    def _one(self, text: str, place: Place, depth: int) -> None:
+    def _one(self, text: str, place: Place, depth: int, whole: bool = False) -> None:
+        """
+        @param whole: it is a definition of several lines, and not several lines.
+        """
         if depth > _DEEPEST:
             raise MigrationError(place, "definitions use each other without end")
         while True:
             self._count(text, place)
             first, newline, rest = text.partition("\n")
-            if newline:
+            if newline and not whole:
                 self._one(first, place, depth + 1)
                 text = rest
                 continue

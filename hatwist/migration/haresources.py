@@ -129,7 +129,7 @@ def _address(text: str, told: str, place: Place, notes: Notes) -> Table | None:
         interface = parts.pop(0).partition(":")[0]
     if any(parts):
         advice = "broadcast addresses are not set here; nothing that is in use today needs one"
-        notes.lost(place, told, advice)
+        notes.differs(place, told, advice)
     try:
         if not prefix:
             prefix = str(ip_address(address).max_prefixlen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from hatwist.linkspec import LinkPeer
 from hatwist.migration import keywords, routes
@@ -17,6 +17,7 @@ from hatwist.migration.tracking import Scripts
 from hatwist.resources.placing import AddressSpec
 from hatwist.settings import words
 
+_Number = TypeVar("_Number", int, float)
 TRACKS = ("track_interface", "track_script", "track_process")
 _ADDRESSES = ("virtual_ipaddress", "virtual_ipaddress_excluded")
 _KEY = (
@@ -24,7 +25,7 @@ _KEY = (
     'its file: key_file = "/etc/hatwist/key". This password is no such key, since it travels in clear text'
 )
 _PARTS = {
-    "brd": (True, "broadcast addresses are not set here; nothing that is in use today needs one"),
+    "brd": (False, "broadcast addresses are not set here; nothing that is in use today needs one"),
     "scope": (True, "every address has the scope global"),
     "label": (False, "its label is that of every shared IPv4 address: INTERFACE:ha"),
     "preferred_lft": (True, "the lifetime of an address is the lease here"),
@@ -53,7 +54,7 @@ class Instance:
     @ivar patience: intervals without advertisement that make a master count as gone.
     @ivar preempts: it takes over from a lesser one.
     @ivar peers: of unicast; empty: multicast.
-    @ivar six: all of its addresses are IPv6.
+    @ivar six: it advertises by IPv6.
     """
 
     name: str
@@ -98,15 +99,15 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
     name = " ".join(statement.words[1:]) or "VI"
     number = _Numbers(says, notes)
     interface = _interface(statement, says, notes)
-    delay = number.of("preempt_delay", float, 0.0, words.seconds(0, 86400))
-    router = number.of("virtual_router_id", int, 0, _within(1, 255))
+    delay = number.of("preempt_delay", words.seconds(0, 86400), 0.0)
+    router = number.of("virtual_router_id", _within(1, 255), 0)
     resources: list[Table] = []
-    addresses: list[AddressSpec] = []
+    versions: list[int] = []
     for keyword in _ADDRESSES:
         for entry in _entries(statement, keyword):
             spec = _address(entry, interface, name, reading)
             if spec is not None:
-                addresses.append(spec)
+                versions.append(spec.address.version)
                 resources.append({"address": f"{spec.address}/{spec.prefix}@{spec.interface}"})
     resources += _moving(statement, notes)
     _rest(statement, router, notes)
@@ -118,15 +119,16 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
         tuple(resources),
         tuple(tracked(statement.blocks, reading.scripts, weighted)),
         _priority(number, notes),
-        number.of("advert_int", float, 1.0, words.seconds(0.005, 60)),
-        number.of("down_timer_adverts", int, 3, _within(1, 100)),
+        number.of("advert_int", words.seconds(0.005, 60), 1.0),
+        number.of("down_timer_adverts", _within(1, 100), 3),
         _preempts(says, notes),
         delay,
         hooks(
             (each for each in statement.blocks if each.keyword in NOTIFIES), "INSTANCE", name, notes
         ),
         tuple(_peers(statement, notes)),
-        bool(addresses) and all(spec.address.version == 6 for spec in addresses),
+        # Those that are excluded come after the others, whose family is that of the advertisements.
+        versions[:1] == [6],
     )
 
 
@@ -147,28 +149,27 @@ class _Numbers:
         self.says = says
         self._notes = notes
 
-    def of(self, keyword: str, kind: type, usual: Any, parse: Callable[[Any], object]) -> Any:
+    def of(self, keyword: str, parse: Callable[[Any], _Number], usual: _Number) -> _Number:
         """What a keyword says; what is no such number is told, and C{usual}."""
         statement = self.says.get(keyword)
         if statement is None:
             return usual
         try:
-            number = kind(statement.words[1])
-            parse(number)
+            return parse(statement.words[1])
         except IndexError:
             reason = "it says nothing"
         except ValueError as error:
             reason = str(error)
-        else:
-            return number
         self._notes.lost(statement.place, statement.text, f"{reason}; here it is {usual:g}")
         return usual
 
 
-def _within(least: int, most: int) -> Callable[[Any], object]:
-    def parse(value: int) -> None:
-        if not least <= value <= most:
-            raise ValueError(f"allowed are {least} to {most}")
+def _within(least: int, most: int) -> Callable[[Any], int]:
+    def parse(value: str) -> int:
+        number = words.whole(value)
+        if number is None or not least <= number <= most:
+            raise ValueError(f"allowed are whole numbers from {least} to {most}")
+        return number
 
     return parse
 
@@ -189,7 +190,7 @@ def _interface(statement: Statement, says: dict[str, Statement], notes: Notes) -
 
 
 def _priority(number: _Numbers, notes: Notes) -> int:
-    found = int(number.of("priority", int, 100, _within(1, 255)))
+    found = number.of("priority", _within(1, 255), 100)
     if found == 255:
         statement = number.says["priority"]
         notes.differs(

@@ -199,8 +199,8 @@ def _seconds(directive: Directive | None, parse: Any, notes: Notes) -> float | N
     text = "".join(directive.words[1:]).lower()
     try:
         if text.endswith("ms"):
-            return float(parse(float(text[:-2]) / 1000))
-        return float(parse(float(text.removesuffix("s").removesuffix("sec"))))
+            return float(parse(words.number(text[:-2]) / 1000))
+        return float(parse(text.removesuffix("sec").removesuffix("s")))
     except ValueError as error:
         reason = str(error)
     notes.lost(directive.place, directive.text, f"{reason}; that of hatwist is used")
@@ -247,7 +247,9 @@ class _Links:
 
     def _multicast(self, directive: Directive, rest: Sequence[str]) -> None:
         port = rest[1] if len(rest) > 1 else "694"
-        group = f"{rest[0]}:{port if port.isdigit() and int(port) > 1023 else 5555}"
+        group = (
+            f"{rest[0]}:{port if port.isascii() and port.isdigit() and int(port) > 1023 else 5555}"
+        )
         if problem := problemOf(words.multicast, group):
             self._notes.lost(directive.place, directive.text, problem)
         elif self.multicast not in ("", group):

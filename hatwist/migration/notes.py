@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -57,12 +58,13 @@ class Notes:
 
     @property
     def all(self) -> tuple[Note, ...]:
-        """Those of what was lost first, then by file and line; those of no one line last."""
+        """Those of what was lost first, then by file and line; what is about a whole file comes last."""
         files = list(dict.fromkeys(note.place.file for note in self._notes if note.place.line))
         places = {file: number for number, file in enumerate(files)}
 
         def order(note: Note) -> tuple[bool, int, int]:
-            return (not note.lost, places.get(note.place.file, len(files)), note.place.line)
+            file, line = note.place
+            return (not note.lost, places.get(file, len(files)), line or sys.maxsize)
 
         return tuple(sorted(self._notes, key=order))
 
