@@ -53,6 +53,7 @@ FLOORS = {
     "resources": MIDDLE,
     "linux": MIDDLE,
     "checks": MIDDLE,
+    "migration": TOP,
     "settings": TOP,
     "service": TOP,
     "composition": TOP,
