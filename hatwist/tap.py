@@ -11,6 +11,7 @@ from twisted.python import usage
 
 from hatwist.clock import ClockError, useMonotonic
 from hatwist.errors import ConfigurationError
+from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, settings
 
@@ -170,6 +171,7 @@ def makeService(options: Options) -> IService:
         refuse([str(e)])
     service = HAService(found, reactor)
     Signals(reactor).setServiceParent(service)
+    Notifier(service, reactor).setServiceParent(service)
     return service
 
 

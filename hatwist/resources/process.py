@@ -30,6 +30,9 @@ WIDTH = 400  # bytes of a line that are kept
 # An ordinary user's PATH, cron's too, lacks them, and ifup is there.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
+# What systemd gave to this process alone (sd_notify(3)): nobody else is to speak for it.
+PRIVATE = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
+
 
 class IProgramReactor(IReactorProcess, IReactorTime):
     """What running a program takes of a reactor."""
@@ -72,7 +75,8 @@ def run(
 async def _run(
     reactor: IProgramReactor, argv: Sequence[str], timeout: float, extra: Mapping[str, str]
 ) -> Ending:
-    environment = {**os.environ, **extra}
+    ours = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+    environment = {**ours, **extra}
     environment["PATH"] = os.pathsep.join(
         dict.fromkeys([*environment.get("PATH", os.defpath).split(os.pathsep), *SBIN])
     )

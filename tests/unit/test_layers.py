@@ -48,6 +48,8 @@ FLOORS = {
     "settings": TOP,
     "service": TOP,
     "senses": TOP,
+    "notify": TOP,
+    "release": TOP,
     "tap": TOP,
     "cli": TOP,
     "lab": TOP,
