@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"hatwist {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _addLab(commands)
+    _addRelease(commands)
     options = parser.parse_args(arguments)
     status: int = options.run(options, arguments)
     return status
@@ -56,6 +57,25 @@ def _addLab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     lab.add_argument("--json", action="store_true", help="print figures, in seconds, as JSON")
     lab.set_defaults(run=_lab)
+
+
+def _addRelease(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    # Its options are those of twistd ha, so that none is for argparse: whatever begins with "-" is a word.
+    release = commands.add_parser(
+        "release",
+        help="let go of what a daemon that is dead left on this host",
+        add_help=False,
+        prefix_chars="\0",
+    )
+    release.add_argument("words", nargs="*")
+    release.set_defaults(run=_release)
+
+
+def _release(options: argparse.Namespace, arguments: list[str]) -> int:
+    # Only now: importing Twisted takes its time.
+    from hatwist.release import main as release
+
+    return release(options.words)
 
 
 def _lab(options: argparse.Namespace, arguments: list[str]) -> int:

@@ -28,6 +28,7 @@ from hatwist.keeper import LIMIT, Keeper
 from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
+from hatwist.lock import NodeLock
 from hatwist.machine import Machine, NodeRules
 from hatwist.node import Node
 from hatwist.resources.addresses import Addresses
@@ -76,6 +77,7 @@ class HAService(MultiService):
         self._guard = Guard(reactor)
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
         self._addresses: Addresses | None = None
         if settings.addresses:
             self._addresses = Addresses(
@@ -160,6 +162,7 @@ class HAService(MultiService):
         @raise OSError: the heartbeat's interface, the kernel or the state directory cannot be reached.
         @raise ValueError: what an earlier start left in the state directory is damaged. Whatever is
             raised, also by a child, nothing is left open.
+        @raise hatwist.lock.Taken: this node runs on this host already.
         """
         settings = self.settings
         if not isMonotonic(self._reactor):
@@ -167,8 +170,9 @@ class HAService(MultiService):
                 "Timers run on the wall clock: a step of it moves addresses. "
                 "Call hatwist.clock.useMonotonic(reactor) first"
             )
-        self._netlink.start()
+        self._takeLock()
         try:
+            self._netlink.start()
             node = self.node = self._build()
             for observer in self._observers:
                 node.addObserver(observer)
@@ -185,6 +189,7 @@ class HAService(MultiService):
         except BaseException:
             self.node = None
             self._netlink.stop()
+            self._lock.free()
             raise
         self._guard.start().addErrback(self._unguarded)
         self._log.info(
@@ -199,6 +204,13 @@ class HAService(MultiService):
             signed="signed" if settings.keys else "not signed",
         )
         self._tellGuarantee()
+
+    def _takeLock(self) -> None:
+        try:
+            self._lock.take()
+        except OSError as e:
+            # It may well go on without a memory, as it does when the disk is full later.
+            self._log.error("Another process of this node would not be noticed: {error}", error=e)
 
     def _tellGuarantee(self) -> None:
         if not self.settings.lease and self.settings.addresses:
@@ -317,4 +329,32 @@ class HAService(MultiService):
             for resource in self._closing:
                 resource.close()
             self._netlink.stop()
+            self._lock.free()
         await super().stopService()
+
+    async def releaseLeft(self) -> dict[str, str]:
+        """
+        Release what an earlier run left here, in the order in which a node does, without joining the cluster.
+
+        The service must not run, neither here nor in another process, for which its owner has L{NodeLock}.
+
+        @return: of each resource, by name, why it could not be released; C{""}: it was.
+        """
+        self._netlink.start()
+        found = {}
+        try:
+            for resource in reversed(self._resources):
+                pending = resource.release()
+                pending.addTimeout(getattr(resource, "releaseTime", LIMIT) + 1, self._reactor)
+                try:
+                    await pending
+                except Exception as e:
+                    found[resource.name] = str(e) or repr(e)
+                else:
+                    if resource is not self._guarded:
+                        found[resource.name] = ""
+        finally:
+            for resource in self._closing:
+                resource.close()
+            self._netlink.stop()
+        return found

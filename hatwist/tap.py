@@ -11,6 +11,7 @@ from twisted.python import usage
 
 from hatwist.clock import ClockError, useMonotonic
 from hatwist.errors import ConfigurationError
+from hatwist.lock import NodeLock, Taken
 from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, settings
@@ -163,6 +164,12 @@ def makeService(options: Options) -> IService:
                 f"--{name} of twistd takes away the right to change addresses: run it as that user "
                 "with AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW instead"
             )
+    if not problems:
+        try:
+            # It is taken when the service starts; but then nothing can be refused in one line any more.
+            NodeLock.of(found.stateDir, found.cluster, found.node).check()
+        except Taken as e:
+            problems.append(str(e))
     if problems:
         refuse(problems)
     try:

@@ -42,6 +42,7 @@ FLOORS = {
     "node": MIDDLE,
     "keeper": MIDDLE,
     "store": MIDDLE,
+    "lock": MIDDLE,
     "resources": MIDDLE,
     "linux": MIDDLE,
     "checks": MIDDLE,

@@ -1,0 +1,95 @@
+"""
+C{hatwist release}: let go of whatever a daemon that is dead may have left on this host.
+
+For systemd's C{ExecStopPost=}, and for whoever finds an address that nobody answers for. A daemon does the same
+when it is started; the guard and the kernel's lease do it for addresses when it dies. Nothing is told to other hosts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from hatwist import tap
+from hatwist.errors import ConfigurationError
+from hatwist.lock import NodeLock, Taken
+from hatwist.service import HAService
+
+RELEASED, FAILED, RUNNING = 0, 1, 3
+"""Exit statuses: nothing is held here; it cannot be told, or something stays; a daemon runs, nothing was touched."""
+
+
+class Options(tap.Options):
+    """Those of C{twistd ha}, of which each that does not matter here is accepted."""
+
+    synopsis = "Usage: hatwist release [options]"
+    longdesc = (
+        "Let go of what the daemon of this node left here, if it is dead: everything that a twistd ha "
+        "with the same options shares. Exit status: 0 when nothing of it is held here, 1 when "
+        "something stays or the options are wrong, 3 when the daemon runs: nothing was touched then."
+    )
+
+    def parseOptions(self, options: Any = None) -> None:
+        """@raise usage.UsageError: an option does not exist."""
+        usage.Options.parseOptions(self, options)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Release, and say what was.
+
+    @return: the exit status.
+    """
+    options = Options()
+    try:
+        options.parseOptions(list(arguments))
+        options["key-file"] = None  # nothing is signed, and only the daemon's user may read it
+        found = tap.chosen(options, here=False)
+    except usage.UsageError as e:
+        return _failed([f"{e}; see hatwist release --help"])
+    except ConfigurationError as e:
+        return _failed(e.problems)
+    lock = NodeLock.of(found.stateDir, found.cluster, found.node)
+    try:
+        lock.take()
+    except Taken as e:
+        print(f"hatwist release: {e}: stop it, and it releases; nothing was touched", file=sys.stderr)
+        return RUNNING
+    except OSError as e:
+        return _failed([f"whether a daemon runs here cannot be told: {e}"])
+    from twisted.internet import reactor
+
+    try:
+        return _run(reactor, HAService(found, reactor))
+    finally:
+        lock.free()
+
+
+def _run(reactor: Any, service: HAService) -> int:
+    ended: list[int] = []
+
+    def tell(left: dict[str, str]) -> None:
+        for name, problem in left.items():
+            print(f"{name}: {problem or 'not held here'}", file=sys.stderr if problem else None)
+        ended.append(FAILED if any(left.values()) else RELEASED)
+
+    def fail(failure: Failure) -> None:
+        ended.append(_failed([failure.getErrorMessage()]))
+
+    def begin() -> None:
+        done = Deferred.fromCoroutine(service.releaseLeft())
+        done.addCallback(tell).addErrback(fail).addBoth(lambda result: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    return ended[0] if ended else FAILED  # none: a signal came first
+
+
+def _failed(problems: Sequence[str]) -> int:
+    print("\n".join(["hatwist release failed:", *(f"  {p}" for p in problems)]), file=sys.stderr)
+    return FAILED
