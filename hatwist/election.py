@@ -38,7 +38,6 @@ class Election(Holder):
 
     _asked = 0
     _serving = False
-    session = 0
 
     # Decisions
 
@@ -73,6 +72,7 @@ class Election(Holder):
             >= self.releasedAt + max(self.timing.tolerance, SUCCESSION * self.timing.interval)
         ):
             self.released = None
+        self._expire(view, now)
         if self.voter is not None:
             self._vote(view, sent, now)
         if self.highest + MARGIN // 4 > self._asked:
@@ -162,7 +162,7 @@ class Election(Holder):
         ]
         if actives:
             self.deferringSince = None
-            self._serving = False
+            self._serving = self.chosen = False
             for peer, _ in actives:
                 if self._at(peer.at + ASK_AFTER * timing.interval, now):
                     self._probe(now)
@@ -240,7 +240,8 @@ class Election(Holder):
         released, since = self._lastRelease(view)
         if released is not None:
             if released.successor == self.name:
-                return "named as successor"
+                self.chosen = released.moved
+                return "moved here by the operator" if self.chosen else "named as successor"
             successor = view.peers.get(released.successor)
             said = successor.announced(group) if successor else None
             expected = successor and successor.alive(now) and said and said.eligible

@@ -7,9 +7,10 @@ What is decided when is in L{hatwist.holding}, for a holder, and in L{hatwist.el
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
 from hatwist.effects import Ask, Effect, Event, Hold, Release, RoleChange
-from hatwist.heartbeat import Claim, GroupState, Released, Role
+from hatwist.heartbeat import Claim, GroupState, Released, Request, Role
 from hatwist.membership import Membership, Peer
 from hatwist.roles import TABLE, Do, Input, State
 from hatwist.rules import (
@@ -24,6 +25,27 @@ from hatwist.rules import (
 from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
 
+WORDS = 100
+"""Characters of a step's words that are told: the reason of the fitness has the rest of the room."""
+
+
+class Progress(NamedTuple):
+    """
+    How far an acquisition or a release has come; 0 of 0: none is under way.
+
+    @ivar words: such as "acquiring, step 2 of 5: drbdadm primary r0".
+    """
+
+    step: int = 0
+    steps: int = 0
+    words: str = ""
+
+    def told(self, fitnessReason: str) -> tuple[int, int, str]:
+        """Step, steps and reason for others, who have a byte for each number."""
+        words = self.words if len(self.words) <= WORDS else self.words[: WORDS - 1] + "…"
+        reason = "; ".join(filter(None, (words, fitnessReason)))
+        return min(self.step, 255), min(self.steps, 255), reason
+
 
 class Group:
     """
@@ -35,6 +57,10 @@ class Group:
     @ivar effects: what was decided since the driver last took it.
     @ivar wake: the time of the next decision that no packet brings; L{inf}: none.
     @ivar sendNow: something changed or must be answered: a packet is due now.
+    @ivar session: which start of this node it is, which votes and requests name.
+    @ivar request: what the operator wants of the holder, until C{requestUntil}.
+    @ivar movingTo: the successor that the operator wants, while the group is let go of.
+    @ivar chosen: the operator wants this node: its next claim stays, whoever is worthier.
     """
 
     def __init__(
@@ -55,8 +81,10 @@ class Group:
         self.wake = inf
         self.sendNow = False
         self.state = State.STARTING
+        self.session = 0
         self.fitness = Fitness.FIT
         self.fitnessReason = ""
+        self._verdicts: dict[str, tuple[Fitness, str]] = {}
         self.highest, self.highestAt = record.reserved, -inf
         self.reserved = record.reserved
         self.voter: Voter | None = None
@@ -84,7 +112,12 @@ class Group:
         self.answeredAt = self.announcedAt = -inf
         self.answeredStamp: dict[str, tuple[int, int]] = {}
         self.successor: str | None = None
+        self.request: Request | None = None
+        self.requestUntil = -inf
+        self.movingTo = ""
+        self.chosen = False
         self.why = ""
+        self.progress = Progress()
         self.effects.append(Release(rules.name))
         self.effects.append(
             RoleChange(cluster, rules.name, None, Role.STANDBY, 0, "started, listening")
@@ -117,11 +150,10 @@ class Group:
             self.claim,
             self.released,
             self.voter.grant if self.voter is not None else None,
-            0,
-            0,
-            self.fitnessReason,
+            *self.progress.told(self.fitnessReason),
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
             self.rules.witness and now < self.doubtAt,
+            self.request,
         )
 
     def eligible(self, view: Membership, now: float) -> bool:
@@ -185,6 +217,11 @@ class Group:
     def _best(self, view: Membership, now: float) -> Peer | None:
         return max(self._candidates(view, now), key=self._worthOf, default=None)
 
+    def _target(self, name: str, view: Membership, now: float) -> Peer | None:
+        """The node of that name, if the operator may move the group there."""
+        candidates = self._candidates(view, now, fit=True)
+        return next((peer for peer in candidates if peer.name == name), None)
+
     # Inputs
 
     def input(self, what: Input, now: float, why: str = "") -> None:
@@ -205,7 +242,7 @@ class Group:
         name = self.rules.name
         if action is Do.NAME_TERM:
             self.highest, self.highestAt = self.highest + 1, now
-            self.claim = Claim(self.highest, self.worth)
+            self.claim = Claim(self.highest, self.worth, self.chosen)
             self.askedAt = now
             if self.voter is not None:
                 self.voter.promised = self.highest
@@ -217,6 +254,7 @@ class Group:
             assert self.claim is not None
             self.claimedAt = now
             self.released = self.unheardSeq = None
+            self.chosen = False
             self.deferringSince = None
             self.worthierSince.clear()
             self.conflicts.clear()
@@ -243,6 +281,7 @@ class Group:
             self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why)
         self.why = ""
         self.claim = self.successor = None
+        self.movingTo = ""
         self.activated = self.clean = False
         self.conflicts.clear()
         self.listenUntil = now + self.timing.tolerance
@@ -252,7 +291,8 @@ class Group:
     def _letGo(self, now: float) -> None:
         why, self.why = self.why or "released", ""
         if self.claim is not None:
-            self.released = Released(self.claim.term, self.successor or "")
+            moved = self.movingTo != "" and self.successor == self.movingTo
+            self.released = Released(self.claim.term, self.successor or "", moved)
             self.releasedAt = now
             term, self.claim = self.claim.term, None
             if self.activated or self.state == State.SHUTDOWN:
@@ -260,6 +300,7 @@ class Group:
                 self._changed(old, self.role, term, why)
         self.activated = False
         self.successor = None
+        self.movingTo = ""
         self.conflicts.clear()
 
     def _changed(self, old: Role, new: Role, term: int, why: str) -> None:
@@ -268,7 +309,12 @@ class Group:
     def event(self, kind: str, peer: str = "", reason: str = "") -> None:
         self.effects.append(Event(kind, self.rules.name, peer, reason))
 
-    def setFitness(self, fitness: Fitness, reason: str) -> None:
+    def setFitness(self, fitness: Fitness, reason: str, source: str = "") -> None:
+        """One source's verdict, in place of its last: the worst of all counts, with its reasons."""
+        self._verdicts[source] = (fitness, reason)
+        fitness = min(fitness for fitness, _ in self._verdicts.values())
+        reasons = [why for found, why in self._verdicts.values() if found == fitness and why]
+        reason = "; ".join(reasons)
         if (fitness, reason) != (self.fitness, self.fitnessReason):
             self.fitness, self.fitnessReason = fitness, reason
             self.event("fitness", reason=f"{fitness.name.lower()}: {reason}")
@@ -288,7 +334,7 @@ class Group:
         """The driver has proven that nothing is held here: choose the successor as things are now."""
         if self.state in (State.RELEASING, State.STOPPING) and self.claim is not None:
             holders = view.actives(self.rules.name, now)
-            best = self._best(view, now)
+            best = self._target(self.movingTo, view, now) or self._best(view, now)
             self.successor = holders[0][0].name if holders else best.name if best else ""
         self.input(Input.RELEASED, now)
 

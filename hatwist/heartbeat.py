@@ -37,11 +37,14 @@ _GRANT = Struct("!QQQ")  # session, term, seq
 _HEARD = Struct("!QQIBBH")  # session, seq, age, flags, received, groups
 _HEARD_GROUP = Struct("!HBB")  # index, role, flags
 _LENGTH = Struct("!H")
+_EXTENSION = Struct("!BH")  # kind, length
+_REQUEST = Struct("!HQQ")  # index, session, term
 MIN_SIZE = _PREFIX.size + 2 + _NODE.size + _LENGTH.size
 """Bytes of the shortest heartbeat: a name of one letter, no group, nobody heard."""
 
 _ELIGIBLE, _LISTENING, _HAS_CLAIM, _HAS_RELEASED, _HAS_GRANT, _LETTING_GO = 1, 2, 4, 8, 16, 32
-_WITNESSED = 64
+_WITNESSED, _MOVED = 64, 128
+_MOVE = 1  # the kind of an extension: a request to move a group
 _DIRECT, _LISTS = 1, 2
 
 
@@ -55,17 +58,41 @@ class Role(IntEnum):
 
 
 class Claim(NamedTuple):
-    """A claim to hold a group: its fencing token, and the claimer's worth then; both stay as they were."""
+    """
+    A claim to hold a group: its fencing token, and the claimer's worth then; both stay as they were.
+
+    @ivar moved: the operator chose the claimer: no worthier node is given way to.
+    """
 
     term: int
     worth: Worth
+    moved: bool = False
 
 
 class Released(NamedTuple):
-    """A group was let go: of which claim, and to whom (C{""}: to nobody in particular)."""
+    """
+    A group was let go: of which claim, and to whom (C{""}: to nobody in particular).
+
+    @ivar moved: the operator chose the successor. Not told beside a claim, which came later.
+    """
 
     term: int
     successor: str
+    moved: bool = False
+
+
+class Request(NamedTuple):
+    """
+    The operator's wish, told to the holder: to hand over what it holds by one claim.
+
+    @ivar holder, session, term: which node, which start of it, which claim; void for any other.
+    @ivar to: to which node; C{""}: to the worthiest, if it is not the holder.
+    """
+
+    holder: str
+    session: int
+    term: int
+    to: str
 
 
 class Grant(NamedTuple):
@@ -88,6 +115,7 @@ class GroupState(NamedTuple):
     @ivar highest: the highest term it ever saw.
     @ivar step, steps: acquiring or releasing is at step C{step} of C{steps}; 0, 0 when at rest.
     @ivar reason: why its fitness is what it is; at most 255 bytes of UTF-8 on the wire.
+    @ivar request: what the operator asks of the holder at this node.
     """
 
     name: str
@@ -105,6 +133,7 @@ class GroupState(NamedTuple):
     reason: str = ""
     lettingGo: bool = False
     witnessed: bool = False
+    request: Request | None = None
 
 
 class HeardGroup(NamedTuple):
@@ -214,16 +243,32 @@ def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
                 (_HAS_CLAIM if entry.claim else 0)
                 | (_HAS_RELEASED if entry.released else 0)
                 | (_LETTING_GO if entry.lettingGo else 0)
+                | (_MOVED if _moved(entry) else 0)
             )
             parts.append(_HEARD_GROUP.pack(index[entry.name], entry.role, flags))
             if entry.claim:
-                term, (fitness, priority, number, _) = entry.claim
+                term, (fitness, priority, number, _), _ = entry.claim
                 parts.append(
                     _CLAIM_ADDRESS.pack(term, fitness, priority, number.to_bytes(16, "big"))
                 )
             _packReleased(parts, entry.released)
-    parts.append(_LENGTH.pack(0))  # extensions: none in this version
+    extensions = b"".join(
+        [_packRequest(index[group.name], group.request) for group in groups if group.request]
+    )
+    parts.append(_LENGTH.pack(len(extensions)) + extensions)
     return parts
+
+
+def _packRequest(index: int, request: Request) -> bytes:
+    holder, session, term, to = request
+    content = _REQUEST.pack(index, session, term) + _packName(holder) + _packName(to)
+    return _EXTENSION.pack(_MOVE, len(content)) + content
+
+
+def _moved(state: GroupState | HeardGroup) -> bool:
+    """One flag serves both: what was released before the claim interests nobody any more."""
+    told = state.claim or state.released
+    return told is not None and told.moved
 
 
 def _packName(name: str) -> bytes:
@@ -242,6 +287,7 @@ def _packGroup(parts: list[bytes], group: GroupState) -> None:
         | (_HAS_GRANT if group.grant else 0)
         | (_LETTING_GO if group.lettingGo else 0)
         | (_WITNESSED if group.witnessed else 0)
+        | (_MOVED if _moved(group) else 0)
     )
     parts.append(_packName(group.name))
     parts.append(
@@ -250,7 +296,7 @@ def _packGroup(parts: list[bytes], group: GroupState) -> None:
         )
     )
     if group.claim:
-        term, (fitness, priority, _, _) = group.claim
+        term, (fitness, priority, _, _), _ = group.claim
         parts.append(_CLAIM.pack(term, fitness, priority))
     _packReleased(parts, group.released)
     if group.grant:
@@ -296,8 +342,6 @@ def decode(data: bytes) -> Heartbeat:
         heartbeat, end = _Reader(data).heartbeat()
     except (error, IndexError) as e:
         raise BadPacket("truncated") from e
-    if end > len(data):
-        raise BadPacket("truncated", "extensions")
     if end != len(data):
         raise BadPacket("trailing", f"{len(data) - end} bytes")
     return heartbeat
@@ -343,6 +387,9 @@ class _Reader:
             raise BadPacket("malformed", "a group twice")
         heard = tuple([self.heard(names) for _ in range(heardCount)])
         (length,) = self.take(_LENGTH)
+        if self.at + length > len(self.data):
+            raise BadPacket("truncated", "extensions")
+        groups = self.extensions(self.at + length, groups)
         heartbeat = Heartbeat(
             cluster,
             name,
@@ -355,7 +402,29 @@ class _Reader:
             groups,
             heard,
         )
-        return heartbeat, self.at + length
+        return heartbeat, self.at
+
+    def extensions(self, end: int, groups: tuple[GroupState, ...]) -> tuple[GroupState, ...]:
+        """What follows the heard nodes, up to C{end}; kinds that are not known are skipped."""
+        states = list(groups)
+        while self.at < end:
+            kind, length = self.take(_EXTENSION)
+            last = self.at + length
+            if kind == _MOVE:
+                index, request = self.request()
+                if index >= len(states) or states[index].request is not None:
+                    raise BadPacket("malformed", "group index of a request")
+                states[index] = states[index]._replace(request=request)
+            if not self.at <= last <= end:
+                raise BadPacket("malformed", "length of an extension")
+            self.at = last
+        return tuple(states)
+
+    def request(self) -> tuple[int, Request]:
+        index, session, term = self.take(_REQUEST)
+        if session > MAX_SESSION or not 0 < term <= MAX_TERM:
+            raise BadPacket("malformed", "claim of a request")
+        return index, Request(self.name(), session, term, self.name(empty=True))
 
     def group(self, address: int, sender: str) -> GroupState:
         name = self.name()
@@ -365,8 +434,8 @@ class _Reader:
         claim = None
         if flags & _HAS_CLAIM:
             term, claimFitness, claimPriority = self.take(_CLAIM)
-            claim = self.claim(term, claimFitness, claimPriority, address, sender)
-        released = self.released() if flags & _HAS_RELEASED else None
+            claim = self.claim(term, claimFitness, claimPriority, address, sender, flags)
+        released = self.released(flags) if flags & _HAS_RELEASED else None
         grant = None
         if flags & _HAS_GRANT:
             grant = Grant(self.name(), *self.take(_GRANT))
@@ -420,21 +489,25 @@ class _Reader:
         claim = None
         if flags & _HAS_CLAIM:
             term, fitness, priority, raw = self.take(_CLAIM_ADDRESS)
-            claim = self.claim(term, fitness, priority, int.from_bytes(raw, "big"), sender)
-        released = self.released() if flags & _HAS_RELEASED else None
+            claim = self.claim(term, fitness, priority, int.from_bytes(raw, "big"), sender, flags)
+        released = self.released(flags) if flags & _HAS_RELEASED else None
         lettingGo = bool(flags & _LETTING_GO)
         return HeardGroup(names[index], self.role(role, claim), claim, released, lettingGo)
 
-    def claim(self, term: int, fitness: int, priority: int, address: int, sender: str) -> Claim:
+    def claim(
+        self, term: int, fitness: int, priority: int, address: int, sender: str, flags: int
+    ) -> Claim:
         if not 0 < term <= MAX_TERM:
             raise BadPacket("malformed", "term of a claim")
-        return Claim(term, Worth(self.fitness(fitness), self.priority(priority), address, sender))
+        worth = Worth(self.fitness(fitness), self.priority(priority), address, sender)
+        return Claim(term, worth, bool(flags & _MOVED))
 
-    def released(self) -> Released:
+    def released(self, flags: int) -> Released:
         (term,) = self.take(_TERM)
         if not 0 < term <= MAX_TERM:
             raise BadPacket("malformed", "term of a release")
-        return Released(term, self.name(empty=True))
+        moved = flags & _MOVED and not flags & _HAS_CLAIM
+        return Released(term, self.name(empty=True), bool(moved))
 
     @staticmethod
     def role(number: int, claim: Claim | None) -> Role:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from math import inf
 
 from hatwist.effects import Announce
-from hatwist.group import Group
 from hatwist.heartbeat import Claim
 from hatwist.membership import Membership, Peer
+from hatwist.moving import Movable
 from hatwist.roles import State
 from hatwist.rules import ANSWER, DEAF, DEAF_BY_RELAY, FRESH, WITNESSED
 from hatwist.worth import Fitness, Worth
 
 
-class Holder(Group):
+class Holder(Movable):
     """A group with the decisions of a node that holds it."""
 
     def holding(self, view: Membership, sent: dict[int, float], now: float) -> None:
@@ -27,7 +27,8 @@ class Holder(Group):
             return
         if self.state is State.ACTIVE:
             self._remind(view, now)
-            self._handover(view, now)
+            if not self._moving(view, now):
+                self._handover(view, now)
 
     def _remind(self, view: Membership, now: float) -> None:
         """
@@ -43,12 +44,13 @@ class Holder(Group):
             self.announcedAt = now
             self.effects.append(Announce(self.rules.name))
 
-    def _order(self, claim: Claim, agreed: bool) -> tuple[Worth, int] | tuple[int, Worth]:
+    def _order(self, claim: Claim, agreed: bool) -> tuple[int, Worth, int]:
         # The votes of a majority follow the highest term. Nodes of different configuration need one
-        # order all the same, or both would stay.
+        # order all the same, or both would stay. What the operator moved stays, the last move first.
+        first = claim.term
         if not agreed or (self.rules.preempt and self.voter is None):
-            return (claim.worth, claim.term)
-        return (claim.term, claim.worth)
+            first = claim.term if claim.moved else 0
+        return (first, claim.worth, claim.term)
 
     def _conflict(self, view: Membership, now: float) -> bool:
         """Another ACTIVE is known: one of the two yields. True: it is this one."""
@@ -163,6 +165,7 @@ class Holder(Group):
 
     def _handover(self, view: Membership, now: float) -> None:
         mine = self.worth
+        assert self.claim is not None
         best = self._best(view, now)
         if best is None:
             self.worthierSince.clear()
@@ -170,7 +173,10 @@ class Holder(Group):
                 self._yield(f"unfit: {self.fitnessReason}", now)
             return
         worth = self._worthOf(best)
-        fitter = worth.fitness > mine.fitness
+        fitter, preempt = worth.fitness > mine.fitness, self.rules.preempt
+        if self.claim.moved:  # so it was wanted, unless this node was fitter then
+            fitter = fitter and mine.fitness < self.claim.worth.fitness
+            preempt = False
         worthier = {peer.name for peer in self._candidates(view, now) if self._worthOf(peer) > mine}
         for name in set(self.worthierSince) - worthier:
             del self.worthierSince[name]
@@ -178,7 +184,7 @@ class Holder(Group):
             self.worthierSince.setdefault(name, now)
         if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
             self._yield(f"unfit: {self.fitnessReason}; handed over to {best.name}", now)
-        elif not worth > mine or not (fitter or self.rules.preempt):
+        elif not worth > mine or not (fitter or preempt):
             return
         elif now - best.directAt >= FRESH * self.timing.interval:
             return  # it may have just died; its next packet brings this up again

@@ -16,6 +16,7 @@ from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.election import Election, GroupRules, Input, Quorum, State, Timing
 from hatwist.errors import BadPacket
+from hatwist.group import Progress
 from hatwist.heartbeat import (
     MAX_SEQ,
     MAX_SESSION,
@@ -42,6 +43,7 @@ STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 KEPT = 512
 """Send times remembered."""
+DRAINED = (Fitness.UNFIT, "drained by the operator")
 
 
 class NodeRules(NamedTuple):
@@ -77,6 +79,7 @@ class Machine:
     @param records: what earlier starts left on disk, by group.
     @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
     @ivar session: may grow, when others remember a greater one.
+    @ivar drained: the operator wants nothing to be held here.
     """
 
     def __init__(
@@ -96,19 +99,10 @@ class Machine:
         self.deadline = now
         self.timing = Timing(rules.interval, rules.tolerance, rules.release)
         self.view = Membership(rules.name, rules.tolerance, rules.digest)
-        node = (rules.address, rules.name)
-        self.elections = {
-            group.name: Election(
-                rules.cluster,
-                group,
-                self.timing,
-                node,
-                now,
-                rules.quorum,
-                (records or {}).get(group.name, NOTHING),
-            )
-            for group in rules.groups
-        }
+        self.drained = False
+        self.elections: dict[str, Election] = {}
+        for group in rules.groups:
+            self._add(group, (records or {}).get(group.name, NOTHING), now)
         self._cluster = clusterId(rules.cluster)
         self._window = ReplayWindow()
         self._lastRun = now
@@ -123,6 +117,52 @@ class Machine:
         self._twinTold = self._displaced = False
         self._startedAt = now
         self._events: list[Event] = []
+
+    def _add(self, group: GroupRules, record: Record, now: float) -> None:
+        rules = self.rules
+        node = (rules.address, rules.name)
+        self.elections[group.name] = Election(
+            rules.cluster, group, self.timing, node, now, rules.quorum, record
+        )
+        if self.drained:
+            self.elections[group.name].setFitness(*DRAINED, "drain")
+
+    def change(self, rules: NodeRules, now: float, records: Mapping[str, Record]) -> None:
+        """
+        Go on with other rules: groups may come, go and change, and with them digest and release.
+
+        A group that goes is let go of first, and told of for a while. One that comes begins as at a start.
+
+        @param records: of groups that come.
+        @raise ValueError: a group that comes is still being let go of, under the same name.
+        """
+        wanted = {group.name: group for group in rules.groups}
+        going = [name for name in self.elections if name not in self._configured()]
+        if back := sorted(set(going) & set(wanted)):
+            raise ValueError(f"{', '.join(back)}: still being let go of; try again when it is done")
+        self.rules = rules
+        self.view.digest = rules.digest
+        self.timing = self.timing._replace(release=rules.release)
+        for name, election in self.elections.items():
+            election.timing = self.timing
+            if name in wanted:
+                election.rules = wanted.pop(name)
+                election.sendNow = True
+            else:
+                election.input(Input.STOP, now, "no longer configured")
+        for name, group in wanted.items():
+            self._add(group, records.get(name, NOTHING), now)
+
+    def _configured(self) -> set[str]:
+        return {group.name for group in self.rules.groups}
+
+    def _forget(self) -> None:
+        """Groups that went are told of until everybody has had time to hear it."""
+        configured = self._configured()
+        for name in [name for name in self.elections if name not in configured]:
+            election = self.elections[name]
+            if election.state is State.SHUTDOWN and election.released is None:
+                del self.elections[name]
 
     # What comes in
 
@@ -193,6 +233,10 @@ class Machine:
         """They are proven gone from this node."""
         self.elections[group].letGo(self.view, now)
 
+    def progress(self, group: str, step: int, steps: int, words: str) -> None:
+        """The driver acquires or releases: at step C{step} of C{steps}; 0 of 0: it is done."""
+        self.elections[group].progress = Progress(step, steps, words)
+
     def persisted(self, group: str, record: Record, now: float) -> None:
         """The driver has what L{Persist} asked for on disk."""
         self.elections[group].persisted(record)
@@ -242,8 +286,34 @@ class Machine:
         """Until when a holder may hold if nothing more is heard, on the clock of C{now}."""
         return self.elections[group].lease(now)
 
-    def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
-        self.elections[group].setFitness(fitness, reason)
+    def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
+        """A source's verdict on a group, in place of its last one; the worst of all sources' counts."""
+        self.elections[group].setFitness(fitness, reason, source)
+
+    def drain(self, on: bool) -> None:
+        """Hold nothing, and be given nothing, until told otherwise."""
+        self.drained = on
+        verdict = DRAINED if on else (Fitness.FIT, "")
+        for election in self.elections.values():
+            election.setFitness(*verdict, "drain")
+
+    def move(self, group: str, to: str, now: float) -> None:
+        """
+        Ask the holder, which may be this node, to hand a group over; it stays where it was moved.
+
+        @param to: to which node; C{""}: to the worthiest, as if it had never been moved.
+        @raise ValueError: a sentence that says why it cannot be.
+        """
+        self._election(group).move(to, self.view, now)
+
+    def others(self, group: str, now: float) -> list[str]:
+        """Who besides this node holds a group or could take it at once, the worthiest first."""
+        return self._election(group).others(self.view, now)
+
+    def _election(self, group: str) -> Election:
+        if group not in self.elections:
+            raise ValueError(f"no group {group}; there are: {', '.join(self.elections)}")
+        return self.elections[group]
 
     def stop(self, now: float, why: str = "stopped") -> None:
         """Let go of everything, say goodbye, and never come back."""
@@ -271,6 +341,7 @@ class Machine:
         """
         self._notice(now)
         self.view.forget(now)
+        self._forget()
         effects: list[Effect] = []
         wake = inf
         urgent = self._answer
@@ -380,6 +451,7 @@ class Machine:
             or a.fitness != b.fitness
             or a.listening != b.listening
             or a.witnessed != b.witnessed
+            or (b.request is not None and a.request != b.request)
             or (a.grant and a.grant[:3]) != (b.grant and b.grant[:3])
             or (b.released is not None and a.released != b.released)
             for a, b in zip(old, told, strict=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -29,11 +30,11 @@ from hatwist.effects import (
     Send,
 )
 from hatwist.heartbeat import Role
-from hatwist.interfaces import IRoleObserver
+from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
-from hatwist.machine import Machine
+from hatwist.machine import Machine, NodeRules
 from hatwist.store import MemoryStore
 from hatwist.votes import Record
 from hatwist.worth import Fitness
@@ -55,6 +56,7 @@ _WARNINGS = frozenset(
         "session",
         "same-name",
         "not-heard",
+        "move-failed",
     )
 )
 
@@ -117,11 +119,53 @@ class Node:
         if self._running:
             self._report(self.machine.served, group)
 
-    def fitness(self, group: str, fitness: Fitness, reason: str) -> None:
-        """A check, a link or the operator has a new verdict on a group."""
+    def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
+        """
+        A source has a new verdict on a group, in place of its last one.
+
+        Of all sources' verdicts the worst counts, and its reason is told.
+        """
         if self._running:
-            self.machine.fitness(group, fitness, reason)
+            self.machine.fitness(group, fitness, reason, source)
             self._decide()
+
+    def move(self, group: str, to: str | None) -> None:
+        """
+        Ask whoever holds a group, on behalf of the operator, to hand it over at once.
+
+        It then stays there until that claim ends for another reason, whoever is worthier.
+
+        @param to: the name of a node; C{""} or C{None}: to the worthiest, as if it had not been moved.
+        @raise ValueError: a sentence that says why it cannot be.
+        """
+        if not self._running:
+            raise ValueError("this node does not run")
+        self.machine.move(group, to or "", self._reactor.seconds())
+        self._decide()
+
+    @property
+    def drained(self) -> bool:
+        """The operator wants nothing to be held here."""
+        return self.machine.drained
+
+    def drain(self, on: bool) -> Deferred[None]:
+        """
+        Hand over whatever is held here and take nothing, at once; or be like the others again.
+
+        Fires when a restart will remember it. Fails with L{OSError} if none will: then it is so until
+        this process ends. See L{others} for who is left.
+        """
+        self.machine.drain(on)
+        self._decide()
+        return self._store.drain(self.machine.session, on)
+
+    def others(self, group: str) -> list[str]:
+        """
+        Who besides this node holds a group or could take it at once, the worthiest first.
+
+        @raise ValueError: there is no such group.
+        """
+        return self.machine.others(group, self._reactor.seconds())
 
     def witnessed(self, time: float) -> None:
         """The witness has answered the probe sent at C{time}, on the reactor's clock."""
@@ -145,15 +189,41 @@ class Node:
             self._close()
             raise
         self._running = True
+        self.machine.drain(self._store.drained)
         if self._guard is not None:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
-            keeper.start(
-                lambda name=name: self._report(self.machine.held, name),  # type: ignore[misc]
-                lambda reason, name=name: self._report(self.machine.refused, name, reason),  # type: ignore[misc]
-                lambda name=name: self._report(self.machine.released, name),  # type: ignore[misc]
-            )
+            self._employ(name, keeper)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
+
+    def _employ(self, name: str, keeper: Keeper) -> None:
+        keeper.start(
+            lambda: self._report(self.machine.held, name),
+            lambda reason: self._report(self.machine.refused, name, reason),
+            lambda: self._report(self.machine.released, name),
+            # Told by the next heartbeat: nobody waits for it.
+            partial(self.machine.progress, name),
+        )
+
+    def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:
+        """
+        Go on with other rules, see L{Machine.change}.
+
+        @param keepers: of the groups that come.
+        @raise ValueError: it cannot be now; nothing has changed.
+        """
+        self.machine.change(rules, self._reactor.seconds(), self._store.records)
+        for name, keeper in keepers.items():
+            self.keepers[name] = keeper
+            self.roles[name] = Role.STANDBY
+            self._employ(name, keeper)
+        self._decide()
+
+    def _dismiss(self) -> None:
+        """What the machine has forgotten needs no keeper."""
+        for name in [name for name in self.keepers if name not in self.machine.elections]:
+            self.keepers.pop(name).abandon()
+            del self.roles[name]
 
     def stop(self, why: str = "stopped") -> Deferred[None]:
         """
@@ -242,6 +312,8 @@ class Node:
                 self._perform(effect)
         finally:
             self._deciding = False
+        if len(self.keepers) > len(self.machine.elections):
+            self._dismiss()
         self._pet()
         self._arm()
         if self.machine.over and self._stopped is not None:
@@ -384,6 +456,12 @@ class Node:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
+        for observer in list(self._observers):
+            if IEventObserver.providedBy(observer):
+                try:
+                    observer.noted(event)
+                except Exception:
+                    self._log.failure("An observer failed on {event}", event=event)
 
     # The end
 

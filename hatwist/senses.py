@@ -1,4 +1,4 @@
-"""What a node perceives besides heartbeats: carriers, who else serves its addresses, and its witness."""
+"""What a node perceives of one group besides heartbeats: carriers, and who else serves its addresses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hatwist.checks.witness import Witness
 from hatwist.errors import ResourceError
 from hatwist.heartbeat import Role
 from hatwist.linux import IAsker, INetlink
@@ -29,7 +28,6 @@ class Senses:
     Tells one node of one group what it perceives.
 
     @param interface: where an address is that says nothing, and to which no connected route leads.
-    @param interval: seconds between heartbeats.
     @param managed: interfaces that are down unless this node is ACTIVE: having no carrier there says
         nothing about who should be, and nobody can be asked.
     @param openAsker: asks the LAN on one interface.
@@ -44,8 +42,6 @@ class Senses:
         group: str,
         interface: str,
         addresses: Sequence[AddressSpec],
-        interval: float,
-        witness: Address | None = None,
         managed: Collection[str] = (),
         openAsker: Callable[[Any, INetlink, str], IAsker] = Asker,
     ) -> None:
@@ -62,9 +58,6 @@ class Senses:
         self._managed = frozenset(managed)
         self._defended: dict[Address, float] = {}
         self._carrier: Carrier | None = None
-        self._witness: Witness | None = None
-        if witness is not None:
-            self._witness = Witness(reactor, netlink, witness, None, interval, self._witnessed)
 
     def start(self, node: Node) -> None:
         """
@@ -73,11 +66,8 @@ class Senses:
         @raise OSError: sockets are not permitted; nothing is left open.
         """
         self._node = node
-        node.ask = self._ask
         # It tells what changes: to this node everything is new.
         self._without.clear()
-        if self._witness is not None:
-            self._witness.start()
         Deferred.fromCoroutine(self._begin(node)).addErrback(self._failed)
 
     async def _begin(self, node: Node) -> None:
@@ -115,10 +105,9 @@ class Senses:
         for asker in self._askers:
             asker.close()
         self._askers.clear()
-        if self._witness is not None:
-            self._witness.stop()
 
-    def _ask(self, group: str) -> None:
+    def ask(self) -> None:
+        """Ask the LAN who has the addresses."""
         for asker, addresses in self._askers.items():
             if asker.interface in self._managed:
                 continue
@@ -165,10 +154,7 @@ class Senses:
             return
         if self._without:
             names = ", ".join(sorted(self._without))
-            self._node.fitness(self._group, Fitness.UNFIT, f"no carrier on {names}")
+            verdict = Fitness.UNFIT, f"no carrier on {names}"
         else:
-            self._node.fitness(self._group, Fitness.FIT, "")
-
-    def _witnessed(self, time: float) -> None:
-        if self._node is not None:
-            self._node.witnessed(time)
+            verdict = Fitness.FIT, ""
+        self._node.fitness(self._group, *verdict, source="carrier")

@@ -14,31 +14,28 @@ from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.auth import Keyring
+from hatwist.checks.witness import Witness
 from hatwist.clock import isMonotonic
-from hatwist.election import GroupRules
-from hatwist.guarantee import Guarantee, Level, guarantee, kernelLease
+from hatwist.composition import Composition
+from hatwist.guarantee import Guarantee, Level, kernelLease
 from hatwist.heartbeat import Role
-from hatwist.interfaces import IResource, IRoleObserver
-from hatwist.keeper import LIMIT, Keeper
+from hatwist.interfaces import IRoleObserver
+from hatwist.keeper import Keeper
 from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.lock import NodeLock
 from hatwist.machine import Machine, NodeRules
 from hatwist.node import Node
-from hatwist.resources.addresses import Addresses
-from hatwist.resources.alias import Alias
-from hatwist.resources.guarded import Guarded, Mission
-from hatwist.resources.interface import Interface
+from hatwist.resources.guarded import Mission
 from hatwist.resources.service import ServiceResource
 from hatwist.rules import Timing
-from hatwist.senses import Senses
-from hatwist.settings import GROUP, MIN_LEASE, Settings
+from hatwist.settings import GroupSettings, Settings
 from hatwist.store import Store
 from hatwist.worth import addressNumber
 
@@ -47,14 +44,15 @@ class HAService(MultiService):
     """
     One node of one cluster. Any number of them live in one process.
 
-    Its resources are acquired in this order, and released in reverse: aliases, addresses, C{resources},
-    then the services given to L{addActive}.
+    The resources of a group are acquired in the order of its settings, then C{resources}, then the
+    services given to L{addActive}; they are released in reverse.
 
-    @param settings: see L{hatwist.settings.settings}.
+    @param settings: see L{hatwist.settings.settings} and L{hatwist.settings.load}.
     @param reactor: its timers should be on the monotonic clock, see L{hatwist.clock.useMonotonic};
         C{None}: the global one.
-    @param resources: further providers of L{IResource}.
+    @param resources: further providers of L{IResource}, for the first group.
     @ivar node: the running driver; C{None} while the service does not run.
+    @ivar groups: each group as it is made up, by name.
     """
 
     _log = Logger()
@@ -70,68 +68,57 @@ class HAService(MultiService):
         self._reactor = reactor
         self._observers: list[IRoleObserver] = []
         self._netlink = Netlink(reactor)
-        self._closing: list[Alias | Addresses] = []
-        self._resources: list[Any] = []
-        for name in settings.aliases:
-            self._closing.append(Alias(reactor, name, self._netlink))
         self._guard = Guard(reactor)
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
-        self._addresses: Addresses | None = None
-        if settings.addresses:
-            self._addresses = Addresses(
-                reactor,
-                self._netlink,
-                settings.addresses,
-                arm=self._armAddresses,
-                permitted=lambda: self._guard.permits(GROUP),
+        self.groups: dict[str, Composition] = {}
+        for group in settings.groups:
+            self.groups[group.name] = self._compose(group, resources)
+            resources = ()
+        self._witness: Witness | None = None
+        if settings.witness is not None:
+            self._witness = Witness(
+                reactor, self._netlink, settings.witness, None, settings.interval, self._witnessed
             )
-            self._closing.append(self._addresses)
-        self._guarded = Guarded(self._guard, GROUP, self._mission, not settings.addresses)
-        self._resources.append(self._guarded)
-        self._resources += self._closing
-        for resource in resources:
-            IResource(resource)  # raises TypeError for what is none
-            self._resources.append(resource)
-        self._senses = Senses(
-            reactor,
+
+    def _compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> Composition:
+        return Composition(
+            self._reactor,
+            self.settings,
+            group,
             self._netlink,
-            GROUP,
-            settings.interface,
-            settings.addresses,
-            settings.interval,
-            settings.witness,
-            # ifup can be given an interface's own name.
-            {r.interface for r in resources if isinstance(r, Interface)} | {*settings.aliases},
+            self._guard,
+            lambda: self._mission(group.name),
+            resources,
         )
 
     @property
     def guarantee(self) -> Guarantee:
-        """How sure it is that no two nodes hold, why, and what is not covered."""
-        settings = self.settings
-        return guarantee(
-            self._timing,
-            settings.quorum,
-            True,
-            # Without addresses there is nothing that the kernel could keep.
-            settings.lease if settings.addresses else MIN_LEASE,
-            self._unguardable(),
-            witness=settings.witness is not None,
-        )
+        """How sure it is that no two nodes hold, why, and what is not covered: that of the weakest group."""
+        levels = list(Level)
+        return min((g.guarantee for g in self.groups.values()), key=lambda g: levels.index(g.level))
 
     @property
     def role(self) -> Role:
-        """ACTIVE while everything is held here; SHUTDOWN while the service does not run."""
-        return self.node.roles[GROUP] if self.node is not None else Role.SHUTDOWN
+        """ACTIVE while everything of the first group is held here; SHUTDOWN while the service does not run."""
+        return next(iter(self.roles.values()))
 
-    def addActive(self, service: IService, timeout: float = 10.0) -> None:
+    @property
+    def roles(self) -> dict[str, Role]:
+        """The same for every group, by name."""
+        if self.node is not None:
+            return dict(self.node.roles)
+        return dict.fromkeys(self.groups, Role.SHUTDOWN)
+
+    def addActive(self, service: IService, timeout: float = 10.0, group: str | None = None) -> None:
         """
         Start a service whenever the addresses are held, and await its stop before they are let go.
 
         It has no other parent, and must bear being started more than once.
 
         @param timeout: seconds that its start and its stop may take.
+        @param group: the group it belongs to; C{None}: the first one.
         @raise RuntimeError: this service already runs.
         @raise TypeError: C{service} is one of Twisted's that listens only once.
         """
@@ -142,7 +129,8 @@ class HAService(MultiService):
                 "StreamServerEndpointService and strports.service listen only the first time that they "
                 "are started; use hatwist.resources.listener.Listener(endpoint, factory)"
             )
-        self._resources.append(ServiceResource(self._reactor, service, timeout))
+        name = next(iter(self.groups)) if group is None else group
+        self.groups[name].add(ServiceResource(self._reactor, service, timeout))
 
     def addObserver(self, observer: IRoleObserver) -> None:
         """Tell C{observer} of every role change from now on."""
@@ -178,11 +166,11 @@ class HAService(MultiService):
                 node.addObserver(observer)
             node.start()
             try:
-                self._senses.start(node)
+                self._perceive(node)
                 super().startService()
             except BaseException:
                 # Nothing is held before a tolerance has passed.
-                self._senses.stop()
+                self._blind()
                 node.abort()
                 self.running = False
                 raise
@@ -212,8 +200,24 @@ class HAService(MultiService):
             # It may well go on without a memory, as it does when the disk is full later.
             self._log.error("Another process of this node would not be noticed: {error}", error=e)
 
+    def _perceive(self, node: Node) -> None:
+        node.ask = lambda group: self.groups[group].senses.ask()
+        if self._witness is not None:
+            self._witness.start()
+        for group in self.groups.values():
+            group.start(node)
+
+    def _blind(self) -> Deferred[Any]:
+        if self._witness is not None:
+            self._witness.stop()
+        return DeferredList([group.stop() for group in self.groups.values()])
+
+    def _witnessed(self, time: float) -> None:
+        if self.node is not None:
+            self.node.witnessed(time)
+
     def _tellGuarantee(self) -> None:
-        if not self.settings.lease and self.settings.addresses:
+        if not self.settings.lease and any(self.settings.addresses):
             self._log.warn(
                 "Without a lease the kernel keeps the addresses where daemon and guard are killed together"
             )
@@ -228,37 +232,24 @@ class HAService(MultiService):
             "No guard, so nothing will be held here: {error}", error=failure.getErrorMessage()
         )
 
-    def _mission(self) -> Mission:
+    def _mission(self, group: str) -> Mission:
         """What the guard is to know of the present claim."""
         node = self.node
         assert node is not None
         machine = node.machine
-        claim = machine.elections[GROUP].claim
+        claim = machine.elections[group].claim
         return Mission(
             claim.term if claim is not None else 0,
-            machine.lease(GROUP, self._reactor.seconds()),
-            # No goodbye while something may be left here.
-            [] if self._unguardable() else node.farewells(GROUP),
+            machine.lease(group, self._reactor.seconds()),
+            # No goodbye, which is for all groups, while something may be left here.
+            [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
         )
-
-    def _armAddresses(self) -> Deferred[None]:
-        assert self._addresses is not None
-        return self._guarded.arm(self._addresses.deletions())
-
-    def _unguardable(self) -> tuple[str, ...]:
-        """What the guard cannot release: whatever is no address."""
-        return tuple(resource.name for resource in self._beyondGuard())
-
-    def _beyondGuard(self) -> list[Any]:
-        known = (Addresses, Guarded, ServiceResource)
-        return [resource for resource in self._resources if not isinstance(resource, known)]
 
     @property
     def _timing(self) -> Timing:
-        """With the time that everything takes to stop of which the guard cannot make sure."""
-        slow = sum(getattr(r, "releaseTime", LIMIT) for r in self._beyondGuard())
-        ordinary = Timing(self.settings.interval, self.settings.tolerance)
-        return ordinary._replace(release=ordinary.releaseTime + slow) if slow else ordinary
+        """That of the group which takes longest to let go."""
+        timings = [group.timing for group in self.groups.values()]
+        return max(timings, key=lambda timing: timing.releaseTime)
 
     def _release(self) -> float | None:
         """
@@ -284,17 +275,7 @@ class HAService(MultiService):
             settings.node,
             settings.interval,
             settings.tolerance,
-            (
-                GroupRules(
-                    GROUP,
-                    settings.priority,
-                    settings.preempt,
-                    settings.preemptDelay,
-                    asks=bool(settings.addresses),
-                    witness=settings.witness is not None,
-                    keepUnwitnessed=settings.witnessLost == "keep",
-                ),
-            ),
+            tuple(group.rules for group in self.groups.values()),
             addressNumber(own),
             settings.digest(),
             settings.quorum,
@@ -307,13 +288,18 @@ class HAService(MultiService):
         keyring = Keyring(settings.keys)
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
         links = makeLinks(reactor, settings.ways, settings.multicast)
-        keeper = Keeper(reactor, GROUP, self._resources, min(settings.interval, 1.0))
-        node = Node(reactor, machine, links, {GROUP: keeper}, store, self._guard)
+        keepers = {name: self._keeper(group) for name, group in self.groups.items()}
+        node = Node(reactor, machine, links, keepers, store, self._guard)
         timing = Timing(settings.interval, settings.tolerance, rules.release)
         node.kernelLease = kernelLease(timing, settings.quorum, settings.lease)
-        if self._addresses is not None:
-            self._addresses.lease = node.kernelLease or None
+        for group in self.groups.values():
+            group.lease(node.kernelLease)
         return node
+
+    def _keeper(self, group: Composition) -> Keeper:
+        return Keeper(
+            self._reactor, group.group.name, group.resources, min(self.settings.interval, 1.0)
+        )
 
     def stopService(self) -> Deferred[None]:
         """Release everything, say goodbye, then stop the other children. Fires within two seconds of that."""
@@ -323,11 +309,11 @@ class HAService(MultiService):
         node = self.node
         if node is not None:
             await node.stop()
-            self._senses.stop()
+            await self._blind()
             self.node = None
             await self._guard.stop()
-            for resource in self._closing:
-                resource.close()
+            for group in self.groups.values():
+                group.close()
             self._netlink.stop()
             self._lock.free()
         await super().stopService()
@@ -343,18 +329,10 @@ class HAService(MultiService):
         self._netlink.start()
         found = {}
         try:
-            for resource in reversed(self._resources):
-                pending = resource.release()
-                pending.addTimeout(getattr(resource, "releaseTime", LIMIT) + 1, self._reactor)
-                try:
-                    await pending
-                except Exception as e:
-                    found[resource.name] = str(e) or repr(e)
-                else:
-                    if resource is not self._guarded:
-                        found[resource.name] = ""
+            for group in reversed(self.groups.values()):
+                found.update(await group.releaseLeft())
         finally:
-            for resource in self._closing:
-                resource.close()
+            for group in self.groups.values():
+                group.close()
             self._netlink.stop()
         return found

@@ -1,5 +1,6 @@
 """
-What a node remembers over a restart: which start it is, and which terms and votes are used up.
+What a node remembers over a restart: which start it is, which terms and votes are used up, and whether it
+is drained.
 
 One small file of JSON in the state directory, replaced as a whole: written beside, fsynced, renamed, and the
 directory fsynced, in a thread, since a disk may take seconds.
@@ -27,6 +28,7 @@ class Store:
 
     @ivar session: of the start before this one; 0: there was none.
     @ivar records: by group.
+    @ivar drained: the operator wants nothing to be held here.
     """
 
     def __init__(self, reactor: Any, path: str) -> None:
@@ -36,6 +38,7 @@ class Store:
         self._lock = DeferredLock()
         self.session = 0
         self.records: dict[str, Record] = {}
+        self.drained = False
 
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> Store:
@@ -63,6 +66,10 @@ class Store:
                 for name, entry in content["groups"].items()
             }
             highest = max((record.reserved for record in self.records.values()), default=0)
+            drained = content.get("drained", False)  # a file may be older than draining
+            if not isinstance(drained, bool):
+                raise ValueError(f"drained is {drained!r}, and must be true or false")
+            self.drained = drained
             if not (0 <= self.session < MAX_SESSION and 0 <= highest <= MAX_TERM):
                 raise ValueError("a number is out of its range")
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
@@ -76,11 +83,20 @@ class Store:
         """
         self.session = session
         self.records.update(records)
+        return self._write()
+
+    def drain(self, session: int, on: bool) -> Deferred[None]:
+        """Like L{write}; whatever is written later says the same."""
+        self.session, self.drained = session, on
+        return self._write()
+
+    def _write(self) -> Deferred[None]:
         groups = {
             name: {"reserved": record.reserved, "vote": record.vote and list(record.vote)}
             for name, record in self.records.items()
         }
-        text = json.dumps({"session": session, "groups": groups}, indent=1) + "\n"
+        content = {"session": self.session, "drained": self.drained, "groups": groups}
+        text = json.dumps(content, indent=1) + "\n"
         pool = self._reactor.getThreadPool()
         return self._lock.run(deferToThreadPool, self._reactor, pool, self._replace, text)
 
@@ -128,11 +144,16 @@ class MemoryStore:
     def __init__(self) -> None:
         self.session = 0
         self.records: dict[str, Record] = {}
+        self.drained = False
         self.failure: OSError | None = None
         self.writes = 0
 
     def read(self) -> None:
         """Nothing to do."""
+
+    def drain(self, session: int, on: bool) -> Deferred[None]:
+        self.drained = on
+        return self.write(session, {})
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
         done: Deferred[None] = Deferred()

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 Path = tuple[str | int, ...]
 """Where a value is: keys of tables, and numbers of items from 0."""
-Place = Callable[[Path, object], str]
-"""What a problem with this value at this path is called."""
 REQUIRED: Any = object()
 """The default of what has none."""
+Place = Callable[[Path, object], str]
+"""What a problem with this value at this path is called; with L{REQUIRED}: what the key is called."""
 _T = TypeVar("_T")
 
 
@@ -40,7 +40,7 @@ def shown(value: object) -> str:
 
 def inFile(path: Path, value: object) -> str:
     """As it stands in a file, whose name and line are not known."""
-    return f"{dotted(path)} = {shown(value)}"
+    return dotted(path) if value is REQUIRED else f"{dotted(path)} = {shown(value)}"
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -77,9 +77,18 @@ class Table:
     ) -> None:
         """Note what is wrong with one value of this table, or with the table."""
         path = self.path if key is None else (*self.path, key)
-        if value is REQUIRED:
-            value = self.values if key is None else self.values.get(str(key), "")
-        self.problems.append(f"{self._place(path, value)}: {sentence}")
+        if value is REQUIRED and key is not None:
+            value = self.values.get(str(key), REQUIRED)
+        separator = " " if value is REQUIRED else ": "
+        self.problems.append(f"{self._place(path, value)}{separator}{sentence}")
+
+    def name(self, key: str) -> str:
+        """What whoever wrote the table calls this key."""
+        return self._place((key,), REQUIRED).rpartition(": ")[2]
+
+    def knows(self, *keys: str) -> None:
+        """These keys are read by somebody else."""
+        self._known.update(dict.fromkeys(keys))
 
     def take(self, key: str, parse: Callable[[Any], _T], default: _T = REQUIRED) -> _T:
         """
@@ -91,7 +100,7 @@ class Table:
         self._known[key] = None
         if key not in self.values:
             if default is REQUIRED:
-                self.problems.append(f"{self._place(self.path, self.values)}: {key} is missing")
+                self.problem("is missing", key)
             return default
         try:
             return parse(self.values[key])

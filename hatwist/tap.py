@@ -14,7 +14,7 @@ from hatwist.errors import ConfigurationError
 from hatwist.lock import NodeLock, Taken
 from hatwist.notify import Notifier
 from hatwist.service import HAService
-from hatwist.settings import MULTICAST, Settings, settings
+from hatwist.settings import MULTICAST, Settings, load, settings
 
 
 class Options(usage.Options):
@@ -26,6 +26,12 @@ class Options(usage.Options):
         "the same --address, --cluster, --interval and --key-file."
     )
     optParameters = [
+        [
+            "config",
+            None,
+            None,
+            "TOML file with everything, the same on every node; --node may go with it, and nothing else.",
+        ],
         ["interface", "i", None, "Network interface for heartbeats, such as eth0."],
         ["node", "n", None, "Name of this node [default: the host's name]."],
         ["cluster", "c", "default", "Name of the cluster."],
@@ -66,6 +72,7 @@ class Options(usage.Options):
             "Directory where terms and votes are remembered [/var/lib/hatwist].",
         ],
     ]
+    WITH_CONFIG = frozenset(("config", "node"))
     optFlags = [
         ["no-preempt", None, "Leave the addresses where they are when a worthier node returns."]
     ]
@@ -113,33 +120,52 @@ def refuse(problems: Any) -> NoReturn:
 
 def chosen(options: Options, here: bool) -> Settings:
     """
-    The settings of these options.
+    The settings of these options, or of the file that they name.
 
     @param here: see L{settings}.
     @raise ConfigurationError: with every problem.
     """
-    return settings(
-        interface=options["interface"],
-        address=options["address"],
-        alias=options["alias"],
-        node=options["node"],
-        cluster=options["cluster"],
-        keyFile=options["key-file"],
-        priority=options["priority"],
-        interval=options["interval"],
-        tolerance=options["tolerance"],
-        multicast=options["multicast"],
-        preempt=not options["no-preempt"],
-        preemptDelay=options["preempt-delay"],
-        quorum=options["quorum"],
-        members=options["members"],
-        lease=options["lease"],
-        stateDir=options["state-dir"],
-        link=options["link"],
-        witness=options["witness"],
-        witnessLost=options["witness-lost"],
-        here=here,
-    )
+    if options["config"] is not None:
+        fresh = Options()
+        others = [f"--{name}" for name in fresh if options[name] != fresh[name]]
+        if refused := [name for name in others if name[2:] not in options.WITH_CONFIG]:
+            raise ConfigurationError(
+                [f"{' '.join(refused)} with --config: write it into {options['config']}"]
+            )
+        return load(options["config"], options["node"], here)
+    problems = []
+    if not options["address"] and not options["alias"]:
+        problems.append(
+            "nothing to share: give at least one --address or --alias, or a file with --config"
+        )
+    try:
+        found = settings(
+            interface=options["interface"],
+            address=options["address"],
+            alias=options["alias"],
+            node=options["node"],
+            cluster=options["cluster"],
+            keyFile=options["key-file"],
+            priority=options["priority"],
+            interval=options["interval"],
+            tolerance=options["tolerance"],
+            multicast=options["multicast"],
+            preempt=not options["no-preempt"],
+            preemptDelay=options["preempt-delay"],
+            quorum=options["quorum"],
+            members=options["members"],
+            lease=options["lease"],
+            stateDir=options["state-dir"],
+            link=options["link"],
+            witness=options["witness"],
+            witnessLost=options["witness-lost"],
+            here=here,
+        )
+    except ConfigurationError as e:
+        raise ConfigurationError([*e.problems, *problems]) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return found
 
 
 def makeService(options: Options) -> IService:
@@ -155,8 +181,6 @@ def makeService(options: Options) -> IService:
         found = chosen(options, here=True)
     except ConfigurationError as e:
         problems += e.problems
-    if not options["address"] and not options["alias"]:
-        problems.append("nothing to share: give at least one --address or --alias")
     parent = getattr(options, "parent", None) or {}
     for name in ("uid", "gid", "chroot"):
         if parent.get(name) is not None:

@@ -36,7 +36,7 @@ class OptionsTests(SynchronousTestCase):
 
     def rows(self) -> dict[str, tuple[str, str, str]]:
         """Short form, unit and default of each option in the table."""
-        table = README[README.index("\noption ") : README.index("At least one ``--address``")]
+        table = README[README.index("\noption ") : README.index("Without ``--config`` at least")]
         found = re.findall(
             r"^``--([a-z-]+)``(?:, ``-([a-z])``)? +(?: |(seconds) +)(\S.*?)  +\S",
             table,
@@ -101,7 +101,7 @@ class CommandTests(SynchronousTestCase):
         options = Options()
         options.parseOptions(shlex.split(line.partition(" ha ")[2]))
         options["node"] = options["node"] or "alpha"
-        with mock.patch("hatwist.settings.readKeys", return_value=(b"k" * 16,)):
+        with mock.patch("hatwist.settings.reading.readKeys", return_value=(b"k" * 16,)):
             return chosen(options, here=False)
 
     def test_thirdOpinions(self) -> None:

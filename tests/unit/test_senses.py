@@ -50,7 +50,7 @@ class SensesTestCase(SynchronousTestCase):
             return self.askers[-1]
 
         return Senses(
-            *(self.clock, self.kernel, "default", "eth0", specs, 0.1),
+            *(self.clock, self.kernel, "default", "eth0", specs),
             managed=managed,
             openAsker=openAsker,
         )
@@ -64,6 +64,7 @@ class SensesTestCase(SynchronousTestCase):
         node.start()
         self.addCleanup(node.abort)
         senses.start(node)
+        node.ask = lambda group: senses.ask()
         self.addCleanup(senses.stop)
         return node
 

@@ -34,7 +34,7 @@ from hatwist.resources.memory import MemoryResource
 from hatwist.resources.placing import AddressSpec
 from hatwist.rules import Quorum
 from hatwist.service import HAService
-from hatwist.settings import Settings
+from hatwist.settings import GroupSettings, Settings
 
 
 @implementer(IRoleObserver)
@@ -535,7 +535,7 @@ class GuaranteeTests(ServiceTestCase):
     def test_noLease(self) -> None:
         """Addresses without a lease are warned of, and named among what is not covered."""
         spec = AddressSpec.parse("198.51.100.1/32@lo")
-        told = self.told(addresses=(spec,), lease=0)
+        told = self.told(groups=(GroupSettings(resources=(spec,)),), lease=0)
         self.assertEqual(
             len([line for line in told if line.startswith("warn: Without a lease")]), 1
         )
@@ -554,7 +554,12 @@ class GuaranteeTests(ServiceTestCase):
         """With one there is no such warning, and nothing of it without addresses."""
         self.assertFalse(any("lease" in line for line in self.told(lease=0)))
         spec = AddressSpec.parse("198.51.100.1/32@lo")
-        self.assertFalse(any("lease" in line for line in self.told(addresses=(spec,), lease=2)))
+        self.assertFalse(
+            any(
+                "lease" in line
+                for line in self.told(groups=(GroupSettings(resources=(spec,)),), lease=2)
+            )
+        )
 
     def test_leaseOfVotes(self) -> None:
         """The kernel's lease is no longer than the votes, from the first moment on."""

@@ -41,7 +41,7 @@ class TableTests(SynchronousTestCase):
     def test_missing(self) -> None:
         """What must be given and is not is named."""
         self.table().table("group").take("resources", whole)
-        self.assertEqual(self.problems, ["group = {}: resources is missing"])
+        self.assertEqual(self.problems, ["group.resources is missing"])
 
     def test_unknown(self) -> None:
         """An unknown key is told with the nearest known one, or with all there are."""

@@ -16,8 +16,10 @@ from twisted.internet.task import Clock
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist import clock, settings
+from hatwist import clock
 from hatwist.service import HAService
+from hatwist.settings import host
+from hatwist.settings import options as optionSettings
 from hatwist.tap import Options, Signals, makeService
 
 NAMES = ["alpha", "beta", "gamma"]
@@ -126,8 +128,8 @@ class MakeServiceTests(SynchronousTestCase):
         # The reactor that trial uses keeps its clock.
         self.reactor = Clock()
         self.patch(twisted.internet, "reactor", self.reactor)
-        self.patch(settings, "mayChangeAddresses", lambda: True)
-        self.patch(settings, "maySendFrames", lambda: True)
+        self.patch(host, "mayChangeAddresses", lambda: True)
+        self.patch(host, "maySendFrames", lambda: True)
 
     def make(self, *argv: str, parent: dict[str, Any] | None = None) -> HAService:
         options = parsed(*argv)
@@ -152,10 +154,11 @@ class MakeServiceTests(SynchronousTestCase):
         )
         found = made.settings
         self.assertEqual(
-            (found.interface, found.node, found.cluster, found.priority, found.interval),
-            ("lo", "alpha", "c", 7, 0.1),
+            (found.interface, found.node, found.cluster, found.interval, found.tolerance),
+            ("lo", "alpha", "c", 0.1, 0.35),
         )
-        self.assertEqual((found.tolerance, found.preempt, found.preemptDelay), (0.35, False, 2.0))
+        (group,) = found.groups
+        self.assertEqual((group.priority, group.preempt, group.preemptDelay), (7, False, 2.0))
         self.assertEqual(str(found.multicast), "239.9.9.9:9")
         self.assertEqual([str(spec) for spec in found.addresses], ["10.0.0.1/24"])
         self.assertTrue(clock.isMonotonic(self.reactor))
@@ -178,7 +181,7 @@ class MakeServiceTests(SynchronousTestCase):
     def test_untouched(self) -> None:
         """Making the service opens no socket and starts no timer: twistd forks afterwards."""
         with mock.patch.object(socket, "socket", side_effect=AssertionError("a socket")):
-            self.patch(settings, "_hostProblems", lambda found: ())
+            self.patch(optionSettings, "hostProblems", lambda found, name: ())
             self.make("--interface", "lo", "--address", "10.0.0.1/24", "--alias", "eth0:1")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -213,13 +216,13 @@ class MakeServiceTests(SynchronousTestCase):
         """Without any address or alias it does not start."""
         self.assertEqual(
             self.refused("--interface", "lo"),
-            ["nothing to share: give at least one --address or --alias"],
+            ["nothing to share: give at least one --address or --alias, or a file with --config"],
         )
 
     def test_permission(self) -> None:
         """What this process may not do is told with the way out, together with the rest."""
-        self.patch(settings, "mayChangeAddresses", lambda: False)
-        self.patch(settings, "maySendFrames", lambda: False)
+        self.patch(host, "mayChangeAddresses", lambda: False)
+        self.patch(host, "maySendFrames", lambda: False)
         found = self.refused("--interface", "nope0", "--address", "10.0.0.1/24")
         self.assertEqual(len(found), 3)
         self.assertIn("nope0", found[0])

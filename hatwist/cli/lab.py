@@ -1,35 +1,15 @@
-"""The C{hatwist} command."""
+"""C{hatwist lab}."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from hatwist import __version__
 from hatwist.lab import world
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run a subcommand.
-
-    @return: the exit status.
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="hatwist", description="Keeps shared IP addresses alive when a host dies."
-    )
-    parser.add_argument("--version", action="version", version=f"hatwist {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _addLab(commands)
-    _addRelease(commands)
-    options = parser.parse_args(arguments)
-    status: int = options.run(options, arguments)
-    return status
-
-
-def _addLab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def addLab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
     lab = commands.add_parser(
         "lab",
         help="see it work: three daemons on a private LAN, faults, measured outages",
@@ -57,25 +37,6 @@ def _addLab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     lab.add_argument("--json", action="store_true", help="print figures, in seconds, as JSON")
     lab.set_defaults(run=_lab)
-
-
-def _addRelease(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    # Its options are those of twistd ha, so that none is for argparse: whatever begins with "-" is a word.
-    release = commands.add_parser(
-        "release",
-        help="let go of what a daemon that is dead left on this host",
-        add_help=False,
-        prefix_chars="\0",
-    )
-    release.add_argument("words", nargs="*")
-    release.set_defaults(run=_release)
-
-
-def _release(options: argparse.Namespace, arguments: list[str]) -> int:
-    # Only now: importing Twisted takes its time.
-    from hatwist.release import main as release
-
-    return release(options.words)
 
 
 def _lab(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -120,7 +81,3 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("at least 1")
     return value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

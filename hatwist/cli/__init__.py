@@ -1,0 +1,37 @@
+"""
+The C{hatwist} command: a module for each kind of subcommand, entered in L{COMMANDS}.
+
+Each imports what it needs when it runs, so that C{--help} is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from hatwist import __version__
+from hatwist.cli.lab import addLab
+from hatwist.cli.plan import addCheck, addInit
+from hatwist.cli.release import addRelease
+
+COMMANDS = (addCheck, addInit, addLab, addRelease)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run a subcommand.
+
+    @return: the exit status.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="hatwist", description="Keeps shared IP addresses alive when a host dies."
+    )
+    parser.add_argument("--version", action="version", version=f"hatwist {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in COMMANDS:
+        add(commands)
+    options = parser.parse_args(arguments)
+    status: int = options.run(options, arguments)
+    return status

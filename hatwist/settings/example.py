@@ -1,0 +1,89 @@
+"""A commented configuration file to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hatwist.errors import ConfigurationError
+from hatwist.resources.placing import AddressSpec
+from hatwist.settings import words
+from hatwist.table import shown
+
+_HEAD = """\
+# hatwist: the same file on every node. Check it with: hatwist check FILE
+# Start it with: twistd ha --config FILE
+
+# Nodes with the same name here, and the same key, are one cluster.
+cluster = {cluster}
+# Without a key, whoever can send to the LAN can move the addresses. Make one, and copy it to every node:
+#   (umask 077; mkdir -p /etc/hatwist; openssl rand -hex 32 > /etc/hatwist/key)
+# key_file = "/etc/hatwist/key"
+
+# Where the addresses are, and heartbeats are sent unless there are links.
+interface = {interface}
+# More ways for heartbeats, so that one cable is no reason to take over:
+# links = [{interface}, "eth1"]
+
+# Seconds between heartbeats, and of silence after which a node counts as gone (3.5 intervals if not given).
+interval = 1.0
+# tolerance = 3.5
+
+# With two nodes: a host that tells each of them whether it is cut off, such as the gateway.
+# witness = "192.168.1.1"
+# With three or more: hold only with the votes of most nodes; then no partition leads to two holders.
+# quorum = "majority"
+"""
+_NODE = """
+[node.{node}]
+# 0 to 254; the highest holds what is shared.
+priority = {priority}
+# What this node has of its own goes here too: interface, links, witness.
+"""
+_GROUP = """
+# What moves together, acquired in this order and released in reverse. There may be several groups.
+[group.main]
+resources = [
+{addresses}
+  # {{unit = "nginx.service"}},
+  # {{command = ["/usr/local/bin/start"], undo = ["/usr/local/bin/stop"], timeout = 10}},
+]
+# false: a worthier node that returns waits until the holder fails.
+preempt = true
+# Seconds for which it is up before it gets the group.
+preempt_delay = 0
+"""
+
+
+def example(addresses: Sequence[str], interface: str, nodes: Sequence[str], cluster: str) -> str:
+    """
+    A file that is accepted as it is.
+
+    @param nodes: names, the worthiest first.
+    @raise ConfigurationError: with every word that cannot stand in it.
+    """
+    problems: list[str] = []
+    for name, parse, values in (
+        ("address", AddressSpec.parse, addresses),
+        ("interface", words.interface, [interface]),
+        ("node", words.name, nodes),
+        ("cluster", words.name, [cluster]),
+    ):
+        for value in values:
+            try:
+                parse(value)
+            except ValueError as e:
+                problems.append(f"{name} {value}: {e}")
+    if len(set(nodes)) < len(nodes):
+        problems.append(f"node {' '.join(nodes)}: the same name is given twice")
+    if len(nodes) > 200:
+        problems.append(f"{len(nodes)} nodes: allowed are 200")
+    if problems:
+        raise ConfigurationError(problems)
+    step = 50 if len(nodes) < 5 else 1
+    parts = [_HEAD.format(cluster=shown(cluster), interface=shown(interface))]
+    for place, node in enumerate(nodes):
+        quoted = shown(node) if "." in node else node
+        parts.append(_NODE.format(node=quoted, priority=200 - place * step))
+    lines = "\n".join(f"  {{address = {shown(text)}}}," for text in addresses)
+    parts.append(_GROUP.format(addresses=lines))
+    return "".join(parts)

@@ -1,0 +1,67 @@
+"""What keeps settings from running on this host; nothing is changed."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+from hatwist.linux.permission import mayChangeAddresses, maySendFrames
+from hatwist.resources.process import find
+from hatwist.settings.values import AliasSpec, CommandSpec, GroupSettings, Settings, UnitSpec
+from hatwist.store import Store
+
+
+def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
+    """
+    Every problem, in a sentence that says what to change.
+
+    @param name: what whoever wrote the settings calls a key.
+    """
+    known = [interface for _, interface in socket.if_nameindex()]
+    wanted = {"interface": [settings.interface] if settings.interface else []}
+    wanted["links"] = [spec.interface for spec in settings.links]
+    wanted["address"] = [spec.interface for spec in settings.addresses if spec.interface]
+    for key, interfaces in wanted.items():
+        for interface in dict.fromkeys(interfaces):
+            if interface not in known:
+                yield (
+                    f"{name(key)}: there is no interface {interface!r} on this host; "
+                    f"it has {', '.join(sorted(known)) or 'none'}"
+                )
+    for group in settings.groups:
+        for program in dict.fromkeys(_programs(group)):
+            if find(program) is None:
+                yield (
+                    f"group {group.name}: there is no program {program!r} on this host's PATH, "
+                    "or this user may not run it"
+                )
+        for check in group.checks:
+            for problem in check.problems():
+                yield f"group {group.name}: check {check.name}: {problem}"
+    try:
+        # It opens nothing else, and starts nothing: no reactor is needed.
+        Store.of(None, settings.stateDir, settings.cluster, settings.node).read()
+    except OSError as e:
+        yield f"{name('state_dir')}: {e.filename} cannot be read: {e.strerror}"
+    except ValueError as e:
+        yield f"{name('state_dir')}: {e}; remove it, and this node starts as if for the first time"
+    hint = "run as root, or give the service AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
+    if not mayChangeAddresses():
+        yield f"not permitted to change addresses (CAP_NET_ADMIN): {hint}"
+    if not maySendFrames():
+        yield f"not permitted to send gratuitous ARP (CAP_NET_RAW): {hint}"
+
+
+def _programs(group: GroupSettings) -> Iterator[str]:
+    for spec in group.resources:
+        if isinstance(spec, CommandSpec):
+            for argv in (spec.command, spec.undo, spec.check):
+                if argv:
+                    yield argv[0]
+        elif isinstance(spec, UnitSpec):
+            yield "systemctl"
+        elif isinstance(spec, AliasSpec):
+            yield from ("ifup", "ifdown")
+    for _, commands in group.hooks:
+        for argv in commands:
+            yield argv[0]
