@@ -120,10 +120,10 @@ class Notifier(Service):
     """
     Tells the service manager about C{service}, as a child of it. Without a manager it does nothing.
 
-    READY=1 is sent when all has started and the first heartbeat is sent. The watchdog is fed while heartbeats are sent;
-    not when the reactor hangs, nor when a fault keeps it from sending them. A network that takes no
-    packets is no such fault: a new process could not send either. A node that gave way to another one of its name sends none for
-    good, and is fed, since its restart would displace that one.
+    READY=1 is sent when all has started and the first heartbeat is sent. The watchdog is fed while
+    heartbeats are sent; not when the reactor hangs, nor when a fault keeps it from sending them. A network
+    that takes no packets is no such fault: a new process could not send either. A node that gave way to
+    another one of its name sends none for good, and is fed, since its restart would displace that one.
 
     @param environment: the variables of L{VARIABLES} are taken out of it.
     @param nanoseconds: CLOCK_MONOTONIC.

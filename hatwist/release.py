@@ -20,8 +20,8 @@ from hatwist.errors import ConfigurationError
 from hatwist.lock import NodeLock, Taken
 from hatwist.service import HAService
 
-RELEASED, FAILED, RUNNING = 0, 1, 3
-"""Exit statuses: nothing is held here; it cannot be told, or something stays; a daemon runs, nothing was touched."""
+RELEASED, KEPT, WRONG = 0, 1, 2
+"""Exit statuses: nothing is held here; something stays, or the daemon runs; the options or their file are wrong."""
 
 
 class Options(tap.Options):
@@ -30,8 +30,9 @@ class Options(tap.Options):
     synopsis = "Usage: hatwist release [options]"
     longdesc = (
         "Let go of what the daemon of this node left here, if it is dead: everything that a twistd ha "
-        "with the same options shares. Exit status: 0 when nothing of it is held here, 1 when "
-        "something stays or the options are wrong, 3 when the daemon runs: nothing was touched then."
+        "with the same options shares. Exit status: 0 when nothing of it is held here any more, 1 when "
+        "something stays, or the daemon runs and nothing was touched, 2 when the options or their file "
+        "are wrong."
     )
 
     def parseOptions(self, options: Any = None) -> None:
@@ -48,18 +49,21 @@ def main(arguments: Sequence[str]) -> int:
     options = Options()
     try:
         options.parseOptions(list(arguments))
-        options["key-file"] = None  # nothing is signed, and only the daemon's user may read it
+        if options["config"] is None:
+            options["key-file"] = None  # nothing is signed here
         found = tap.chosen(options, here=False)
     except usage.UsageError as e:
-        return _failed([f"{e}; see hatwist release --help"])
+        return _failed([f"{e}; see hatwist release --help"], WRONG)
     except ConfigurationError as e:
-        return _failed(e.problems)
+        return _failed(e.problems, WRONG)
     lock = NodeLock.of(found.stateDir, found.cluster, found.node)
     try:
         lock.take()
     except Taken as e:
-        print(f"hatwist release: {e}: stop it, and it releases; nothing was touched", file=sys.stderr)
-        return RUNNING
+        print(
+            f"hatwist release: {e}: stop it, and it releases; nothing was touched", file=sys.stderr
+        )
+        return KEPT
     except OSError as e:
         return _failed([f"whether a daemon runs here cannot be told: {e}"])
     from twisted.internet import reactor
@@ -76,7 +80,7 @@ def _run(reactor: Any, service: HAService) -> int:
     def tell(left: dict[str, str]) -> None:
         for name, problem in left.items():
             print(f"{name}: {problem or 'not held here'}", file=sys.stderr if problem else None)
-        ended.append(FAILED if any(left.values()) else RELEASED)
+        ended.append(KEPT if any(left.values()) else RELEASED)
 
     def fail(failure: Failure) -> None:
         ended.append(_failed([failure.getErrorMessage()]))
@@ -87,9 +91,9 @@ def _run(reactor: Any, service: HAService) -> int:
 
     reactor.callWhenRunning(begin)
     reactor.run()
-    return ended[0] if ended else FAILED  # none: a signal came first
+    return ended[0] if ended else KEPT  # none: a signal came first
 
 
-def _failed(problems: Sequence[str]) -> int:
+def _failed(problems: Sequence[str], status: int = KEPT) -> int:
     print("\n".join(["hatwist release failed:", *(f"  {p}" for p in problems)]), file=sys.stderr)
-    return FAILED
+    return status

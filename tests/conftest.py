@@ -22,6 +22,7 @@ PACKAGES = {
     "keepalived": "keepalived",
     "nft": "nftables",
     "setsid": "util-linux",
+    "systemd-analyze": "systemd",
     "tc": "iproute2",
     "ucarp": "ucarp",
 }

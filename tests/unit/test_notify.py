@@ -6,14 +6,16 @@ import os
 import socket
 import sys
 from collections import Counter
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from hatwist.effects import RoleChange
 from hatwist.heartbeat import Role
@@ -44,9 +46,7 @@ class Service:
 
     def __init__(self, interval: float = 1.0) -> None:
         self.settings = SimpleNamespace(interval=interval)
-        self.node: Any = SimpleNamespace(
-            counters=Counter(), machine=SimpleNamespace(silent=False)
-        )
+        self.node: Any = SimpleNamespace(counters=Counter(), machine=SimpleNamespace(silent=False))
         self.observers: list[Any] = []
 
     def addObserver(self, observer: Any) -> None:
@@ -69,12 +69,14 @@ class NotifierTests(SynchronousTestCase):
         self.reactor = Reactor()
         self.service = Service()
         self.warnings: list[Any] = []
-        globalLogPublisher.addObserver(self.noted)
-        self.addCleanup(globalLogPublisher.removeObserver, self.noted)
 
-    def noted(self, event: Any) -> None:
-        if event["log_level"].name == "warn":
-            self.warnings.append(event)
+        @implementer(ILogObserver)
+        def noted(event: LogEvent) -> None:
+            if event["log_level"].name == "warn":
+                self.warnings.append(event)
+
+        globalLogPublisher.addObserver(noted)
+        self.addCleanup(globalLogPublisher.removeObserver, noted)
 
     def notifier(self, where: str | None = None, **more: str) -> Notifier:
         """One that is started, with these variables."""
@@ -121,9 +123,7 @@ class NotifierTests(SynchronousTestCase):
         self.assertTrue(first.startswith("STATUS=Starting"), first)
         self.beat()
         self.reactor.advance(LOOK)
-        self.assertEqual(
-            self.told(), ["READY=1\nSTATUS=web: STANDBY, term 0: started, listening"]
-        )
+        self.assertEqual(self.told(), ["READY=1\nSTATUS=web: STANDBY, term 0: started, listening"])
         self.beat()
         self.reactor.advance(60)
         self.assertEqual(self.told(), [])
@@ -216,7 +216,7 @@ class NotifierTests(SynchronousTestCase):
                 self.beat()
             self.reactor.advance(1.0)
             fed += [second for line in self.told() if line == "WATCHDOG=1"]
-        gaps = [after - before for before, after in zip(fed, fed[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(fed)]
         self.assertLess(max(gaps), 30)
 
     def test_watchdogOfAnother(self) -> None:
@@ -255,9 +255,12 @@ class NotifierTests(SynchronousTestCase):
         made = self.ready(WATCHDOG_USEC="8000000")
         filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.addCleanup(filler.close)
-        with self.assertRaises(BlockingIOError):
+
+        def fill() -> None:
             while True:
                 filler.sendto(b"x", os.path.relpath(self.path))
+
+        self.assertRaises(BlockingIOError, fill)
         self.service.change(Role.ACTIVE, 1, "no holder is heard")
         made.reloading()
         self.beat()
