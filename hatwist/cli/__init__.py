@@ -16,6 +16,7 @@ from hatwist.cli.importing import addImport
 from hatwist.cli.lab import addLab
 from hatwist.cli.moving import addAnnounce, addDrain, addMove, addUndrain
 from hatwist.cli.plan import addCheck, addInit
+from hatwist.cli.release import addRelease
 from hatwist.cli.status import addStatus, addWatch
 from hatwist.cli.why import addHistory, addWhy
 
@@ -32,6 +33,7 @@ COMMANDS = (
     addCheck,
     addInit,
     addImport,
+    addRelease,
     addLab,
 )
 
