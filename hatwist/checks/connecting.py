@@ -116,7 +116,7 @@ class _TcpProbe(Stateless):
         for address in await resolve(self._world, spec.host, limit):
             where = endpoint(self._world.reactor, address, spec.port, limit)
             try:
-                connection: Any = await where.connect(Factory.forProtocol(_Closing))
+                connection: Any = await where.connect(_Quiet.forProtocol(_Closing))
             except ConnectError as error:
                 failure = said(error)
                 continue
@@ -126,6 +126,10 @@ class _TcpProbe(Stateless):
             # A port that nobody listens on, and that the kernel had chosen for our own end.
             failure = "connection refused"
         raise CheckFailed(failure)
+
+
+class _Quiet(Factory):
+    noisy = False
 
 
 class _Closing(Protocol):

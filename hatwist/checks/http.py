@@ -146,10 +146,7 @@ class _Way:
             self._connection = wrapper
             return wrapper.wrappedProtocol
 
-        factory: Any = WrappingFactory(protocolFactory)
-        factory.protocol = _Bounded
-        factory.noisy = False
-        connecting: Deferred[Any] = self._where.connect(factory)
+        connecting: Deferred[Any] = self._where.connect(_Quiet(protocolFactory))
         return connecting.addCallback(connected)
 
     def end(self) -> None:
@@ -173,6 +170,19 @@ class _Bounded(ProtocolWrapper):
         transport: Any = self.transport
         if transport is not None and self.connected:
             transport.abortConnection()
+
+
+class _Quiet(WrappingFactory):
+    """Says nothing to the log of its beginning and end."""
+
+    protocol = _Bounded
+    noisy = False
+
+    def doStart(self) -> None:
+        """Nothing to start."""
+
+    def doStop(self) -> None:
+        """Nothing to stop."""
 
 
 class _Body(Protocol):
