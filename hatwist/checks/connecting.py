@@ -47,9 +47,9 @@ async def resolve(world: Surroundings, host: str, limit: float) -> list[str]:
     return found
 
 
-def resolvable(name: str, host: str) -> list[str]:
+def resolvable(host: str) -> list[str]:
     """Problems of a check that connects to this host."""
-    return [] if isAddress(host) else lacking(name, GETENT, "setsid")
+    return [] if isAddress(host) else lacking(GETENT, "setsid")
 
 
 def endpoint(reactor: Any, address: str, port: int, limit: float) -> IStreamClientEndpoint:
@@ -97,7 +97,7 @@ class Tcp:
         return f"tcp {hostAndPort(self.host, self.port)}"
 
     def problems(self) -> list[str]:
-        return resolvable(self.name, self.host)
+        return resolvable(self.host)
 
     def probe(self, world: Surroundings) -> _TcpProbe:
         return _TcpProbe(world, self)

@@ -49,13 +49,11 @@ class Http:
         return urlsplit(self.url).hostname or ""
 
     def problems(self) -> list[str]:
-        found = resolvable(self.name, self.host)
+        found = resolvable(self.host)
         if urlsplit(self.url).scheme == "https" and not all(
             find_spec(module) for module in ("OpenSSL", "service_identity")
         ):
-            found.append(
-                f"{self.name}: https needs pyOpenSSL and service_identity: pip install 'hatwist[tls]'"
-            )
+            found.append("https needs pyOpenSSL and service_identity: pip install 'hatwist[tls]'")
         return found
 
     def probe(self, world: Surroundings) -> _HttpProbe:
