@@ -1,8 +1,8 @@
 """
 One node of one cluster, without I/O: datagrams and times in, effects out.
 
-The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once; it
-calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
+The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once, unless
+that was no news; it calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
 only when all is read is what keeps a node that was frozen from acting on old news.
 """
 
@@ -16,6 +16,7 @@ from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.election import Election, GroupRules, Input, Quorum, State, Timing
 from hatwist.errors import BadPacket
+from hatwist.group import Progress
 from hatwist.heartbeat import (
     MAX_SEQ,
     MAX_SESSION,
@@ -26,7 +27,7 @@ from hatwist.heartbeat import (
     Role,
     clusterId,
 )
-from hatwist.membership import MAX_PEERS, Membership, Peer
+from hatwist.membership import MAX_PEERS, Membership, Peer, repeats
 from hatwist.votes import NOTHING, Record
 from hatwist.worth import NO_ADDRESS, Fitness
 
@@ -42,6 +43,7 @@ STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 KEPT = 512
 """Send times remembered."""
+DRAINED = (Fitness.UNFIT, "drained by the operator")
 
 
 class NodeRules(NamedTuple):
@@ -77,6 +79,7 @@ class Machine:
     @param records: what earlier starts left on disk, by group.
     @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
     @ivar session: may grow, when others remember a greater one.
+    @ivar news: something was taken in for which L{decide} is due now; else the next beat is soon enough.
     @ivar drained: the operator wants nothing to be held here.
     """
 
@@ -97,23 +100,15 @@ class Machine:
         self.deadline = now
         self.timing = Timing(rules.interval, rules.tolerance, rules.release)
         self.view = Membership(rules.name, rules.tolerance, rules.digest)
-        node = (rules.address, rules.name)
-        self.elections = {
-            group.name: Election(
-                rules.cluster,
-                group,
-                self.timing,
-                node,
-                now,
-                rules.quorum,
-                (records or {}).get(group.name, NOTHING),
-            )
-            for group in rules.groups
-        }
+        self.drained = False
+        self.elections: dict[str, Election] = {}
+        for group in rules.groups:
+            self._add(group, (records or {}).get(group.name, NOTHING), now)
         self._cluster = clusterId(rules.cluster)
         self._window = ReplayWindow()
         self._lastRun = now
         self._answer = False
+        self.news = True
         self._bursts = 0
         self._goodbyes = 1 + BURST
         self._stopped = False
@@ -123,21 +118,68 @@ class Machine:
         self._unheard = False
         self._twinTold = self._displaced = False
         self._startedAt = now
-        self.drained = False
         self._events: list[Event] = []
+
+    def _add(self, group: GroupRules, record: Record, now: float) -> None:
+        rules = self.rules
+        node = (rules.address, rules.name)
+        self.elections[group.name] = Election(
+            rules.cluster, group, self.timing, node, now, rules.quorum, record
+        )
+        if self.drained:
+            self.elections[group.name].setFitness(*DRAINED, "drain")
+
+    def change(self, rules: NodeRules, now: float, records: Mapping[str, Record]) -> None:
+        """
+        Go on with other rules: groups may come, go and change, and with them digest and release.
+
+        A group that goes is let go of first, and told of for a while. One that comes begins as at a start.
+
+        @param records: of groups that come.
+        @raise ValueError: a group that comes is still being let go of, under the same name.
+        """
+        wanted = {group.name: group for group in rules.groups}
+        going = [name for name in self.elections if name not in self._configured()]
+        if back := sorted(set(going) & set(wanted)):
+            raise ValueError(f"{', '.join(back)}: still being let go of; try again when it is done")
+        self.rules = rules
+        self.view.digest = rules.digest
+        self.timing = self.timing._replace(release=rules.release)
+        for name, election in self.elections.items():
+            election.timing = self.timing
+            if name in wanted:
+                election.rules = wanted.pop(name)
+                election.sendNow = True
+            else:
+                election.input(Input.STOP, now, "no longer configured")
+        for name, group in wanted.items():
+            self._add(group, records.get(name, NOTHING), now)
+
+    def _configured(self) -> set[str]:
+        return {group.name for group in self.rules.groups}
+
+    def _forget(self) -> None:
+        """Groups that went are told of until everybody has had time to hear it."""
+        configured = self._configured()
+        for name in [name for name in self.elections if name not in configured]:
+            election = self.elections[name]
+            if election.state is State.SHUTDOWN and election.released is None:
+                del self.elections[name]
 
     # What comes in
 
-    def receive(self, datagram: bytes, link: str, now: float) -> None:
+    def receive(self, datagram: bytes, link: str, now: float) -> Heartbeat:
         """
         Take in one datagram; decide later, when everything that has arrived is taken in.
 
+        @return: what it says.
         @raise BadPacket: it changes nothing, and is to be counted by its reason.
         """
         beat = self.keyring.open(datagram, self._cluster)
         if beat.cluster != self._cluster:
             raise BadPacket("cluster")
         self.hear(beat, link, now)
+        return beat
 
     def hear(self, beat: Heartbeat, link: str, now: float) -> None:
         """The same for a heartbeat that is already decoded and known to be of this cluster."""
@@ -154,6 +196,14 @@ class Machine:
                 self.session = heard.session + 1
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()
+        self.news = self.news or not (
+            known is not None
+            and known.session == beat.session
+            and known.direct(now)
+            and not self._leads(known)
+            and repeats(known.beat, beat, self.rules.name)
+            and all(election.calm for election in self.elections.values())
+        )
         fresh = self.view.receive(beat, link, self.session, now)
         peer = self.view.peers[beat.name]
         if fresh:
@@ -194,6 +244,10 @@ class Machine:
     def released(self, group: str, now: float) -> None:
         """They are proven gone from this node."""
         self.elections[group].letGo(self.view, now)
+
+    def progress(self, group: str, step: int, steps: int, words: str) -> None:
+        """The driver acquires or releases: at step C{step} of C{steps}; 0 of 0: it is done."""
+        self.elections[group].progress = Progress(step, steps, words)
 
     def persisted(self, group: str, record: Record, now: float) -> None:
         """The driver has what L{Persist} asked for on disk."""
@@ -251,7 +305,7 @@ class Machine:
     def drain(self, on: bool) -> None:
         """Hold nothing, and be given nothing, until told otherwise."""
         self.drained = on
-        verdict = (Fitness.UNFIT, "drained by the operator") if on else (Fitness.FIT, "")
+        verdict = DRAINED if on else (Fitness.FIT, "")
         for election in self.elections.values():
             election.setFitness(*verdict, "drain")
 
@@ -284,6 +338,11 @@ class Machine:
         """It was stopped, and everything is let go of."""
         return self._stopped and all(e.state is State.SHUTDOWN for e in self.elections.values())
 
+    @property
+    def silent(self) -> bool:
+        """It sends nothing any more: it was stopped, or gave way to another node of its name."""
+        return self._displaced or self.over
+
     # What goes out
 
     def decide(self, now: float, beat: bool = False) -> list[Effect]:
@@ -293,6 +352,7 @@ class Machine:
         @param beat: an interval has passed since the last such call.
         """
         self._notice(now)
+        self.news = False
         self.view.forget(now)
         effects: list[Effect] = []
         wake = inf
@@ -307,6 +367,7 @@ class Machine:
         self._answer = False
         wake = min(wake, self._attendance(now))
         told = [e.tell(self.view, now) for e in self.elections.values()]
+        hurried, follows = self._hurried(now), self._follows(now)
         if self._differs(told):
             self._bursts, urgent = BURST, True
         if (self._displaced and not self.over) or self._unclean(now):
@@ -315,13 +376,18 @@ class Machine:
             while self._goodbyes:
                 self._goodbyes -= 1
                 effects.append(Send(self._compose(told, now)))
-        elif urgent or now >= self._due(now) or (beat and self._beats(now)):
+        elif (
+            urgent
+            or now >= self._due(now, hurried, follows)
+            or (beat and self._beats(now, follows))
+        ):
             if not urgent and self._bursts:
                 self._bursts -= 1
             effects.append(Send(self._compose(told, now)))
         effects += self._events
         self._events = []
-        self.deadline = min(wake, self._due(now))
+        self._forget()
+        self.deadline = min(wake, self._due(now, hurried, follows))
         # Others wait for a release, then for the word of it; the log waits for both.
         effects.sort(key=_urgency)
         return effects
@@ -339,6 +405,7 @@ class Machine:
         """Was this node late? Then no deadline counts before the others could be heard."""
         gap, self._lastRun = now - self._lastRun, now
         if gap > STALL * self.rules.interval:
+            self.news = True
             self._say("stalled", "", f"this node did nothing for {gap:.3f} s")
             for election in self.elections.values():
                 election.stalled(gap, self.view, now)
@@ -442,7 +509,7 @@ class Machine:
             self._leads(peer) and peer.direct(now) for peer in self.view
         )
 
-    def _due(self, now: float) -> float:
+    def _due(self, now: float, hurried: bool, follows: bool) -> float:
         """When a packet is due that neither beat nor change brings."""
         interval = self.rules.interval
         due = inf
@@ -452,18 +519,14 @@ class Machine:
             return inf
         if self._unclean(now):
             return self._startedAt + self.rules.tolerance
-        if self._hurried(now):
+        if hurried:
             due = min(due, self.lastSent + HURRY * interval)
-        if self._follows(now):
+        if follows:
             due = min(due, self.lastSent + 1.25 * interval)
         return due
 
-    def _beats(self, now: float) -> bool:
-        return (
-            not self.over
-            and not self._follows(now)
-            and now >= self.lastSent + 0.3 * self.rules.interval
-        )
+    def _beats(self, now: float, follows: bool) -> bool:
+        return not self.over and not follows and now >= self.lastSent + 0.3 * self.rules.interval
 
     def _compose(self, told: list[GroupState], now: float) -> Heartbeat:
         self.seq += 1
