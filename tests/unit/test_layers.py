@@ -50,6 +50,7 @@ FLOORS = {
     "service": TOP,
     "composition": TOP,
     "senses": TOP,
+    "cables": TOP,
     "tap": TOP,
     "cli": TOP,
     "lab": TOP,
