@@ -6,8 +6,11 @@ What is decided when is in L{hatwist.holding}, for a holder, and in L{hatwist.el
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
+from typing import NamedTuple
 
+from hatwist.causes import BY_INPUT, Cause
 from hatwist.effects import Ask, Effect, Event, Hold, Release, RoleChange
 from hatwist.heartbeat import Claim, GroupState, Released, Request, Role
 from hatwist.membership import Membership, Peer
@@ -21,8 +24,30 @@ from hatwist.rules import (
     Quorum,
     Timing,
 )
+from hatwist.tally import Tally
 from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
+
+WORDS = 100
+"""Characters of a step's words that are told: the reason of the fitness has the rest of the room."""
+
+
+class Progress(NamedTuple):
+    """
+    How far an acquisition or a release has come; 0 of 0: none is under way.
+
+    @ivar words: such as "acquiring, step 2 of 5: drbdadm primary r0".
+    """
+
+    step: int = 0
+    steps: int = 0
+    words: str = ""
+
+    def told(self, fitnessReason: str) -> tuple[int, int, str]:
+        """Step, steps and reason for others, who have a byte for each number."""
+        words = self.words if len(self.words) <= WORDS else self.words[: WORDS - 1] + "…"
+        reason = "; ".join(filter(None, (words, fitnessReason)))
+        return min(self.step, 255), min(self.steps, 255), reason
 
 
 class Group:
@@ -35,6 +60,9 @@ class Group:
     @ivar effects: what was decided since the driver last took it.
     @ivar wake: the time of the next decision that no packet brings; L{inf}: none.
     @ivar sendNow: something changed or must be answered: a packet is due now.
+    @ivar transitions: how many role changes there were, by old role, new role and cause.
+    @ivar counters: how many events there were, by kind.
+    @ivar takeovers: seconds from each decision to claim until everything was held.
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar request: what the operator wants of the holder, until C{requestUntil}.
     @ivar movingTo: the successor that the operator wants, while the group is let go of.
@@ -95,10 +123,13 @@ class Group:
         self.movingTo = ""
         self.chosen = False
         self.why = ""
+        self.cause = Cause.OTHER
+        self.transitions: Counter[tuple[Role | None, Role, Cause]] = Counter()
+        self.counters: Counter[str] = Counter()
+        self.takeovers = Tally()
+        self.progress = Progress()
         self.effects.append(Release(rules.name))
-        self.effects.append(
-            RoleChange(cluster, rules.name, None, Role.STANDBY, 0, "started, listening")
-        )
+        self._changed(None, Role.STANDBY, 0, "started, listening", Cause.STARTED)
 
     @property
     def calm(self) -> bool:
@@ -127,6 +158,7 @@ class Group:
 
     def tell(self, view: Membership, now: float) -> GroupState:
         """This group's part of the next packet."""
+        step, steps, reason = self.progress.told(self.fitnessReason)
         return GroupState(
             self.rules.name,
             self.role,
@@ -138,9 +170,10 @@ class Group:
             self.claim,
             self.released,
             self.voter.grant if self.voter is not None else None,
-            0,
-            0,
-            self.fitnessReason,
+            step,
+            # Claimed, and not yet held: also before the first step, and between two.
+            max(steps, 1) if self.state is State.ACQUIRING else steps,
+            reason,
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
             self.rules.witness and now < self.doubtAt,
             self.request,
@@ -214,18 +247,20 @@ class Group:
 
     # Inputs
 
-    def input(self, what: Input, now: float, why: str = "") -> None:
+    def input(self, what: Input, now: float, why: str = "", cause: Cause = Cause.OTHER) -> None:
         """Apply one input by the table; a stale one changes nothing."""
         found = TABLE[self.state][what]
         if found is None:
             return
         before = self.role
         self.state = found.state
-        self.why = why or self.why
+        if why:
+            self.why = why
+            self.cause = cause if cause is not Cause.OTHER else BY_INPUT.get(what, cause)
         for action in found.do:
             self._do(action, now)
         if before == Role.STANDBY and self.role == Role.SHUTDOWN:
-            self._changed(before, Role.SHUTDOWN, 0, why or "stopped")
+            self._changed(before, Role.SHUTDOWN, 0, why or "stopped", Cause.STOPPED)
         self.sendNow = True
 
     def _do(self, action: Do, now: float) -> None:
@@ -256,7 +291,8 @@ class Group:
             self.failures = 0
             self.backoffUntil = -inf
             self.announcedAt = now
-            self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why)
+            self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why, self.cause)
+            self.takeovers.add(now - self.askedAt)
             self.activated = True
             self.why = ""
         elif action is Do.CLEAN:
@@ -268,7 +304,7 @@ class Group:
         """The guard has let go of the addresses and said goodbye for this node: it begins anew."""
         assert self.claim is not None
         if self.activated:
-            self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why)
+            self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why, self.cause)
         self.why = ""
         self.claim = self.successor = None
         self.movingTo = ""
@@ -287,16 +323,18 @@ class Group:
             term, self.claim = self.claim.term, None
             if self.activated or self.state == State.SHUTDOWN:
                 old = Role.ACTIVE if self.activated else Role.STANDBY
-                self._changed(old, self.role, term, why)
+                self._changed(old, self.role, term, why, self.cause)
         self.activated = False
         self.successor = None
         self.movingTo = ""
         self.conflicts.clear()
 
-    def _changed(self, old: Role, new: Role, term: int, why: str) -> None:
+    def _changed(self, old: Role | None, new: Role, term: int, why: str, cause: Cause) -> None:
+        self.transitions[(old, new, cause)] += 1
         self.effects.append(RoleChange(self.cluster, self.rules.name, old, new, term, why))
 
     def event(self, kind: str, peer: str = "", reason: str = "") -> None:
+        self.counters[kind] += 1
         self.effects.append(Event(kind, self.rules.name, peer, reason))
 
     def setFitness(self, fitness: Fitness, reason: str, source: str = "") -> None:
@@ -348,10 +386,10 @@ class Group:
         self.patience = min(now + timing.interval, self._patienceFrom + timing.tolerance)
         if gap > timing.hold and self.claim is not None and self.voter is None:
             if any(not peer.left() for peer in view):
-                self._yield(f"stalled for {gap:.3f} s, longer than others wait", now)
+                self._yield(f"stalled for {gap:.3f} s, longer than others wait", now, Cause.STALL)
 
-    def _yield(self, why: str, now: float) -> None:
-        self.input(Input.YIELD, now, why)
+    def _yield(self, why: str, now: float, cause: Cause = Cause.OTHER) -> None:
+        self.input(Input.YIELD, now, why, cause)
 
     def _probe(self, now: float) -> None:
         """Ask the LAN, at most every quarter of an interval, for as long as there is a doubt."""

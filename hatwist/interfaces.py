@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from hatwist.effects import RoleChange
+    from hatwist.effects import Event, RoleChange
 
 
 class IResource(Interface):
@@ -18,8 +18,11 @@ class IResource(Interface):
 
     Every Deferred may be cancelled; a cancelled operation stops what it began (a process is killed) and
     fails with CancelledError once that is so, unless it could be completed at once. The caller never
-    runs two operations of one resource at a time. Every failure is a
-    L{hatwist.errors.ResourceError} that says what to change.
+    runs two operations of one resource at a time, except that what has a lease is renewed at any time.
+    Every failure is a L{hatwist.errors.ResourceError} that says what to change.
+
+    It may have C{acquireTime} and C{releaseTime}, the seconds that it gives each, or C{timeout} for both; else
+    L{hatwist.keeper.LIMIT} counts. What takes longer is cancelled.
     """
 
     name = Attribute("str: what logs and errors call it, such as '192.168.1.100/24 on eth0'.")
@@ -51,6 +54,16 @@ class IRoleObserver(Interface):
         """
         C{change} has cluster, group, old and new role, term and reason. An exception raised
         here is logged and changes nothing.
+        """
+
+
+class IEventObserver(IRoleObserver):
+    """Told of every event that is no role change, too, in order."""
+
+    def noted(event: Event) -> None:
+        """
+        C{event} has kind, group (or C{""}: it concerns the node), peer and reason. An exception
+        raised here is logged and changes nothing.
         """
 
 

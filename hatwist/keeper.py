@@ -2,26 +2,35 @@
 The keeper of one group: makes its resources follow what is wanted, one operation at a time.
 
 What is wanted may change at any moment; what is under way then is cancelled if it was acquiring, and
-awaited if it was releasing. Resources are acquired in order and released in reverse.
+awaited if it was releasing. Resources are acquired in order and released in reverse; an acquisition
+that fails is rolled back as far as it had come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hatwist.errors import ResourceError
 from hatwist.interfaces import IAnnouncer, IFenced, ILeased, IResource
 
 LIMIT = 60.0
-"""Seconds for one operation of one resource; resources with commands have lower ones of their own."""
+"""Seconds for one operation of a resource that does not say how long it takes."""
+MARGIN = 2.0
+"""Seconds beyond what it says: it keeps its own time, and kills what exceeds it, in a better way."""
 HURRIED = 0.1
-"""The same once the keeper was told to hurry."""
+"""Seconds for each operation once the keeper was told to hurry."""
+
+
+def _nothing(*ignored: object) -> None:
+    pass
 
 
 class Keeper:
@@ -30,6 +39,9 @@ class Keeper:
     @param retry: seconds after which a failed release is tried again.
     @ivar wanted: they are to be held here.
     @ivar held: all of them are, and the owner was told.
+    @ivar prepare: called with the term, and awaited, before the first resource is acquired. Its failure is
+        logged, and hinders nothing.
+    @ivar over: called whenever an acquisition was undone again, to its end: nothing is held, which is proven.
     """
 
     _log = Logger()
@@ -43,32 +55,48 @@ class Keeper:
         self._retry = retry
         self.wanted = False
         self.held = False
-        self._touched = True  # an earlier run may have left them
+        self.prepare: Callable[[int], Deferred[None]] = lambda term: succeed(None)
+        self.over: Callable[[], None] = _nothing
+        self._left = list(resources)  # what may be held here: at first whatever an earlier run left
+        self._here: list[Any] = []  # what is: acquired, and not being released yet
+        self._asked = True  # what may be held here is to be released
+        self._attempted = False
+        self._jobs: deque[tuple[Callable[[], Coroutine[Any, Any, Any]], Deferred[Any]]] = deque()
+        self._term = 0
         self._working = False
         self._over = False
-        self._limit = LIMIT
+        self._hurried = False
         self._pending: Deferred[Any] | None = None
-        self._onHeld: Callable[[], None] = lambda: None
-        self._onRefused: Callable[[str], None] = lambda reason: None
-        self._onReleased: Callable[[], None] = lambda: None
+        self._releasing = False  # that is what is pending
+        self._again: IDelayedCall | None = None
+        self._onHeld: Callable[[], None] = _nothing
+        self._onRefused: Callable[[str], None] = _nothing
+        self._onReleased: Callable[[], None] = _nothing
+        self._onStep: Callable[[int, int, str], None] = _nothing
 
     def start(
         self,
         onHeld: Callable[[], None],
         onRefused: Callable[[str], None],
         onReleased: Callable[[], None],
+        onStep: Callable[[int, int, str], None] = _nothing,
     ) -> None:
         """
         @param onHeld: all resources are held.
-        @param onRefused: one could not be acquired, or was lost; C{release} is expected to follow.
+        @param onRefused: one could not be acquired, or was lost: its name, and why; C{release} is expected
+            to follow.
         @param onReleased: none is held here, which is proven.
+        @param onStep: called with C{(2, 5, "acquiring, step 2 of 5: drbdadm primary r0")}, and with
+            C{(0, 0, "")} when nothing is under way any more.
         """
         self._onHeld, self._onRefused, self._onReleased = onHeld, onRefused, onReleased
+        self._onStep = onStep
         for resource in self.resources:
-            resource.watch(lambda reason, resource=resource: self._lost(resource, reason))
+            self._watch(resource)
 
     def hold(self, term: int = 0) -> None:
         """Acquire everything, in order, for the claim of this term."""
+        self._term = term
         for resource in self.resources:
             if IFenced.providedBy(resource):
                 resource.term = term
@@ -76,23 +104,50 @@ class Keeper:
         self._work()
 
     def release(self) -> None:
-        """Release everything, in reverse; what is being acquired is cancelled."""
-        self._touched = True
+        """Release what may be held, in reverse; what is being acquired is cancelled."""
+        self._asked = True
+        if not self._left:
+            self._left = list(self.resources)  # proven once, and now proven anew
         if self.wanted:
             self.wanted = False
-            self._interrupt()
+            if not self._releasing:
+                self._interrupt()
         self._work()
+
+    def replace(self, resources: Sequence[Any]) -> Deferred[None]:
+        """
+        Keep these from now on, in this order; what is in both lists, the same object, is not touched.
+
+        After whatever is under way: releases those that are gone, in reverse, and fires when that is
+        proven. While held it then acquires the new ones in order. If one of them cannot be acquired, that is
+        told as a loss of it, and the Deferred fails with L{ResourceError}; likewise when one that is gone
+        could not be released, which is tried again. While not held the new ones are released too: an earlier
+        run may have left them.
+        """
+        return self._queue(lambda: self._exchange(list(resources)))
+
+    def perform(self, operation: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+        """
+        Do something with one of the resources once nothing is under way; fires with its result.
+
+        A release that comes meanwhile cancels it, and so does L{LIMIT}.
+        """
+        return self._queue(lambda: self._bounded(operation, LIMIT))
 
     def hurry(self) -> None:
         """Time is up: cancel what is under way, and give every further operation little time."""
-        self._limit = HURRIED
+        self._hurried = True
         self._interrupt()
 
     def abandon(self) -> None:
         """Do and tell nothing from now on: who holds these resources next has a keeper of its own."""
         self._over = True
         self.wanted = False
+        if self._again is not None and self._again.active():
+            self._again.cancel()
         self._interrupt()
+        while self._jobs:
+            self._jobs.popleft()[1].errback(ResourceError(f"{self.group}: stopped meanwhile"))
 
     def announce(self) -> None:
         """Tell the LAN again."""
@@ -101,21 +156,40 @@ class Keeper:
                 if IAnnouncer.providedBy(resource):
                     resource.announce()
 
+    @property
+    def announced(self) -> int:
+        """How many times one of them told the LAN where it is."""
+        return sum(getattr(resource, "announced", 0) for resource in self.resources)
+
     def renew(self, seconds: int) -> None:
-        """Keep what has a lease for so many seconds more."""
-        if self.held and self.wanted:
-            for resource in self.resources:
-                if ILeased.providedBy(resource):
-                    resource.renew(seconds)
+        """
+        Keep what has a lease for so many seconds more.
+
+        Also while others are acquired after it, or released before it, which may take longer than a lease.
+        """
+        for resource in self._here:
+            if ILeased.providedBy(resource):
+                resource.renew(seconds)
+
+    def _watch(self, resource: Any) -> None:
+        resource.watch(lambda reason: self._lost(resource, reason))
 
     def _interrupt(self) -> None:
         if self._pending is not None:
             self._pending.cancel()
 
     def _lost(self, resource: IResource, reason: str) -> None:
-        if self.wanted:
+        if resource in self._here:
+            self._here.remove(resource)
+        if self.wanted and resource in self.resources:
             self.held = False
             self._onRefused(f"{resource.name}: {reason}")
+
+    def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self._jobs.append((job, done))
+        self._work()
+        return done
 
     def _work(self) -> None:
         if not self._working:
@@ -131,66 +205,195 @@ class Keeper:
                 if self.wanted and not self.held:
                     if not await self._acquire():
                         return
-                elif not self.wanted and self._touched:
+                elif self._toRelease():
                     await self._release()
+                elif self._jobs:
+                    await self._do(*self._jobs.popleft())
                 else:
                     return
         finally:
             self._working = False
 
+    def _toRelease(self) -> bool:
+        return self._asked and not self.wanted and not self._over
+
+    def _step(self, word: str = "", step: int = 0, steps: int = 0, name: str = "") -> None:
+        if not self._over:
+            self._onStep(step, steps, f"{word}, step {step} of {steps}: {name}" if steps else "")
+
     async def _bounded(self, operation: Callable[[], Deferred[Any]], limit: float) -> Any:
+        if self._hurried:
+            limit = HURRIED
         pending = self._pending = operation()
         pending.addTimeout(limit, self._reactor)
         try:
             return await pending
+        except TimeoutError:
+            raise ResourceError(f"not done within {limit:g} s") from None
         finally:
             self._pending = None
 
+    # Acquire
+
     async def _acquire(self) -> bool:
         """C{False}: it failed, the owner was told, and nothing more is to be done until it asks."""
-        self._touched = True
-        for resource in self.resources:
-            try:
-                await self._bounded(resource.acquire, self._limit)
-            except Exception as e:
-                if not self.wanted:
-                    return True
-                self.wanted = False
-                reason = "cancelled" if isinstance(e, CancelledError) else str(e) or repr(e)
-                self._onRefused(f"{resource.name}: {reason}")
-                return not self.wanted
-            if not self.wanted:
-                return True
+        self._asked = self._attempted = True
+        if not await self._prepare():
+            return True
+        reason = await self._acquireThese(self.resources)
+        if not self.wanted:
+            return True
+        if reason:
+            self.wanted = False
+            self._onRefused(reason)
+            return not self.wanted
         self.held = True
         self._onHeld()
         return True
 
-    async def _release(self) -> None:
-        self._touched = self.held = False
-        failed = False
-        for resource in reversed(self.resources):
-            if self._over:
-                return
+    async def _prepare(self) -> bool:
+        """C{False}: it is no longer wanted."""
+        self._step("acquiring", 0, len(self.resources), "prepare")
+        try:
+            await self._bounded(lambda: self.prepare(self._term), LIMIT)
+        except Exception as e:
+            if self.wanted:
+                self._log.error(
+                    "{group}: the preparation failed, and the resources are acquired all the same: {reason}",
+                    group=self.group,
+                    reason=_said(e),
+                )
+        self._step()
+        return self.wanted
+
+    async def _acquireThese(self, resources: Sequence[Any]) -> str:
+        """Acquire them in order, as long as that is wanted; the result says what failed and why, or C{""}."""
+        failed = ""
+        for number, resource in enumerate(resources, 1):
+            self._step("acquiring", number, len(resources), resource.name)
+            if resource not in self._left:
+                self._left.append(resource)
             try:
-                await self._bounded(resource.release, self._limit)
+                await self._bounded(resource.acquire, timeFor(resource, "acquireTime"))
             except Exception as e:
-                failed = True
+                failed = f"{resource.name}: {_said(e)}"
+                break
+            if not self.wanted:
+                break
+            if resource not in self._here:
+                self._here.append(resource)
+        self._step()
+        return failed
+
+    # Release
+
+    async def _release(self) -> None:
+        self._asked = self.held = False
+        failed = await self._releaseThese(self._left)
+        if self._over:
+            return
+        if failed:
+            self._asked = True
+            try:
+                await self._bounded(lambda: deferLater(self._reactor, self._retry), LIMIT)
+            except (CancelledError, ResourceError):
+                pass  # hurried: try at once
+        elif not self._asked and not self.wanted:
+            attempted, self._attempted = self._attempted, False
+            self._onReleased()
+            if attempted:
+                self.over()
+
+    async def _releaseThese(self, resources: Sequence[Any]) -> str:
+        """Release them in reverse, all of them; the result says what failed and why, or C{""}."""
+        failed = ""
+        leaving = [resource for resource in resources if resource not in self.resources]
+        leaving += reversed([resource for resource in self.resources if resource in resources])
+        for number, resource in enumerate(leaving, 1):
+            if self._over:
+                break
+            self._step("releasing", number, len(leaving), resource.name)
+            if resource in self._here:
+                self._here.remove(resource)
+            self._releasing = True
+            try:
+                await self._bounded(resource.release, timeFor(resource, "releaseTime"))
+                if resource in self._left:
+                    self._left.remove(resource)
+            except Exception as e:
+                failed = failed or f"{resource.name}: {_said(e)}"
                 self._log.error(
                     "{group}: {resource} could not be released: {reason}",
                     group=self.group,
                     resource=resource.name,
-                    reason=str(e) or repr(e),
+                    reason=_said(e),
                 )
-        if self._over:
-            return
+            finally:
+                self._releasing = False
+        self._step()
+        return failed
+
+    # Other work
+
+    async def _do(self, job: Callable[[], Coroutine[Any, Any, Any]], done: Deferred[Any]) -> None:
+        try:
+            result = await job()
+        except Exception:
+            done.errback(Failure())
+        else:
+            done.callback(result)
+
+    async def _exchange(self, resources: list[Any]) -> None:
+        old, self.resources = self.resources, resources
+        new = [resource for resource in resources if resource not in old]
+        for resource in new:
+            self._watch(resource)
+            if IFenced.providedBy(resource):
+                resource.term = self._term
+        if self.wanted:
+            gone = [resource for resource in self._left if resource not in resources]
+            failed = await self._releaseThese(gone[::-1])
+            refused = ""
+            if self.wanted:
+                refused = await self._acquireThese([r for r in resources if r not in self._here])
+            if refused and self.wanted:
+                self._asked, self.wanted, self.held = True, False, False
+                self._onRefused(refused)
+                raise ResourceError(refused)
+            while self._toRelease():
+                await self._release()
+                failed = ""
+        else:
+            gone = [resource for resource in old if resource not in resources]
+            self._left += [r for r in [*gone, *new] if r not in self._left]
+            failed = await self._releaseThese([*gone[::-1], *new])
         if failed:
-            self._touched = True
-            try:
-                await self._bounded(
-                    lambda: deferLater(self._reactor, self._retry),
-                    2 * self._retry,
-                )
-            except CancelledError:
-                pass  # hurried: try at once
-        elif not self._touched and not self.wanted:
-            self._onReleased()
+            self._clearLater()
+            raise ResourceError(failed)
+
+    def _clearLater(self) -> None:
+        """What is no longer kept and could not be released is released later."""
+        if not self._over:
+            self._again = self._reactor.callLater(self._retry, self._queue, self._clear)
+
+    async def _clear(self) -> None:
+        kept = self.resources if self.wanted else ()
+        leaving = [resource for resource in self._left if resource not in kept]
+        if leaving and await self._releaseThese(leaving[::-1]):
+            self._clearLater()
+
+
+def timeFor(resource: Any, attribute: str) -> float:
+    """
+    Seconds that an operation of C{resource} may take here.
+
+    @param attribute: C{"acquireTime"} or C{"releaseTime"}, where it says so itself; else its C{timeout} counts.
+    """
+    own = getattr(resource, attribute, None)
+    if own is None:
+        own = getattr(resource, "timeout", None)
+    return LIMIT if own is None else own + MARGIN
+
+
+def _said(error: Exception) -> str:
+    return "cancelled" if isinstance(error, CancelledError) else str(error) or repr(error)

@@ -16,6 +16,7 @@ from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.election import Election, GroupRules, Input, Quorum, State, Timing
 from hatwist.errors import BadPacket
+from hatwist.group import Progress
 from hatwist.heartbeat import (
     MAX_SEQ,
     MAX_SESSION,
@@ -42,6 +43,7 @@ STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 KEPT = 512
 """Send times remembered."""
+DRAINED = (Fitness.UNFIT, "drained by the operator")
 
 
 class NodeRules(NamedTuple):
@@ -98,19 +100,10 @@ class Machine:
         self.deadline = now
         self.timing = Timing(rules.interval, rules.tolerance, rules.release)
         self.view = Membership(rules.name, rules.tolerance, rules.digest)
-        node = (rules.address, rules.name)
-        self.elections = {
-            group.name: Election(
-                rules.cluster,
-                group,
-                self.timing,
-                node,
-                now,
-                rules.quorum,
-                (records or {}).get(group.name, NOTHING),
-            )
-            for group in rules.groups
-        }
+        self.drained = False
+        self.elections: dict[str, Election] = {}
+        for group in rules.groups:
+            self._add(group, (records or {}).get(group.name, NOTHING), now)
         self._cluster = clusterId(rules.cluster)
         self._window = ReplayWindow()
         self._lastRun = now
@@ -125,21 +118,68 @@ class Machine:
         self._unheard = False
         self._twinTold = self._displaced = False
         self._startedAt = now
-        self.drained = False
         self._events: list[Event] = []
+
+    def _add(self, group: GroupRules, record: Record, now: float) -> None:
+        rules = self.rules
+        node = (rules.address, rules.name)
+        self.elections[group.name] = Election(
+            rules.cluster, group, self.timing, node, now, rules.quorum, record
+        )
+        if self.drained:
+            self.elections[group.name].setFitness(*DRAINED, "drain")
+
+    def change(self, rules: NodeRules, now: float, records: Mapping[str, Record]) -> None:
+        """
+        Go on with other rules: groups may come, go and change, and with them digest and release.
+
+        A group that goes is let go of first, and told of for a while. One that comes begins as at a start.
+
+        @param records: of groups that come.
+        @raise ValueError: a group that comes is still being let go of, under the same name.
+        """
+        wanted = {group.name: group for group in rules.groups}
+        going = [name for name in self.elections if name not in self._configured()]
+        if back := sorted(set(going) & set(wanted)):
+            raise ValueError(f"{', '.join(back)}: still being let go of; try again when it is done")
+        self.rules = rules
+        self.view.digest = rules.digest
+        self.timing = self.timing._replace(release=rules.release)
+        for name, election in self.elections.items():
+            election.timing = self.timing
+            if name in wanted:
+                election.rules = wanted.pop(name)
+                election.sendNow = True
+            else:
+                election.input(Input.STOP, now, "no longer configured")
+        for name, group in wanted.items():
+            self._add(group, records.get(name, NOTHING), now)
+
+    def _configured(self) -> set[str]:
+        return {group.name for group in self.rules.groups}
+
+    def _forget(self) -> None:
+        """Groups that went are told of until everybody has had time to hear it."""
+        configured = self._configured()
+        for name in [name for name in self.elections if name not in configured]:
+            election = self.elections[name]
+            if election.state is State.SHUTDOWN and election.released is None:
+                del self.elections[name]
 
     # What comes in
 
-    def receive(self, datagram: bytes, link: str, now: float) -> None:
+    def receive(self, datagram: bytes, link: str, now: float) -> Heartbeat:
         """
         Take in one datagram; decide later, when everything that has arrived is taken in.
 
+        @return: what it says.
         @raise BadPacket: it changes nothing, and is to be counted by its reason.
         """
         beat = self.keyring.open(datagram, self._cluster)
         if beat.cluster != self._cluster:
             raise BadPacket("cluster")
         self.hear(beat, link, now)
+        return beat
 
     def hear(self, beat: Heartbeat, link: str, now: float) -> None:
         """The same for a heartbeat that is already decoded and known to be of this cluster."""
@@ -205,6 +245,10 @@ class Machine:
         """They are proven gone from this node."""
         self.elections[group].letGo(self.view, now)
 
+    def progress(self, group: str, step: int, steps: int, words: str) -> None:
+        """The driver acquires or releases: at step C{step} of C{steps}; 0 of 0: it is done."""
+        self.elections[group].progress = Progress(step, steps, words)
+
     def persisted(self, group: str, record: Record, now: float) -> None:
         """The driver has what L{Persist} asked for on disk."""
         self.elections[group].persisted(record)
@@ -261,7 +305,7 @@ class Machine:
     def drain(self, on: bool) -> None:
         """Hold nothing, and be given nothing, until told otherwise."""
         self.drained = on
-        verdict = (Fitness.UNFIT, "drained by the operator") if on else (Fitness.FIT, "")
+        verdict = DRAINED if on else (Fitness.FIT, "")
         for election in self.elections.values():
             election.setFitness(*verdict, "drain")
 
@@ -293,6 +337,11 @@ class Machine:
     def over(self) -> bool:
         """It was stopped, and everything is let go of."""
         return self._stopped and all(e.state is State.SHUTDOWN for e in self.elections.values())
+
+    @property
+    def silent(self) -> bool:
+        """It sends nothing any more: it was stopped, or gave way to another node of its name."""
+        return self._displaced or self.over
 
     # What goes out
 
@@ -337,6 +386,7 @@ class Machine:
             effects.append(Send(self._compose(told, now)))
         effects += self._events
         self._events = []
+        self._forget()
         self.deadline = min(wake, self._due(now, hurried, follows))
         # Others wait for a release, then for the word of it; the log waits for both.
         effects.sort(key=_urgency)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,6 +19,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hatwist.chronicle import Change, Chronicle
 from hatwist.effects import (
     Announce,
     Ask,
@@ -29,12 +32,14 @@ from hatwist.effects import (
     Send,
 )
 from hatwist.heartbeat import Role
-from hatwist.interfaces import IRoleObserver
+from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
-from hatwist.machine import Machine
+from hatwist.machine import Machine, NodeRules
+from hatwist.recorder import Recorder
 from hatwist.store import MemoryStore
+from hatwist.tally import Lateness
 from hatwist.votes import Record
 from hatwist.worth import Fitness
 
@@ -65,7 +70,14 @@ class Node:
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
     @ivar kernelLease: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
+    @ivar startedAt: when it last began.
+    @ivar lateness: how late each beat of this node came.
+    @ivar margins: the least that was left of the lease of each group held here, in seconds, whenever it
+        was renewed.
     @ivar ask: asks the LAN who has the addresses of a group.
+    @ivar received: how many packets were taken in, by node and link.
+    @ivar recorder: the last decisions, with what led to them.
+    @ivar watchers: each is called with every role change of any node, as this one notices it.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     """
@@ -90,6 +102,9 @@ class Node:
         self.kernelLease = 0
         self._petted: dict[str, float] = {}
         self._renewed: dict[str, float] = {}
+        self.margins: dict[str, float] = {}
+        self.startedAt = -inf
+        self.lateness = Lateness()
         self.ask: Callable[[str], None] = lambda group: None
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
@@ -104,6 +119,10 @@ class Node:
         self._running = False
         self._retries: list[IDelayedCall] = []
         self.counters: Counter[str] = Counter()
+        self.received: Counter[tuple[str, str]] = Counter()
+        self.recorder = Recorder()
+        self.chronicle = Chronicle(machine.rules.name, machine.elections)
+        self.watchers: list[Callable[[Change], None]] = []
 
     # Faces
 
@@ -112,6 +131,11 @@ class Node:
 
     def removeObserver(self, observer: IRoleObserver) -> None:
         self._observers.remove(observer)
+
+    @property
+    def now(self) -> float:
+        """The time, on the clock of every time here."""
+        return float(self._reactor.seconds())
 
     def served(self, group: str) -> None:
         """Another host has answered for an address of a group."""
@@ -125,6 +149,8 @@ class Node:
         Of all sources' verdicts the worst counts, and its reason is told.
         """
         if self._running:
+            now = self._reactor.seconds()
+            self.recorder.told(now, "fitness", group, (fitness.name.lower(), reason, source))
             self.machine.fitness(group, fitness, reason, source)
             self._decide()
 
@@ -139,7 +165,9 @@ class Node:
         """
         if not self._running:
             raise ValueError("this node does not run")
-        self.machine.move(group, to or "", self._reactor.seconds())
+        now = self._reactor.seconds()
+        self.recorder.told(now, "move", group, (to or "",))
+        self.machine.move(group, to or "", now)
         self._decide()
 
     @property
@@ -154,6 +182,7 @@ class Node:
         Fires when a restart will remember it. Fails with L{OSError} if none will: then it is so until
         this process ends. See L{others} for who is left.
         """
+        self.recorder.told(self._reactor.seconds(), "drain", "", (on,))
         self.machine.drain(on)
         self._decide()
         return self._store.drain(self.machine.session, on)
@@ -192,12 +221,39 @@ class Node:
         if self._guard is not None:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
-            keeper.start(
-                lambda name=name: self._report(self.machine.held, name),  # type: ignore[misc]
-                lambda reason, name=name: self._report(self.machine.refused, name, reason),  # type: ignore[misc]
-                lambda name=name: self._report(self.machine.released, name),  # type: ignore[misc]
-            )
+            self._employ(name, keeper)
+        self.startedAt = self._reactor.seconds()
+        self.lateness.start(self.startedAt)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
+
+    def _employ(self, name: str, keeper: Keeper) -> None:
+        keeper.start(
+            lambda: self._report(self.machine.held, name),
+            lambda reason: self._report(self.machine.refused, name, reason),
+            lambda: self._report(self.machine.released, name),
+            # Told by the next heartbeat: nobody waits for it.
+            partial(self.machine.progress, name),
+        )
+
+    def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:
+        """
+        Go on with other rules, see L{Machine.change}.
+
+        @param keepers: of the groups that come.
+        @raise ValueError: it cannot be now; nothing has changed.
+        """
+        self.machine.change(rules, self._reactor.seconds(), self._store.records)
+        for name, keeper in keepers.items():
+            self.keepers[name] = keeper
+            self.roles[name] = Role.STANDBY
+            self._employ(name, keeper)
+        self._decide()
+
+    def _dismiss(self) -> None:
+        """What the machine has forgotten needs no keeper."""
+        for name in [name for name in self.keepers if name not in self.machine.elections]:
+            self.keepers.pop(name).abandon()
+            del self.roles[name]
 
     def stop(self, why: str = "stopped") -> Deferred[None]:
         """
@@ -225,7 +281,10 @@ class Node:
     def _received(self, datagram: bytes, link: str) -> None:
         if not self._running:
             return
-        self.machine.receive(datagram, link, self._reactor.seconds())
+        now = self._reactor.seconds()
+        beat = self.machine.receive(datagram, link, now)
+        self.received[beat.name, link] += 1
+        self.recorder.packet(now, link, beat)
         if self._soon is None and self.machine.news:
             # In the reactor's next turn, when every socket that is readable has been read.
             self._soon = self._reactor.callLater(0, self._settle)
@@ -236,6 +295,7 @@ class Node:
             self._decide()
 
     def _beat(self) -> None:
+        self.lateness.beat(self._reactor.seconds(), self.machine.timing.interval)
         try:
             self._drain()
             self._decide(beat=True)
@@ -252,7 +312,9 @@ class Node:
             link.drain()
 
     def _report(self, what: Any, group: str, *details: Any) -> None:
-        what(group, *details, self._reactor.seconds())
+        now = self._reactor.seconds()
+        self.recorder.told(now, what.__name__, group, details)
+        what(group, *details, now)
         self._decide()
 
     # What goes out
@@ -272,7 +334,10 @@ class Node:
         try:
             while True:
                 self._again = False
-                for effect in self.machine.decide(self._reactor.seconds(), beat):
+                now = self._reactor.seconds()
+                effects = self.machine.decide(now, beat)
+                self.recorder.decided(now, effects)
+                for effect in effects:
                     if isinstance(effect, RoleChange | Event):
                         reports.append(effect)
                     elif isinstance(effect, Send) and self._again:
@@ -285,8 +350,12 @@ class Node:
                     break
             for effect in reports:
                 self._perform(effect)
+            for change in self.chronicle.look(self.machine.view, now):
+                self._tell(change)
         finally:
             self._deciding = False
+        if len(self.keepers) > len(self.machine.elections):
+            self._dismiss()
         self._pet()
         self._arm()
         if self.machine.over and self._stopped is not None:
@@ -313,12 +382,17 @@ class Node:
         for name, election in self.machine.elections.items():
             if election.role is Role.ACTIVE:
                 lease = self.machine.lease(name, self._reactor.seconds())
-                if lease >= self._petted.get(name, 0.0) + step:
+                before = self._petted.get(name, 0.0)
+                if lease >= before + step:
+                    if before:
+                        left = before - self._reactor.seconds()
+                        self.margins[name] = min(left, self.margins.get(name, left))
                     self._petted[name] = lease
                     self._guard.pet(name, lease)
                     self._renew(name, lease)
             else:
                 self._petted.pop(name, None)
+                self.margins.pop(name, None)
                 self._renewed.pop(name, None)
 
     def _renew(self, name: str, lease: float) -> None:
@@ -411,11 +485,21 @@ class Node:
             term=change.term,
             reason=change.reason,
         )
+        election = self.machine.elections.get(change.group)
+        released = election.released if election is not None else None
+        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
         for observer in list(self._observers):
             try:
                 observer.roleChanged(change)
             except Exception:
                 self._log.failure("An observer failed on {change}", change=change)
+
+    def _tell(self, change: Change) -> None:
+        for watcher in list(self.watchers):
+            try:
+                watcher(change)
+            except Exception:
+                self._log.failure("A watcher failed on {change}", change=change)
 
     def _noted(self, event: Event) -> None:
         emit = self._log.warn if event.kind in _WARNINGS else self._log.info
@@ -429,6 +513,12 @@ class Node:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
+        for observer in list(self._observers):
+            if IEventObserver.providedBy(observer):
+                try:
+                    observer.noted(event)
+                except Exception:
+                    self._log.failure("An observer failed on {event}", event=event)
 
     # The end
 

@@ -137,7 +137,8 @@ class Witness:
 
     @param reactor: provides IReactorTime, on a monotonic clock, and IReactorFDSet.
     @param interface: where the witness is; C{None}: wherever the routes lead.
-    @param interval: seconds between heartbeats; it is asked four times as often.
+    @param interval: seconds between heartbeats; it is asked four times as often. C{None}: it is asked
+        when L{ask} is called.
     @param answered: called with the time of the reactor's clock at which an answered question was sent; it only grows.
     @ivar way: C{"arp"}, C{"ndp"} or C{"icmp"}; C{""} before it is known.
     @ivar latest: that time; C{-inf}: never yet.
@@ -151,7 +152,7 @@ class Witness:
         netlink: INetlink,
         address: Address,
         interface: str | None,
-        interval: float,
+        interval: float | None,
         answered: Callable[[float], None],
         makeNeighbour: Callable[..., Question] = Neighbour,
         makeEcho: Callable[..., Question] = Echo,
@@ -164,13 +165,13 @@ class Witness:
         self._netlink = netlink
         self._makeNeighbour = makeNeighbour
         self._makeEcho = makeEcho
-        self._every = interval / PER_INTERVAL
+        self._every = None if interval is None else interval / PER_INTERVAL
         self._answered = answered
         self._question: Question | None = None
         self._chosen: tuple[object, ...] = ()
         self._sequence = 0
         self._sent: dict[int, float] = {}
-        self._asking = LoopingCall(self._ask)
+        self._asking = LoopingCall(self.ask)
         self._asking.clock = reactor
         self._unsubscribe: Callable[[], None] | None = None
         self._choosing = False
@@ -180,7 +181,8 @@ class Witness:
         """Begin to ask, as soon as it is known by which way."""
         frames.templates()
         self._unsubscribe = self._netlink.subscribe(self._changed)
-        self._asking.start(self._every, now=False).addErrback(self._broken)
+        if self._every is not None:
+            self._asking.start(self._every, now=False).addErrback(self._broken)
         self._choose()
 
     def stop(self) -> None:
@@ -194,7 +196,8 @@ class Witness:
 
     # Asking
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
+        """Ask now, if the way is known."""
         if self._question is None:
             return
         self._sequence += 1

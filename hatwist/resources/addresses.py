@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from hatwist import frames
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IAnnouncer, ILeased, IResource
 from hatwist.linux import INetlink, ISender
-from hatwist.linux.messages import (
-    IFA_F_DADFAILED,
-    Address,
-    AddressChange,
-    Event,
-    EventsLost,
-    KernelLink,
-    LinkChange,
-    lasting,
-)
+from hatwist.linux.messages import IFA_F_DADFAILED, KernelLink
 from hatwist.linux.packet import PacketSender
-from hatwist.resources.announcing import Announcer
-from hatwist.resources.placing import (
-    AddressSpec,
-    Finder,
-    Placement,
-    announcementsOf,
-    keyOf,
-    place,
-)
-from hatwist.resources.removing import Removal, asked, deleting, explained
+from hatwist.resources.held import RAN_OUT, HeldAddresses, refusal
+from hatwist.resources.places import Found
+from hatwist.resources.placing import AddressSpec, Placement, keyOf
+from hatwist.resources.removing import Removal, drop, uncancelled
 
 __all__ = ["AddressSpec", "Addresses"]
 
-# Addresses encoded in one turn of the reactor: 8 ms
-ENCODED = 50
-# Who deletes an address more often than this in a second will not stop: the address is lost then.
-FIGHT = 20
-RAN_OUT = "its lease ran out"
-_Key = tuple[Address, int, int]
-_T = TypeVar("_T")
+# Seconds until it is asked again whether a lease was renewed
+WAIT = 0.05
 
 
 @implementer(IResource, IAnnouncer, ILeased)
-class Addresses:
+class Addresses(HeldAddresses):
     """
     Any number of shared addresses, held and let go of together.
 
@@ -62,9 +40,8 @@ class Addresses:
     @param arm: called when it is known what will be added (see L{deletions}), which waits for it.
     @param permitted: asked before anything is added again or renewed; if not, they are lost.
     @ivar lease: may be changed between two acquires.
+    @ivar specs: the addresses now, see L{change}.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -81,30 +58,16 @@ class Addresses:
         if lease is not None and lease < 1:
             raise ValueError(f"a lease of {lease} s: the kernel counts whole seconds from 1")
         frames.templates()  # scapy's slow import happens here, while nothing is urgent
-        self._reactor = reactor
-        self._netlink = netlink
-        self._specs = tuple(dict.fromkeys(specs))
-        self._openSender = openSender
-        self.lease = lease
+        super().__init__(reactor, netlink, openSender, lease, permitted)
         self._arm = arm
-        self._permitted = permitted
-        self._until = inf  # when the lease ends that was last asked for
-        self._waiter: IDelayedCall | None = None
-        self._senders: dict[int, ISender] = {}
-        self._placed: dict[_Key, Placement] = {}
-        self._links: dict[int, KernelLink] = {}
-        self._held = False
-        self._missing: set[_Key] = set()
-        self._doubt = False
-        self._restorer: IDelayedCall | None = None
-        self._restored: dict[_Key, tuple[float, int]] = {}
-        self._indexes: frozenset[int] = frozenset()
-        self._announcer = Announcer(reactor, self._announcements)
-        self._unsubscribe: Callable[[], None] | None = None
-        self._lost: Callable[[str], None] | None = None
-        more = f" and {len(self._specs) - 1} more" if len(self._specs) > 1 else ""
-        self.name = f"{self._specs[0]}{more}"
-        self._removal = Removal(self.name, netlink, self._specs)
+        self._serve(specs)
+
+    def _serve(self, specs: Sequence[AddressSpec]) -> None:
+        """These are to be held from now on."""
+        self.specs = tuple(dict.fromkeys(specs))
+        more = f" and {len(self.specs) - 1} more" if len(self.specs) > 1 else ""
+        self.name = f"{self.specs[0]}{more}"
+        self._removal = Removal(self.name, self._netlink, self.specs)
 
     # IResource, IAnnouncer
 
@@ -133,26 +96,19 @@ class Addresses:
         """See L{IResource.verify}: whether every one is there, usable, where it belongs."""
         return Deferred.fromCoroutine(self._verify())
 
-    def watch(self, lost: Callable[[str], None]) -> None:
-        """See L{IResource.watch}."""
-        self._lost = lost
-
-    def announce(self) -> None:
-        """See L{IAnnouncer.announce}."""
-        if self._held:
-            self._announcer.start()
-
-    def renew(self, seconds: int) -> Deferred[None]:
+    def change(self, specs: Sequence[AddressSpec]) -> Deferred[None]:
         """
-        From now on the kernel keeps them for C{seconds}, at least 1. Not held, or without a lease: does nothing.
+        These from now on, at least one: what is in both lists is not touched.
 
-        Fires when that is so or they are lost; never fails. What had gone is added again. After the
-        time that was last confirmed nothing is renewed: they are lost.
+        While held: fires when the guard knows of them, the new ones are added and announced, and then those
+        that are gone are deleted. Fails with L{ResourceError} when a new one has no place or is refused: all
+        is as it was then; or when one that is gone cannot be deleted, which the next release tries again.
+        While not held: fires when the old and the new ones are proven gone. As an operation of a
+        resource it runs beside no other: see L{hatwist.keeper.Keeper.perform}.
         """
-        if seconds < 1:
-            raise ValueError(f"a lease of {seconds} s: the kernel counts whole seconds from 1")
-        renewing = Deferred.fromCoroutine(self._renew(seconds))
-        return renewing.addErrback(lambda failure: self._lose(f"not renewed: {failure.value}"))
+        if not specs:
+            raise ValueError("no address to share")
+        return Deferred.fromCoroutine(self._change(tuple(dict.fromkeys(specs))))
 
     def deletions(self) -> list[bytes]:
         """
@@ -160,34 +116,26 @@ class Addresses:
 
         Those that set promote_secondaries around the deletions are among them.
         """
-        return deleting(
-            [(self._links.get(p.link.ifindex, p.link), p.delete) for p in self._placed.values()]
-        )
+        return self._places.deletions()
 
     def close(self) -> None:
         """Give the packet sockets back. Takes some ms each: after the release, not before."""
         self._stopHolding()
-        senders, self._senders = self._senders, {}
-        for sender in senders.values():
-            sender.close()
+        self._places.close()
 
     # Acquire
 
     async def _acquire(self) -> None:
         try:
             await self._place()
-            if self._arm is not None:
-                await self._arm()
+            await self._armed()
             if self._unsubscribe is None:
                 # From here on, what happens to an address between its adding and the last answer counts.
                 self._missing.clear()
                 self._unsubscribe = self._netlink.subscribe(self._changed)
-            placed = list(self._placed.values())
+            placed = list(self._places.placed.values())
             self._until = inf if self.lease is None else self._reactor.seconds() + self.lease
-            answers = await self._add(placed, self.lease)
-            for placement, number in zip(placed, answers, strict=True):
-                if number:
-                    raise ResourceError(_refused(placement, number))
+            await self._addAll(placed, self.lease)
             self._held = True
             self._announcer.start()
         except Exception as error:  # CancelledError is one
@@ -196,80 +144,30 @@ class Addresses:
             raise
         self._restoreSoon()
         # Closing takes some ms: after the announcement, and only if an interface is there no more.
-        for ifindex in self._senders.keys() - self._links.keys():
-            self._senders.pop(ifindex).close()
+        self._places.closeUnused()
 
-    async def _add(self, placed: Sequence[Placement], seconds: int | None) -> list[int]:
-        """Add or renew them, for C{seconds} or for ever; return an errno for each."""
-        messages = [placement.add for placement in placed]
-        if seconds is not None:
-            messages = [lasting(message, seconds) for message in messages]
-        return await self._ask(self._netlink.request(messages))
+    async def _addAll(self, placed: Sequence[Placement], seconds: int | None) -> None:
+        """Add them, or fail for the first that is refused."""
+        answers = await self._add(placed, seconds)
+        for placement, number in zip(placed, answers, strict=True):
+            if number:
+                raise ResourceError(refusal(placement, number))
 
     async def _rollBack(self, error: BaseException) -> None:
         """Remove everything, whatever happens meanwhile: C{error} must leave no address behind."""
         try:
-            await _uncancelled(Deferred.fromCoroutine(self._remove()))
+            await uncancelled(Deferred.fromCoroutine(self._remove()))
         except ResourceError as second:
             raise ResourceError(f"{str(error) or 'cancelled'}; and then: {second}") from error
 
     async def _place(self) -> None:
-        """Find each address's interface anew; encode again only what changed."""
-        links = await self._ask(self._netlink.dumpLinks())
-        routes = []
-        if any(spec.interface is None for spec in self._specs):
-            routes = await self._ask(self._netlink.dumpRoutes())
-        finder = Finder(links, routes)
-        before = {placement.spec: placement for placement in self._placed.values()}
-        placed: dict[_Key, Placement] = {}
-        encoded = 0
-        for spec in self._specs:
-            link = finder.find(spec)
-            placement = before.get(spec)
-            if placement is not None and placement.fits(link):
-                placement = placement._replace(link=link)
-            else:
-                placement = place(spec, link)
-                encoded += 1
-                if encoded % ENCODED == 0:
-                    await deferLater(self._reactor, 0)
-            placed[placement.key] = placement
-            self._open(link)
-        # An address that moved stays known where it was until the next release, by the dump there.
-        self._placed = placed
-        self._indexes = frozenset(placement.link.ifindex for placement in placed.values())
-        self._links = {link.ifindex: link for link in links}
-
-    def _open(self, link: KernelLink) -> None:
-        if link.ifindex in self._senders or not link.resolves:
-            return
-        try:
-            self._senders[link.ifindex] = self._openSender(link)
-        except OSError as error:
-            raise ResourceError(
-                f"{self.name}: cannot announce on {link.name}: {explained(error.errno)}"
-            ) from error
+        self._places.take(await self._places.find(self.name, self.specs))
 
     # Release
 
-    def _stopHolding(self) -> None:
-        """From now on nothing is announced and nothing comes back; what is there is still there."""
-        self._held = False
-        self._announcer.stop()
-        self._missing.clear()
-        self._restored.clear()
-        self._doubt = False
-        for call in (self._restorer, self._waiter):
-            if call is not None and call.active():
-                call.cancel()
-        self._restorer = self._waiter = None
-        unsubscribe, self._unsubscribe = self._unsubscribe, None
-        if unsubscribe is not None:
-            unsubscribe()
-
     async def _release(self) -> None:
         await self._remove()
-        if not self._placed:
+        if not self._places.placed:
             try:
                 await self._place()
             except ResourceError as error:
@@ -277,15 +175,69 @@ class Addresses:
                 self._log.info("{resource} has no place: {error}", resource=self.name, error=error)
 
     async def _remove(self) -> None:
-        await self._removal.remove(list(self._placed.values()))
+        await self._removal.remove(list(self._places.placed.values()))
+
+    # Change
+
+    async def _change(self, specs: tuple[AddressSpec, ...]) -> None:
+        old, places = self.specs, self._places
+        if not self._held:
+            await Removal(self.name, self._netlink, [*old, *specs]).remove(
+                [*places.placed.values()]
+            )
+            places.take(Found({}, {}))
+            self._serve(specs)
+            await self._release()
+            return
+        before = Found(dict(places.placed), places.links)
+        after = await places.find(self.name, specs)
+        new = [p for key, p in after.placed.items() if key not in before.placed]
+        gone = [p for key, p in before.placed.items() if key not in after.placed]
+        # Whatever comes between, a release removes both.
+        self._removal = Removal(self.name, self._netlink, [*old, *specs])
+        try:
+            places.coming = new
+            await self._armed()
+            seconds = await self._leaseToAdd() if new else None
+            places.take(Found({**before.placed, **after.placed}, after.links))
+            await self._addAll(new, seconds)
+        except Exception:  # CancelledError is one
+            places.take(before)
+            self._missing.difference_update(p.key for p in new)
+            await uncancelled(Deferred.fromCoroutine(drop(self.name, self._netlink, new, old)))
+            raise
+        places.take(after)
+        both = self._removal
+        self._serve(specs)
+        self._removal = both
+        self._missing.intersection_update(after.placed)
+        self.announce()
+        await drop(self.name, self._netlink, gone, specs)
+        self._removal = Removal(self.name, self._netlink, specs)
+        if gone:
+            await self._armed()
+
+    async def _leaseToAdd(self) -> int | None:
+        """Wait until what is held has a second left at least: the kernel knows no shorter lease."""
+        while self._held and self._mayAdd():
+            seconds = self._left()
+            if seconds != 0:
+                return seconds
+            await deferLater(self._reactor, WAIT)
+        self._lose(RAN_OUT)
+        raise ResourceError(f"{self.name}: lost meanwhile")
+
+    async def _armed(self) -> None:
+        if self._arm is not None:
+            await self._arm()
 
     # Verify
 
     async def _verify(self) -> bool:
         there = await self._ask(self._netlink.dumpAddresses())
         usable = {keyOf(entry) for entry in there if not entry.flags & IFA_F_DADFAILED}
-        if self._placed:
-            return self._placed.keys() <= usable
+        if self._places.placed:
+            return self._places.placed.keys() <= usable
         links = await self._ask(self._netlink.dumpLinks())
         names = {link.ifindex: link.name for link in links}
         found = {(address, prefix, names.get(ifindex)) for address, prefix, ifindex in usable}
@@ -294,198 +246,5 @@ class Addresses:
             (spec.address, spec.prefix, spec.interface) in found
             if spec.interface is not None
             else (spec.address, spec.prefix) in anywhere
-            for spec in self._specs
+            for spec in self.specs
         )
-
-    # What happens to them while they are held
-
-    def _changed(self, events: Sequence[Event]) -> None:
-        for event in events:
-            if isinstance(event, AddressChange):
-                key = keyOf(event.entry)
-                if key in self._placed:
-                    (self._missing.discard if event.present else self._missing.add)(key)
-            elif isinstance(event, EventsLost):
-                self._doubt = True
-            elif event.link.ifindex in self._indexes:
-                self._linkChanged(event)
-        self._restoreSoon()
-
-    def _linkChanged(self, event: LinkChange) -> None:
-        link = event.link
-        before = self._links.get(link.ifindex, link)
-        if not event.present:
-            self._lose(f"interface {link.name} is gone")
-            return
-        self._links[link.ifindex] = link
-        here = [p for p in self._placed.values() if p.link.ifindex == link.ifindex]
-        if (link.mac, link.resolves) != (before.mac, before.resolves):
-            for placement in here:
-                self._placed[placement.key] = placement._replace(
-                    link=link, frames=announcementsOf(placement.spec, link)
-                )
-        if link.mac != before.mac or (link.running and not before.running):
-            self.announce()
-
-    def _restoreSoon(self) -> None:
-        """Restore what is missing in the reactor's next turn: all that went together, at once."""
-        if self._held and (self._missing or self._doubt) and self._restorer is None:
-            self._restorer = self._reactor.callLater(0, self._restore)
-
-    def _restore(self) -> None:
-        self._restorer = None
-        done = Deferred.fromCoroutine(self._restoreNow())
-        done.addErrback(lambda failure: self._lose(f"cannot be restored: {failure.value}"))
-
-    async def _restoreNow(self) -> None:
-        if self._doubt:
-            await self._compare()
-        waiting = [key for key in self._missing if key in self._placed and self._links[key[2]].up]
-        if not self._held or not waiting:
-            return
-        if not self._mayAdd():
-            self._lose(RAN_OUT)
-            return
-        seconds = self._left()
-        if seconds == 0:
-            # The kernel has no shorter lease than a second: the renewal adds them, if it comes in time.
-            self._waitForRenewal()
-            return
-        # From here on a deletion is a new one, even if its event comes before our answer.
-        self._missing.difference_update(waiting)
-        if (fought := self._fought(waiting)) is not None:
-            self._lose(f"{self._placed[fought].spec}: another program keeps deleting it")
-            return
-        self._log.warn(
-            "{resource}: {count} of its addresses had gone, and are added again",
-            resource=self.name,
-            count=len(waiting),
-        )
-        placed = [self._placed[key] for key in waiting]
-        answers = await self._add(placed, seconds)
-        refused = [(p, number) for p, number in zip(placed, answers, strict=True) if number]
-        if refused:
-            await self._cannotRestore(refused)
-        if self._held:
-            self._announcer.start()
-
-    # The lease
-
-    def _mayAdd(self) -> bool:
-        return self._reactor.seconds() < self._until and self._permitted()
-
-    def _left(self) -> int | None:
-        """Return the whole seconds that the lease still lasts."""
-        return None if self.lease is None else int(self._until - self._reactor.seconds())
-
-    def _waitForRenewal(self) -> None:
-        if self._waiter is None or not self._waiter.active():
-            wait = max(0.0, self._until - self._reactor.seconds())
-            self._waiter = self._reactor.callLater(wait, self._restore)
-
-    async def _renew(self, seconds: int) -> None:
-        if not self._held or self.lease is None:
-            return
-        if not self._mayAdd():
-            self._lose(RAN_OUT)
-            return
-        here = [
-            placement
-            for key, placement in self._placed.items()
-            if key not in self._missing or self._links[key[2]].up
-        ]
-        back = [placement.key for placement in here if placement.key in self._missing]
-        self._missing.difference_update(back)
-        self._until = self._reactor.seconds() + seconds
-        answers = await self._add(here, seconds)
-        if self._held and not self._permitted():
-            # The guard let go of them in this very moment, and this may have added them again.
-            self._lose(RAN_OUT)
-        refused = [(p, number) for p, number in zip(here, answers, strict=True) if number]
-        if refused and self._held:
-            await self._cannotRestore(refused)
-        if back and self._held:
-            self._announcer.start()
-
-    # Losses
-
-    async def _cannotRestore(self, refused: list[tuple[Placement, int]]) -> None:
-        """Wait for an interface that is down; otherwise an address is lost."""
-        links = await self._ask(self._netlink.dumpLinks())
-        down = {link.ifindex for link in links if not link.up}
-        for placement, number in refused:
-            if not self._held:
-                return
-            if placement.link.ifindex in down:
-                self._links.update((link.ifindex, link) for link in links)
-                self._missing.add(placement.key)
-            else:
-                self._lose(_refused(placement, number))
-
-    async def _compare(self) -> None:
-        """Events were lost: make up for them by what the kernel has now."""
-        self._doubt = False
-        for link in await self._ask(self._netlink.dumpLinks()):
-            if self._held and link.ifindex in self._indexes:
-                self._linkChanged(LinkChange(True, link))
-        there = {keyOf(entry) for entry in await self._ask(self._netlink.dumpAddresses())}
-        if self._held:
-            self._missing.update(self._placed.keys() - there)
-
-    def _fought(self, keys: Sequence[_Key]) -> _Key | None:
-        """Count restorations; return an address restored more than L{FIGHT} times in a second."""
-        now = self._reactor.seconds()
-        for key in keys:
-            since, count = self._restored.get(key, (now, 0))
-            if now - since >= 1.0:
-                since, count = now, 0
-            if count >= FIGHT:
-                return key
-            self._restored[key] = since, count + 1
-        return None
-
-    def _lose(self, reason: str) -> None:
-        if not self._held:
-            return
-        self._stopHolding()
-        self._log.error("{resource} is lost: {reason}", resource=self.name, reason=reason)
-        if self._lost is not None:
-            self._lost(reason)
-
-    # Common
-
-    def _announcements(self) -> Iterator[tuple[ISender, bytes]]:
-        """Yield each frame with its sender: first the form that most hosts heed, of every address."""
-        for form in range(2):
-            for key, placement in list(self._placed.items()):
-                sender = self._senders.get(placement.link.ifindex)
-                if sender is None or key in self._missing:
-                    continue
-                if form < len(placement.frames):
-                    yield sender, placement.frames[form]
-
-    async def _ask(self, answer: Deferred[_T]) -> _T:
-        return await asked(self.name, answer)
-
-
-async def _uncancelled(work: Deferred[_T]) -> _T:
-    """Wait for C{work} to its end, however often the waiting is cancelled."""
-    while not work.called or isinstance(work.result, Deferred):
-        waiting: Deferred[None] = Deferred()
-
-        def done(result: _T, waiting: Deferred[None] = waiting) -> _T:
-            if not waiting.called:
-                waiting.callback(None)
-            return result
-
-        work.addBoth(done)
-        try:
-            await waiting
-        except CancelledError:
-            continue
-    return await work
-
-
-def _refused(placement: Placement, number: int) -> str:
-    spec, link = placement.spec, placement.link
-    return f"{spec.address}/{spec.prefix} was refused by {link.name}: {explained(number)}"

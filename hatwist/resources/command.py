@@ -24,7 +24,7 @@ class Command:
 
     @param start, stop, check: the program and its arguments; no shell reads them.
     @param timeout: seconds each of them may take; then it is killed with all it started.
-    @ivar releaseTime: seconds that a release may take.
+    @ivar acquireTime, releaseTime: seconds that an acquire and a release may take, with their checks.
     @param env: variables added to its environment, such as C{{"HATWIST_GROUP": "web"}}; C{HATWIST_TERM},
         the term of the claim, is always there.
     """
@@ -46,6 +46,7 @@ class Command:
         self._env = dict(env or {})
         self.term = 0
         self._oneAtATime = DeferredLock()
+        self.acquireTime = timeout if check is None else 3 * timeout
         self.releaseTime = timeout if check is None else 2 * timeout
         self._held = False
         self._lost: Callable[[str], None] | None = None

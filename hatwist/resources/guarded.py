@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
@@ -29,7 +29,7 @@ class Mission(NamedTuple):
 @implementer(IResource)
 class Guarded:
     """
-    Held while the guard is armed for the group.
+    Held while the guard is armed for the group, for all that owns addresses of it.
 
     @param mission: what to tell the guard now.
     @param alone: no address of the group arms it, see L{arm}.
@@ -43,14 +43,32 @@ class Guarded:
         self._group = group
         self._mission = mission
         self._alone = alone
+        self._deletions: dict[Hashable, Sequence[bytes]] = {}
 
     def acquire(self) -> Deferred[None]:
         """Arm it for the goodbye, unless addresses do that, with what deletes them: once is enough."""
-        return self.arm([]) if self._alone else succeed(None)
+        self._deletions.clear()
+        return self.arm(self, []) if self._alone else succeed(None)
 
-    def arm(self, deletions: Sequence[bytes]) -> Deferred[None]:
-        """Fires once the guard has confirmed; only then may an address be added."""
-        return Deferred.fromCoroutine(self._arm(deletions))
+    def arm(self, owner: Hashable, deletions: Sequence[bytes]) -> Deferred[None]:
+        """
+        Arm it with these of C{owner} in place of its earlier ones, and with those of all other owners.
+
+        Fires once the guard has confirmed; only then may an address be added.
+        """
+        self._deletions[owner] = tuple(deletions)
+        return Deferred.fromCoroutine(self._arm())
+
+    def forget(self, owner: Hashable) -> Deferred[None]:
+        """What C{owner} had is proven gone: the others go on, without its deletions."""
+        known = self._deletions.pop(owner, None) is not None
+        armed = known and self._guard.permits(self._group)
+        return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
+
+    def rearm(self) -> Deferred[None]:
+        """Arm it once more, with the mission of now, if it is armed."""
+        armed = self._guard.permits(self._group)
+        return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
 
     def release(self) -> Deferred[None]:
         """
@@ -58,6 +76,7 @@ class Guarded:
 
         Nobody waits until the guard has read so: it reads before it judges, and nothing is there to delete.
         """
+        self._deletions.clear()
         self._guard.disarm(self._group)
         return succeed(None)
 
@@ -68,7 +87,8 @@ class Guarded:
     def watch(self, lost: Callable[[str], None]) -> None:
         """A guard that fires ends the whole session, of which its owner is told; nothing is to be done here."""
 
-    async def _arm(self, deletions: Sequence[bytes]) -> None:
+    async def _arm(self) -> None:
+        deletions = [each for owned in self._deletions.values() for each in owned]
         mission = self._mission()
         try:
             await self._guard.arm(

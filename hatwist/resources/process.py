@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -30,16 +30,8 @@ WIDTH = 400  # bytes of a line that are kept
 # An ordinary user's PATH, cron's too, lacks them, and ifup is there.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
-
-def searchPath() -> str:
-    """The PATH of every program that runs here."""
-    usual = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(dict.fromkeys([*usual, *SBIN]))
-
-
-def findProgram(name: str) -> str | None:
-    """Where it is, if it is there and this user may run it."""
-    return shutil.which(name, path=searchPath())
+# What systemd gave to this process alone (sd_notify(3)): nobody else is to speak for it.
+PRIVATE = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 
 
 class IProgramReactor(IReactorProcess, IReactorTime):
@@ -60,11 +52,23 @@ class Ending(NamedTuple):
     unlogged: int
 
 
+def find(program: str) -> str | None:
+    """The file that L{run} would start, looked for on the PATH, sbin included; C{None}: there is none."""
+    return shutil.which(program, path=_path(os.environ))
+
+
+def _path(environment: Mapping[str, str]) -> str:
+    """Its PATH, with sbin at the end."""
+    path = environment.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([*path, *SBIN]))
+
+
 def run(
     reactor: IProgramReactor,
     argv: Sequence[str],
     timeout: float,
     environment: Mapping[str, str] | None = None,
+    said: Callable[[str], None] | None = None,
 ) -> Deferred[Ending]:
     """
     Run C{argv}, and fire once it has ended.
@@ -73,26 +77,33 @@ def run(
     an empty standard input. What it left running in the background lives on, unless it was cut short.
 
     @param timeout: seconds; then SIGTERM to all it started, and SIGKILL L{GRACE} later.
+    @param said: called with each line of its output, L{LINES} at most, instead of logging it.
 
     Fails with L{ResourceError} when it is missing, may not be run, or exceeded its time. When
     cancelled, all it started is killed at once, and CancelledError follows when it is dead.
     """
-    return Deferred.fromCoroutine(_run(reactor, argv, timeout, environment or {}))
+    return Deferred.fromCoroutine(_run(reactor, argv, timeout, environment or {}, said))
 
 
 async def _run(
-    reactor: IProgramReactor, argv: Sequence[str], timeout: float, extra: Mapping[str, str]
+    reactor: IProgramReactor,
+    argv: Sequence[str],
+    timeout: float,
+    extra: Mapping[str, str],
+    said: Callable[[str], None] | None,
 ) -> Ending:
-    environment = {**os.environ, **extra, "PATH": searchPath()}
-    program = findProgram(argv[0])
+    ours = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+    environment = {**ours, **extra}
+    environment["PATH"] = _path(environment)
+    program = shutil.which(argv[0], path=environment["PATH"])
     # Twisted cannot begin a session for a child without a terminal; setsid(1) does, and keeps the pid.
-    setsid = findProgram("setsid")
+    setsid = shutil.which("setsid", path=environment["PATH"])
     for name, found in ((argv[0], program), ("setsid", setsid)):
         if found is None:
             raise ResourceError(f"{name}: no such program, or no permission to run it")
     assert program is not None
     assert setsid is not None
-    child = _Child(reactor, os.path.basename(argv[0]))
+    child = _Child(reactor, os.path.basename(argv[0]), said)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         reactor.spawnProcess(
@@ -133,9 +144,12 @@ class _Child(ProcessProtocol):
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorTime, name: str) -> None:
+    def __init__(
+        self, reactor: IReactorTime, name: str, said: Callable[[str], None] | None
+    ) -> None:
         self._reactor = reactor
         self._name = name
+        self._said = said
         self._waiting: list[Deferred[Ending]] = []
         self._output = {1: _Lines(), 2: _Lines()}
         self._logged = 0
@@ -188,7 +202,10 @@ class _Child(ProcessProtocol):
 
     def _say(self, line: str) -> None:
         self._logged += 1
-        self._log.info("{program} says: {line}", program=self._name, line=line)
+        if self._said is not None:
+            self._said(line)
+        else:
+            self._log.info("{program} says: {line}", program=self._name, line=line)
 
     def processExited(self, reason: Failure) -> None:
         """It is dead; what it started may still hold the pipes, and then does not hold us up."""
@@ -213,7 +230,7 @@ class _Child(ProcessProtocol):
         for output in self._output.values():
             if output.partial and self._logged < LINES:
                 self._say(_text(output.partial))
-        if self._unlogged:
+        if self._unlogged and self._said is None:
             self._log.warn(
                 "{program} says too much: {unlogged} lines not logged",
                 program=self._name,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from hatwist.errors import ResourceError
 from hatwist.linux import INetlink
@@ -131,12 +131,52 @@ def deleting(deletions: Sequence[tuple[KernelLink, bytes]]) -> list[bytes]:
     ]
 
 
+async def drop(
+    name: str, netlink: INetlink, gone: Sequence[Placement], kept: Sequence[AddressSpec]
+) -> None:
+    """
+    Remove what is C{gone} from a batch of which C{kept} stays.
+
+    @raise ResourceError: when one is still there.
+    """
+    addresses = {spec.address for spec in kept}
+    # An address that stays with another prefix or elsewhere must not be looked for everywhere.
+    moved = [(p.link, p.delete) for p in gone if p.spec.address in addresses]
+    away = [p for p in gone if p.spec.address not in addresses]
+    if moved:
+        answers = await asked(name, netlink.request(deleting(moved)))
+        around = (len(answers) - len(moved)) // 2
+        refused = [n for n in answers[around : len(answers) - around] if n and n not in _GONE]
+        if refused:
+            raise ResourceError(f"{name}: cannot be deleted where it was: {explained(refused[0])}")
+    if away:
+        await Removal(name, netlink, [p.spec for p in away]).remove(away)
+
+
 async def asked(name: str, answer: Deferred[_T]) -> _T:
     """Wait for netlink's C{answer}; L{ResourceError} about C{name} when there is none."""
     try:
         return await answer
     except OSError as error:
         raise ResourceError(f"{name}: the kernel cannot be asked: {error}") from error
+
+
+async def uncancelled(work: Deferred[_T]) -> _T:
+    """Wait for C{work} to its end, however often the waiting is cancelled."""
+    while not work.called or isinstance(work.result, Deferred):
+        waiting: Deferred[None] = Deferred()
+
+        def done(result: _T, waiting: Deferred[None] = waiting) -> _T:
+            if not waiting.called:
+                waiting.callback(None)
+            return result
+
+        work.addBoth(done)
+        try:
+            await waiting
+        except CancelledError:
+            continue
+    return await work
 
 
 def explained(number: int | None) -> str:

@@ -31,6 +31,8 @@ class ServiceResource:
         self._service = service
         self._timeout = timeout
         self._unfinished = False
+        self.acquireTime = 2 * timeout  # one that does not start is stopped again
+        self.releaseTime = timeout
         self.name = service.name or type(service).__name__
 
     def acquire(self) -> Deferred[None]:

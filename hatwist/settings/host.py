@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
-from hatwist.resources.process import findProgram
+from hatwist.resources.process import find
 from hatwist.settings.values import AliasSpec, CommandSpec, GroupSettings, Settings, UnitSpec
 from hatwist.store import Store
 
@@ -30,11 +30,14 @@ def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str
                 )
     for group in settings.groups:
         for program in dict.fromkeys(_programs(group)):
-            if findProgram(program) is None:
+            if find(program) is None:
                 yield (
                     f"group {group.name}: there is no program {program!r} on this host's PATH, "
                     "or this user may not run it"
                 )
+        for check in group.checks:
+            for problem in check.problems():
+                yield f"group {group.name}: check {check.name}: {problem}"
     try:
         # It opens nothing else, and starts nothing: no reactor is needed.
         Store.of(None, settings.stateDir, settings.cluster, settings.node).read()

@@ -25,9 +25,7 @@ def releaseTime(spec: ResourceSpec) -> float:
         return 0.0
     if isinstance(spec, CommandSpec):
         return spec.timeout if spec.check is None else 2 * spec.timeout
-    if isinstance(spec, AliasSpec):
-        return 2 * spec.timeout
-    return spec.timeout if isinstance(spec, UnitSpec) else LIMIT
+    return 2 * spec.timeout if isinstance(spec, AliasSpec | UnitSpec) else LIMIT
 
 
 def guaranteeOf(settings: Settings, group: GroupSettings) -> Guarantee:
@@ -101,6 +99,8 @@ def _group(
     yield f"  where no node is fit: {'the holder keeps it' if group.lastResort == 'keep' else 'nobody holds it'}"
     for number, spec in enumerate(group.resources, 1):
         yield f"  {number}. {spec}"
+    for check in group.checks:
+        yield f"  checks {check.name} each {check.interval:g} s; failed: {check.effect.name.lower()}"
     for event, commands in group.hooks:
         yield f"  on {event}: {'; '.join(' '.join(argv) for argv in commands)}"
     found = guaranteeOf(settings[only or nodes[0]], group)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from hatwist.checks.check import CheckSpec
+from hatwist.checks.spec import parseCheck
+from hatwist.hooks import EVENTS
 from hatwist.linkspec import LinkSpec, parseLinks
 from hatwist.resources.placing import AddressSpec
+from hatwist.resources.unit import unitName
 from hatwist.rules import Quorum
 from hatwist.settings import words
 from hatwist.settings.keys import readKeys
@@ -17,6 +21,7 @@ from hatwist.settings.values import (
     PRIORITY,
     TIMEOUT,
     TOLERANCE,
+    UNIT_TIMEOUT,
     AliasSpec,
     Argv,
     CommandSpec,
@@ -28,13 +33,13 @@ from hatwist.settings.values import (
 )
 from hatwist.store import DIRECTORY
 from hatwist.table import Table, nearest
+from hatwist.web.endpoint import endpoint
 
 OWN = (
     *("interface", "links", "key_file", "priority", "witness"),
     *("control", "http", "state_dir"),
 )
 """What a node may have of its own."""
-EVENTS = ("prepare", "acquired", "released", "conflict", "peer-joined", "peer-left")
 
 
 def hostName() -> str:
@@ -83,7 +88,7 @@ def readCluster(
         witness=of("witness").take("witness", words.witness, None),
         witnessLost=top.take("witness_lost", words.choice("keep", "release"), "release"),
         control=of("control").take("control", words.text, ""),
-        http=of("http").take("http", words.text, None),
+        http=of("http").take("http", endpoint, None),
     )
 
 
@@ -141,7 +146,15 @@ def readGroup(table: Table, name: str, node: str, priority: int = PRIORITY) -> G
         table.take("preempt_delay", words.seconds(0, 86400), 0.0),
         table.take("last_resort", words.choice("keep", "release"), "release"),
         tuple(found),
+        tuple(_readChecks(table)),
     )
+
+
+def _readChecks(table: Table) -> Iterator[CheckSpec]:
+    for inner in table.tables("checks"):
+        check = parseCheck(inner)
+        if check is not None:
+            yield check
 
 
 def _readPriority(table: Table, node: str, usual: int) -> int:
@@ -181,7 +194,10 @@ def _command(table: Table) -> ResourceSpec | None:
 
 
 def _unit(table: Table) -> ResourceSpec | None:
-    return UnitSpec(table.take("unit", words.unit, ""), _timeout(table))
+    return UnitSpec(
+        table.take("unit", unitName, ""),
+        table.take("timeout", words.seconds(0.1, 3600), UNIT_TIMEOUT),
+    )
 
 
 RESOURCES: dict[str, Callable[[Table], ResourceSpec | None]] = {

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from itertools import groupby
 from typing import NamedTuple
 
+from hatwist.checks.check import CheckSpec
 from hatwist.link import MulticastGroup
 from hatwist.linkspec import LinkSpec
 from hatwist.linux.messages import Address
@@ -24,7 +25,8 @@ MIN_LEASE = 2
 TOLERANCE = 3.5
 """Intervals, where no tolerance is given."""
 TIMEOUT = 10.0
-"""Seconds that a command, a unit or an alias may take each way."""
+"""Seconds that a command or an alias may take each way."""
+UNIT_TIMEOUT = 30.0
 PRIORITY = 100
 Argv = tuple[str, ...]
 
@@ -64,7 +66,7 @@ class UnitSpec(NamedTuple):
     """A systemd unit that runs where the group is."""
 
     unit: str
-    timeout: float = TIMEOUT
+    timeout: float = UNIT_TIMEOUT
 
     def __str__(self) -> str:
         return f"unit {self.unit}"
@@ -82,6 +84,7 @@ class GroupSettings:
     @ivar preemptDelay: seconds.
     @ivar lastResort: C{"keep"} or C{"release"} where no node is fit.
     @ivar hooks: events, each with the commands that it runs.
+    @ivar checks: what decides whether this node is fit.
     """
 
     name: str = GROUP
@@ -91,6 +94,7 @@ class GroupSettings:
     preemptDelay: float = 0.0
     lastResort: str = "release"
     hooks: tuple[tuple[str, tuple[Argv, ...]], ...] = ()
+    checks: tuple[CheckSpec, ...] = ()
 
     @property
     def addresses(self) -> tuple[AddressSpec, ...]:
@@ -103,6 +107,7 @@ class GroupSettings:
             list(self._sharedResources()),
             f"{self.preempt} {self.preemptDelay:.6f} {self.lastResort}",
             self.hooks,
+            self.checks,
         )
 
     def _sharedResources(self) -> Iterator[object]:

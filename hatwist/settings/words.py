@@ -20,7 +20,6 @@ from hatwist.settings.values import MIN_LEASE, MULTICAST, Argv
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}\Z")
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,14}\Z")
-_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,250}\Z")
 NAMES = "allowed are 1 to 63 letters, digits, '.', '_' and '-'"
 
 
@@ -47,13 +46,6 @@ def interface(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 15 or set(value) & set("/: \t\n"):
         raise ValueError("allowed is the name of a network interface, such as eth0")
     return value
-
-
-def unit(value: object) -> str:
-    """The name of a systemd unit; C{.service} may be left out."""
-    if not isinstance(value, str) or not _UNIT.match(value) or value.startswith("-"):
-        raise ValueError("allowed is the name of a systemd unit, such as nginx.service")
-    return value if "." in value else f"{value}.service"
 
 
 def argv(value: object) -> Argv:

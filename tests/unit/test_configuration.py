@@ -26,6 +26,7 @@ from hatwist.settings import (
 )
 from hatwist.settings.lines import lineOf
 from hatwist.table import Path, Table
+from hatwist.worth import Fitness
 from tests.broken import BROKEN, GOOD
 
 EVERYTHING = """
@@ -61,6 +62,7 @@ resources = [
 preempt = false
 preempt_delay = 5
 last_resort = "keep"
+checks = [{http = "http://127.0.0.1/", interval = 5, effect = "degraded"}, {file = "/srv/ok"}]
 on = {acquired = ["notify", "up"], peer-left = [["a"], ["b", "c"]]}
 
 [group.db]
@@ -119,6 +121,13 @@ class GoodTests(FileTests):
         self.assertEqual(
             web.hooks, (("acquired", (("notify", "up"),)), ("peer-left", (("a",), ("b", "c"))))
         )
+        self.assertEqual(
+            [(c.name, c.interval, c.effect) for c in web.checks],
+            [
+                ("http http://127.0.0.1/", 5.0, Fitness.DEGRADED),
+                ("file /srv/ok", 2.0, Fitness.UNFIT),
+            ],
+        )
         self.assertEqual([db.preempt, db.lastResort, db.hooks], [True, "release", ()])
         priorities = {n: [g.priority for g in s.groups] for n, s in found.items()}
         self.assertEqual(priorities, {"alpha": [200, 200], "beta": [100, 250], "gamma": [100, 100]})
@@ -140,6 +149,8 @@ class GoodTests(FileTests):
             ('"nginx"', '"apache2"'),
             ("[group.db]", "[group.sql]"),
             ("2001:db8::1/64", "2001:db8::2/64"),
+            ("interval = 5", "interval = 6"),
+            ("/srv/ok", "/srv/good"),
             ('"keep"', '"release"'),
         )
         for old, new in changes:
@@ -315,6 +326,7 @@ class CommandTests(FileTests):
             "a worthier node that returns gets it only when the holder fails",
             "1. command drbdadm primary r0\n  2. 192.168.1.100/24\n  3. 192.168.1.101/24 on eth1\n",
             "7. unit nginx.service",
+            "checks http http://127.0.0.1/ each 5 s; failed: degraded",
             "on peer-left: a; b c",
             "guarantee: best effort: the guard cannot release command drbdadm primary r0",
             "guarantee: exclusive: ",
