@@ -123,6 +123,17 @@ class Group:
             RoleChange(cluster, rules.name, None, Role.STANDBY, 0, "started, listening")
         )
 
+    @property
+    def calm(self) -> bool:
+        """Nothing is under way here that a packet could decide that says nothing new."""
+        return (
+            (self.state is State.STANDBY or (self.state is State.ACTIVE and not self.worthierSince))
+            and self.request is None
+            and self.unheardSeq is None
+            and self.deferringSince is None
+            and not self.conflicts
+        )
+
     # What others are told
 
     @property

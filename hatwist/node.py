@@ -269,13 +269,14 @@ class Node:
         beat = self.machine.receive(datagram, link, now)
         self.received[beat.name, link] += 1
         self.recorder.packet(now, link, beat)
-        if self._soon is None:
+        if self._soon is None and self.machine.news:
             # In the reactor's next turn, when every socket that is readable has been read.
             self._soon = self._reactor.callLater(0, self._settle)
 
     def _settle(self) -> None:
         self._soon = None
-        self._decide()
+        if self.machine.news:  # else a beat or a deadline was due in the same turn
+            self._decide()
 
     def _beat(self) -> None:
         try:

@@ -44,6 +44,7 @@ FLOORS = {
     "clock": MIDDLE,
     "link": MIDDLE,
     "node": MIDDLE,
+    "hooks": MIDDLE,
     "keeper": MIDDLE,
     "store": MIDDLE,
     "history": MIDDLE,
