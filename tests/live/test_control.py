@@ -298,6 +298,39 @@ async def test_logLevel(lab: Lab) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_reload(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+    """The file is read again: what differs is told and done, what is wrong is told and not done."""
+    file = tmp_path / "hatwist.toml"
+    text = """
+cluster = "again"
+interface = "eth0"
+interval = 0.1
+[node.alpha]
+[group.default]
+resources = [{address = "10.99.0.100/24"}]
+"""
+    file.write_text(text)
+    argv = [*daemons.TWISTD, *daemons.FOREGROUND, "ha", "--config", str(file), "--node", "alpha"]
+    program = lan.host("alpha").spawn(reactor, argv)
+    await judge.untilHeldBy(ADDRESS, "alpha")
+    command = ("reload", "--control", "/run/hatwist/again.alpha.sock")
+    assert await run(lan, "alpha", *command) == ("nothing has changed", 0)
+    file.write_text(text.replace('"}]', '"}, {address = "10.99.0.101/24"}]'))
+    said = await run(lan, "alpha", *command)
+    assert said.status == 0, said
+    assert "10.99.0.101/24" in said.text
+    await judge.untilHeldBy("10.99.0.101", "alpha")
+    file.write_text(text.replace("interval", "intervall"))
+    wrong = await run(lan, "alpha", *command)
+    assert wrong.status == 1
+    assert "hatwist: not reloaded, and the old configuration goes on:" in wrong.text
+    assert "interval" in wrong.text.splitlines()[1]
+    assert "10.99.0.101" in {bare.split("/")[0] for bare in lan.host("alpha").addresses()}
+    program.stop()
+    await daemons.ended(program)
+
+
+@pytest_twisted.ensureDeferred
 async def test_watch(lab: Lab) -> None:
     """On a terminal it is drawn anew in place, with a dead standby in red; elsewhere line after line."""
     await lab.settle()
