@@ -33,6 +33,8 @@ FLOORS = {
     "guarantee": GROUND,
     "machine": GROUND,
     "effects": GROUND,
+    "causes": GROUND,
+    "tally": GROUND,
     "frames": GROUND,
     "chronicle": GROUND,
     "explain": GROUND,
@@ -48,9 +50,11 @@ FLOORS = {
     "keeper": MIDDLE,
     "store": MIDDLE,
     "history": MIDDLE,
+    "lock": MIDDLE,
     "resources": MIDDLE,
     "linux": MIDDLE,
     "checks": MIDDLE,
+    "migration": TOP,
     "settings": TOP,
     "service": TOP,
     "composition": TOP,
@@ -58,9 +62,12 @@ FLOORS = {
     "status": TOP,
     "logs": TOP,
     "control": TOP,
+    "notify": TOP,
+    "release": TOP,
     "tap": TOP,
     "cli": TOP,
     "lab": TOP,
+    "web": TOP,
 }
 
 # Bytes and values in, values out: no clock, no network, no machine, no thread.
