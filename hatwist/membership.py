@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hatwist.heartbeat import Claim, GroupState, Heard, HeardGroup, Heartbeat, Role
+from hatwist.heartbeat import MAX_SEQ, Claim, GroupState, Heard, HeardGroup, Heartbeat, Role
 from hatwist.worth import Worth
 
 MAX_PEERS = 250
@@ -55,6 +55,7 @@ class Peer:
     @ivar listedAt: when it last said that it receives this node directly; C{-inf}: never.
     @ivar listedSeq: the newest packet of this node that it knew of then, by any path; -1: none.
     @ivar receivedOfMine: how many of this node's last 20 packets it said it received.
+    @ivar lost: how many of its packets were missing when a later one came.
     @ivar deafSince: hearsay says that it receives nobody, since then; C{None}: no such word.
     """
 
@@ -66,6 +67,7 @@ class Peer:
         self.releases: dict[str, tuple[int, float]] = {}
         self.links: dict[str, float] = {}
         self._left = False
+        self.lost = 0
 
     def restart(self, session: int) -> None:
         self.session = session
@@ -195,6 +197,8 @@ class Membership:
     @staticmethod
     def _count(peer: Peer, seq: int) -> None:
         step = seq - peer.directSeq if peer.directSeq >= 0 else 1
+        if step > 1 and seq < MAX_SEQ:  # the guard's goodbye has the last number there is
+            peer.lost += step - 1
         peer.arrivals = ((peer.arrivals << min(step, 20)) | 1) & 0xFFFFF
 
     def _hearsay(self, heard: Heard, now: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -38,6 +39,7 @@ from hatwist.linux import Farewell, IGuard
 from hatwist.machine import Machine, NodeRules
 from hatwist.recorder import Recorder
 from hatwist.store import MemoryStore
+from hatwist.tally import Lateness
 from hatwist.votes import Record
 from hatwist.worth import Fitness
 
@@ -68,6 +70,10 @@ class Node:
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
     @ivar kernelLease: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
+    @ivar startedAt: when it last began.
+    @ivar lateness: how late each beat of this node came.
+    @ivar margins: the least that was left of the lease of each group held here, in seconds, whenever it
+        was renewed.
     @ivar ask: asks the LAN who has the addresses of a group.
     @ivar received: how many packets were taken in, by node and link.
     @ivar recorder: the last decisions, with what led to them.
@@ -96,6 +102,9 @@ class Node:
         self.kernelLease = 0
         self._petted: dict[str, float] = {}
         self._renewed: dict[str, float] = {}
+        self.margins: dict[str, float] = {}
+        self.startedAt = -inf
+        self.lateness = Lateness()
         self.ask: Callable[[str], None] = lambda group: None
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
@@ -122,6 +131,11 @@ class Node:
 
     def removeObserver(self, observer: IRoleObserver) -> None:
         self._observers.remove(observer)
+
+    @property
+    def now(self) -> float:
+        """The time, on the clock of every time here."""
+        return float(self._reactor.seconds())
 
     def served(self, group: str) -> None:
         """Another host has answered for an address of a group."""
@@ -208,6 +222,8 @@ class Node:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
             self._employ(name, keeper)
+        self.startedAt = self._reactor.seconds()
+        self.lateness.start(self.startedAt)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
     def _employ(self, name: str, keeper: Keeper) -> None:
@@ -279,6 +295,7 @@ class Node:
             self._decide()
 
     def _beat(self) -> None:
+        self.lateness.beat(self._reactor.seconds(), self.machine.timing.interval)
         try:
             self._drain()
             self._decide(beat=True)
@@ -365,12 +382,17 @@ class Node:
         for name, election in self.machine.elections.items():
             if election.role is Role.ACTIVE:
                 lease = self.machine.lease(name, self._reactor.seconds())
-                if lease >= self._petted.get(name, 0.0) + step:
+                before = self._petted.get(name, 0.0)
+                if lease >= before + step:
+                    if before:
+                        left = before - self._reactor.seconds()
+                        self.margins[name] = min(left, self.margins.get(name, left))
                     self._petted[name] = lease
                     self._guard.pet(name, lease)
                     self._renew(name, lease)
             else:
                 self._petted.pop(name, None)
+                self.margins.pop(name, None)
                 self._renewed.pop(name, None)
 
     def _renew(self, name: str, lease: float) -> None:

@@ -42,6 +42,7 @@ from hatwist.rules import Timing
 from hatwist.settings import GroupSettings, Settings
 from hatwist.settings.changes import changes
 from hatwist.store import Store
+from hatwist.web.server import Web
 from hatwist.worth import NO_ADDRESS, addressNumber
 
 WRITTEN = 0.2
@@ -82,12 +83,12 @@ class HAService(MultiService):
         self._guard = Guard(reactor)
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
-        self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
         self._reloading = DeferredLock()
         self._departures: dict[str, Deferred[None]] = {}
         self._address = NO_ADDRESS
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
+        self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
         self.groups: dict[str, Composition] = {}
         for group in settings.groups:
             self.groups[group.name] = self._compose(group, resources)
@@ -97,6 +98,8 @@ class HAService(MultiService):
             self._witness = Witness(
                 reactor, self._netlink, settings.witness, None, settings.interval, self._witnessed
             )
+        if settings.http is not None:
+            Web(self, settings.http, reactor).setServiceParent(self)
 
     def _compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> Composition:
         return Composition(

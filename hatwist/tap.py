@@ -216,8 +216,7 @@ def makeService(options: Options) -> IService:
     service = HAService(found, reactor)
     notifier = Notifier(service, reactor)
     notifier.setServiceParent(service)
-    reloader = Reloader(reactor, service, options, notifier)
-    reloader.setServiceParent(service)
+    Reloader(reactor, service, options, notifier).setServiceParent(service)
     if found.control != place.OFF:
         Control(service, reactor, found.control or None).setServiceParent(service)
     return service
@@ -228,23 +227,18 @@ class Reloader(Service):
     Reads the configuration anew on SIGHUP. SIGUSR1 would end the process without its goodbye; it is only logged.
 
     @param options: of this process; where they name a file, it is that file which is read.
-    @param notifier: tells the service manager of it.
     """
 
     name = "reloader"
     _log = Logger()
 
     def __init__(
-        self,
-        reactor: Any,
-        service: HAService,
-        options: Options,
-        notifier: Notifier | None = None,
+        self, reactor: Any, service: HAService, options: Options, notifier: Notifier
     ) -> None:
+        self._notifier = notifier
         self._reactor = reactor
         self._service = service
         self._options = options
-        self._notifier = notifier
 
     def startService(self) -> None:
         super().startService()
@@ -258,13 +252,12 @@ class Reloader(Service):
         Fires with what has changed. Fails with L{ConfigurationError}, and everything is as it was; or with
         L{ResourceError}, see L{HAService.reload}.
         """
-        if self._notifier is not None:
-            self._notifier.reloading()
-        return Deferred.fromCoroutine(self._reload()).addBoth(self._told)
+        self._notifier.reloading()
+        done = Deferred.fromCoroutine(self._reload())
+        return done.addBoth(self._reloaded)
 
-    def _told(self, result: Any) -> Any:
-        if self._notifier is not None:
-            self._notifier.reloaded()
+    def _reloaded(self, result: Any) -> Any:
+        self._notifier.reloaded()
         return result
 
     async def _reload(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from hatwist import __version__
 from hatwist.cli.daemon import addLogLevel
+from hatwist.cli.importing import addImport
 from hatwist.cli.lab import addLab
 from hatwist.cli.moving import addAnnounce, addDrain, addMove, addUndrain
 from hatwist.cli.plan import addCheck, addInit
@@ -31,6 +32,7 @@ COMMANDS = (
     addLogLevel,
     addCheck,
     addInit,
+    addImport,
     addRelease,
     addLab,
 )
