@@ -99,7 +99,7 @@ def everywhere(strategy: st.SearchStrategy[str]) -> Callable[[Check], Check]:
 
     def decorate(test: Check) -> Check:
         quiet = settings(
-            max_examples=300,
+            max_examples=120,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
@@ -132,7 +132,7 @@ class FuzzTests(SynchronousTestCase):
         """The same of two hosts, whose files have nothing to do with each other."""
         pairs = st.tuples(shaped(), shaped())
         quiet = settings(
-            max_examples=200,
+            max_examples=80,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
