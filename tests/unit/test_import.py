@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import textwrap
 import tomllib
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -14,9 +16,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.cli import main
 from hatwist.errors import ConfigurationError
+from hatwist.migration import instance, keywords, ucarp
+from hatwist.migration.directives import AGENTS, DIRECTIVES
 from hatwist.settings import loadAll
 from tests.importing import SAMPLES
 
+PAGE = Path(__file__).parents[2] / "docs/migrating.rst"
 WHOLE = "vrrp_instance A {\ninterface eth0\nvirtual_ipaddress {\n10.0.0.1/24\n}\n}\n"
 PARTLY = WHOLE + "frob 7\n"
 
@@ -260,3 +265,63 @@ class SampleTests(SynchronousTestCase):
         for path in self.samples("ucarp/examples"):
             with redirect_stderr(io.StringIO()):
                 self.assertEqual(main(["import", path]), 2)
+
+
+class DocumentationTests(SynchronousTestCase):
+    """docs/migrating.rst shows what happens."""
+
+    def test_example(self) -> None:
+        """The example's two files make the output, and the file, that the page shows."""
+        blocks = [
+            textwrap.dedent(block).strip() + "\n"
+            for block in re.findall(r"::\n\n((?:    .*\n|\n)+)", PAGE.read_text())
+        ]
+        alpha, changed, shown, made = blocks[:4]
+        beta = alpha
+        for line in changed.splitlines()[1:]:
+            word = line.split()[0]
+            beta = re.sub(rf"(?m)^( +){word} .*$", rf"\1{line}", beta)
+        self.assertEqual(len(set(beta.splitlines()) - set(alpha.splitlines())), 2)
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "alpha.conf").write_text(alpha)
+        (directory / "beta.conf").write_text(beta)
+        out, err = io.StringIO(), io.StringIO()
+        before = os.getcwd()
+        os.chdir(directory)
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                status = main(shown.splitlines()[0].partition(" > ")[0].split()[2:])
+        finally:
+            os.chdir(before)
+        self.assertEqual(status, 1)
+        self.assertEqual(err.getvalue(), shown.partition("\n")[2])
+        self.assertTrue(out.getvalue().endswith(f"\n\n{made}"), out.getvalue())
+
+    def test_words(self) -> None:
+        """Every word of keepalived, Heartbeat and ucarp that the tables name is one that is read or told."""
+        text = PAGE.read_text()
+        tables = text[text.index("What becomes of what") :]
+        known = {
+            *(
+                *keywords.TOP,
+                *keywords.INSTANCE,
+                *keywords.GLOBAL,
+                *instance.READ,
+                *DIRECTIVES,
+                *AGENTS,
+            ),
+            *(
+                "vrrp_instance",
+                "vrrp_sync_group",
+                "weight",
+                "authentication",
+                "authkeys",
+                "stonith",
+            ),
+            *("ethernetDevice", "sharedEthernetDevice", *ucarp.READ),
+        }
+        rows = re.findall(r"(?m)^``.+?  ", tables)
+        named = {word for row in rows for word in re.findall(r"``([a-zA-Z_-]+)``", row)}
+        self.assertGreater(len(named), 40)
+        self.assertEqual(named - known - {"_excluded", "NAME", "up", "down"}, set())
