@@ -184,6 +184,11 @@ class RefusalTests(Moving):
     def test_target(self) -> None:
         """Only a node that is heard, hears, and may hold can be given the group."""
         sim = self.cluster(*RANKS)
+
+        def stop() -> None:
+            sim.heal()
+            sim.stop("beta")
+
         for fault, to, sentence in (
             (lambda: None, "alpha", "alpha holds g already"),
             (lambda: None, "delta", "delta is not known here"),
@@ -199,7 +204,7 @@ class RefusalTests(Moving):
                 "gamma",
                 "gamma does not hear alpha",
             ),
-            (lambda: (sim.heal(), sim.stop("beta")), "beta", "beta has stopped"),
+            (stop, "beta", "beta has stopped"),
         ):
             fault()
             sim.run(0.1 if "just" in sentence else 2 * T)
