@@ -9,6 +9,7 @@ from typing import Any
 
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.spec import parseCheck
+from hatwist.hooks import EVENTS
 from hatwist.linkspec import LinkSpec, parseLinks
 from hatwist.resources.placing import AddressSpec
 from hatwist.resources.unit import unitName
@@ -32,13 +33,13 @@ from hatwist.settings.values import (
 )
 from hatwist.store import DIRECTORY
 from hatwist.table import Table, nearest
+from hatwist.web.endpoint import endpoint
 
 OWN = (
     *("interface", "links", "key_file", "priority", "witness"),
     *("control", "http", "state_dir"),
 )
 """What a node may have of its own."""
-EVENTS = ("prepare", "acquired", "released", "conflict", "peer-joined", "peer-left")
 
 
 def hostName() -> str:
@@ -87,7 +88,7 @@ def readCluster(
         witness=of("witness").take("witness", words.witness, None),
         witnessLost=top.take("witness_lost", words.choice("keep", "release"), "release"),
         control=of("control").take("control", words.text, ""),
-        http=of("http").take("http", words.text, None),
+        http=of("http").take("http", endpoint, None),
     )
 
 

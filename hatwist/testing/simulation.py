@@ -576,7 +576,8 @@ class Simulation:
                 return
             for watcher in self.watchers:
                 watcher("heard", node, source)
-            self._decide(node)
+            if node.machine.news:
+                self._decide(node)
 
         self._attend(node, act)
 
