@@ -22,6 +22,7 @@ from hatwist.membership import Membership
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.schedules import Monitor, run
+from hatwist.worth import Fitness
 
 SCHEDULES = 2000
 SLICE = 100
@@ -104,6 +105,7 @@ class MonitorTests(SynchronousTestCase):
         sim, monitor = self.begin("alpha", "beta", "gamma")
         for other in ("alpha", "gamma"):
             sim.cut("beta", other, bothWays=False)
+        sim.fitness("gamma", Fitness.UNFIT)  # so that beta cannot come too late
         monitor.fault()
         sim.run(1.5)
         sim.kill("alpha")
