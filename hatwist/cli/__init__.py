@@ -11,10 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from hatwist import __version__
-from hatwist.cli.daemon import addLogLevel
+from hatwist.cli.daemon import addLogLevel, addReload
+from hatwist.cli.importing import addImport
 from hatwist.cli.lab import addLab
 from hatwist.cli.moving import addAnnounce, addDrain, addMove, addUndrain
 from hatwist.cli.plan import addCheck, addInit
+from hatwist.cli.release import addRelease
 from hatwist.cli.status import addStatus, addWatch
 from hatwist.cli.why import addHistory, addWhy
 
@@ -28,8 +30,11 @@ COMMANDS = (
     addUndrain,
     addAnnounce,
     addLogLevel,
+    addReload,
     addCheck,
     addInit,
+    addImport,
+    addRelease,
     addLab,
 )
 

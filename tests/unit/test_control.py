@@ -159,6 +159,7 @@ class AnswerTests(SocketTestCase):
         await self.active(self.controlled())
         for command, arguments, words in (
             ("Nonsense", {}, "of another version"),
+            ("Reload", {}, "has its configuration from its own code"),
             ("Watch", {"wait": "soon"}, "wait: allowed are 0 to 3600 seconds"),
             ("LogLevel", {"level": "loud"}, "there is no level 'loud'; allowed are debug"),
             ("Move", {"group": "mail", "node": "b"}, "there is no group 'mail'"),

@@ -110,6 +110,9 @@ class OptionsTests(SynchronousTestCase):
             "--quorum= Votes that a claim takes: majority, or a number; needs --members.",
             "--lease= Seconds, whole, after which the kernel removes addresses by itself; 0: never",
             "--state-dir= Directory where terms and votes are remembered [/var/lib/hatwist].",
+            "--config= TOML file with everything, the same on every node; --node may go with it,",
+            "--control= Path of the socket for the hatwist command; none: there is none [/run/hatwist/",
+            "--http= Serve metrics, health and a page there, such as tcp:9107:interface=127.0.0.1.",
             "--witness= IP address of a host that tells a node whether it is cut off.",
             "--witness-lost= keep or release, when no node reaches the witness. [default: release]",
         ):
@@ -262,6 +265,7 @@ class ReloaderTests(SynchronousTestCase):
         self.result: Deferred[tuple[str, ...]] = succeed(("group web: with 10.0.0.2/24",))
         self.patch(host, "mayChangeAddresses", lambda: True)
         self.patch(host, "maySendFrames", lambda: True)
+        self.notifier = mock.Mock()
         self.observed: list[str] = []
 
         @implementer(ILogObserver)
@@ -281,7 +285,7 @@ class ReloaderTests(SynchronousTestCase):
     def signalled(self, number: signal.Signals, *argv: str) -> None:
         reactor, service = mock.Mock(callFromThread=self.callFromThread), mock.Mock()
         service.reload = self.reload
-        reloader = Reloader(reactor, service, parsed(*argv))
+        reloader = Reloader(reactor, service, parsed(*argv), self.notifier)
         parent = MultiService()
         reloader.setServiceParent(parent)
         parent.startService()
@@ -309,6 +313,7 @@ class ReloaderTests(SynchronousTestCase):
         """What cannot be read changes nothing: the service is not even asked."""
         self.signalled(signal.SIGHUP, "--config", "/nonexistent/file")
         self.assertEqual(self.reloads, [])
+        self.assertEqual(self.notifier.mock_calls, [mock.call.reloading(), mock.call.reloaded()])
         self.assertIn("Not reloaded, and the old configuration goes on:", self.observed)
         self.assertIn("  /nonexistent/file: No such file or directory", self.observed)
 
