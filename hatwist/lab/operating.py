@@ -22,12 +22,12 @@ async def moved(lab: Lab) -> Measurement:
     since = await lab.judge.mark()
     try:
         await lab.command(lab.second, "move", "default", last)
-        await takenOver(lab, since, last)
+        report = await takenOver(lab, since, last)
         await lab.elapse(2 * lab.tolerance)
-        report = await lab.judge.report(lab.address, since)
+        whole = await lab.judge.report(lab.address, since)
     finally:
         await lab.command(lab.second, "move", "default")
-    return _measured("moved", report, _onlyTo(report, lab.best, last))
+    return _measured("moved", report, _onlyTo(whole, lab.best, last))
 
 
 async def drained(lab: Lab) -> Measurement:
@@ -37,28 +37,28 @@ async def drained(lab: Lab) -> Measurement:
     since = await lab.judge.mark()
     try:
         await lab.command(lab.best, "drain")
-        await takenOver(lab, since, lab.second)
+        report = await takenOver(lab, since, lab.second)
         lab.programs[lab.best].stop()
         await lab.programs[lab.best].ended()
         began = lab.reactor.seconds()
         lab.run(lab.best)
         await lab.heartbeats.untilHeard({lab.host(lab.best).ipv4()}, began)
         await lab.elapse(3 * lab.tolerance)
-        report = await lab.judge.report(lab.address, since)
+        whole = await lab.judge.report(lab.address, since)
     finally:
         await lab.command(lab.best, "undrain")
-    return _measured("drained", report, _onlyTo(report, lab.best, lab.second))
+    return _measured("drained", report, _onlyTo(whole, lab.best, lab.second))
 
 
-def _onlyTo(report: Report, before: str, after: str) -> str:
-    """It goes from one to the other, and nowhere else."""
-    held = [hosts for hosts in report.holders if hosts]
-    return "" if held == [(before,), (after,)] else f"held by {held} in turn"
+def _onlyTo(whole: Report, before: str, after: str) -> str:
+    """It goes from one to the other, and nowhere else, until the end."""
+    held = [hosts for hosts in whole.holders if hosts]
+    turns = "" if held == [(before,), (after,)] else f"held by {held} in turn"
+    return problems(neverTwo(whole), turns)
 
 
 def _measured(fault: str, report: Report, problem: str) -> Measurement:
-    wrong = problems(neverTwo(report), problem)
-    return measured(fault, report, "outage", report.outage, AT_ONCE, wrong, USUALLY)
+    return measured(fault, report, "outage", report.outage, AT_ONCE, problem, USUALLY)
 
 
 SCENARIOS: dict[str, Scenario] = {"move": moved, "drain": drained}
