@@ -72,7 +72,9 @@ class SocketTestCase(test_service.ServiceTestCase):
         self.path = os.path.join(self.directory, "web.alpha.sock")
 
     def controlled(self, *resources: Any, path: str | None = None, **changes: Any) -> HAService:
-        service = self.service(*resources, **changes)
+        # Long enough for a machine that has much else to do.
+        times = {"interval": 0.05, "tolerance": 0.5}
+        service = self.service(*resources, **{**times, **changes})
         Control(service, reactor, path or self.path).setServiceParent(service)
         return service
 
