@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from math import inf
 
+from hatwist.causes import Cause
 from hatwist.effects import Persist
 from hatwist.heartbeat import Released, Role
 from hatwist.holding import Holder
@@ -38,6 +39,7 @@ class Election(Holder):
 
     _asked = 0
     _serving = False
+    _heir, _heirUntil = "", -inf
 
     # Decisions
 
@@ -124,7 +126,7 @@ class Election(Holder):
             or self._at(self.askedAt + ASKING * self.timing.interval, now)
         ):
             better = [p for p in self._candidates(view, now) if self._worthOf(p) > self.worth]
-            rank = len({peer.name for peer in (*better, *rivals)})
+            rank = 0 if self.chosen else len({peer.name for peer in (*better, *rivals)})
             self.askAfter = now + self._lot() * self.timing.interval * (rank + 1)
             self.input(Input.YIELD, now)
 
@@ -163,6 +165,7 @@ class Election(Holder):
         if actives:
             self.deferringSince = None
             self._serving = self.chosen = False
+            self._heir = ""
             for peer, _ in actives:
                 if self._at(peer.at + ASK_AFTER * timing.interval, now):
                     self._probe(now)
@@ -178,17 +181,17 @@ class Election(Holder):
                 if peer.alive(now):
                     self._at(max(peer.at, peer.directAt) + peer.tolerance, now)
             return
-        why = self._vacant(view, now)
+        why, cause = self._vacant(view, now)
         # Who waits for a worthier node asks too, all the time: that one may be waiting for the LAN.
         doubt = why or self.deferringSince is not None
         if (doubt and self._stillServed(view, now)) or not why:
             return
         if self.voter is None:
-            self.input(Input.CLAIM, now, why)
+            self.input(Input.CLAIM, now, why, cause)
         elif self.voter.grant is None and self.highest < self.reserved:
             if self._at(max(self.askAfter, self.voter.silentUntil), now):
                 self.confirmedAt = -inf
-                self.input(Input.ASK, now, why)
+                self.input(Input.ASK, now, why, cause)
 
     def _blocks(self, peer: Peer, now: float) -> bool:
         """
@@ -234,19 +237,24 @@ class Election(Holder):
             max(self.claimedAt, self.releasedAt) + self.timing.interval, now
         )
 
-    def _vacant(self, view: Membership, now: float) -> str:
-        """With no live holder known: why this node claims now, or C{""}."""
+    def _vacant(self, view: Membership, now: float) -> tuple[str, Cause]:
+        """With no live holder known: why this node claims now, or C{""} and any cause."""
         group = self.rules.name
         released, since = self._lastRelease(view)
         if released is not None:
-            if released.successor == self.name:
-                self.chosen = released.moved
-                return "moved here by the operator" if self.chosen else "named as successor"
-            successor = view.peers.get(released.successor)
-            said = successor.announced(group) if successor else None
-            expected = successor and successor.alive(now) and said and said.eligible
-            if expected and not self._at(since + SUCCESSION * self.timing.interval, now):
-                return ""
+            self._heir = released.successor
+            self._heirUntil = since + SUCCESSION * self.timing.interval
+            self.chosen = released.moved and released.successor == self.name
+        # A successor that asks for votes names a new term, and the release counts no more.
+        if self._heir == self.name and (released or not self._at(self._heirUntil, now)):
+            if self.chosen:
+                return "moved here by the operator", Cause.MOVE
+            return "named as successor", Cause.SUCCESSION
+        successor = view.peers.get(self._heir)
+        said = successor.announced(group) if successor else None
+        expected = successor and successor.alive(now) and said and said.eligible
+        if expected and not self._at(self._heirUntil, now):
+            return "", Cause.OTHER
         worth = self.worth
         better = [p for p in self._candidates(view, now) if self._worthOf(p) > worth]
         if released is not None:  # a successor that let its time pass is no longer deferred to
@@ -258,12 +266,13 @@ class Election(Holder):
                 for peer in better:
                     self._at(peer.directAt + peer.tolerance, now)
                     self._at(peer.listedAt + peer.tolerance, now)
-                return ""
-            return f"{max(better, key=self._worthOf).name} is worthier but did not claim"
+                return "", Cause.OTHER
+            name = max(better, key=self._worthOf).name
+            return f"{name} is worthier but did not claim", Cause.DEFAULT
         self.deferringSince = None
         if released is not None:
-            return "the holder let go"
-        return "no holder is heard"
+            return "the holder let go", Cause.VACANCY
+        return "no holder is heard", Cause.SILENCE
 
     def _lastRelease(self, view: Membership) -> tuple[Released | None, float]:
         """

@@ -6,9 +6,11 @@ What is decided when is in L{hatwist.holding}, for a holder, and in L{hatwist.el
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
 from typing import NamedTuple
 
+from hatwist.causes import BY_INPUT, Cause
 from hatwist.effects import Ask, Effect, Event, Hold, Release, RoleChange
 from hatwist.heartbeat import Claim, GroupState, Released, Request, Role
 from hatwist.membership import Membership, Peer
@@ -22,6 +24,7 @@ from hatwist.rules import (
     Quorum,
     Timing,
 )
+from hatwist.tally import Tally
 from hatwist.votes import NOTHING, Record, Voter
 from hatwist.worth import Fitness, Worth
 
@@ -57,6 +60,9 @@ class Group:
     @ivar effects: what was decided since the driver last took it.
     @ivar wake: the time of the next decision that no packet brings; L{inf}: none.
     @ivar sendNow: something changed or must be answered: a packet is due now.
+    @ivar transitions: how many role changes there were, by old role, new role and cause.
+    @ivar counters: how many events there were, by kind.
+    @ivar takeovers: seconds from each decision to claim until everything was held.
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar request: what the operator wants of the holder, until C{requestUntil}.
     @ivar movingTo: the successor that the operator wants, while the group is let go of.
@@ -117,10 +123,23 @@ class Group:
         self.movingTo = ""
         self.chosen = False
         self.why = ""
+        self.cause = Cause.OTHER
+        self.transitions: Counter[tuple[Role | None, Role, Cause]] = Counter()
+        self.counters: Counter[str] = Counter()
+        self.takeovers = Tally()
         self.progress = Progress()
         self.effects.append(Release(rules.name))
-        self.effects.append(
-            RoleChange(cluster, rules.name, None, Role.STANDBY, 0, "started, listening")
+        self._changed(None, Role.STANDBY, 0, "started, listening", Cause.STARTED)
+
+    @property
+    def calm(self) -> bool:
+        """Nothing is under way here that a packet could decide that says nothing new."""
+        return (
+            (self.state is State.STANDBY or (self.state is State.ACTIVE and not self.worthierSince))
+            and self.request is None
+            and self.unheardSeq is None
+            and self.deferringSince is None
+            and not self.conflicts
         )
 
     # What others are told
@@ -139,6 +158,7 @@ class Group:
 
     def tell(self, view: Membership, now: float) -> GroupState:
         """This group's part of the next packet."""
+        step, steps, reason = self.progress.told(self.fitnessReason)
         return GroupState(
             self.rules.name,
             self.role,
@@ -150,7 +170,10 @@ class Group:
             self.claim,
             self.released,
             self.voter.grant if self.voter is not None else None,
-            *self.progress.told(self.fitnessReason),
+            step,
+            # Claimed, and not yet held: also before the first step, and between two.
+            max(steps, 1) if self.state is State.ACQUIRING else steps,
+            reason,
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
             self.rules.witness and now < self.doubtAt,
             self.request,
@@ -224,18 +247,20 @@ class Group:
 
     # Inputs
 
-    def input(self, what: Input, now: float, why: str = "") -> None:
+    def input(self, what: Input, now: float, why: str = "", cause: Cause = Cause.OTHER) -> None:
         """Apply one input by the table; a stale one changes nothing."""
         found = TABLE[self.state][what]
         if found is None:
             return
         before = self.role
         self.state = found.state
-        self.why = why or self.why
+        if why:
+            self.why = why
+            self.cause = cause if cause is not Cause.OTHER else BY_INPUT.get(what, cause)
         for action in found.do:
             self._do(action, now)
         if before == Role.STANDBY and self.role == Role.SHUTDOWN:
-            self._changed(before, Role.SHUTDOWN, 0, why or "stopped")
+            self._changed(before, Role.SHUTDOWN, 0, why or "stopped", Cause.STOPPED)
         self.sendNow = True
 
     def _do(self, action: Do, now: float) -> None:
@@ -266,7 +291,8 @@ class Group:
             self.failures = 0
             self.backoffUntil = -inf
             self.announcedAt = now
-            self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why)
+            self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why, self.cause)
+            self.takeovers.add(now - self.askedAt)
             self.activated = True
             self.why = ""
         elif action is Do.CLEAN:
@@ -278,7 +304,7 @@ class Group:
         """The guard has let go of the addresses and said goodbye for this node: it begins anew."""
         assert self.claim is not None
         if self.activated:
-            self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why)
+            self._changed(Role.ACTIVE, Role.STANDBY, self.claim.term, self.why, self.cause)
         self.why = ""
         self.claim = self.successor = None
         self.movingTo = ""
@@ -297,16 +323,18 @@ class Group:
             term, self.claim = self.claim.term, None
             if self.activated or self.state == State.SHUTDOWN:
                 old = Role.ACTIVE if self.activated else Role.STANDBY
-                self._changed(old, self.role, term, why)
+                self._changed(old, self.role, term, why, self.cause)
         self.activated = False
         self.successor = None
         self.movingTo = ""
         self.conflicts.clear()
 
-    def _changed(self, old: Role, new: Role, term: int, why: str) -> None:
+    def _changed(self, old: Role | None, new: Role, term: int, why: str, cause: Cause) -> None:
+        self.transitions[(old, new, cause)] += 1
         self.effects.append(RoleChange(self.cluster, self.rules.name, old, new, term, why))
 
     def event(self, kind: str, peer: str = "", reason: str = "") -> None:
+        self.counters[kind] += 1
         self.effects.append(Event(kind, self.rules.name, peer, reason))
 
     def setFitness(self, fitness: Fitness, reason: str, source: str = "") -> None:
@@ -358,10 +386,10 @@ class Group:
         self.patience = min(now + timing.interval, self._patienceFrom + timing.tolerance)
         if gap > timing.hold and self.claim is not None and self.voter is None:
             if any(not peer.left() for peer in view):
-                self._yield(f"stalled for {gap:.3f} s, longer than others wait", now)
+                self._yield(f"stalled for {gap:.3f} s, longer than others wait", now, Cause.STALL)
 
-    def _yield(self, why: str, now: float) -> None:
-        self.input(Input.YIELD, now, why)
+    def _yield(self, why: str, now: float, cause: Cause = Cause.OTHER) -> None:
+        self.input(Input.YIELD, now, why, cause)
 
     def _probe(self, now: float) -> None:
         """Ask the LAN, at most every quarter of an interval, for as long as there is a doubt."""

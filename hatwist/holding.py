@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+from hatwist.causes import Cause
 from hatwist.effects import Announce
 from hatwist.heartbeat import Claim
 from hatwist.membership import Membership, Peer
@@ -77,7 +78,7 @@ class Holder(Movable):
                 continue
             agreed = view.agrees(peer)
             if self._order(claim, agreed) > self._order(self.claim, agreed):
-                self._yield(f"{peer.name} is ACTIVE too and comes first", now)
+                self._yield(f"{peer.name} is ACTIVE too and comes first", now, Cause.CONFLICT)
                 return True
             direct = peer.direct(now)
             limit = max(since, peer.listedAt) + DEAF * interval
@@ -85,7 +86,9 @@ class Holder(Movable):
                 deaf = peer.deafSince
                 limit = inf if deaf is None else max(since, deaf) + DEAF_BY_RELAY * interval
             if self.voter is None and self._at(limit, now):
-                self._yield(f"{peer.name} is ACTIVE too and does not hear this node", now)
+                self._yield(
+                    f"{peer.name} is ACTIVE too and does not hear this node", now, Cause.CONFLICT
+                )
                 return True
             stamp = (peer.session, peer.seq)
             if stamp != self.answeredStamp.get(peer.name) and (
@@ -124,7 +127,7 @@ class Holder(Movable):
             # It is back, and another node was answered first: this node's next question will tell.
             if others and not self._at(self.keptAt + WITNESSED * self.timing.interval, now):
                 return False
-        self._yield("the witness does not answer", now)
+        self._yield("the witness does not answer", now, Cause.WITNESS)
         return True
 
     def _outvoted(self, now: float) -> bool:
@@ -136,7 +139,7 @@ class Holder(Movable):
         if not self._at(self.lease(now) - self.timing.lateness, now):
             return False
         age = now - self.confirmedAt
-        self._yield(f"no majority has confirmed its heartbeats for {age:.3f} s", now)
+        self._yield(f"no majority has confirmed its heartbeats for {age:.3f} s", now, Cause.VOTES)
         return True
 
     def _unheard(self, view: Membership, sent: dict[int, float], now: float) -> bool:
@@ -160,30 +163,33 @@ class Holder(Movable):
         if not self._at(max(newest, heardSince) + timing.hold, now):
             return False
         self.unheardSeq = max(sent, default=0) + 1
-        self._yield(f"no node has received its heartbeats for {now - newest:.3f} s", now)
+        why = f"no node has received its heartbeats for {now - newest:.3f} s"
+        self._yield(why, now, Cause.UNHEARD)
         return True
 
     def _handover(self, view: Membership, now: float) -> None:
         mine = self.worth
         assert self.claim is not None
-        best = self._best(view, now)
+        candidates = self._candidates(view, now)
+        best = max(candidates, key=self._worthOf, default=None)
         if best is None:
             self.worthierSince.clear()
             if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
-                self._yield(f"unfit: {self.fitnessReason}", now)
+                self._yield(f"unfit: {self.fitnessReason}", now, Cause.UNFIT)
             return
         worth = self._worthOf(best)
         fitter, preempt = worth.fitness > mine.fitness, self.rules.preempt
         if self.claim.moved:  # so it was wanted, unless this node was fitter then
             fitter = fitter and mine.fitness < self.claim.worth.fitness
             preempt = False
-        worthier = {peer.name for peer in self._candidates(view, now) if self._worthOf(peer) > mine}
+        worthier = {peer.name for peer in candidates if self._worthOf(peer) > mine}
         for name in set(self.worthierSince) - worthier:
             del self.worthierSince[name]
         for name in worthier:
             self.worthierSince.setdefault(name, now)
         if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
-            self._yield(f"unfit: {self.fitnessReason}; handed over to {best.name}", now)
+            why = f"unfit: {self.fitnessReason}; handed over to {best.name}"
+            self._yield(why, now, Cause.UNFIT)
         elif not worth > mine or not (fitter or preempt):
             return
         elif now - best.directAt >= FRESH * self.timing.interval:
@@ -199,4 +205,5 @@ class Holder(Movable):
                     and not self._at(peer.directAt + peer.tolerance, now)
                 ):
                     return
-            self._yield(f"handed over to {best.name}, which is worthier", now)
+            why = f"handed over to {best.name}, which is worthier"
+            self._yield(why, now, Cause.UNFIT if fitter else Cause.HANDOVER)

@@ -71,12 +71,9 @@ class Hooks:
         commands: Mapping[str, Sequence[Sequence[str]]],
         timeout: float = TIMEOUT,
     ) -> None:
-        for event in commands:
-            if event not in EVENTS:
-                raise ValueError(f"no event {event!r}: allowed is {', '.join(EVENTS)}")
         self._reactor = reactor
         self._group = group
-        self._commands = commands
+        self.change(commands)
         self._timeout = timeout
         self._node: Node | None = None
         self._last = _Happening("", Role.STANDBY, 0)
@@ -85,6 +82,17 @@ class Hooks:
         self._names = ("", "")  # of the cluster and of the node
         self._working: Deferred[None] | None = None
         self.dropped = 0
+
+    def change(self, commands: Mapping[str, Sequence[Sequence[str]]]) -> None:
+        """
+        These from now on, for what has happened already and waits, too.
+
+        @raise ValueError: there is no such event.
+        """
+        for event in commands:
+            if event not in EVENTS:
+                raise ValueError(f"no event {event!r}: allowed is {', '.join(EVENTS)}")
+        self._commands = commands
 
     def start(self, node: Node) -> None:
         """Run commands for this node from now on."""

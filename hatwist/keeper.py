@@ -156,6 +156,11 @@ class Keeper:
                 if IAnnouncer.providedBy(resource):
                     resource.announce()
 
+    @property
+    def announced(self) -> int:
+        """How many times one of them told the LAN where it is."""
+        return sum(getattr(resource, "announced", 0) for resource in self.resources)
+
     def renew(self, seconds: int) -> None:
         """
         Keep what has a lease for so many seconds more.

@@ -61,6 +61,7 @@ class Link(DatagramProtocol, ABC):
     @ivar interface: the interface's name.
     @ivar name: what the receiver is told; no two links of one node have the same.
     @ivar bad: how many datagrams were dropped, by reason.
+    @ivar beats: how many heartbeats were sent to everybody on the link.
     @ivar unsent: how many could not be sent, by the name of the error.
     """
 
@@ -72,6 +73,7 @@ class Link(DatagramProtocol, ABC):
         self.interface = interface
         self.name = name
         self.bad: Counter[str] = Counter()
+        self.beats = 0
         self.unsent: Counter[str] = Counter()
         self._reactor = reactor
         self._port: Any = None
@@ -106,6 +108,11 @@ class Link(DatagramProtocol, ABC):
         port.doRead = self._turn
         self._port = port
 
+    @property
+    def failing(self) -> str:
+        """The name of the error that the last heartbeat met, such as C{"ENETUNREACH"}; C{""}: it was sent."""
+        return self._failing
+
     def close(self) -> None:
         port, self._port = self._port, None
         if port is not None:
@@ -137,6 +144,7 @@ class Link(DatagramProtocol, ABC):
                 error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
                 self._failed(error)
         if error is None:
+            self.beats += 1
             if self._failing:
                 self._log.info("Heartbeats on {link} are sent again", link=self.name)
                 self._failing = ""

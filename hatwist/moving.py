@@ -7,6 +7,7 @@ is over, or a tolerance has passed.
 
 from __future__ import annotations
 
+from hatwist.causes import Cause
 from hatwist.group import Group
 from hatwist.heartbeat import GroupState, Request
 from hatwist.membership import Membership, Peer
@@ -128,7 +129,7 @@ class Movable(Group):
             # One that may have just died is waited for.
             if target is not None and now - target.directAt < FRESH * self.timing.interval:
                 self.movingTo, self.request = request.to, None
-                self._yield(f"moved to {target.name} by the operator", now)
+                self._yield(f"moved to {target.name} by the operator", now, Cause.MOVE)
                 return True
         return False
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hatwist.chronicle import Change, Chronicle
 from hatwist.effects import (
     Announce,
     Ask,
@@ -35,7 +37,9 @@ from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
 from hatwist.machine import Machine, NodeRules
+from hatwist.recorder import Recorder
 from hatwist.store import MemoryStore
+from hatwist.tally import Lateness
 from hatwist.votes import Record
 from hatwist.worth import Fitness
 
@@ -66,7 +70,14 @@ class Node:
     @param reactor: provides IReactorTime, on a monotonic clock.
     @param keepers: one for each group of the machine.
     @ivar kernelLease: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
+    @ivar startedAt: when it last began.
+    @ivar lateness: how late each beat of this node came.
+    @ivar margins: the least that was left of the lease of each group held here, in seconds, whenever it
+        was renewed.
     @ivar ask: asks the LAN who has the addresses of a group.
+    @ivar received: how many packets were taken in, by node and link.
+    @ivar recorder: the last decisions, with what led to them.
+    @ivar watchers: each is called with every role change of any node, as this one notices it.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     """
@@ -91,6 +102,9 @@ class Node:
         self.kernelLease = 0
         self._petted: dict[str, float] = {}
         self._renewed: dict[str, float] = {}
+        self.margins: dict[str, float] = {}
+        self.startedAt = -inf
+        self.lateness = Lateness()
         self.ask: Callable[[str], None] = lambda group: None
         self._forgetful = False
         self.roles: dict[str, Role] = dict.fromkeys(keepers, Role.STANDBY)
@@ -105,6 +119,10 @@ class Node:
         self._running = False
         self._retries: list[IDelayedCall] = []
         self.counters: Counter[str] = Counter()
+        self.received: Counter[tuple[str, str]] = Counter()
+        self.recorder = Recorder()
+        self.chronicle = Chronicle(machine.rules.name, machine.elections)
+        self.watchers: list[Callable[[Change], None]] = []
 
     # Faces
 
@@ -113,6 +131,11 @@ class Node:
 
     def removeObserver(self, observer: IRoleObserver) -> None:
         self._observers.remove(observer)
+
+    @property
+    def now(self) -> float:
+        """The time, on the clock of every time here."""
+        return float(self._reactor.seconds())
 
     def served(self, group: str) -> None:
         """Another host has answered for an address of a group."""
@@ -126,6 +149,8 @@ class Node:
         Of all sources' verdicts the worst counts, and its reason is told.
         """
         if self._running:
+            now = self._reactor.seconds()
+            self.recorder.told(now, "fitness", group, (fitness.name.lower(), reason, source))
             self.machine.fitness(group, fitness, reason, source)
             self._decide()
 
@@ -140,7 +165,9 @@ class Node:
         """
         if not self._running:
             raise ValueError("this node does not run")
-        self.machine.move(group, to or "", self._reactor.seconds())
+        now = self._reactor.seconds()
+        self.recorder.told(now, "move", group, (to or "",))
+        self.machine.move(group, to or "", now)
         self._decide()
 
     @property
@@ -155,6 +182,7 @@ class Node:
         Fires when a restart will remember it. Fails with L{OSError} if none will: then it is so until
         this process ends. See L{others} for who is left.
         """
+        self.recorder.told(self._reactor.seconds(), "drain", "", (on,))
         self.machine.drain(on)
         self._decide()
         return self._store.drain(self.machine.session, on)
@@ -194,6 +222,8 @@ class Node:
             self._guard.onFired = self._fenced
         for name, keeper in self.keepers.items():
             self._employ(name, keeper)
+        self.startedAt = self._reactor.seconds()
+        self.lateness.start(self.startedAt)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
     def _employ(self, name: str, keeper: Keeper) -> None:
@@ -251,16 +281,21 @@ class Node:
     def _received(self, datagram: bytes, link: str) -> None:
         if not self._running:
             return
-        self.machine.receive(datagram, link, self._reactor.seconds())
-        if self._soon is None:
+        now = self._reactor.seconds()
+        beat = self.machine.receive(datagram, link, now)
+        self.received[beat.name, link] += 1
+        self.recorder.packet(now, link, beat)
+        if self._soon is None and self.machine.news:
             # In the reactor's next turn, when every socket that is readable has been read.
             self._soon = self._reactor.callLater(0, self._settle)
 
     def _settle(self) -> None:
         self._soon = None
-        self._decide()
+        if self.machine.news:  # else a beat or a deadline was due in the same turn
+            self._decide()
 
     def _beat(self) -> None:
+        self.lateness.beat(self._reactor.seconds(), self.machine.timing.interval)
         try:
             self._drain()
             self._decide(beat=True)
@@ -277,7 +312,9 @@ class Node:
             link.drain()
 
     def _report(self, what: Any, group: str, *details: Any) -> None:
-        what(group, *details, self._reactor.seconds())
+        now = self._reactor.seconds()
+        self.recorder.told(now, what.__name__, group, details)
+        what(group, *details, now)
         self._decide()
 
     # What goes out
@@ -297,7 +334,10 @@ class Node:
         try:
             while True:
                 self._again = False
-                for effect in self.machine.decide(self._reactor.seconds(), beat):
+                now = self._reactor.seconds()
+                effects = self.machine.decide(now, beat)
+                self.recorder.decided(now, effects)
+                for effect in effects:
                     if isinstance(effect, RoleChange | Event):
                         reports.append(effect)
                     elif isinstance(effect, Send) and self._again:
@@ -310,6 +350,8 @@ class Node:
                     break
             for effect in reports:
                 self._perform(effect)
+            for change in self.chronicle.look(self.machine.view, now):
+                self._tell(change)
         finally:
             self._deciding = False
         if len(self.keepers) > len(self.machine.elections):
@@ -340,12 +382,17 @@ class Node:
         for name, election in self.machine.elections.items():
             if election.role is Role.ACTIVE:
                 lease = self.machine.lease(name, self._reactor.seconds())
-                if lease >= self._petted.get(name, 0.0) + step:
+                before = self._petted.get(name, 0.0)
+                if lease >= before + step:
+                    if before:
+                        left = before - self._reactor.seconds()
+                        self.margins[name] = min(left, self.margins.get(name, left))
                     self._petted[name] = lease
                     self._guard.pet(name, lease)
                     self._renew(name, lease)
             else:
                 self._petted.pop(name, None)
+                self.margins.pop(name, None)
                 self._renewed.pop(name, None)
 
     def _renew(self, name: str, lease: float) -> None:
@@ -438,11 +485,21 @@ class Node:
             term=change.term,
             reason=change.reason,
         )
+        election = self.machine.elections.get(change.group)
+        released = election.released if election is not None else None
+        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
         for observer in list(self._observers):
             try:
                 observer.roleChanged(change)
             except Exception:
                 self._log.failure("An observer failed on {change}", change=change)
+
+    def _tell(self, change: Change) -> None:
+        for watcher in list(self.watchers):
+            try:
+                watcher(change)
+            except Exception:
+                self._log.failure("A watcher failed on {change}", change=change)
 
     def _noted(self, event: Event) -> None:
         emit = self._log.warn if event.kind in _WARNINGS else self._log.info

@@ -6,11 +6,14 @@ import signal
 from typing import Any, NoReturn
 
 from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python import usage
 
 from hatwist.clock import ClockError, useMonotonic
-from hatwist.errors import ConfigurationError
+from hatwist.control import place
+from hatwist.control.server import Control
+from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
 
@@ -68,6 +71,12 @@ class Options(usage.Options):
             None,
             None,
             "Directory where terms and votes are remembered [/var/lib/hatwist].",
+        ],
+        [
+            "control",
+            None,
+            None,
+            "Path of the socket for the hatwist command; none: there is none [/run/hatwist/CLUSTER.NODE.sock].",
         ],
     ]
     WITH_CONFIG = frozenset(("config", "node"))
@@ -157,6 +166,7 @@ def chosen(options: Options, here: bool) -> Settings:
             link=options["link"],
             witness=options["witness"],
             witnessLost=options["witness-lost"],
+            control=options["control"],
             here=here,
         )
     except ConfigurationError as e:
@@ -179,6 +189,9 @@ def makeService(options: Options) -> IService:
         found = chosen(options, here=True)
     except ConfigurationError as e:
         problems += e.problems
+    else:
+        if found.control not in ("", place.OFF) and (wrong := place.problem(found.control)):
+            problems.append(f"--control {found.control}: {wrong}")
     parent = getattr(options, "parent", None) or {}
     for name in ("uid", "gid", "chroot"):
         if parent.get(name) is not None:
@@ -193,27 +206,66 @@ def makeService(options: Options) -> IService:
     except ClockError as e:
         refuse([str(e)])
     service = HAService(found, reactor)
-    Signals(reactor).setServiceParent(service)
+    reloader = Reloader(reactor, service, options)
+    reloader.setServiceParent(service)
+    if found.control != place.OFF:
+        Control(service, reactor, found.control or None).setServiceParent(service)
     return service
 
 
-class Signals(Service):
-    """SIGHUP and SIGUSR1 would end a process without its goodbye; here they are only logged."""
+class Reloader(Service):
+    """
+    Reads the configuration anew on SIGHUP. SIGUSR1 would end the process without its goodbye; it is only logged.
 
-    name = "signals"
+    @param options: of this process; where they name a file, it is that file which is read.
+    """
+
+    name = "reloader"
     _log = Logger()
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, service: HAService, options: Options) -> None:
         self._reactor = reactor
+        self._service = service
+        self._options = options
 
     def startService(self) -> None:
         super().startService()
-        for number in (signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, self._received)
+        signal.signal(signal.SIGHUP, self._hangup)
+        signal.signal(signal.SIGUSR1, self._ignored)
 
-    def _received(self, number: int, frame: Any) -> None:
+    def reload(self) -> Deferred[tuple[str, ...]]:
+        """
+        Read the configuration, and go on with it.
+
+        Fires with what has changed. Fails with L{ConfigurationError}, and everything is as it was; or with
+        L{ResourceError}, see L{HAService.reload}.
+        """
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> tuple[str, ...]:
+        try:
+            done = await self._service.reload(chosen(self._options, here=True))
+        except ConfigurationError as e:
+            self._log.error("Not reloaded, and the old configuration goes on:")
+            for problem in e.problems:
+                self._log.error("  {problem}", problem=problem)
+            raise
+        except ResourceError as e:
+            self._log.error("Reloaded, but: {error}", error=e)
+            raise
+        for line in done:
+            self._log.info("Reloaded: {line}", line=line)
+        if not done:
+            self._log.info("Reloaded: nothing has changed")
+        return done
+
+    def _hangup(self, number: int, frame: Any) -> None:
+        self._reactor.callFromThread(self._asked)
+
+    def _asked(self) -> None:
+        self.reload().addErrback(lambda failure: failure.trap(ConfigurationError, ResourceError))
+
+    def _ignored(self, number: int, frame: Any) -> None:
         self._reactor.callFromThread(
-            self._log.warn,
-            "{signal} is ignored: this release cannot reload its configuration; restart it instead",
-            signal=signal.Signals(number).name,
+            self._log.warn, "{signal} is ignored", signal=signal.Signals(number).name
         )

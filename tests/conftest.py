@@ -15,12 +15,14 @@ from typing import TypeVar
 import pytest
 
 PACKAGES = {
+    "chromium": "chromium",
     "faketime": "faketime",
     "ifdown": "ifupdown",
     "ifup": "ifupdown",
     "ip": "iproute2",
     "keepalived": "keepalived",
     "nft": "nftables",
+    "promtool": "prometheus",
     "setsid": "util-linux",
     "tc": "iproute2",
     "ucarp": "ucarp",

@@ -11,10 +11,27 @@ import sys
 from collections.abc import Sequence
 
 from hatwist import __version__
+from hatwist.cli.daemon import addLogLevel
 from hatwist.cli.lab import addLab
+from hatwist.cli.moving import addAnnounce, addDrain, addMove, addUndrain
 from hatwist.cli.plan import addCheck, addInit
+from hatwist.cli.status import addStatus, addWatch
+from hatwist.cli.why import addHistory, addWhy
 
-COMMANDS = (addCheck, addInit, addLab)
+COMMANDS = (
+    addStatus,
+    addWatch,
+    addWhy,
+    addHistory,
+    addMove,
+    addDrain,
+    addUndrain,
+    addAnnounce,
+    addLogLevel,
+    addCheck,
+    addInit,
+    addLab,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

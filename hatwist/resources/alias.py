@@ -102,6 +102,11 @@ class Alias:
         """Call C{lost} when its address was deleted and ifup could not bring it back."""
         self._lost = lost
 
+    @property
+    def announced(self) -> int:
+        """How many frames told the LAN where it is."""
+        return self._announcer.sent
+
     def announce(self) -> None:
         """See L{IAnnouncer.announce}."""
         if self._held:

@@ -22,6 +22,7 @@ class Announcer:
 
     @param reactor: for the time of the rounds.
     @param frames: called when a round begins; gives each frame with where to send it.
+    @ivar sent: how many frames were sent so far.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Announcer:
     ) -> None:
         self._reactor = reactor
         self._frames = frames
+        self.sent = 0
         self._began = 0.0
         self._rounds = 0
         self._call: IDelayedCall | None = None
@@ -55,6 +57,7 @@ class Announcer:
         for sender, frame in islice(frames, SLICE):
             sender.send(frame)
             sent += 1
+        self.sent += sent
         if sent == SLICE:
             self._call = self._reactor.callLater(0, self._send, frames)
             return

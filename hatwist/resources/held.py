@@ -68,6 +68,11 @@ class HeldAddresses:
         """See L{hatwist.interfaces.IResource.watch}."""
         self._lost = lost
 
+    @property
+    def announced(self) -> int:
+        """How many frames told the LAN where they are."""
+        return self._announcer.sent
+
     def announce(self) -> None:
         """See L{hatwist.interfaces.IAnnouncer.announce}."""
         if self._held:

@@ -33,6 +33,7 @@ from hatwist.settings.values import (
 )
 from hatwist.store import DIRECTORY
 from hatwist.table import Table, nearest
+from hatwist.web.endpoint import endpoint
 
 OWN = (
     *("interface", "links", "key_file", "priority", "witness"),
@@ -87,7 +88,7 @@ def readCluster(
         witness=of("witness").take("witness", words.witness, None),
         witnessLost=top.take("witness_lost", words.choice("keep", "release"), "release"),
         control=of("control").take("control", words.text, ""),
-        http=of("http").take("http", words.text, None),
+        http=of("http").take("http", endpoint, None),
     )
 
 

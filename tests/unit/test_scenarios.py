@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hatwist.causes import Cause
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.testing import Simulation
 from hatwist.worth import Fitness
@@ -386,7 +387,8 @@ class DeferenceTests(Scenario):
     def test_aWorthierNodeThatDoesNotClaimIsWaitedForOneToleranceMore(self) -> None:
         """A worthier node that says it is eligible and never claims holds the others up for one tolerance."""
         sim = self.cluster(*RANKS)
-        sim.nodes["beta"].machine.elections["g"]._vacant = lambda *_: ""  # type: ignore[method-assign]
+        beta = sim.nodes["beta"].machine.elections["g"]
+        beta._vacant = lambda *_: ("", Cause.OTHER)  # type: ignore[method-assign]
         sim.kill("alpha")
         killed = sim.now
         sim.run(3.0)

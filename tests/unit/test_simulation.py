@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import group
+from hatwist.causes import Cause
 from hatwist.election import TABLE, Do, Election, Input, Next, State
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.machine import Machine
@@ -158,8 +159,8 @@ class MonitorTests(SynchronousTestCase):
         """Nobody holds in the end, though somebody could."""
         settled = Election._vacant
 
-        def once(self: Election, view: Membership, now: float) -> str:
-            return "" if self.highest else settled(self, view, now)
+        def once(self: Election, view: Membership, now: float) -> tuple[str, Cause]:
+            return ("", Cause.OTHER) if self.highest else settled(self, view, now)
 
         self.assertNoticed(self.killed, "in the end nobody held", Election, "_vacant", once)
 
@@ -167,9 +168,10 @@ class MonitorTests(SynchronousTestCase):
         """No holder for longer than a tolerance and an interval, though somebody could."""
         settled = Election._vacant
 
-        def late(self: Election, view: Membership, now: float) -> str:
+        def late(self: Election, view: Membership, now: float) -> tuple[str, Cause]:
             alpha = view.peers.get("alpha")
-            return "" if alpha and now < alpha.at + 1.0 else settled(self, view, now)
+            waits = alpha and now < alpha.at + 1.0
+            return ("", Cause.OTHER) if waits else settled(self, view, now)
 
         self.assertNoticed(self.killed, "no holder from 2.0000", Election, "_vacant", late)
 

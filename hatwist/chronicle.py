@@ -1,0 +1,175 @@
+"""
+The role changes of the whole cluster, as one node sees them, each with its cause.
+
+A node tells the others its roles, and not why they changed. What went before tells that: who let go, naming whom,
+and who fell silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from hatwist.effects import RoleChange
+from hatwist.heartbeat import Released
+from hatwist.membership import Membership, Peer
+from hatwist.worth import Fitness
+
+ACQUIRING = "ACQUIRING"
+"""What a node is called that has claimed a group, and does not have all of it yet."""
+SILENT = "SILENT"
+"""What a node is called that is no longer heard and has not said goodbye."""
+_NAMES = ("STANDBY", "STANDBY", "ACTIVE", "SHUTDOWN")
+"""By L{Role}; who asks for votes is a standby here."""
+
+_CLAIMED = ("ACTIVE", ACQUIRING)
+
+
+class Change(NamedTuple):
+    """
+    One role change of one node in one group.
+
+    @ivar at: when it was noticed, on this node's clock.
+    @ivar old, new: names of roles, or L{SILENT}, or L{ACQUIRING} for another node; C{old} is C{""} for a node
+        that was not known.
+    @ivar term: of the claim that began or ended; 0 where there is none.
+    @ivar reason: a clause without full stop.
+    """
+
+    at: float
+    node: str
+    group: str
+    old: str
+    new: str
+    term: int
+    reason: str
+
+
+class Chronicle:
+    """
+    @param name: of this node, which tells its own changes itself, see L{own}.
+    @param groups: those of interest; it may change.
+    @ivar holders: for each group that somebody holds, how each of its holders came to that.
+    """
+
+    def __init__(self, name: str, groups: Collection[str]) -> None:
+        self.name = name
+        self.groups = groups
+        self.holders: dict[str, dict[str, Change]] = {}
+        self._known: dict[str, dict[str, str]] = {}
+        self._freed: dict[str, tuple[str, str, Released | None]] = {}
+
+    def own(self, change: RoleChange, released: Released | None, now: float) -> Change:
+        """
+        Take in a role change of this node.
+
+        @param released: what it tells of its last release.
+        """
+        old = _NAMES[change.old] if change.old is not None else ""
+        found = Change(
+            now, self.name, change.group, old, _NAMES[change.new], change.term, change.reason
+        )
+        return self._note(found, "let go", released)
+
+    def look(self, view: Membership, now: float) -> list[Change]:
+        """What has changed among the others since the last look."""
+        found: list[Change] = []
+        for peer in view:
+            known = self._known.get(peer.name)
+            if known is None:
+                known = self._known[peer.name] = {}
+            heard = now < peer.at + peer.tolerance or peer.left()
+            for group in self.groups:
+                new = SILENT
+                if heard:
+                    state = peer.states.get(group)
+                    new = _NAMES[state.role] if state is not None else "STANDBY"
+                    if new == "ACTIVE" and known.get(group) != "ACTIVE":
+                        new = _progress(peer, group)
+                if known.get(group) != new:
+                    found.append(self._changed(peer, group, known.get(group, ""), new, now))
+                    known[group] = new
+        if not found:
+            return found
+        for name in set(self._known) - set(view.peers):
+            del self._known[name]
+        # Who let go comes before who took over, so that the one explains the other.
+        found.sort(key=lambda change: change.new in _CLAIMED)
+        return [self._explained(change, view) for change in found]
+
+    def _changed(self, peer: Peer, group: str, old: str, new: str, now: float) -> Change:
+        state = peer.state(group)
+        term = 0
+        if new in _CLAIMED and state.claim is not None:
+            term = state.claim.term
+        elif old in _CLAIMED:
+            held = self.holders.get(group, {}).get(peer.name)
+            term = held.term if held is not None else 0
+        return Change(now, peer.name, group, old, new, term, "")
+
+    def _explained(self, change: Change, view: Membership) -> Change:
+        peer = view.peers[change.node]
+        how = ""
+        if change.new == SILENT:
+            how = "fell silent"
+            reason = f"silent for {change.at - peer.at:.3f} s"
+        elif change.new in _CLAIMED:
+            reason = self._takeover(change)
+        elif change.new == "SHUTDOWN":
+            said = peer.announced(change.group)
+            why = said.reason if said is not None else ""
+            how = "said goodbye"
+            reason = f"{how}: {why}" if why else how
+        elif change.old in _CLAIMED:
+            how = "let go"
+            reason = self._release(peer, change)
+        else:
+            reason = "heard again" if change.old == SILENT else "heard"
+        released = peer.state(change.group).released
+        return self._note(change._replace(reason=reason), how, released)
+
+    def _release(self, peer: Peer, change: Change) -> str:
+        released = peer.state(change.group).released
+        said = peer.announced(change.group)
+        reason = ""
+        if released is not None and released.successor:
+            reason = f"handed over to {released.successor}"
+            if released.moved:
+                return f"moved to {released.successor} by the operator"
+        if said is not None and said.fitness < Fitness.FIT and said.reason:
+            why = f"{said.fitness.name.lower()}: {said.reason}"
+            reason = f"{why}; {reason}" if reason else why
+        return reason or "let go"
+
+    def _takeover(self, change: Change) -> str:
+        before = self.holders.get(change.group, {}).get(change.node)
+        if before is not None:
+            return before.reason
+        others = [name for name in self.holders.get(change.group, {}) if name != change.node]
+        if others:
+            return f"although {' and '.join(others)} holds it"
+        if not change.old:
+            return "it held already when it was first heard"
+        freed = self._freed.get(change.group)
+        if freed is None:
+            return "no holder was heard"
+        name, how, released = freed
+        if released is None or released.successor != change.node:
+            return f"{name} {how}"
+        if released.moved:
+            return f"moved from {name} by the operator"
+        return f"named as successor by {name}, which {how}"
+
+    def _note(self, change: Change, how: str, released: Released | None) -> Change:
+        holders = self.holders.setdefault(change.group, {})
+        if change.new in _CLAIMED:
+            holders[change.node] = change
+        elif holders.pop(change.node, None) is not None:
+            self._freed[change.group] = (change.node, how, released)
+        return change
+
+
+def _progress(peer: Peer, group: str) -> str:
+    """Whether a holder that is new here has everything already."""
+    said = peer.announced(group)
+    return ACQUIRING if said is not None and said.steps and not said.lettingGo else "ACTIVE"

@@ -1,0 +1,38 @@
+"""C{hatwist log-level}: the daemon itself."""
+
+from __future__ import annotations
+
+import argparse
+
+from hatwist.cli.asking import DONE, Subparsers, addCommand
+from hatwist.control.client import Client
+
+LEVELS = ("debug", "info", "warn", "error", "critical")
+
+
+def addLogLevel(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    """Register C{log-level}."""
+    parser = addCommand(
+        commands,
+        "log-level",
+        help="set from which level on the daemon writes its log",
+        description=(
+            "Set from which level on the daemon writes its log, until it ends. It counts for a namespace and "
+            "all below it, unless one of those was given a level of its own."
+        ),
+        run=_logLevel,
+    )
+    parser.add_argument("level", metavar="LEVEL", choices=LEVELS, help=", ".join(LEVELS))
+    parser.add_argument(
+        "namespace",
+        metavar="NAMESPACE",
+        nargs="?",
+        default="hatwist",
+        help="such as hatwist.link (hatwist)",
+    )
+
+
+def _logLevel(options: argparse.Namespace, client: Client) -> int:
+    answer = client.call("LogLevel", level=options.level, namespace=options.namespace)
+    print(f"{answer['namespace']} is logged from {answer['level']} on")
+    return DONE

@@ -1,0 +1,148 @@
+"""Status as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+RED, PLAIN = "\x1b[31m", "\x1b[0m"
+
+
+class Line(str):
+    """
+    A line of text.
+
+    @ivar alarming: to be shown in red.
+    """
+
+    alarming = False
+
+    @classmethod
+    def of(cls, text: str, alarming: bool) -> Line:
+        made = cls(text.rstrip())
+        made.alarming = alarming
+        return made
+
+
+def columns(rows: Sequence[tuple[bool, Sequence[str]]]) -> list[Line]:
+    """Rows as lines with two spaces between columns; each row says first whether it is alarming."""
+    widths = [max(len(row[at]) for _, row in rows) for at in range(len(rows[0][1]))]
+    return [
+        Line.of("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), bad)
+        for bad, row in rows
+    ]
+
+
+def coloured(lines: Sequence[str], colour: bool, width: int = 0) -> list[str]:
+    """
+    @param width: cut longer lines; 0: never.
+    """
+    cut = [(line[:width] if width else line, getattr(line, "alarming", False)) for line in lines]
+    return [f"{RED}{line}{PLAIN}" if alarming and colour else str(line) for line, alarming in cut]
+
+
+def table(status: dict[str, Any], now: float) -> list[Line]:
+    """
+    @param now: seconds since 1970.
+    """
+    return [*_head(status), Line(), *_groups(status, now), Line(), *_nodes(status), *_notes(status)]
+
+
+def short(seconds: float) -> str:
+    """C{"35 ms"}, C{"4.2 s"}, C{"3 min"}, C{"2 h"}, C{"5 d"}"""
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _head(status: dict[str, Any]) -> list[Line]:
+    guarantee = status["guarantee"]
+    drained = ", drained" if status["drained"] else ""
+    signed = "signed" if status["signed"] else "not signed"
+    return [
+        Line.of(
+            f"{status['node']} of cluster {status['cluster']}{drained}: up {short(status['uptime'])}, "
+            f"interval {status['interval']:g} s, tolerance {status['tolerance']:g} s, heartbeats {signed}",
+            bool(drained),
+        ),
+        Line(f"Guarantee: {guarantee['level']}: {guarantee['reason']}"),
+        *(Line(f"Not covered: {gap}") for gap in guarantee["gaps"]),
+    ]
+
+
+def _groups(status: dict[str, Any], now: float) -> list[Line]:
+    rows: list[tuple[bool, Sequence[str]]] = [
+        (False, ("GROUP", "HOLDER", "FOR", "TERM", "BECAUSE"))
+    ]
+    for name, group in status["groups"].items():
+        holders = group["holders"]
+        rows.append(
+            (
+                len(holders) != 1,
+                (
+                    name,
+                    " and ".join(holders) or "nobody",
+                    short(now - group["since"]) if group["since"] is not None else "",
+                    str(group["term"] or ""),
+                    group["reason"],
+                ),
+            )
+        )
+    return columns(rows)
+
+
+def _nodes(status: dict[str, Any]) -> list[Line]:
+    head = ("NODE", "GROUP", "ROLE", "FITNESS", "PRIORITY", "TERM", "HEARD", "LINKS", "OF LAST 20")
+    rows: list[tuple[bool, Sequence[str]]] = [(False, head)]
+    for name, node in status["nodes"].items():
+        heard = "" if node["self"] or node["age"] is None else short(node["age"])
+        links = ", ".join(_link(link, age, node, status) for link, age in node["links"].items())
+        received = str(node["received"]) if node["alive"] and not node["self"] else ""
+        called = f"{name} (here)" if node["self"] else name
+        for group in status["groups"]:
+            entry = node["groups"].get(group)
+            if entry is None:
+                role = "unknown" if node["alive"] else "SILENT"
+                rows.append((True, (called, group, role, "", "", "", heard, links, received)))
+            else:
+                rows.append(_row(called, group, node, entry, (heard, links, received)))
+            called = heard = links = received = ""
+    return columns(rows)
+
+
+def _row(
+    name: str, group: str, node: dict[str, Any], entry: dict[str, Any], last: Sequence[str]
+) -> tuple[bool, Sequence[str]]:
+    role = entry["role"] if node["alive"] or entry["role"] == "SHUTDOWN" else "SILENT"
+    fitness = entry["fitness"]
+    if entry["reason"]:
+        fitness = f"{fitness}: {entry['reason']}"
+    elif entry["fitness"] == "fit" and not entry["eligible"] and role == "STANDBY":
+        fitness = "fit, not ready"
+    alarming = not node["alive"] or entry["fitness"] == "unfit"
+    if not node["alive"]:
+        fitness = ""
+    term = str(entry["term"] or "")
+    return alarming, (name, group, role, fitness, str(entry["priority"]), term, *last)
+
+
+def _link(name: str, age: float | None, node: dict[str, Any], status: dict[str, Any]) -> str:
+    if node["self"]:
+        return name
+    if age is None or age >= status["tolerance"]:
+        return f"{name} silent"
+    return f"{name} {short(age)}"
+
+
+def _notes(status: dict[str, Any]) -> list[Line]:
+    """What no column has room for."""
+    found = []
+    for name, node in status["nodes"].items():
+        if node["configuration"] == "differs":
+            found.append(f"{name} has another shared configuration than {status['node']}")
+        if node["alive"] and not node["self"] and not node["hears_us"]:
+            found.append(f"{name} does not hear {status['node']}")
+    return [Line.of(text, True) for text in found]

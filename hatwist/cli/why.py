@@ -1,0 +1,92 @@
+"""C{hatwist why} and C{hatwist history}."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import textwrap
+import time
+
+from hatwist.cli.asking import DONE, Subparsers, addCommand
+from hatwist.control.client import Client
+
+
+def addWhy(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    """Register C{why}."""
+    parser = addCommand(
+        commands,
+        "why",
+        help="tell why a group is where it is, and what would change that",
+        description=(
+            "Tell in one paragraph for each group who holds it, since when and because of what, why the other nodes "
+            "do not, this one among them, and what would change that."
+        ),
+        run=_why,
+    )
+    parser.add_argument("group", nargs="?", metavar="GROUP", help="which one (all)")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="add the flight recorder: the last decisions, each with what had come in before it",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def addHistory(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    """Register C{history}."""
+    parser = addCommand(
+        commands,
+        "history",
+        help="list the role changes of all nodes, with their causes",
+        description=(
+            "List the role changes of all nodes, oldest first, as the daemon on this host has seen them, with their "
+            "causes; earlier starts of the daemon included."
+        ),
+        run=_history,
+    )
+    parser.add_argument("group", nargs="?", metavar="GROUP", help="which one (all)")
+    parser.add_argument(
+        "-n", dest="limit", type=int, default=0, metavar="N", help="the last N only"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object in each line")
+
+
+def _why(options: argparse.Namespace, client: Client) -> int:
+    found = client.call("Why", group=options.group, full=options.full)
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return DONE
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for number, entry in enumerate(found["groups"].values()):
+        if number:
+            print()
+        print(textwrap.fill(entry["text"], width) if width else entry["text"])
+    if options.full:
+        print()
+        for at, kind, text in found["recorder"]:
+            print(f"{_time(at, 6)} {kind:8} {text}")
+    return DONE
+
+
+def _history(options: argparse.Namespace, client: Client) -> int:
+    entries = client.call("History", limit=0 if options.group else options.limit)
+    if options.group:
+        entries = [e for e in entries if e["group"] == options.group][-options.limit :]
+    for entry in entries:
+        if options.json:
+            print(json.dumps(entry))
+            continue
+        term = f", term {entry['term']}" if entry["term"] else ""
+        print(
+            f"{_time(entry['time'], 3)} {entry['group']}: {entry['node']} {entry['old'] or '-'} -> "
+            f"{entry['new']}{term}: {entry['reason']}"
+        )
+    return DONE
+
+
+def _time(at: float, digits: int) -> str:
+    """In local time."""
+    whole, part = divmod(round(at * 10**digits), 10**digits)
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(whole))}.{part:0{digits}d}"

@@ -1,0 +1,235 @@
+"""Moving groups at an operator's wish: what would be done, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from hatwist.chronicle import Change
+from hatwist.control.commands import Refused
+from hatwist.election import Election
+from hatwist.explain import Explanation, worthOf
+from hatwist.node import Node
+from hatwist.status import explanation
+from hatwist.worth import Fitness, Worth
+
+if TYPE_CHECKING:
+    from hatwist.service import HAService
+
+
+class Plan(NamedTuple):
+    """
+    @ivar lines: what will be done, for people.
+    @ivar moves: which node lets each group go, and which is to have it; C{""}: nobody.
+    """
+
+    lines: list[str]
+    moves: dict[str, tuple[str, str]]
+
+
+def planMove(service: HAService, group: str, to: str) -> Plan:
+    """
+    @param to: C{""}: to the worthiest, as if it had never been moved.
+    @raise Refused: it cannot be done, and why.
+    """
+    why = known(service, group)
+    if not to and why.holder is not None:
+        return _planBack(service, group, why.holder)
+    if to not in why.nodes:
+        raise Refused(f"no node {to!r} is known; there are {', '.join(sorted(why.nodes))}")
+    if why.holder == to:
+        raise Refused(f"{to} holds {group} already")
+    if why.holder is None:
+        raise Refused(f"nothing can be moved now: {why.paragraph()}")
+    _mayTake(why, to)
+    return Plan([f"{group}: from {why.holder} to {to}"], {group: (why.holder, to)})
+
+
+def _planBack(service: HAService, group: str, holder: str) -> Plan:
+    """From wherever the operator once moved it."""
+    node = running(service)
+    election = node.machine.elections[group]
+    names = {holder, *node.others(group)}
+    if election.eligible(node.machine.view, service.seconds()):
+        names.add(election.name)
+    worths = {name: worth for name in names if (worth := _worth(node, election, name)) is not None}
+    best = max(worths, key=lambda name: worths[name], default=holder)
+    if best == holder:
+        return Plan(
+            [f"{group}: stays on {holder}, the worthiest, and is no longer bound to it"], {}
+        )
+    return Plan([f"{group}: from {holder} to {best}, the worthiest"], {group: (holder, best)})
+
+
+def _mayTake(why: Explanation, to: str) -> None:
+    reason = why.nodes[to]
+    # An able standby is kept from it only by the order that a move overrules.
+    if reason.kind not in ("eligible", "worth", "moved", "no-preempt", "preempt-delay", "handover"):
+        raise Refused(f"{to} cannot take {why.group}: it {reason.text}")
+
+
+def planDrain(service: HAService, force: bool) -> Plan:
+    """
+    @raise Refused: a group would be held by nobody.
+    """
+    node = running(service)
+    name = service.settings.node
+    if node.drained:
+        return Plan([f"{name} is drained already"], {})
+    lines, moves = [], {}
+    stuck = []
+    for group in node.machine.elections:
+        why = explanation(service, group)
+        if why.holder != name:
+            continue
+        best = next(iter(node.others(group)), "")
+        if best:
+            lines.append(f"{group}: from {name} to {best}")
+        else:
+            stuck.append(group)
+            lines.append(f"{group}: nobody else can take it")
+        moves[group] = (name, best)
+    if stuck and not force:
+        whys = " ".join(
+            f"{other} {reason.text}."
+            for other, reason in explanation(service, stuck[0]).nodes.items()
+            if other != name
+        )
+        raise Refused(
+            f"nobody else can take {', '.join(stuck)}, which nobody would hold then; --force does it all the "
+            f"same. {whys or 'No other node is known.'}".rstrip(".")
+        )
+    return Plan([*lines, f"{name} takes nothing until it is undrained"], moves)
+
+
+def planUndrain(service: HAService) -> Plan:
+    """What comes here at once, once this node may hold again."""
+    node = running(service)
+    name = service.settings.node
+    if not node.drained:
+        return Plan([f"{name} is not drained"], {})
+    lines, moves = [f"{name} may hold again"], {}
+    for group, election in node.machine.elections.items():
+        why = explanation(service, group)
+        if why.holder is None:
+            lines.append(f"{group}: to {name}, if nobody else takes it")
+            moves[group] = ("", name)
+            continue
+        said = _worth(node, election, why.holder)
+        mine = election.worth._replace(fitness=Fitness.FIT)
+        if said is not None and mine > said:
+            text = f"{group}: from {why.holder} to {name}, which is worthier ({worthOf(mine)})"
+            claim = node.machine.view.peers[why.holder].state(group).claim
+            if said.fitness == Fitness.FIT and claim is not None and claim.moved:
+                lines.append(f"{group}: stays on {why.holder}, where it was moved")
+            elif said.fitness == Fitness.FIT and not election.rules.preempt:
+                lines.append(f"{group}: stays on {why.holder}, since preempt is off")
+            elif election.rules.preemptDelay:
+                lines.append(f"{text}, after {election.rules.preemptDelay:g} s")
+            else:
+                lines.append(text)
+                moves[group] = (why.holder, name)
+    return Plan(lines, moves)
+
+
+def _worth(node: Node, election: Election, name: str) -> Worth | None:
+    """What a node says that it is worth; C{None}: it is known through others only."""
+    if name == election.name:
+        return election.worth
+    peer = node.machine.view.peers.get(name)
+    said = peer.announced(election.rules.name) if peer is not None else None
+    return peer.worth(said) if peer is not None and said is not None else None
+
+
+def running(service: HAService) -> Node:
+    """
+    @raise Refused: the service stops.
+    """
+    if service.node is None:
+        raise Refused("this daemon is stopping")
+    return service.node
+
+
+def known(service: HAService, group: str) -> Explanation:
+    """
+    @raise Refused: there is no such group.
+    """
+    groups = running(service).machine.elections
+    if group not in groups:
+        raise Refused(f"there is no group {group!r}; there is {', '.join(sorted(groups))}")
+    return explanation(service, group)
+
+
+class Transfer:
+    """
+    Watches groups until each has arrived, and measures.
+
+    Times are those at which this node noticed: of its own resources when the kernel has confirmed, of
+    others when their heartbeat came.
+
+    @param moves: as in L{Plan}.
+    @ivar done: fires with a list of objects for JSON, in the order of arrival.
+    """
+
+    def __init__(self, node: Node, moves: Mapping[str, tuple[str, str]], now: float) -> None:
+        self._node = node
+        self._began = now
+        self._waiting = dict(moves)
+        self._freed: dict[str, float] = {}
+        self._arrived: list[dict[str, Any]] = []
+        self.done: Deferred[list[dict[str, Any]]] = Deferred(self._cancelled)
+        node.watchers.append(self._changed)
+        self._look()
+
+    def without(self, group: str) -> None:
+        """Do not wait for this one."""
+        if self._waiting.pop(group, None) is not None:
+            self._look()
+
+    @property
+    def waiting(self) -> list[str]:
+        """The groups that have not arrived."""
+        return list(self._waiting)
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._changed in self._node.watchers:
+            self._node.watchers.remove(self._changed)
+
+    def _cancelled(self, done: Deferred[Any]) -> None:
+        self.close()
+        done.errback(CancelledError())
+
+    def _changed(self, change: Change) -> None:
+        if change.group not in self._waiting:
+            return
+        source, target = self._waiting[change.group]
+        if change.node == source:
+            if change.new in ("STANDBY", "SHUTDOWN"):
+                self._freed[change.group] = change.at
+                if not target:
+                    self._arrive(change, "")
+        elif change.new == "ACTIVE":
+            self._arrive(change, change.node)
+        self._look()
+
+    def _arrive(self, change: Change, to: str) -> None:
+        source, _ = self._waiting.pop(change.group)
+        freed = self._freed.get(change.group)
+        dark = round(change.at - freed, 6) if freed is not None and to else None
+        self._arrived.append(
+            {
+                "group": change.group,
+                "from": source,
+                "to": to,
+                "dark": dark,
+                "total": round(change.at - self._began, 6),
+            }
+        )
+
+    def _look(self) -> None:
+        if not self._waiting and not self.done.called:
+            self.close()
+            self.done.callback(self._arrived)

@@ -1,0 +1,182 @@
+"""What one node knows of itself and of its cluster, as plain values: for the command, for the web, for scripts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from hatwist import __version__
+from hatwist.election import Election
+from hatwist.explain import Explanation, explain
+from hatwist.membership import Peer
+from hatwist.node import Node
+from hatwist.resources.guarded import Guarded
+
+if TYPE_CHECKING:
+    from hatwist.service import HAService
+
+SHOWN = 20
+"""Changes of the history that are part of the status."""
+
+
+def explanation(service: HAService, group: str) -> Explanation:
+    """
+    Why a group is where it is, as this node knows it.
+
+    @raise KeyError: there is no such group, or the service does not run.
+    """
+    node = service.node
+    if node is None:
+        raise KeyError(group)
+    now = service.seconds()
+    found = explain(node.machine.elections[group], node.machine.view, now, node.chronicle)
+    if found.holder is not None:
+        entry = service.history.began(found.holder, group, found.term)
+        # An earlier start of this daemon may know more than "it held already".
+        if entry is not None:
+            age = max(found.age or 0.0, time.time() - entry.time)
+            found = found._replace(age=age, because=entry.reason)
+    return found
+
+
+def status(service: HAService) -> dict[str, Any]:
+    """
+    Everything there is to tell, ready for JSON. The keys are described in docs/commands.rst.
+
+    A service that does not run has no C{groups} and no C{nodes}.
+    """
+    settings, node = service.settings, service.node
+    guarantee = service.guarantee
+    found: dict[str, Any] = {
+        "version": __version__,
+        "cluster": settings.cluster,
+        "node": settings.node,
+        "session": 0,
+        "uptime": 0.0,
+        "interval": settings.interval,
+        "tolerance": settings.tolerance,
+        "digest": settings.digest().hex(),
+        "signed": bool(settings.keys),
+        "drained": False,
+        "guarantee": {
+            "level": guarantee.level.value,
+            "reason": guarantee.reason,
+            "gaps": list(guarantee.gaps),
+        },
+        "groups": {},
+        "nodes": {},
+        "history": [entry._asdict() for entry in list(service.history.entries)[-SHOWN:]],
+        "counters": {},
+    }
+    if node is None:
+        return found
+    now = service.seconds()
+    found["session"] = node.machine.session
+    found["uptime"] = round(now - service.startedAt, 3)
+    found["drained"] = node.drained
+    found["groups"] = {
+        name: _group(service, node, election, now)
+        for name, election in node.machine.elections.items()
+    }
+    found["nodes"] = {settings.node: _self(node, now)}
+    for peer in sorted(node.machine.view, key=lambda peer: peer.name):
+        found["nodes"][peer.name] = _peer(node, peer, now)
+    found["counters"] = counters(node)
+    return found
+
+
+def _group(service: HAService, node: Node, election: Election, now: float) -> dict[str, Any]:
+    name = election.rules.name
+    told = election.tell(node.machine.view, now)
+    why = explanation(service, name)
+    keeper = node.keepers[name]
+    return {
+        "role": node.roles[name].name,
+        "state": election.state.value,
+        "holder": why.holder,
+        "holders": [other for other, reason in why.nodes.items() if reason.kind in HOLDING],
+        "term": why.term,
+        "since": round(time.time() - why.age, 3) if why.age is not None else None,
+        "reason": why.because,
+        "fitness": told.fitness.name.lower(),
+        "fitness_reason": told.reason,
+        "priority": told.priority,
+        "eligible": told.eligible,
+        "step": told.step,
+        "steps": told.steps,
+        "resources": [r.name for r in keeper.resources if not isinstance(r, Guarded)],
+        "checks": service.groups[name].checks.states() if name in service.groups else [],
+    }
+
+
+HOLDING = ("holds", "acquiring", "releasing", "stopping")
+"""Kinds of L{hatwist.explain.Why} of those whom others must take for holders."""
+
+
+def _self(node: Node, now: float) -> dict[str, Any]:
+    machine = node.machine
+    return {
+        "alive": True,
+        "self": True,
+        "age": 0.0,
+        "session": machine.session,
+        "configuration": "same",
+        "links": {link.name: 0.0 for link in node.links},
+        "received": 20,
+        "groups": {
+            name: _member(election.tell(machine.view, now), election.claim)
+            for name, election in machine.elections.items()
+        },
+    }
+
+
+def _peer(node: Node, peer: Peer, now: float) -> dict[str, Any]:
+    groups = {}
+    for name in node.machine.elections:
+        said, state = peer.announced(name), peer.state(name)
+        if said is not None:
+            groups[name] = {**_member(said, state.claim), "role": state.role.name}
+    links: dict[str, float | None] = {link.name: None for link in node.links}
+    links.update((name, round(now - at, 3)) for name, at in peer.links.items())
+    return {
+        "alive": peer.alive(now),
+        "self": False,
+        "age": round(now - peer.at, 3) if peer.at > -inf else None,
+        "session": peer.session,
+        "configuration": "same" if node.machine.view.agrees(peer) else "differs",
+        "links": links,
+        "received": peer.received,
+        "left": peer.left(),
+        "hears_us": peer.twoWay(now),
+        "groups": groups,
+    }
+
+
+def _member(said: Any, claim: Any) -> dict[str, Any]:
+    return {
+        "role": said.role.name,
+        "fitness": said.fitness.name.lower(),
+        "reason": said.reason,
+        "priority": said.priority,
+        "term": claim.term if claim is not None else 0,
+        "eligible": said.eligible,
+    }
+
+
+def counters(node: Node) -> dict[str, Any]:
+    """What was counted since the start: packets sent, received and rejected, and events by kind."""
+    rejected: Counter[str] = Counter()
+    unsent: Counter[str] = Counter()
+    for link in node.links:
+        rejected.update(link.bad)
+        unsent.update(link.unsent)
+    events = dict(node.counters)
+    return {
+        "sent": events.pop("sent", 0),
+        "received": {f"{peer}/{link}": n for (peer, link), n in sorted(node.received.items())},
+        "rejected": dict(rejected),
+        "unsent": dict(unsent),
+        "events": events,
+    }

@@ -1,0 +1,261 @@
+"""Tests for L{hatwist.chronicle} and L{hatwist.recorder}, in a simulated cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.chronicle import Change, Chronicle
+from hatwist.effects import Event, Persist, RoleChange, Send
+from hatwist.heartbeat import GroupState, Heartbeat, Role, clusterId
+from hatwist.membership import Membership
+from hatwist.recorder import Recorder
+from hatwist.testing import Simulation
+from hatwist.testing.simulation import GROUP
+from hatwist.votes import Record
+from hatwist.worth import Fitness
+
+
+class Watched:
+    """alpha, beta and gamma, of whom gamma's chronicle is kept, after each decision of its."""
+
+    def __init__(self, **more: Any) -> None:
+        self.sim = Simulation(seed=3, **more)
+        self.chronicle = Chronicle("gamma", [GROUP])
+        self.changes: list[Change] = []
+        self.sim.watchers.append(self._watch)
+        for number, name in enumerate(("alpha", "beta", "gamma")):
+            self.sim.start(name, priority=200 - 10 * number)
+        self.sim.run(1.0)
+        assert self.sim.holders() == ["alpha"]
+
+    def _watch(self, kind: str, node: Any, what: Any) -> None:
+        if node.name == "gamma":
+            self.look()
+
+    def look(self) -> None:
+        node = self.sim.nodes["gamma"]
+        now = node.local(self.sim.now)
+        self.changes += self.chronicle.look(node.machine.view, now)
+
+    def since(self, seconds: float) -> list[tuple[str, str, str, str]]:
+        """What changed while time passes: node, old, new, reason."""
+        self.changes.clear()
+        self.sim.run(seconds)
+        self.look()
+        return self.told()
+
+    def told(self) -> list[tuple[str, str, str, str]]:
+        """Without the steps between."""
+        return [
+            (c.node, "STANDBY" if c.old == "ACQUIRING" else c.old, c.new, c.reason)
+            for c in self.changes
+            if c.new != "ACQUIRING"
+        ]
+
+
+class ChronicleTests(SynchronousTestCase):
+    """One node finds out what the others did, and why."""
+
+    def test_start(self) -> None:
+        """Who joins is noted, and who takes a group that nobody held."""
+        watched = Watched()
+        found = watched.told()
+        self.assertEqual(
+            sorted(found[:2]),
+            [("alpha", "", "STANDBY", "heard"), ("beta", "", "STANDBY", "heard")],
+        )
+        self.assertEqual(found[2:], [("alpha", "STANDBY", "ACTIVE", "no holder was heard")])
+        self.assertEqual(watched.chronicle.holders[GROUP]["alpha"].term, 1)
+
+    def test_stop(self) -> None:
+        """A node that stops names its successor, which is why that one has the group."""
+        watched = Watched()
+        watched.sim.stop("alpha")
+        found = watched.since(0.3)
+        self.assertEqual(
+            found,
+            [
+                ("alpha", "ACTIVE", "SHUTDOWN", "said goodbye"),
+                (
+                    "beta",
+                    "STANDBY",
+                    "ACTIVE",
+                    "named as successor by alpha, which said goodbye",
+                ),
+            ],
+        )
+        self.assertEqual(list(watched.chronicle.holders[GROUP]), ["beta"])
+
+    def test_death(self) -> None:
+        """One that falls silent is called that, and is why the next one has the group."""
+        watched = Watched()
+        watched.sim.kill("alpha")
+        found = watched.since(0.6)
+        self.assertEqual(found[0][:3], ("alpha", "ACTIVE", "SILENT"))
+        self.assertTrue(found[0][3].startswith("silent for 0.3"), found)
+        self.assertEqual(found[1], ("beta", "STANDBY", "ACTIVE", "alpha fell silent"))
+
+    def test_return(self) -> None:
+        """A worthier one that is back is heard again, and gets the group by handover."""
+        watched = Watched()
+        watched.sim.kill("alpha")
+        watched.since(1.0)
+        watched.sim.start("alpha", priority=200)
+        self.assertEqual(
+            watched.since(1.0),
+            [
+                ("alpha", "SILENT", "STANDBY", "heard again"),
+                ("beta", "ACTIVE", "STANDBY", "handed over to alpha"),
+                ("alpha", "STANDBY", "ACTIVE", "named as successor by beta, which let go"),
+            ],
+        )
+
+    def test_unfit(self) -> None:
+        """Why a node let go is told by its fitness."""
+        watched = Watched()
+        watched.sim.fitness("alpha", Fitness.UNFIT, "no carrier on eth0")
+        found = watched.since(0.3)
+        self.assertEqual(
+            found[0],
+            ("alpha", "ACTIVE", "STANDBY", "unfit: no carrier on eth0; handed over to beta"),
+        )
+
+    def test_moved(self) -> None:
+        """So is a move by the operator, with the nodes on both ends."""
+        watched = Watched()
+        node = watched.sim.nodes["alpha"]
+        node.machine.move(GROUP, "beta", node.local(watched.sim.now))
+        self.assertEqual(
+            watched.since(0.3),
+            [
+                ("alpha", "ACTIVE", "STANDBY", "moved to beta by the operator"),
+                ("beta", "STANDBY", "ACTIVE", "moved from alpha by the operator"),
+            ],
+        )
+
+    def test_late(self) -> None:
+        """One that comes late does not invent a cause."""
+        watched = Watched()
+        chronicle = Chronicle("gamma", [GROUP])
+        node = watched.sim.nodes["gamma"]
+        found = chronicle.look(node.machine.view, node.local(watched.sim.now))
+        self.assertEqual(
+            [(c.old, c.new, c.reason) for c in found if c.node == "alpha"],
+            [("", "ACTIVE", "it held already when it was first heard")],
+        )
+
+    def test_own(self) -> None:
+        """A node's own changes come with the reason that it decided for."""
+        chronicle = Chronicle("gamma", [GROUP])
+        change = RoleChange("c", GROUP, Role.STANDBY, Role.ACTIVE, 4, "no holder is heard")
+        found = chronicle.own(change, None, 9.0)
+        self.assertEqual(
+            found, Change(9.0, "gamma", GROUP, "STANDBY", "ACTIVE", 4, "no holder is heard")
+        )
+        self.assertEqual(chronicle.holders[GROUP], {"gamma": found})
+        gone = RoleChange("c", GROUP, Role.ACTIVE, Role.SHUTDOWN, 4, "stopped")
+        chronicle.own(gone, None, 10.0)
+        self.assertEqual(chronicle.holders[GROUP], {})
+
+    def test_acquiring(self) -> None:
+        """A claim with steps still to do is no holder yet; who it is and why, stays known."""
+        chronicle, view = Chronicle("gamma", [GROUP]), Membership("gamma", 0.35)
+        found = []
+        for seq, (role, step, steps) in enumerate(
+            ((Role.STANDBY, 0, 0), (Role.ACTIVE, 1, 2), (Role.ACTIVE, 2, 2), (Role.ACTIVE, 0, 0)), 1
+        ):
+            state = GroupState(GROUP, role, Fitness.FIT, 100, step=step, steps=steps)
+            beat = Heartbeat(clusterId("c"), "beta", 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,))
+            view.receive(beat, "eth0", 1, seq / 10)
+            found += chronicle.look(view, seq / 10)
+        self.assertEqual(
+            [(c.old, c.new, c.reason) for c in found],
+            [
+                ("", "STANDBY", "heard"),
+                ("STANDBY", "ACQUIRING", "no holder was heard"),
+                ("ACQUIRING", "ACTIVE", "no holder was heard"),
+            ],
+        )
+
+    def test_bounded(self) -> None:
+        """Nodes that the membership has forgotten are forgotten here too."""
+        watched = Watched()
+        view = watched.sim.nodes["gamma"].machine.view
+        view.peers.clear()
+        watched.chronicle.look(view, 1.0)
+        state = GroupState(GROUP, Role.STANDBY, Fitness.FIT, 100)
+        beat = Heartbeat(clusterId("c"), "new", 1, 1, 0.1, 0.35, 1, b"d" * 8, (state,))
+        view.receive(beat, "eth0", 1, 2.0)
+        watched.chronicle.look(view, 2.0)
+        self.assertEqual(list(watched.chronicle._known), ["new"])
+
+
+class RecorderTests(SynchronousTestCase):
+    """The flight recorder keeps what matters, and no more than that."""
+
+    state = GroupState("web", Role.ACTIVE, Fitness.FIT, 120, True, reason="")
+    beat = Heartbeat(clusterId("c"), "beta", 17, 4, 0.1, 0.35, 1, b"d" * 8, (state,))
+
+    def test_lines(self) -> None:
+        """A decision is told after what had come in before it, oldest first, in words."""
+        recorder = Recorder()
+        recorder.packet(1.0, "eth0", self.beat)
+        recorder.told(1.1, "refused", "web", ("in use",))
+        recorder.decided(1.2, [Send(self.beat), Event("conflict", "web", "beta", "too")])
+        recorder.decided(1.3, [Persist("web", Record(64, None))])
+        recorder.decided(1.4, [])
+        self.assertEqual(
+            [tuple(line) for line in recorder.lines()],
+            [
+                (1.0, "packet", "beta 17.4 on eth0: web ACTIVE fit 120 eligible"),
+                (1.1, "told", "refused web in use"),
+                (1.2, "decided", "send 4; conflict web beta: too"),
+                (1.3, "decided", "persist web, terms to 64"),
+            ],
+        )
+        self.assertEqual(len(recorder), 1)
+
+    def test_bounded(self) -> None:
+        """A hundred thousand packets and decisions leave the newest of each, and no more than the limits."""
+        recorder = Recorder(decisions=3, inputs=2)
+        for number in range(1000):
+            for _ in range(5):
+                recorder.packet(number, "eth0", self.beat)
+            recorder.decided(number, [Event("peer-joined", "", f"n{number}", "heard")])
+        lines = list(recorder.lines())
+        self.assertEqual(len(lines), 3 * (2 + 1))
+        self.assertEqual(lines[-1].text, "peer-joined n999: heard")
+
+    def test_quiet(self) -> None:
+        """A day of heartbeats does not push out the last decision."""
+        recorder = Recorder()
+        recorder.decided(0.0, [Event("peer-left", "", "beta", "silent")])
+        for number in range(1000):
+            recorder.packet(number, "eth0", self.beat)
+            recorder.decided(number, [Send(self.beat)])
+        self.assertEqual(next(recorder.lines()).text, "peer-left beta: silent")
+
+    def test_everything(self) -> None:
+        """All that a cluster that votes does can be told."""
+        sim = Simulation(seed=1, members=("alpha", "beta", "gamma"))
+        recorder = Recorder()
+        for name in ("alpha", "beta", "gamma"):
+            machine = sim.start(name).machine
+            decide = machine.decide
+
+            def decided(now: float, beat: bool = False, decide: Any = decide) -> Any:
+                effects = decide(now, beat)
+                recorder.decided(now, effects)
+                return effects
+
+            machine.decide = decided  # type: ignore[method-assign]
+        sim.run(2.0)
+        sim.kill(sim.holders()[0])
+        sim.run(2.0)
+        sim.stop(sim.holders()[0])
+        sim.run(1.0)
+        text = "\n".join(line.text for line in recorder.lines())
+        for word in ("hold g, term", "STANDBY -> ACTIVE", "peer-left", "persist g", "release g"):
+            self.assertIn(word, text)

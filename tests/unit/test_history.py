@@ -1,0 +1,122 @@
+"""Tests for L{hatwist.history}: kept over restarts, bounded, and harmless whatever the disk does."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import TestCase
+
+from hatwist.chronicle import Change
+from hatwist.history import Entry, History
+
+
+def change(number: int, new: str = "ACTIVE", node: str = "alpha") -> Change:
+    return Change(1.0, node, "web", "STANDBY", new, number, f"reason {number}")
+
+
+class HistoryTests(TestCase):
+    """A history on a real disk."""
+
+    def setUp(self) -> None:
+        self.path = os.path.join(self.mktemp(), "deep", "web.alpha.history")
+
+    def history(self, limit: int = 1000) -> History:
+        made = History(reactor, self.path, limit, lambda: 1234.5)
+        made.read()
+        return made
+
+    async def test_kept(self) -> None:
+        """What was added is there after a restart, in order; the file is for its owner only."""
+        before = self.history()
+        self.assertEqual(list(before.entries), [])
+        for number in range(3):
+            before.add(change(number))
+        await before.close()
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+        after = self.history()
+        self.assertEqual(after.entries, before.entries)
+        self.assertEqual(
+            after.entries[-1],
+            Entry(1234.5, "alpha", "web", "STANDBY", "ACTIVE", 2, "reason 2"),
+        )
+
+    async def test_bounded(self) -> None:
+        """File and memory stay within their limits, and keep the newest."""
+        history = self.history(10)
+        for number in range(95):
+            history.add(change(number))
+            await history.close()
+            with open(self.path) as file:
+                self.assertLessEqual(len(file.readlines()), 20)
+        after = self.history(10)
+        self.assertEqual([entry.term for entry in after.entries], list(range(85, 95)))
+
+    async def test_burst(self) -> None:
+        """Changes that come while the disk is busy are written when it is not, each once."""
+        history = self.history()
+        for number in range(50):
+            history.add(change(number))
+        await history.close()
+        with open(self.path) as file:
+            terms = [json.loads(line)["term"] for line in file]
+        self.assertEqual(terms, list(range(50)))
+
+    async def test_damaged(self) -> None:
+        """Lines that are no entries are left out; the rest counts."""
+        history = self.history()
+        history.add(change(7))
+        await history.close()
+        with open(self.path, "ab") as file:
+            for text in (
+                b"\xff\xfe{\n",
+                b"[]\n",
+                b"{}\n",
+                b'{"time": 1, "node": 2, "group": "", "old": "", "new": "", "term": 1, "reason": ""}\n',
+                b"x" * 5000 + b"\n",
+                b'{"time": 1',
+            ):
+                file.write(text)
+        after = self.history()
+        self.assertEqual([entry.term for entry in after.entries], [7])
+
+    async def test_full(self) -> None:
+        """A disk that refuses is told of once, costs nothing, and gets everything when it is back."""
+        os.makedirs(os.path.dirname(self.path))
+        os.mkdir(self.path)  # no file can be opened there
+        history = History(reactor, self.path)
+        with capturedLogs() as logs:
+            for number in range(3):
+                history.add(change(number))
+                await history.close()
+        self.assertEqual(
+            [e["log_format"] for e in logs], ["The history cannot be written: {error}"]
+        )
+        os.rmdir(self.path)
+        history.add(change(3))
+        await history.close()
+        with open(self.path) as file:
+            self.assertEqual([json.loads(line)["term"] for line in file], [0, 1, 2, 3])
+
+    async def test_began(self) -> None:
+        """How a claim began is found, by node, group and term."""
+        history = self.history()
+        for number in (1, 2):
+            history.add(change(number))
+            history.add(change(number, "STANDBY"))
+        found: Any = history.began("alpha", "web", 1)
+        self.assertEqual((found.new, found.reason), ("ACTIVE", "reason 1"))
+        self.assertIsNone(history.began("beta", "web", 1))
+        await history.close()
+
+    async def test_acquiring(self) -> None:
+        """The steps of a slow claim are no entries of their own."""
+        history = self.history()
+        history.add(change(1, "ACQUIRING"))
+        self.assertEqual(len(history.entries), 0)
+        history.add(change(1)._replace(old="ACQUIRING"))
+        self.assertEqual([entry.old for entry in history.entries], ["STANDBY"])
+        await history.close()
