@@ -2,8 +2,7 @@
 The keeper of one group: makes its resources follow what is wanted, one operation at a time.
 
 What is wanted may change at any moment; what is under way then is cancelled if it was acquiring, and
-awaited if it was releasing. Resources are acquired in order and released in reverse; an acquisition
-that fails is rolled back as far as it had come.
+awaited if it was releasing. An acquisition that fails is rolled back as far as it had come.
 """
 
 from __future__ import annotations
@@ -39,9 +38,8 @@ class Keeper:
     @param retry: seconds after which a failed release is tried again.
     @ivar wanted: they are to be held here.
     @ivar held: all of them are, and the owner was told.
-    @ivar prepare: called with the term, and awaited, before the first resource is acquired. Its failure is
-        logged, and hinders nothing.
-    @ivar over: called whenever an acquisition was undone again, to its end: nothing is held, which is proven.
+    @ivar prepare: called with the term, and awaited, before the first resource; its failure is only logged.
+    @ivar over: called when an acquisition is undone to its end: nothing is held, which is proven.
     """
 
     _log = Logger()
@@ -118,11 +116,10 @@ class Keeper:
         """
         Keep these from now on, in this order; what is in both lists, the same object, is not touched.
 
-        After whatever is under way: releases those that are gone, in reverse, and fires when that is
-        proven. While held it then acquires the new ones in order. If one of them cannot be acquired, that is
-        told as a loss of it, and the Deferred fails with L{ResourceError}; likewise when one that is gone
-        could not be released, which is tried again. While not held the new ones are released too: an earlier
-        run may have left them.
+        After whatever is under way: releases those that are gone, in reverse, and while held acquires the new
+        ones in order, then fires. A new one that cannot be acquired is told as lost, and the Deferred fails
+        with L{ResourceError}; it does so too when one that is gone could not be released, which is tried
+        again. While not held the new ones are released too: an earlier run may have left them.
         """
         return self._queue(lambda: self._exchange(list(resources)))
 
@@ -148,6 +145,11 @@ class Keeper:
         self._interrupt()
         while self._jobs:
             self._jobs.popleft()[1].errback(ResourceError(f"{self.group}: stopped meanwhile"))
+
+    @property
+    def stopTime(self) -> float:
+        """Seconds that what may be held here asks for when the process is to end."""
+        return float(sum(getattr(resource, "stopTime", 0.0) for resource in self._left))
 
     def announce(self) -> None:
         """Tell the LAN again."""
@@ -263,7 +265,6 @@ class Keeper:
                     group=self.group,
                     reason=_said(e),
                 )
-        self._step()
         return self.wanted
 
     async def _acquireThese(self, resources: Sequence[Any]) -> str:

@@ -76,7 +76,7 @@ class Unit:
         self._unit = unit
         self._timeout = timeout
         self._every = every
-        self.releaseTime = 2 * timeout
+        self.releaseTime = self.stopTime = 2 * timeout
         self._oneAtATime = DeferredLock()
         self._vigil = Vigil(reactor, self.name, self._holds, self._restart)
         self._next: IDelayedCall | None = None

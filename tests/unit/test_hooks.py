@@ -177,7 +177,12 @@ class HooksTests(Programs):
         """Nothing is started in the turn of the reactor in which something happened."""
         started: list[object] = []
         spawn = reactor.spawnProcess
-        self.patch(reactor, "spawnProcess", lambda *a, **k: (started.append(a), spawn(*a, **k))[1])
+
+        def spawning(*args: Any, **more: Any) -> object:
+            started.append(args)
+            return spawn(*args, **more)
+
+        self.patch(reactor, "spawnProcess", spawning)
         self.hooks(self.recording("acquired"))
         self.node.change(Role.STANDBY, Role.ACTIVE, 1)
         self.assertEqual(started, [])
