@@ -252,6 +252,21 @@ class Composition:
             if isinstance(resource, Addresses):
                 resource.lease = self._lease
 
+    async def releaseLeft(self) -> dict[str, str]:
+        """Release what an earlier run left: see L{hatwist.service.HAService.releaseLeft}."""
+        found = {}
+        for resource in reversed(self.resources):
+            pending = resource.release()
+            pending.addTimeout(getattr(resource, "releaseTime", LIMIT) + 1, self._reactor)
+            try:
+                await pending
+            except Exception as e:
+                found[resource.name] = str(e) or repr(e)
+            else:
+                if resource is not self._guarded:
+                    found[resource.name] = ""
+        return found
+
     def close(self) -> None:
         """Give sockets back, once everything is released."""
         for resource in self.resources:

@@ -338,6 +338,11 @@ class Machine:
         """It was stopped, and everything is let go of."""
         return self._stopped and all(e.state is State.SHUTDOWN for e in self.elections.values())
 
+    @property
+    def silent(self) -> bool:
+        """It sends nothing any more: it was stopped, or gave way to another node of its name."""
+        return self._displaced or self.over
+
     # What goes out
 
     def decide(self, now: float, beat: bool = False) -> list[Effect]:

@@ -33,6 +33,7 @@ from hatwist.keeper import LIMIT, Keeper
 from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
+from hatwist.lock import NodeLock
 from hatwist.machine import Machine, NodeRules
 from hatwist.node import Node
 from hatwist.resources.guarded import Mission
@@ -87,6 +88,7 @@ class HAService(MultiService):
         self._address = NO_ADDRESS
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
+        self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
         self.groups: dict[str, Composition] = {}
         for group in settings.groups:
             self.groups[group.name] = self._compose(group, resources)
@@ -172,6 +174,7 @@ class HAService(MultiService):
         @raise OSError: the heartbeat's interface, the kernel or the state directory cannot be reached.
         @raise ValueError: what an earlier start left in the state directory is damaged. Whatever is
             raised, also by a child, nothing is left open.
+        @raise hatwist.lock.Taken: this node runs on this host already.
         """
         settings = self.settings
         if not isMonotonic(self._reactor):
@@ -179,8 +182,9 @@ class HAService(MultiService):
                 "Timers run on the wall clock: a step of it moves addresses. "
                 "Call hatwist.clock.useMonotonic(reactor) first"
             )
-        self._netlink.start()
+        self._takeLock()
         try:
+            self._netlink.start()
             node = self.node = self._build()
             node.addObserver(self)
             for observer in self._observers:
@@ -201,6 +205,7 @@ class HAService(MultiService):
         except BaseException:
             self.node = None
             self._netlink.stop()
+            self._lock.free()
             raise
         self._guard.start().addErrback(self._unguarded)
         self._log.info(
@@ -215,6 +220,13 @@ class HAService(MultiService):
             signed="signed" if settings.keys else "not signed",
         )
         self._tellGuarantee()
+
+    def _takeLock(self) -> None:
+        try:
+            self._lock.take()
+        except OSError as e:
+            # It may well go on without a memory, as it does when the disk is full later.
+            self._log.error("Another process of this node would not be noticed: {error}", error=e)
 
     def _perceive(self, node: Node) -> None:
         node.ask = lambda group: self.groups[group].senses.ask()
@@ -400,4 +412,24 @@ class HAService(MultiService):
                 group.close()
             self._netlink.stop()
             await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
+            self._lock.free()
         await super().stopService()
+
+    async def releaseLeft(self) -> dict[str, str]:
+        """
+        Release what an earlier run left here, in the order in which a node does, without joining the cluster.
+
+        The service must not run, neither here nor in another process, for which its owner has L{NodeLock}.
+
+        @return: of each resource, by name, why it could not be released; C{""}: it was.
+        """
+        self._netlink.start()
+        found = {}
+        try:
+            for group in reversed(self.groups.values()):
+                found.update(await group.releaseLeft())
+        finally:
+            for group in self.groups.values():
+                group.close()
+            self._netlink.stop()
+        return found

@@ -14,6 +14,8 @@ from hatwist.clock import ClockError, useMonotonic
 from hatwist.control import place
 from hatwist.control.server import Control
 from hatwist.errors import ConfigurationError, ResourceError
+from hatwist.lock import NodeLock, Taken
+from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
 
@@ -199,6 +201,12 @@ def makeService(options: Options) -> IService:
                 f"--{name} of twistd takes away the right to change addresses: run it as that user "
                 "with AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW instead"
             )
+    if not problems:
+        try:
+            # It is taken when the service starts; but then nothing can be refused in one line any more.
+            NodeLock.of(found.stateDir, found.cluster, found.node).check()
+        except Taken as e:
+            problems.append(str(e))
     if problems:
         refuse(problems)
     try:
@@ -206,8 +214,9 @@ def makeService(options: Options) -> IService:
     except ClockError as e:
         refuse([str(e)])
     service = HAService(found, reactor)
-    reloader = Reloader(reactor, service, options)
-    reloader.setServiceParent(service)
+    notifier = Notifier(service, reactor)
+    notifier.setServiceParent(service)
+    Reloader(reactor, service, options, notifier).setServiceParent(service)
     if found.control != place.OFF:
         Control(service, reactor, found.control or None).setServiceParent(service)
     return service
@@ -223,7 +232,10 @@ class Reloader(Service):
     name = "reloader"
     _log = Logger()
 
-    def __init__(self, reactor: Any, service: HAService, options: Options) -> None:
+    def __init__(
+        self, reactor: Any, service: HAService, options: Options, notifier: Notifier
+    ) -> None:
+        self._notifier = notifier
         self._reactor = reactor
         self._service = service
         self._options = options
@@ -240,7 +252,13 @@ class Reloader(Service):
         Fires with what has changed. Fails with L{ConfigurationError}, and everything is as it was; or with
         L{ResourceError}, see L{HAService.reload}.
         """
-        return Deferred.fromCoroutine(self._reload())
+        self._notifier.reloading()
+        done = Deferred.fromCoroutine(self._reload())
+        return done.addBoth(self._reloaded)
+
+    def _reloaded(self, result: Any) -> Any:
+        self._notifier.reloaded()
+        return result
 
     async def _reload(self) -> tuple[str, ...]:
         try:

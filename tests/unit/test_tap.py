@@ -262,6 +262,7 @@ class ReloaderTests(SynchronousTestCase):
         self.result: Deferred[tuple[str, ...]] = succeed(("group web: with 10.0.0.2/24",))
         self.patch(host, "mayChangeAddresses", lambda: True)
         self.patch(host, "maySendFrames", lambda: True)
+        self.notifier = mock.Mock()
         self.observed: list[str] = []
 
         @implementer(ILogObserver)
@@ -281,7 +282,7 @@ class ReloaderTests(SynchronousTestCase):
     def signalled(self, number: signal.Signals, *argv: str) -> None:
         reactor, service = mock.Mock(callFromThread=self.callFromThread), mock.Mock()
         service.reload = self.reload
-        reloader = Reloader(reactor, service, parsed(*argv))
+        reloader = Reloader(reactor, service, parsed(*argv), self.notifier)
         parent = MultiService()
         reloader.setServiceParent(parent)
         parent.startService()
@@ -309,6 +310,7 @@ class ReloaderTests(SynchronousTestCase):
         """What cannot be read changes nothing: the service is not even asked."""
         self.signalled(signal.SIGHUP, "--config", "/nonexistent/file")
         self.assertEqual(self.reloads, [])
+        self.assertEqual(self.notifier.mock_calls, [mock.call.reloading(), mock.call.reloaded()])
         self.assertIn("Not reloaded, and the old configuration goes on:", self.observed)
         self.assertIn("  /nonexistent/file: No such file or directory", self.observed)
 
