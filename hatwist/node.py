@@ -259,8 +259,8 @@ class Node:
         """
         Release everything, say goodbye, close the links.
 
-        Fires within C{STOP_LIMIT + HURRY_LIMIT} seconds, whatever a resource does; only if everything
-        was released has a goodbye been said.
+        Fires within C{STOP_LIMIT + HURRY_LIMIT} seconds, whatever a resource does, and the C{stopTime} of
+        what is held; only if everything was released has a goodbye been said.
         """
         if self._stopped is None:
             self._stopped = Deferred()
@@ -268,7 +268,8 @@ class Node:
                 self._finish()
                 return self._stopped
             self.machine.stop(self._reactor.seconds(), why)
-            self._late = self._reactor.callLater(STOP_LIMIT, self._hurry)
+            more = max((keeper.stopTime for keeper in self.keepers.values()), default=0.0)
+            self._late = self._reactor.callLater(STOP_LIMIT + more, self._hurry)
             self._decide()
         return self._stopped
 

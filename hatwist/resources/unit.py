@@ -63,7 +63,7 @@ class Unit:
     what systemd starts at boot is stopped here until it is this node's turn.
 
     @param timeout: seconds that its start and its stop may each take.
-    @ivar releaseTime: seconds that a release may take.
+    @ivar acquireTime, releaseTime: seconds that an acquire and a release may take.
     """
 
     _log = Logger()
@@ -76,7 +76,8 @@ class Unit:
         self._unit = unit
         self._timeout = timeout
         self._every = every
-        self.releaseTime = 2 * timeout
+        self.acquireTime = 3 * timeout
+        self.releaseTime = self.stopTime = 2 * timeout
         self._oneAtATime = DeferredLock()
         self._vigil = Vigil(reactor, self.name, self._holds, self._restart)
         self._next: IDelayedCall | None = None

@@ -158,6 +158,55 @@ class NodeTests(Nodes):
         self.assertEqual({beat.groups[0].role for beat in beats}, {Role.ACTIVE})
         self.assertLess(STOP_LIMIT + HURRY_LIMIT, 2.0)
 
+    def test_stopTime(self) -> None:
+        """A resource that asks for time to stop gets it, before anything is cut short, and then a goodbye is said."""
+        alpha, one, link = self.node("alpha", 200)
+        alpha.start()
+        self.pass_(T + I)
+        one.stopTime = 5.0  # type: ignore[attr-defined]
+        one.delay = 4.0
+        stopped = alpha.stop()
+        self.pass_(3.9)
+        self.assertNoResult(stopped)
+        self.pass_(0.2)
+        self.successResultOf(stopped)
+        self.assertFalse(one.held)
+        last = alpha.machine.keyring.open(link.sent[-1])
+        self.assertEqual(last.groups[0].role, Role.SHUTDOWN)
+
+    def test_progress(self) -> None:
+        """The others hear at which step an acquisition is, and that it goes on, at every interval."""
+        alpha, one, link = self.node("alpha", 200)
+        one.name = "drbdadm primary r0"
+        beta, two, _ = self.node("beta", 100)
+        alpha.start()
+        one.delay = 10.0
+        beta.start()
+        self.pass_(T + I)
+        known = beta.machine.view.peers["alpha"].announced("g")
+        assert known is not None
+        self.assertEqual((known.role, known.step, known.steps), (Role.ACTIVE, 1, 1))
+        self.assertEqual(known.reason, "acquiring, step 1 of 1: drbdadm primary r0")
+        said = len(link.sent)
+        self.pass_(9.0)
+        self.assertGreaterEqual(len(link.sent) - said, 9.0 / I - 1)
+        self.assertEqual((one.held, "acquire" in two.transcript), (False, False))
+        self.pass_(1.0 + I)
+        known = beta.machine.view.peers["alpha"].announced("g")
+        assert known is not None
+        self.assertEqual((one.held, known.step, known.steps, known.reason), (True, 0, 0, ""))
+
+    def test_progressAndFitness(self) -> None:
+        """What is under way is told before why the fitness is what it is, shortened if need be."""
+        alpha, one, link = self.node("alpha", 200)
+        one.name = "x" * 500
+        alpha.start()
+        one.delay = None
+        alpha.fitness("g", Fitness.DEGRADED, "the disk is slow")
+        self.pass_(T + 2 * I)
+        reason = alpha.machine.keyring.open(link.sent[-1]).groups[0].reason
+        self.assertRegex(reason, "^acquiring, step 1 of 1: x{70,}…; the disk is slow$")
+
     def test_reads_before_it_believes(self) -> None:
         """Heartbeats that wait unread when the deadline fires count: no takeover."""
         alpha, _, _ = self.node("alpha", 200)
