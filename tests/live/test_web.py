@@ -24,6 +24,7 @@ from hatwist.lab.program import Program
 from tests.browser import Shown, browser
 from tests.daemons import ADDRESS, CIDR, FOREGROUND, TWISTD, ended, heldAndKnown, until
 
+ROOT = Path(__file__).parents[2]
 PORT = 9107
 FILE = f"""\
 cluster = "web"
@@ -162,6 +163,16 @@ async def test_lint(pair: Pair) -> None:
     )
     ours = [line for line in done.stderr.splitlines() if line.startswith("hatwist_")]
     assert ours == [], done.stderr
+
+
+@pytest.mark.needs("promtool")
+def test_alerts(tmp_path: Path) -> None:
+    """Each alert of docs/alerts.yml fires when it should, and none does while all is well."""
+    for file in (ROOT / "docs/alerts.yml", ROOT / "tests/alerts_test.yml"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    argv = ["promtool", "test", "rules", "alerts_test.yml"]
+    done = subprocess.run(argv, cwd=tmp_path, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest_twisted.ensureDeferred
