@@ -196,7 +196,7 @@ async def test_markupInNames(site: Site) -> None:
 async def test_screenshots(site: Site, tmp_path: Path) -> None:
     """Light and dark differ, and the page can be drawn; HATWIST_SCREENSHOTS=DIRECTORY keeps them to look at."""
     site.samples.tell = web_samples.dead
-    keep = Path(os.environ.get("HATWIST_SCREENSHOTS", str(tmp_path)))
+    keep = Path(os.environ.get("HATWIST_SCREENSHOTS") or tmp_path)
     shots = []
     for scheme, name in enumerate(("dark", "light")):
         file = keep / f"page-{name}.png"
