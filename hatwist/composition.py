@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from hatwist.checks.checks import Checks
 from hatwist.guarantee import Guarantee, guarantee
+from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
-from hatwist.keeper import LIMIT
+from hatwist.keeper import LIMIT, Keeper
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.node import Node
@@ -64,21 +66,25 @@ class Composition:
         self._guard = guard
         self._lease: int | None = None
         self._guarded = Guarded(guard, group.name, mission, not group.addresses)
-        self.resources: list[Any] = [self._guarded, *self._made(group.resources)]
+        self.resources: list[Any] = [self._guarded, *map(self._make, _runs(group.resources))]
         for resource in resources:
             self.add(resource)
-        self.senses = Senses(
-            reactor,
-            netlink,
-            group.name,
-            settings.interface,
-            group.addresses,
-            self._managed(),
-        )
+        self.senses = self._sensing()
+        self.hooks = Hooks(reactor, group.name, dict(group.hooks))
         self.checks = Checks(
             reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
         )
         self._node: Node | None = None
+
+    def _sensing(self) -> Senses:
+        return Senses(
+            self._reactor,
+            self._netlink,
+            self.group.name,
+            self._settings.interface,
+            self.group.addresses,
+            self._managed(),
+        )
 
     def start(self, node: Node) -> None:
         """
@@ -87,34 +93,74 @@ class Composition:
         @raise OSError: sockets are not permitted.
         """
         self._node = node
+        self.hooks.start(node)
         self.senses.start(node)
-        if self.group.checks:
-            self.checks.start()
+        self.checks.start()
 
     def stop(self) -> Deferred[None]:
-        """Tell nothing more. Fires when every check has ended."""
+        """Tell nothing more. Fires when every check and every command of an event has ended."""
         self._node = None
         self.senses.stop()
-        return self.checks.stop()
+        ends = gatherResults([self.checks.stop(), self.hooks.stop()])
+        return ends.addCallback(lambda _: None)
 
     def _checked(self, fitness: Fitness, reason: str) -> None:
         if self._node is not None:
             self._node.fitness(self.group.name, fitness, reason, source="checks")
 
-    def _made(self, specs: Sequence[ResourceSpec]) -> list[Any]:
-        """The resources of these words; addresses that follow each other are one."""
+    def become(self, settings: Settings, group: GroupSettings) -> GroupSettings:
+        """What it is to be from now on; see L{follow}, which takes what this returns: what it was."""
+        old, self._settings, self.group = self.group, settings, group
+        return old
+
+    async def follow(self, old: GroupSettings, keeper: Keeper) -> None:
+        """
+        Make everything as it is to be. What stays is not touched. Fires when it is done.
+
+        @raise ResourceError: a new resource could not be acquired, or an old one not released.
+        """
+        group = self.group
+        self.hooks.change(dict(group.hooks))
+        checked = self.checks.change(group.checks) if group.checks != old.checks else None
+        if group.resources != old.resources:
+            await self._exchange(old, keeper)
+        if group.addresses != old.addresses and self._node is not None:
+            self.senses.stop()
+            self.senses = self._sensing()
+            self.senses.start(self._node)
+        if checked is not None:
+            await checked
+
+    def rearm(self) -> Deferred[None]:
+        """Tell the guard anew what it is to say, if anything is held."""
+        return self._guarded.rearm()
+
+    async def _exchange(self, old: GroupSettings, keeper: Keeper) -> None:
+        before = self.resources
+        count = len(list(_runs(old.resources)))
+        have: dict[Any, Any] = dict(zip(_runs(old.resources), before[1 : 1 + count], strict=True))
+        wanted = list(_runs(self.group.resources))
+        free = {specs: r for specs, r in have.items() if _batch(specs) and specs not in wanted}
         made: list[Any] = []
-        batch: list[AddressSpec] = []
-        for spec in [*specs, None]:
-            if isinstance(spec, AddressSpec):
-                batch.append(spec)
-                continue
-            if batch:
-                made.append(self._batch(batch))
-                batch = []
-            if spec is not None:
-                made.append(self._single(spec))
-        return made
+        changed: list[tuple[Addresses, Any]] = []
+        for specs in wanted:
+            resource = have.get(specs)
+            near = max(free, key=lambda batch: len({*batch} & {*specs}), default=None)
+            if resource is None and near and {*near} & {*specs}:
+                resource = free[near]
+                changed.append((resource, specs))
+                del free[near]
+            made.append(self._make(specs) if resource is None else resource)
+        self.resources = [self._guarded, *made, *before[1 + count :]]
+        for batch, specs in changed:
+            await keeper.perform(lambda: batch.change(specs))  # noqa: B023 - awaited at once
+        await keeper.replace(self.resources)
+        for resource in before:
+            if resource not in self.resources and isinstance(resource, Alias | Addresses):
+                resource.close()
+
+    def _make(self, specs: Sequence[ResourceSpec]) -> Any:
+        return self._batch(specs) if _batch(specs) else self._single(specs[0])  # type: ignore[arg-type]
 
     def _batch(self, specs: Sequence[AddressSpec]) -> Addresses:
         name = self.group.name
@@ -206,8 +252,36 @@ class Composition:
             if isinstance(resource, Addresses):
                 resource.lease = self._lease
 
+    async def releaseLeft(self) -> dict[str, str]:
+        """Release what an earlier run left: see L{hatwist.service.HAService.releaseLeft}."""
+        found = {}
+        for resource in reversed(self.resources):
+            pending = resource.release()
+            pending.addTimeout(getattr(resource, "releaseTime", LIMIT) + 1, self._reactor)
+            try:
+                await pending
+            except Exception as e:
+                found[resource.name] = str(e) or repr(e)
+            else:
+                if resource is not self._guarded:
+                    found[resource.name] = ""
+        return found
+
     def close(self) -> None:
         """Give sockets back, once everything is released."""
         for resource in self.resources:
             if isinstance(resource, Alias | Addresses):
                 resource.close()
+
+
+def _runs(specs: Sequence[ResourceSpec]) -> Iterator[tuple[ResourceSpec, ...]]:
+    """Each alone, but addresses that follow each other together: they are acquired as one."""
+    for addresses, run in groupby(specs, lambda spec: isinstance(spec, AddressSpec)):
+        if addresses:
+            yield tuple(run)
+        else:
+            yield from ((spec,) for spec in run)
+
+
+def _batch(specs: Sequence[ResourceSpec]) -> bool:
+    return isinstance(specs[0], AddressSpec)

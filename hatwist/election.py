@@ -39,6 +39,7 @@ class Election(Holder):
 
     _asked = 0
     _serving = False
+    _heir, _heirUntil = "", -inf
 
     # Decisions
 
@@ -125,7 +126,7 @@ class Election(Holder):
             or self._at(self.askedAt + ASKING * self.timing.interval, now)
         ):
             better = [p for p in self._candidates(view, now) if self._worthOf(p) > self.worth]
-            rank = len({peer.name for peer in (*better, *rivals)})
+            rank = 0 if self.chosen else len({peer.name for peer in (*better, *rivals)})
             self.askAfter = now + self._lot() * self.timing.interval * (rank + 1)
             self.input(Input.YIELD, now)
 
@@ -164,6 +165,7 @@ class Election(Holder):
         if actives:
             self.deferringSince = None
             self._serving = self.chosen = False
+            self._heir = ""
             for peer, _ in actives:
                 if self._at(peer.at + ASK_AFTER * timing.interval, now):
                     self._probe(now)
@@ -240,16 +242,19 @@ class Election(Holder):
         group = self.rules.name
         released, since = self._lastRelease(view)
         if released is not None:
-            if released.successor == self.name:
-                self.chosen = released.moved
-                if self.chosen:
-                    return "moved here by the operator", Cause.MOVE
-                return "named as successor", Cause.SUCCESSION
-            successor = view.peers.get(released.successor)
-            said = successor.announced(group) if successor else None
-            expected = successor and successor.alive(now) and said and said.eligible
-            if expected and not self._at(since + SUCCESSION * self.timing.interval, now):
-                return "", Cause.OTHER
+            self._heir = released.successor
+            self._heirUntil = since + SUCCESSION * self.timing.interval
+            self.chosen = released.moved and released.successor == self.name
+        # A successor that asks for votes names a new term, and the release counts no more.
+        if self._heir == self.name and (released or not self._at(self._heirUntil, now)):
+            if self.chosen:
+                return "moved here by the operator", Cause.MOVE
+            return "named as successor", Cause.SUCCESSION
+        successor = view.peers.get(self._heir)
+        said = successor.announced(group) if successor else None
+        expected = successor and successor.alive(now) and said and said.eligible
+        if expected and not self._at(self._heirUntil, now):
+            return "", Cause.OTHER
         worth = self.worth
         better = [p for p in self._candidates(view, now) if self._worthOf(p) > worth]
         if released is not None:  # a successor that let its time pass is no longer deferred to

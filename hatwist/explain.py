@@ -106,11 +106,11 @@ def _underWay(election: Election, now: float) -> Why | None:
     if state is State.ACTIVE:
         return Why("holds", "holds it")
     if state is State.ACQUIRING:
-        return Why("acquiring", "is acquiring it")
+        return Why("acquiring", f"is {election.progress.words or 'acquiring it'}")
     if state is State.RELEASING:
-        return Why("releasing", "is letting go of it")
+        return Why("releasing", f"is {election.progress.words or 'letting go of it'}")
     if state is State.STOPPING:
-        return Why("stopping", "is stopping, and lets go of it")
+        return Why("stopping", f"is stopping, and {election.progress.words or 'lets go of it'}")
     if state is State.SHUTDOWN:
         return Why("stopped", "has stopped")
     if state is State.ASKING:
@@ -253,10 +253,14 @@ def peerReason(election: Election, peer: Peer, now: float) -> Why:
         return Why("stopped", "has stopped")
     if not peer.alive(now):
         return Why("silent", f"has been silent for {duration(now - peer.at)}")
-    state = peer.state(group)
+    state, said = peer.state(group), peer.announced(group)
     if state.role == Role.ACTIVE:
-        return Why("holds", "is letting go of it" if state.lettingGo else "holds it")
-    said = peer.announced(group)
+        if state.lettingGo:
+            return Why("releasing", "is letting go of it")
+        if said is not None and said.steps:
+            words = said.reason if said.reason.startswith("acquiring") else "acquiring it"
+            return Why("acquiring", f"is {words}")
+        return Why("holds", "holds it")
     if said is None:
         if peer.beat is not None:
             return Why("unknown-group", "does not have this group in its configuration")

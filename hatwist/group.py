@@ -131,6 +131,17 @@ class Group:
         self.effects.append(Release(rules.name))
         self._changed(None, Role.STANDBY, 0, "started, listening", Cause.STARTED)
 
+    @property
+    def calm(self) -> bool:
+        """Nothing is under way here that a packet could decide that says nothing new."""
+        return (
+            (self.state is State.STANDBY or (self.state is State.ACTIVE and not self.worthierSince))
+            and self.request is None
+            and self.unheardSeq is None
+            and self.deferringSince is None
+            and not self.conflicts
+        )
+
     # What others are told
 
     @property
@@ -147,6 +158,7 @@ class Group:
 
     def tell(self, view: Membership, now: float) -> GroupState:
         """This group's part of the next packet."""
+        step, steps, reason = self.progress.told(self.fitnessReason)
         return GroupState(
             self.rules.name,
             self.role,
@@ -158,7 +170,10 @@ class Group:
             self.claim,
             self.released,
             self.voter.grant if self.voter is not None else None,
-            *self.progress.told(self.fitnessReason),
+            step,
+            # Claimed, and not yet held: also before the first step, and between two.
+            max(steps, 1) if self.state is State.ACQUIRING else steps,
+            reason,
             self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
             self.rules.witness and now < self.doubtAt,
             self.request,

@@ -72,7 +72,11 @@ def guarantee(
             tuple(gaps),
         )
     if quorum is None:
-        covered = "the witness covers most partitions" if witness else "a partition is not covered"
+        covered = "a partition is not covered"
+        if witness:
+            covered = "the witness covers most partitions"
+            if not timing.witnesses:
+                covered = "the witness has no time to cover a partition"
         return Guarantee(
             Level.SELF_RELEASING,
             f"a node that dies or hangs lets go by itself; without --quorum {covered}",
@@ -96,16 +100,53 @@ def enough(timing: Timing, delay: float = 0.001) -> float:
     return ceil(needed * (1 + CLOCK_ERROR) / (1 - CLOCK_ERROR) * 1000) / 1000
 
 
+def affordable(timing: Timing, quorum: Quorum | None, witness: bool) -> float | None:
+    """
+    The time of a release to reckon with: the longest there is, if votes or a witness leave room for it.
+
+    Otherwise C{None}, what addresses take, since one could not hold at all; L{guarantee} tells so.
+
+    @param timing: with the longest release of anything that is held.
+    """
+    room = timing.survives() >= 1 if quorum is not None else witness and timing.witnesses
+    return timing.release if room else None
+
+
+def ample(timing: Timing) -> float:
+    """A tolerance, in seconds, with which a node that is cut off lets go in time, though a heartbeat was lost."""
+    usual = round(4.5 * timing.interval, 6)
+    if timing._replace(tolerance=usual).hold >= 3 * timing.interval:
+        return usual
+    most = Timing(timing.interval, 60.0, timing.release)
+    needed = 3 * timing.interval + most.lateness + most.releaseTime
+    return ceil(needed * (1 + CLOCK_ERROR) / (1 - CLOCK_ERROR) * 1000) / 1000
+
+
 def _partitions(timing: Timing, witness: bool) -> list[str]:
     if not witness:
         return ["nodes that cannot hear each other hold at the same time"]
     gaps = ["nodes that all reach the witness but cannot hear each other hold at the same time"]
-    if timing.witnessHold > timing.hold - 2 * timing.interval:
+    if not timing.witnesses:
+        gaps.append(f"a node that is cut off lets go too late: {_unwitnessed(timing)}")
+    elif timing.witnessHold > timing.hold - 2 * timing.interval:
         gaps.append(
             "a node that is cut off just after a heartbeat was lost lets go up to "
-            f"{timing.interval:g} s too late; with --tolerance {4.5 * timing.interval:g} it does not"
+            f"{timing.interval:g} s too late; with --tolerance {ample(timing):g} it does not"
         )
     return gaps
+
+
+def _unwitnessed(timing: Timing) -> str:
+    wanted = f"raise --tolerance to {ample(timing):g} s"
+    if timing.release is not None:
+        return (
+            f"that may take {timing.releaseTime:g} s, for which a tolerance of {timing.tolerance:g} s "
+            f"has no room; {wanted}, or shorten the timeouts"
+        )
+    return (
+        f"the tolerance of {timing.tolerance:g} s leaves {max(0.0, timing.witnessHold):.3f} s after the "
+        f"witness has answered; {wanted}"
+    )
 
 
 def _hasty(timing: Timing, delay: float) -> str:

@@ -91,7 +91,8 @@ class History:
         """Take in one change that was noticed just now. Never raises, never waits."""
         if change.new == ACQUIRING:
             return  # what comes of it will be told
-        entry = Entry(self._now(), *change[1:])
+        old = "STANDBY" if change.old == ACQUIRING else change.old
+        entry = Entry(self._now(), *change._replace(old=old)[1:])
         self.entries.append(entry)
         self._waiting.append(entry)
         if len(self._waiting) > self._limit:  # the disk hangs

@@ -170,7 +170,8 @@ class Holder(Movable):
     def _handover(self, view: Membership, now: float) -> None:
         mine = self.worth
         assert self.claim is not None
-        best = self._best(view, now)
+        candidates = self._candidates(view, now)
+        best = max(candidates, key=self._worthOf, default=None)
         if best is None:
             self.worthierSince.clear()
             if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
@@ -181,7 +182,7 @@ class Holder(Movable):
         if self.claim.moved:  # so it was wanted, unless this node was fitter then
             fitter = fitter and mine.fitness < self.claim.worth.fitness
             preempt = False
-        worthier = {peer.name for peer in self._candidates(view, now) if self._worthOf(peer) > mine}
+        worthier = {peer.name for peer in candidates if self._worthOf(peer) > mine}
         for name in set(self.worthierSince) - worthier:
             del self.worthierSince[name]
         for name in worthier:

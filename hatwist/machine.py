@@ -1,8 +1,8 @@
 """
 One node of one cluster, without I/O: datagrams and times in, effects out.
 
-The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once; it
-calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
+The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once, unless
+that was no news; it calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
 only when all is read is what keeps a node that was frozen from acting on old news.
 """
 
@@ -27,7 +27,7 @@ from hatwist.heartbeat import (
     Role,
     clusterId,
 )
-from hatwist.membership import MAX_PEERS, Membership, Peer
+from hatwist.membership import MAX_PEERS, Membership, Peer, repeats
 from hatwist.votes import NOTHING, Record
 from hatwist.worth import NO_ADDRESS, Fitness
 
@@ -79,6 +79,7 @@ class Machine:
     @param records: what earlier starts left on disk, by group.
     @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
     @ivar session: may grow, when others remember a greater one.
+    @ivar news: something was taken in for which L{decide} is due now; else the next beat is soon enough.
     @ivar drained: the operator wants nothing to be held here.
     """
 
@@ -107,6 +108,7 @@ class Machine:
         self._window = ReplayWindow()
         self._lastRun = now
         self._answer = False
+        self.news = True
         self._bursts = 0
         self._goodbyes = 1 + BURST
         self._stopped = False
@@ -194,6 +196,14 @@ class Machine:
                 self.session = heard.session + 1
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()
+        self.news = self.news or not (
+            known is not None
+            and known.session == beat.session
+            and known.direct(now)
+            and not self._leads(known)
+            and repeats(known.beat, beat, self.rules.name)
+            and all(election.calm for election in self.elections.values())
+        )
         fresh = self.view.receive(beat, link, self.session, now)
         peer = self.view.peers[beat.name]
         if fresh:
@@ -328,6 +338,11 @@ class Machine:
         """It was stopped, and everything is let go of."""
         return self._stopped and all(e.state is State.SHUTDOWN for e in self.elections.values())
 
+    @property
+    def silent(self) -> bool:
+        """It sends nothing any more: it was stopped, or gave way to another node of its name."""
+        return self._displaced or self.over
+
     # What goes out
 
     def decide(self, now: float, beat: bool = False) -> list[Effect]:
@@ -337,8 +352,8 @@ class Machine:
         @param beat: an interval has passed since the last such call.
         """
         self._notice(now)
+        self.news = False
         self.view.forget(now)
-        self._forget()
         effects: list[Effect] = []
         wake = inf
         urgent = self._answer
@@ -352,6 +367,7 @@ class Machine:
         self._answer = False
         wake = min(wake, self._attendance(now))
         told = [e.tell(self.view, now) for e in self.elections.values()]
+        hurried, follows = self._hurried(now), self._follows(now)
         if self._differs(told):
             self._bursts, urgent = BURST, True
         if (self._displaced and not self.over) or self._unclean(now):
@@ -360,13 +376,18 @@ class Machine:
             while self._goodbyes:
                 self._goodbyes -= 1
                 effects.append(Send(self._compose(told, now)))
-        elif urgent or now >= self._due(now) or (beat and self._beats(now)):
+        elif (
+            urgent
+            or now >= self._due(now, hurried, follows)
+            or (beat and self._beats(now, follows))
+        ):
             if not urgent and self._bursts:
                 self._bursts -= 1
             effects.append(Send(self._compose(told, now)))
         effects += self._events
         self._events = []
-        self.deadline = min(wake, self._due(now))
+        self._forget()
+        self.deadline = min(wake, self._due(now, hurried, follows))
         # Others wait for a release, then for the word of it; the log waits for both.
         effects.sort(key=_urgency)
         return effects
@@ -384,6 +405,7 @@ class Machine:
         """Was this node late? Then no deadline counts before the others could be heard."""
         gap, self._lastRun = now - self._lastRun, now
         if gap > STALL * self.rules.interval:
+            self.news = True
             self._say("stalled", "", f"this node did nothing for {gap:.3f} s")
             for election in self.elections.values():
                 election.stalled(gap, self.view, now)
@@ -487,7 +509,7 @@ class Machine:
             self._leads(peer) and peer.direct(now) for peer in self.view
         )
 
-    def _due(self, now: float) -> float:
+    def _due(self, now: float, hurried: bool, follows: bool) -> float:
         """When a packet is due that neither beat nor change brings."""
         interval = self.rules.interval
         due = inf
@@ -497,18 +519,14 @@ class Machine:
             return inf
         if self._unclean(now):
             return self._startedAt + self.rules.tolerance
-        if self._hurried(now):
+        if hurried:
             due = min(due, self.lastSent + HURRY * interval)
-        if self._follows(now):
+        if follows:
             due = min(due, self.lastSent + 1.25 * interval)
         return due
 
-    def _beats(self, now: float) -> bool:
-        return (
-            not self.over
-            and not self._follows(now)
-            and now >= self.lastSent + 0.3 * self.rules.interval
-        )
+    def _beats(self, now: float, follows: bool) -> bool:
+        return not self.over and not follows and now >= self.lastSent + 0.3 * self.rules.interval
 
     def _compose(self, told: list[GroupState], now: float) -> Heartbeat:
         self.seq += 1

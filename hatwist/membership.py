@@ -19,6 +19,31 @@ REMEMBERED = 3600.0
 _PLAIN = HeardGroup("", Role.STANDBY)
 
 
+def repeats(before: Heartbeat | None, beat: Heartbeat, name: str) -> bool:
+    """
+    Does a node say nothing new, but that it goes on hearing the node C{name}?
+
+    What a vote names changes with each packet of the claim; it matters to the claim itself only.
+    """
+    if before is None or len(before.groups) != len(beat.groups):
+        return False
+    for old, new in zip(before.groups, beat.groups, strict=True):
+        if new.request is not None or (new.grant is not None and new.grant.name == name):
+            return False
+        if old != new and old._replace(grant=new.grant) != new:
+            return False
+        if (old.grant and old.grant[:3]) != (new.grant and new.grant[:3]):
+            return False
+    if len(before.heard) != len(beat.heard):
+        return False
+    newer = False
+    for was, now in zip(before.heard, beat.heard, strict=True):
+        if was[:2] != now[:2] or was[4:] != now[4:]:
+            return False
+        newer = newer or (now.name == name and now.seq > was.seq)
+    return newer
+
+
 class Peer:
     """
     Everything known of one other node. Times are seconds of the local clock.
@@ -41,6 +66,7 @@ class Peer:
         self.states: dict[str, HeardGroup] = {}
         self.releases: dict[str, tuple[int, float]] = {}
         self.links: dict[str, float] = {}
+        self._left = False
         self.lost = 0
 
     def restart(self, session: int) -> None:
@@ -66,15 +92,15 @@ class Peer:
 
     def left(self) -> bool:
         """It said goodbye in every group."""
-        return bool(self.states) and all(s.role == Role.SHUTDOWN for s in self.states.values())
+        return self._left
 
     def alive(self, now: float) -> bool:
         # As deadlines are computed: at that very moment it is over, whatever the rounding.
-        return now < self.at + self.tolerance and not self.left()
+        return now < self.at + self.tolerance and not self._left
 
     def direct(self, now: float) -> bool:
         """Its own packets arrive here."""
-        return now < self.directAt + self.tolerance and not self.left()
+        return now < self.directAt + self.tolerance and not self._left
 
     def twoWay(self, now: float) -> bool:
         return self.direct(now) and now < self.listedAt + self.tolerance
@@ -86,6 +112,8 @@ class Peer:
     def tell(self, states: Iterable[HeardGroup], now: float) -> None:
         """Its newest word on every group, true at C{now}."""
         self.states = {state.name: state for state in states}
+        roles = {state.role for state in self.states.values()}
+        self._left = roles == {Role.SHUTDOWN}
         for name, state in self.states.items():
             if state.released and self.releases.get(name, (0, 0.0))[0] != state.released.term:
                 self.releases[name] = (state.released.term, now)

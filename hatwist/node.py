@@ -285,13 +285,14 @@ class Node:
         beat = self.machine.receive(datagram, link, now)
         self.received[beat.name, link] += 1
         self.recorder.packet(now, link, beat)
-        if self._soon is None:
+        if self._soon is None and self.machine.news:
             # In the reactor's next turn, when every socket that is readable has been read.
             self._soon = self._reactor.callLater(0, self._settle)
 
     def _settle(self) -> None:
         self._soon = None
-        self._decide()
+        if self.machine.news:  # else a beat or a deadline was due in the same turn
+            self._decide()
 
     def _beat(self) -> None:
         self.lateness.beat(self._reactor.seconds(), self.machine.timing.interval)
@@ -484,14 +485,14 @@ class Node:
             term=change.term,
             reason=change.reason,
         )
+        election = self.machine.elections.get(change.group)
+        released = election.released if election is not None else None
+        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
         for observer in list(self._observers):
             try:
                 observer.roleChanged(change)
             except Exception:
                 self._log.failure("An observer failed on {change}", change=change)
-        election = self.machine.elections.get(change.group)
-        released = election.released if election is not None else None
-        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
 
     def _tell(self, change: Change) -> None:
         for watcher in list(self.watchers):

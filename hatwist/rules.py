@@ -100,6 +100,11 @@ class Timing(NamedTuple):
         ample = self.hold - 2 * self.interval
         return ample if ample >= self.interval else self.hold - self.interval
 
+    @property
+    def witnesses(self) -> bool:
+        """There is time to ask the witness twice more, and to tell others of its silence, before letting go."""
+        return self.witnessHold > WITNESSED * self.interval
+
     def survives(self, delay: float = 0.001) -> int:
         """How many lost round trips in a row a holder outlives, where votes are needed; -1: none at all."""
         left = self.hold - 2 * delay - self.lateness

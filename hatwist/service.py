@@ -14,36 +14,42 @@ from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from hatwist.auth import Keyring
 from hatwist.checks.witness import Witness
 from hatwist.clock import isMonotonic
 from hatwist.composition import Composition
-from hatwist.guarantee import Guarantee, Level, kernelLease
+from hatwist.effects import RoleChange
+from hatwist.errors import ConfigurationError, ResourceError
+from hatwist.guarantee import Guarantee, Level, affordable, kernelLease
 from hatwist.heartbeat import Role
 from hatwist.history import History
 from hatwist.interfaces import IRoleObserver
-from hatwist.keeper import Keeper
+from hatwist.keeper import LIMIT, Keeper
 from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
+from hatwist.lock import NodeLock
 from hatwist.machine import Machine, NodeRules
 from hatwist.node import Node
 from hatwist.resources.guarded import Mission
 from hatwist.resources.service import ServiceResource
 from hatwist.rules import Timing
 from hatwist.settings import GroupSettings, Settings
+from hatwist.settings.changes import changes
 from hatwist.store import Store
 from hatwist.web.server import Web
-from hatwist.worth import addressNumber
+from hatwist.worth import NO_ADDRESS, addressNumber
 
 WRITTEN = 0.2
 """Seconds that a stop waits for the history to be on disk."""
 
 
+@implementer(IRoleObserver)
 class HAService(MultiService):
     """
     One node of one cluster. Any number of them live in one process.
@@ -77,8 +83,12 @@ class HAService(MultiService):
         self._guard = Guard(reactor)
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self._reloading = DeferredLock()
+        self._departures: dict[str, Deferred[None]] = {}
+        self._address = NO_ADDRESS
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
+        self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
         self.groups: dict[str, Composition] = {}
         for group in settings.groups:
             self.groups[group.name] = self._compose(group, resources)
@@ -164,6 +174,7 @@ class HAService(MultiService):
         @raise OSError: the heartbeat's interface, the kernel or the state directory cannot be reached.
         @raise ValueError: what an earlier start left in the state directory is damaged. Whatever is
             raised, also by a child, nothing is left open.
+        @raise hatwist.lock.Taken: this node runs on this host already.
         """
         settings = self.settings
         if not isMonotonic(self._reactor):
@@ -171,9 +182,11 @@ class HAService(MultiService):
                 "Timers run on the wall clock: a step of it moves addresses. "
                 "Call hatwist.clock.useMonotonic(reactor) first"
             )
-        self._netlink.start()
+        self._takeLock()
         try:
+            self._netlink.start()
             node = self.node = self._build()
+            node.addObserver(self)
             for observer in self._observers:
                 node.addObserver(observer)
             self.history.read()
@@ -192,6 +205,7 @@ class HAService(MultiService):
         except BaseException:
             self.node = None
             self._netlink.stop()
+            self._lock.free()
             raise
         self._guard.start().addErrback(self._unguarded)
         self._log.info(
@@ -206,6 +220,13 @@ class HAService(MultiService):
             signed="signed" if settings.keys else "not signed",
         )
         self._tellGuarantee()
+
+    def _takeLock(self) -> None:
+        try:
+            self._lock.take()
+        except OSError as e:
+            # It may well go on without a memory, as it does when the disk is full later.
+            self._log.error("Another process of this node would not be noticed: {error}", error=e)
 
     def _perceive(self, node: Node) -> None:
         node.ask = lambda group: self.groups[group].senses.ask()
@@ -258,15 +279,6 @@ class HAService(MultiService):
         timings = [group.timing for group in self.groups.values()]
         return max(timings, key=lambda timing: timing.releaseTime)
 
-    def _release(self) -> float | None:
-        """
-        What the votes leave time for: a release however long, if a lost round trip is survived then.
-
-        Otherwise what addresses take, since one could not hold at all; L{guarantee} tells so.
-        """
-        timing = self._timing
-        return timing.release if self.settings.quorum and timing.survives() >= 1 else None
-
     def _build(self) -> Node:
         settings, reactor = self.settings, self._reactor
         own = interfaceAddress(settings.interface)
@@ -277,22 +289,13 @@ class HAService(MultiService):
             )
         elif any(spec.address == own for spec in settings.addresses):
             own = None  # left by an earlier run, on an interface without one of its own
-        rules = NodeRules(
-            settings.cluster,
-            settings.node,
-            settings.interval,
-            settings.tolerance,
-            tuple(group.rules for group in self.groups.values()),
-            addressNumber(own),
-            settings.digest(),
-            settings.quorum,
-            self._release(),
-        )
+        self._address = addressNumber(own)
         store = self._store
         store.read()
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
         keyring = Keyring(settings.keys)
+        rules = self._rules()
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
         links = makeLinks(reactor, settings.ways, settings.multicast)
         keepers = {name: self._keeper(group) for name, group in self.groups.items()}
@@ -303,13 +306,99 @@ class HAService(MultiService):
             group.lease(node.kernelLease)
         return node
 
+    def _rules(self) -> NodeRules:
+        settings = self.settings
+        return NodeRules(
+            settings.cluster,
+            settings.node,
+            settings.interval,
+            settings.tolerance,
+            tuple(self.groups[group.name].rules for group in settings.groups),
+            self._address,
+            settings.digest(),
+            settings.quorum,
+            affordable(self._timing, settings.quorum, settings.witness is not None),
+        )
+
     def _keeper(self, group: Composition) -> Keeper:
         return Keeper(
             self._reactor, group.group.name, group.resources, min(self.settings.interval, 1.0)
         )
 
+    def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
+        """
+        Go on with other settings; only what differs is touched.
+
+        Fires with what was done, a sentence each, when it is done.
+
+        Fails with L{ConfigurationError} for what takes a restart: nothing has changed then. Fails with
+        L{ResourceError} when a new resource cannot be acquired, which is a loss of the group as any other.
+        """
+        return self._reloading.run(lambda: Deferred.fromCoroutine(self._reload(settings)))
+
+    async def _reload(self, settings: Settings) -> tuple[str, ...]:
+        node, old = self.node, self.settings
+        found = changes(old, settings)
+        problems = list(found.problems)
+        if node is None:
+            problems.append("the service does not run")
+        if problems:
+            raise ConfigurationError(problems)
+        assert node is not None
+        if not found.lines:
+            return ()
+        before, new = {g.name: g for g in old.groups}, {g.name: g for g in settings.groups}
+        if back := [n for n in new if n not in before and n in node.keepers]:
+            raise ConfigurationError([f"group {', '.join(back)}: still being released, try again"])
+        self.settings = settings
+        if settings.keys != old.keys:
+            node.machine.keyring = Keyring(settings.keys)
+        going = [self._departure(name) for name in before if name not in new]
+        staying = {n: self.groups[n].become(settings, g) for n, g in new.items() if n in before}
+        coming = [self._compose(group) for name, group in new.items() if name not in before]
+        for composition in coming:
+            self.groups[composition.group.name] = composition
+            composition.lease(node.kernelLease)
+        node.change(self._rules(), {c.group.name: self._keeper(c) for c in coming})
+        for composition in coming:
+            composition.start(node)
+        for name, group in staying.items():
+            await self.groups[name].follow(group, node.keepers[name])
+            if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
+                await node.keepers[name].perform(self.groups[name].rearm)
+        for gone in going:
+            await gone
+        # How long a release takes follows from the resources, which are others now.
+        node.change(self._rules(), {})
+        return found.lines
+
+    async def _departed(self, name: str, gone: Deferred[None]) -> None:
+        await gone
+        composition = self.groups.pop(name)
+        await composition.stop()
+        composition.close()
+
+    def _departure(self, name: str) -> Deferred[None]:
+        """Fires when a group that goes is let go of, and its resources are closed."""
+        gone = self._departures[name] = Deferred()
+        gone.addTimeout(LIMIT, self._reactor, lambda _, seconds: self._stuck(name, seconds))
+        return Deferred.fromCoroutine(self._departed(name, gone))
+
+    @staticmethod
+    def _stuck(name: str, seconds: float) -> None:
+        raise ResourceError(f"group {name}: still not released after {seconds:g} s; see the log")
+
+    def roleChanged(self, change: RoleChange) -> None:
+        """See L{IRoleObserver}: which group that goes is gone?"""
+        if change.new is Role.SHUTDOWN and change.group in self._departures:
+            self._departures.pop(change.group).callback(None)
+
     def stopService(self) -> Deferred[None]:
-        """Release everything, say goodbye, then stop the other children. Fires within two seconds of that."""
+        """
+        Release everything, say goodbye, then stop the other children. Fires within two seconds of that.
+
+        Commands of events have L{hatwist.hooks.STOP_LIMIT} to end.
+        """
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -323,4 +412,24 @@ class HAService(MultiService):
                 group.close()
             self._netlink.stop()
             await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
+            self._lock.free()
         await super().stopService()
+
+    async def releaseLeft(self) -> dict[str, str]:
+        """
+        Release what an earlier run left here, in the order in which a node does, without joining the cluster.
+
+        The service must not run, neither here nor in another process, for which its owner has L{NodeLock}.
+
+        @return: of each resource, by name, why it could not be released; C{""}: it was.
+        """
+        self._netlink.start()
+        found = {}
+        try:
+            for group in reversed(self.groups.values()):
+                found.update(await group.releaseLeft())
+        finally:
+            for group in self.groups.values():
+                group.close()
+            self._netlink.stop()
+        return found

@@ -6,13 +6,16 @@ import signal
 from typing import Any, NoReturn
 
 from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python import usage
 
 from hatwist.clock import ClockError, useMonotonic
 from hatwist.control import place
 from hatwist.control.server import Control
-from hatwist.errors import ConfigurationError
+from hatwist.errors import ConfigurationError, ResourceError
+from hatwist.lock import NodeLock, Taken
+from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
 
@@ -198,6 +201,12 @@ def makeService(options: Options) -> IService:
                 f"--{name} of twistd takes away the right to change addresses: run it as that user "
                 "with AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW instead"
             )
+    if not problems:
+        try:
+            # It is taken when the service starts; but then nothing can be refused in one line any more.
+            NodeLock.of(found.stateDir, found.cluster, found.node).check()
+        except Taken as e:
+            problems.append(str(e))
     if problems:
         refuse(problems)
     try:
@@ -205,29 +214,76 @@ def makeService(options: Options) -> IService:
     except ClockError as e:
         refuse([str(e)])
     service = HAService(found, reactor)
-    Signals(reactor).setServiceParent(service)
+    notifier = Notifier(service, reactor)
+    notifier.setServiceParent(service)
+    Reloader(reactor, service, options, notifier).setServiceParent(service)
     if found.control != place.OFF:
         Control(service, reactor, found.control or None).setServiceParent(service)
     return service
 
 
-class Signals(Service):
-    """SIGHUP and SIGUSR1 would end a process without its goodbye; here they are only logged."""
+class Reloader(Service):
+    """
+    Reads the configuration anew on SIGHUP. SIGUSR1 would end the process without its goodbye; it is only logged.
 
-    name = "signals"
+    @param options: of this process; where they name a file, it is that file which is read.
+    """
+
+    name = "reloader"
     _log = Logger()
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(
+        self, reactor: Any, service: HAService, options: Options, notifier: Notifier
+    ) -> None:
+        self._notifier = notifier
         self._reactor = reactor
+        self._service = service
+        self._options = options
 
     def startService(self) -> None:
         super().startService()
-        for number in (signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, self._received)
+        signal.signal(signal.SIGHUP, self._hangup)
+        signal.signal(signal.SIGUSR1, self._ignored)
 
-    def _received(self, number: int, frame: Any) -> None:
+    def reload(self) -> Deferred[tuple[str, ...]]:
+        """
+        Read the configuration, and go on with it.
+
+        Fires with what has changed. Fails with L{ConfigurationError}, and everything is as it was; or with
+        L{ResourceError}, see L{HAService.reload}.
+        """
+        self._notifier.reloading()
+        done = Deferred.fromCoroutine(self._reload())
+        return done.addBoth(self._reloaded)
+
+    def _reloaded(self, result: Any) -> Any:
+        self._notifier.reloaded()
+        return result
+
+    async def _reload(self) -> tuple[str, ...]:
+        try:
+            done = await self._service.reload(chosen(self._options, here=True))
+        except ConfigurationError as e:
+            self._log.error("Not reloaded, and the old configuration goes on:")
+            for problem in e.problems:
+                self._log.error("  {problem}", problem=problem)
+            raise
+        except ResourceError as e:
+            self._log.error("Reloaded, but: {error}", error=e)
+            raise
+        for line in done:
+            self._log.info("Reloaded: {line}", line=line)
+        if not done:
+            self._log.info("Reloaded: nothing has changed")
+        return done
+
+    def _hangup(self, number: int, frame: Any) -> None:
+        self._reactor.callFromThread(self._asked)
+
+    def _asked(self) -> None:
+        self.reload().addErrback(lambda failure: failure.trap(ConfigurationError, ResourceError))
+
+    def _ignored(self, number: int, frame: Any) -> None:
         self._reactor.callFromThread(
-            self._log.warn,
-            "{signal} is ignored: this release cannot reload its configuration; restart it instead",
-            signal=signal.Signals(number).name,
+            self._log.warn, "{signal} is ignored", signal=signal.Signals(number).name
         )

@@ -24,6 +24,7 @@ PACKAGES = {
     "nft": "nftables",
     "promtool": "prometheus",
     "setsid": "util-linux",
+    "systemd-analyze": "systemd",
     "tc": "iproute2",
     "ucarp": "ucarp",
 }

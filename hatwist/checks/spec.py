@@ -80,7 +80,7 @@ def seconds(least: float, most: float) -> Callable[[Any], float]:
             or not math.isfinite(value)
             or not least <= value <= most
         ):
-            raise ValueError(f"allowed are {least:g} to {most:g} seconds")
+            raise ValueError(f"allowed are {least:.10g} to {most:.10g} seconds")
         return float(value)
 
     return parse
@@ -223,7 +223,7 @@ KINDS: dict[str, Callable[[Table], Kind]] = {
     "pidfile": _process,
     "unit": lambda table: Unit(table.take("unit", unitName, "")),
     "file": lambda table: File(
-        table.take("file", absolute, ""), table.take("newer", seconds(1, 86400 * 366), None)
+        table.take("file", absolute, ""), table.take("newer", seconds(1, 86400 * 365), None)
     ),
     "ping": lambda table: Ping(
         table.take("ping", address), table.take("interface", interface, None)

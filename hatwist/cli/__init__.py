@@ -12,9 +12,11 @@ from collections.abc import Sequence
 
 from hatwist import __version__
 from hatwist.cli.daemon import addLogLevel
+from hatwist.cli.importing import addImport
 from hatwist.cli.lab import addLab
 from hatwist.cli.moving import addAnnounce, addDrain, addMove, addUndrain
 from hatwist.cli.plan import addCheck, addInit
+from hatwist.cli.release import addRelease
 from hatwist.cli.status import addStatus, addWatch
 from hatwist.cli.why import addHistory, addWhy
 
@@ -30,6 +32,8 @@ COMMANDS = (
     addLogLevel,
     addCheck,
     addInit,
+    addImport,
+    addRelease,
     addLab,
 )
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.logger import Logger
 from twisted.protocols import amp
+from twisted.python.failure import Failure
 
 from hatwist.chronicle import Change
 from hatwist.control import commands
@@ -49,12 +50,18 @@ def answering(command: type[commands.Question]) -> Callable[[_Method], _Method]:
             if not hasattr(found, "__await__"):
                 return {"answer": found}
             pending = self.pending = Deferred.fromCoroutine(found)
-            return pending.addCallback(lambda answer: {"answer": answer})
+            return pending.addCallbacks(lambda answer: {"answer": answer}, _left)
 
         command.responder(respond)
         return method
 
     return decorate
+
+
+def _left(failure: Failure) -> None:
+    if failure.check(CancelledError):
+        raise Refused("nobody waits for it any more")
+    failure.raiseException()
 
 
 class Answers(amp.CommandLocator):
@@ -75,7 +82,6 @@ class Answers(amp.CommandLocator):
     def cancel(self) -> None:
         """Nobody waits for an answer any more. What was begun goes on."""
         if self.pending is not None:
-            self.pending.addErrback(lambda failure: failure.trap(CancelledError, Refused))
             self.pending.cancel()
 
     # What is

@@ -56,6 +56,8 @@ class Server(Factory):
         self._reactor = reactor
         self.connections: list[Connection] = []
         self._turn: Any = None
+        self._serving = False
+        self._restUntil = 0.0
 
     def buildProtocol(self, addr: Any) -> Any:
         made = Connection(Answers(self._service, self._reactor, self._threshold))
@@ -71,9 +73,10 @@ class Server(Factory):
         if connection in self.connections:
             self.connections.remove(connection)
 
-    def wake(self, wait: float = 0.0) -> None:
+    def wake(self) -> None:
         """Somebody may have a question that can be answered."""
-        if self._turn is None:
+        if self._turn is None and not self._serving:
+            wait = max(0.0, self._restUntil - self._reactor.seconds())
             self._turn = self._reactor.callLater(wait, self._serve)
 
     def _serve(self) -> None:
@@ -84,8 +87,14 @@ class Server(Factory):
                 self.connections.remove(connection)
                 self.connections.append(connection)
                 began = self._reactor.seconds()
-                connection.answerNext()
-                self.wake(REST * (self._reactor.seconds() - began))
+                self._serving = True
+                try:
+                    connection.answerNext()
+                finally:
+                    self._serving = False
+                now = self._reactor.seconds()
+                self._restUntil = now + REST * (now - began)
+                self.wake()
                 return
 
     def close(self) -> None:

@@ -75,8 +75,12 @@ class Program(ProcessProtocol):
                 done: Deferred[str] = Deferred()
                 done.callback(line)
                 return done
+        return self.saysNext(pattern, timeout)
+
+    def saysNext(self, pattern: str, timeout: float = 10.0) -> Deferred[str]:
+        """The same for lines that are yet to be written."""
         waiting: Deferred[str] = Deferred()
-        entry = (wanted, waiting)
+        entry = (re.compile(pattern), waiting)
         self._waiting.append(entry)
         waiting.addTimeout(timeout, self._reactor, self._late(f"did not say {pattern!r}"))
         return waiting.addBoth(self._forget, entry)
@@ -127,6 +131,10 @@ class Program(ProcessProtocol):
     def thaw(self) -> None:
         """SIGCONT: it goes on, as if nothing had been."""
         self._signal(signal.SIGCONT)
+
+    def hangUp(self) -> None:
+        """SIGHUP: it reads its configuration anew."""
+        self._signal(signal.SIGHUP)
 
     def _signal(self, number: int) -> None:
         # Not yet reaped while status is None, so that the pid is still this process.

@@ -13,7 +13,7 @@ import argparse
 import itertools
 import random
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from twisted.internet.defer import Deferred
@@ -32,6 +32,7 @@ FAULTS = (
     *("heal", "heal", "heal"),
 )
 PAUSES = (0.05, 0.2, 0.4, 1.2, 2.4)
+Pair = tuple[str, str]
 # Beyond a tolerance: for how long there may be no holder although a majority is connected, in seconds.
 PATIENCE = 1.0
 
@@ -78,29 +79,35 @@ class Schedule:
 
     def __init__(self, lab: Lab, seed: int) -> None:
         self._lab = lab
-        self._seed = seed
+        self.seed = seed
         self._chance = random.Random(seed)
         self._began = 0.0
         self._faults: list[str] = []
-        self._windows: list[tuple[float, bool]] = []
+        self._windows: list[tuple[float, frozenset[Pair]]] = []
         self._frozen: set[str] = set()
         self._cuts: set[tuple[str, str]] = set()
 
     async def run(self) -> Outcome:
         """Play it, and judge it."""
-        lab, chance = self._lab, self._chance
+        lab = self._lab
         await lab.settle()
-        self._began = await lab.judge.mark()
-        for _ in range(chance.randint(6, 12)):
-            await self._fault()
-            await self._look()
-            await lab.elapse(chance.choice(PAUSES) * chance.uniform(0.5, 1.5))
+        await self._look()
+        self._began = self._windows[0][0]
+        await self.faults()
         await self._end()
         await self._look()
         await lab.elapse(lab.tolerance + PATIENCE + 2 * lab.interval)
         return await self._judged()
 
     # Faults
+
+    async def faults(self) -> None:
+        """Break and mend, at random."""
+        lab, chance = self._lab, self._chance
+        for _ in range(chance.randint(6, 12)):
+            await self._fault()
+            await self._look()
+            await lab.elapse(chance.choice(PAUSES) * chance.uniform(0.5, 1.5))
 
     def _say(self, what: str) -> None:
         self._faults.append(f"{self._lab.reactor.seconds() - self._began:9.4f} {what}")
@@ -130,6 +137,7 @@ class Schedule:
             self._say(f"{one} is stopped")
             lab.programs[one].stop()
             await lab.programs[one].ended()
+            await self._look()  # how long a process takes to start is another question
             await self._start(one)
         elif what == "freeze":
             self._say(f"the daemon of {one} hangs")
@@ -140,9 +148,10 @@ class Schedule:
         else:
             others = [n for n in lab.names if n != one] if what == "isolate" else [two]
             for other in others:
-                self._cut(one, other, oneWay=what == "one-way")
+                self.cut(one, other, oneWay=what == "one-way")
 
-    def _cut(self, one: str, two: str, oneWay: bool) -> None:
+    def cut(self, one: str, two: str, oneWay: bool = False) -> None:
+        """Cut two hosts apart; or let C{two} hear nothing of C{one}."""
         self._say(f"{two} does not hear {one}" if oneWay else f"{one} and {two} are cut apart")
         # A newer cut of the same two replaces the older one.
         self._lab.lan.heal(one, two)
@@ -180,32 +189,50 @@ class Schedule:
 
     # Judgement
 
-    def _majority(self) -> bool:
-        """Do two running daemons hear each other?"""
+    def _connected(self) -> frozenset[Pair]:
+        """Which two running daemons hear each other? Any two are a majority."""
         lab = self._lab
         good = [name for name in lab.names if lab.runs(name) and name not in self._frozen]
-        return any(not {(a, b), (b, a)} & self._cuts for a, b in itertools.combinations(good, 2))
+        pairs = itertools.combinations(good, 2)
+        return frozenset((a, b) for a, b in pairs if not {(a, b), (b, a)} & self._cuts)
 
     async def _look(self) -> None:
-        self._windows.append((await self._lab.judge.mark(), self._majority()))
+        self._windows.append((await self._lab.judge.mark(), self._connected()))
+
+    def _spans(self, until: float) -> Iterator[tuple[float, float]]:
+        """
+        From when to when any two were connected without a break, whatever became of the third: faults of
+        that one are no excuse for them.
+        """
+        for pair in itertools.combinations(self._lab.names, 2):
+            since: float | None = None
+            for time, connected in [*self._windows, (until, frozenset[Pair]())]:
+                if pair in connected:
+                    since = time if since is None else since
+                elif since is not None:
+                    yield since, time
+                    since = None
 
     async def _judged(self) -> Outcome:
         lab = self._lab
         whole = await lab.judge.report(lab.address, self._began)
+        darkest = 0.0
+        for since, until in self._spans(whole.until):
+            part = await lab.judge.report(lab.address, since, until)
+            darkest = max(darkest, part.longestWithout())
         edges = [time for time, _ in self._windows] + [whole.until]
-        darkest = judged = 0.0
-        for (since, majority), until in zip(self._windows, edges[1:], strict=True):
-            if majority:
-                part = await lab.judge.report(lab.address, since, until)
-                darkest = max(darkest, part.longestWithout())
-                judged += until - since
+        judged = sum(
+            until - since
+            for (since, connected), until in zip(self._windows, edges[1:], strict=True)
+            if connected
+        )
         problem = ""
         if whole.twoHolders > 0:
             problem = f"two hosts held the address for {whole.twoHolders * 1000:.2f} ms"
         elif darkest > lab.tolerance + PATIENCE + whole.stalled:
             problem = f"a majority, and no holder for {darkest:.3f} s"
         return Outcome(
-            self._seed,
+            self.seed,
             tuple(self._faults),
             sum(
                 change.there and change.address == lab.address and change.time >= self._began
@@ -221,18 +248,17 @@ class Schedule:
         )
 
 
-async def play(lab: Lab, seed: int) -> Outcome:
+async def play(lab: Lab, schedule: Schedule) -> Outcome:
     """
-    Play the schedule of one seed.
+    Play a schedule.
 
     @raise HatwistError: it came to no end; with what was done and what the daemons said.
     """
-    schedule = Schedule(lab, seed)
     try:
         return await schedule.run()
     except (HatwistError, TimeoutError) as error:
         done = "\n".join(schedule._faults)
-        raise HatwistError(f"seed {seed}: {error}\n{done}\n{lab.said()}") from error
+        raise HatwistError(f"seed {schedule.seed}: {error}\n{done}\n{lab.said()}") from error
 
 
 async def _all(reactor: Any, seeds: Sequence[int]) -> None:
@@ -241,7 +267,7 @@ async def _all(reactor: Any, seeds: Sequence[int]) -> None:
     try:
         await lab.start()
         for seed in seeds:
-            outcome = await play(lab, seed)
+            outcome = await play(lab, Schedule(lab, seed))
             print(outcome.told() if outcome.problem else outcome, flush=True)
             failed += bool(outcome.problem)
     finally:

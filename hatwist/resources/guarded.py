@@ -65,6 +65,11 @@ class Guarded:
         armed = known and self._guard.permits(self._group)
         return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
 
+    def rearm(self) -> Deferred[None]:
+        """Arm it once more, with the mission of now, if it is armed."""
+        armed = self._guard.permits(self._group)
+        return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
+
     def release(self) -> Deferred[None]:
         """
         Disarm it: everything of the group is proven gone.

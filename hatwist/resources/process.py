@@ -30,6 +30,9 @@ WIDTH = 400  # bytes of a line that are kept
 # An ordinary user's PATH, cron's too, lacks them, and ifup is there.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
+# What systemd gave to this process alone (sd_notify(3)): nobody else is to speak for it.
+PRIVATE = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
+
 
 class IProgramReactor(IReactorProcess, IReactorTime):
     """What running a program takes of a reactor."""
@@ -89,7 +92,8 @@ async def _run(
     extra: Mapping[str, str],
     said: Callable[[str], None] | None,
 ) -> Ending:
-    environment = {**os.environ, **extra}
+    ours = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+    environment = {**ours, **extra}
     environment["PATH"] = _path(environment)
     program = shutil.which(argv[0], path=environment["PATH"])
     # Twisted cannot begin a session for a child without a terminal; setsid(1) does, and keeps the pid.

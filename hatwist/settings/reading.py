@@ -9,6 +9,7 @@ from typing import Any
 
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.spec import parseCheck
+from hatwist.hooks import EVENTS
 from hatwist.linkspec import LinkSpec, parseLinks
 from hatwist.resources.placing import AddressSpec
 from hatwist.resources.unit import unitName
@@ -39,7 +40,6 @@ OWN = (
     *("control", "http", "state_dir"),
 )
 """What a node may have of its own."""
-EVENTS = ("prepare", "acquired", "released", "conflict", "peer-joined", "peer-left")
 
 
 def hostName() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hatwist.testing.schedules import NAMES, Violation
+from hatwist.testing.schedules import NAMES, Violation, moveLast, moves
 from hatwist.testing.simulation import Simulation
 
 FAULTS = (
@@ -28,7 +28,7 @@ FAULTS = (
 
 def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     """Run the schedule of one seed, and judge it."""
-    chance = random.Random(seed)
+    chance, operator = random.Random(seed), random.Random(f"operator {seed}")
     count = chance.choice((3, 3, 3, 4, 5))
     names = NAMES[:count]
     sim = Simulation(
@@ -64,7 +64,9 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     stopped: set[str] = set()
     for _ in range(chance.randint(2, 10)):
         fault(sim, chance, start, stopped)
-        sim.run(chance.choice((0.05, 0.2, 0.4, 1.2)) * chance.uniform(0.5, 1.5))
+        seconds = chance.choice((0.05, 0.2, 0.4, 1.2)) * chance.uniform(0.5, 1.5)
+        moves(sim, operator, seconds)
+        sim.run(seconds)
     sim.weather.loss = sim.weather.late = sim.weather.doubled = 0.0
     sim.heal()
     for name, node in list(sim.nodes.items()):
@@ -85,6 +87,10 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     if dark:
         sim.run(2 * sim.tolerance)
     violations = []
+    if sim.holders():
+        by, to = operator.choice(names), operator.choice(names)
+        found = moveLast(sim, by, to, 3 * sim.tolerance + 1.0)
+        violations += [Violation(seed, sim.now, what) for what in found]
     if sim.overlap() > 0:
         violations.append(Violation(seed, sim.now, f"two holders for {sim.overlap():.6f} s"))
     if terms != sorted(set(terms)):

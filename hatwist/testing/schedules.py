@@ -13,7 +13,7 @@ import random
 from functools import partial
 from typing import Any, NamedTuple
 
-from hatwist.testing.simulation import Node, Simulation
+from hatwist.testing.simulation import GROUP, Node, Simulation
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 TRAVEL = 0.001
@@ -44,6 +44,7 @@ class Monitor:
         self.stopped: set[str] = set()
         self.networkAt = 0.0
         self.thawedAt: dict[str, float] = {}
+        self.moved: set[str] = set()
         self._seen = 0
         sim.watchers.append(self._watch)
 
@@ -69,11 +70,19 @@ class Monitor:
         elif kind == "hold":
             self._look()
             self._claimed(node)
+            claim = node.machine.elections[GROUP].claim
+            self.moved.discard(node.name)
+            if claim is not None and claim.moved:
+                self.moved.add(node.name)
         else:
             if detail == "thaws":
                 self.thawedAt[node.name] = self.sim.now
             elif "cut off" in detail or "heals" in detail:
                 self.networkAt = self.sim.now
+            elif detail == "is asked to move it to the worthiest":
+                self.moved.clear()
+            elif "which is worthier" in detail and node.name in self.moved:
+                self._bad(f"{node.name} gave up for a worthier node what was moved to it")
             self._look()
 
     def _claimed(self, node: Node) -> None:
@@ -200,10 +209,46 @@ class Monitor:
         if sim.darkness(settled) > 4 * TRAVEL + HANDLING:
             self._bad(f"dark for {sim.darkness(settled):.4f} s after {settled:.4f}")
 
+    def move(self, by: str, to: str) -> None:
+        """All is well and settled: where the operator moves the group, it goes at once, and stays."""
+        sim, start = self.sim, self.sim.now
+        for what in moveLast(sim, by, to, 2 * sim.tolerance):
+            self._bad(what)
+        if sim.darkness(start) > 4 * TRAVEL + HANDLING:
+            self._bad(f"dark for {sim.darkness(start):.4f} s after a move at {start:.4f}")
+
+
+def moveLast(sim: Simulation, by: str, to: str, seconds: float) -> list[str]:
+    """In a settled cluster: move the group, and wait; what was wrong with that."""
+    start = sim.now
+    sim.move(by, to)
+    sim.run(seconds)
+    found = []
+    if sim.said("is asked to move", start) and sim.holders() != [to]:
+        found.append(f"{sim.holders()} held after a move to {to} at {start:.4f}")
+    if sim.overlap(start) > 0:
+        found.append(f"two holders after a move at {start:.4f}")
+    return found
+
+
+def moves(sim: Simulation, chance: random.Random, seconds: float) -> None:
+    """Now and then the operator moves the group within the time that follows, anywhere, once or twice."""
+
+    def move() -> None:
+        names = [name for name, node in sim.nodes.items() if node.running]
+        if names:
+            sim.move(chance.choice(names), chance.choice([*sim.nodes, ""]))
+
+    if chance.random() < 0.4:
+        at = sim.now + chance.uniform(0, seconds)
+        sim.at(at, move)
+        if chance.random() < 0.5:
+            sim.at(at + chance.choice((0.0, 0.0005, 0.02)), move)
+
 
 def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     """Run the schedule of one seed, and judge it."""
-    chance = random.Random(seed)
+    chance, operator = random.Random(seed), random.Random(f"operator {seed}")
     count = chance.choice((2, 2, 3, 3, 4, 5))
     names = NAMES[:count]
     sim = Simulation(
@@ -234,7 +279,9 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         sim.weather.lateness = 0.05
     for _ in range(chance.randint(1, 6)):
         _fault(sim, monitor, chance, start)
-        sim.run(chance.choice((0.05, 0.2, 0.6, 1.2)) * chance.uniform(0.5, 1.5))
+        seconds = chance.choice((0.05, 0.2, 0.6, 1.2)) * chance.uniform(0.5, 1.5)
+        moves(sim, operator, seconds)
+        sim.run(seconds)
     sim.weather.loss = sim.weather.late = sim.weather.doubled = 0.0
     sim.heal()
     for name, node in list(sim.nodes.items()):
@@ -244,6 +291,9 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
             start(name)
     monitor.fault()
     monitor.finish()
+    up = [name for name, node in sim.nodes.items() if node.running and name not in monitor.stopped]
+    if up:
+        monitor.move(operator.choice(up), operator.choice(up))
     return monitor.violations, sim
 
 

@@ -162,6 +162,8 @@ class Simulation:
         machine = Machine(settings, self.keyring, session, offset + self.now * rate, disk)
         node = self.nodes[name] = Node(name, machine, rate, offset)
         node.disk = dict(disk)
+        if before is not None and before.machine.drained:
+            machine.drain(True)
         self._note(name, "starts")
         self._beat(node)
         if self.rules.get("witness"):
@@ -225,6 +227,32 @@ class Simulation:
 
         def act() -> None:
             node.machine.fitness(GROUP, fitness, reason)
+            self._decide(node)
+
+        self._attend(node, act)
+
+    def move(self, name: str, to: str) -> None:
+        """The operator asks this node to have the group moved; C{""}: to the worthiest."""
+        node = self.nodes[name]
+
+        def act() -> None:
+            try:
+                node.machine.move(GROUP, to, node.local(self.now))
+            except ValueError as e:
+                self._note(name, f"does not move it to {to or 'the worthiest'}: {e}")
+            else:
+                self._note(name, f"is asked to move it to {to or 'the worthiest'}")
+                self._decide(node)
+
+        self._attend(node, act)
+
+    def drain(self, name: str, on: bool = True) -> None:
+        """The operator wants nothing held there; a later start remembers it."""
+        node = self.nodes[name]
+
+        def act() -> None:
+            node.machine.drain(on)
+            self._note(name, "is drained" if on else "is drained no more")
             self._decide(node)
 
         self._attend(node, act)
@@ -548,7 +576,8 @@ class Simulation:
                 return
             for watcher in self.watchers:
                 watcher("heard", node, source)
-            self._decide(node)
+            if node.machine.news:
+                self._decide(node)
 
         self._attend(node, act)
 

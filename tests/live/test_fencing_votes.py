@@ -9,11 +9,19 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from hatwist.lab.lab import Lab, Setup
-from hatwist.lab.schedules import VOTERS, play
+from hatwist.lab.schedules import VOTERS, Schedule, play
 
 pytestmark = pytest.mark.needs("nft")
-# Without votes this one has two holders: two nodes do not hear each other for a while.
-REVEALING = 0
+
+
+class Split(Schedule):
+    """The holder is cut off from the others, until one of them holds too."""
+
+    async def faults(self) -> None:
+        lab = self._lab
+        for other in lab.names[1:]:
+            self.cut(lab.best, other)
+        await lab.judge.untilHeldBy(lab.address, lab.best, lab.second)
 
 
 @pytest_twisted.async_yield_fixture(scope="module")
@@ -31,21 +39,21 @@ async def voters() -> AsyncIterator[Lab]:
 @pytest_twisted.ensureDeferred
 async def test_schedule(voters: Lab, seed: int) -> None:
     """Whatever breaks, no two hosts hold the address; one does whenever a majority is connected."""
-    outcome = await play(voters, seed)
+    outcome = await play(voters, Schedule(voters, seed))
     print(outcome)
     assert not outcome.problem, outcome.told()
 
 
 @pytest_twisted.ensureDeferred
 async def test_schedulesNotice() -> None:
-    """The same faults without votes bring about two holders, and that is seen and told."""
+    """Without votes a holder that is cut off makes two of them, and that is seen and told."""
     lab = Lab.of(Setup(), reactor)
     try:
         await lab.start()
-        outcome = await play(lab, REVEALING)
+        outcome = await play(lab, Split(lab, 0))
     finally:
         await lab.close()
     assert outcome.twoHolders > 0
     assert "two hosts held the address" in outcome.problem
-    assert "+" in outcome.found.splitlines()[0]
+    assert "alpha+beta from" in outcome.found.splitlines()[0]
     assert "python on alpha:" in outcome.told()

@@ -27,6 +27,16 @@ LEFT_OUT = shutil.ignore_patterns(
     "tests.unit.*",
     ".*_cache",
 )
+SHARED = (
+    "lib/systemd/system/hatwist.service",
+    "share/doc/hatwist/examples/NetworkManager/hatwist.conf",
+    "share/doc/hatwist/examples/networkd/hatwist.conf",
+    "share/doc/hatwist/examples/systemd/49-hatwist.rules",
+    "share/doc/hatwist/examples/systemd/root.conf",
+    "share/man/man1/hatwist.1",
+    "share/man/man5/hatwist.toml.5",
+)
+"""What is installed below the prefix, beside the package."""
 WAYS = ("wheel", "sdist", "plain", "editable")
 
 
@@ -83,6 +93,8 @@ def test_wheelContents(built: dict[str, Path]) -> None:
     assert not [name for name in names if name.startswith("twisted/") and "__init__" in name]
     assert not [name for name in names if name.startswith("tests/")]
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    data = {name.partition(".data/data/")[2] for name in names}
+    assert set(SHARED) <= data
 
 
 def test_sdistContents(built: dict[str, Path]) -> None:

@@ -198,7 +198,13 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     ("stopped", "has stopped", lambda: Scene().hear(role=Role.SHUTDOWN)),
     ("silent", "silent for 0.50 s", lambda: Scene().hear(at=NOW - 0.5)),
     ("holds", "holds it", lambda: holder(Scene())),
-    ("holds", "letting go", lambda: holder(Scene(), lettingGo=True)),
+    ("releasing", "letting go", lambda: holder(Scene(), lettingGo=True)),
+    ("acquiring", "is acquiring it", lambda: holder(Scene(), steps=1)),
+    (
+        "acquiring",
+        "step 2 of 5: r0",
+        lambda: holder(Scene(), step=2, steps=5, reason="acquiring, step 2 of 5: r0"),
+    ),
     ("unknown-group", "in its configuration", lambda: Scene().hear(group="mail")),
     (
         "hearsay",

@@ -13,6 +13,8 @@ from hatwist.guarantee import (
     LEASE_MARGIN,
     Guarantee,
     Level,
+    affordable,
+    ample,
     enough,
     guarantee,
     kernelLease,
@@ -138,6 +140,35 @@ class GapTests(SynchronousTestCase):
         self.assertIn("up to 0.01 s too late; with --tolerance 0.045", known.gaps[1])
         self.assertEqual(len(found(Timing(0.01, 0.045), witness=True).gaps), 1)
 
+    def test_witnessAndSlowRelease(self) -> None:
+        """Where letting go takes longer than the witness leaves, that is told, with the tolerance that is enough."""
+        slow = Timing(1.0, 3.5, 20.02)
+        known = found(slow, witness=True)
+        self.assertIn("the witness has no time to cover a partition", known.reason)
+        self.assertEqual(
+            known.gaps[1],
+            "a node that is cut off lets go too late: that may take 20.02 s, for which a tolerance of "
+            f"3.5 s has no room; raise --tolerance to {ample(slow):g} s, or shorten the timeouts",
+        )
+        better = found(slow._replace(tolerance=ample(slow)), witness=True)
+        self.assertIn("the witness covers most partitions", better.reason)
+        self.assertEqual(len(better.gaps), 1)
+
+    def test_witnessAndShortTolerance(self) -> None:
+        """The same for a tolerance with no room for the witness at all."""
+        known = found(Timing(0.01, 0.02), witness=True)
+        self.assertIn("the witness has no time", known.reason)
+        self.assertIn("leaves 0.005 s after the witness has answered", known.gaps[1])
+
+    @given(st.floats(0.005, 60), st.floats(2, 100), st.sampled_from((None, 0.0, 0.2, 5.0)))
+    def test_ample(self, interval: float, intervals: float, release: float | None) -> None:
+        """With the tolerance that is named, a witness's only gap is the one that no tolerance closes."""
+        timing = Timing(interval, interval * intervals, release)
+        better = timing._replace(tolerance=ample(timing))
+        self.assertEqual(len(found(better, witness=True).gaps), 1)
+        if len(found(timing, witness=True).gaps) == 1:
+            self.assertGreaterEqual(timing.hold + 1e-9, 3 * interval)
+
     def test_shortTolerance(self) -> None:
         """The kernel counts whole seconds: with a tolerance under about two its lease ends after the votes."""
         gap = f"{BOTH}: the kernel's lease is longer than the votes"
@@ -154,6 +185,34 @@ class GapTests(SynchronousTestCase):
     def test_none(self) -> None:
         """With votes and a tolerance of a minute nothing is left: its margin for clocks is longer than that."""
         self.assertEqual(found(Timing(1.0, 60.0), THREE, lease=60).gaps, ())
+
+
+class AffordableTests(SynchronousTestCase):
+    """Which release a node reckons with."""
+
+    def test_votes(self) -> None:
+        """With votes the longest, if a lost round trip is survived then."""
+        self.assertEqual(affordable(Timing(1.0, 23.0, 20.0), THREE, False), 20.0)
+        self.assertIsNone(affordable(Timing(1.0, 21.0, 20.0), THREE, False))
+
+    def test_witness(self) -> None:
+        """With a witness the longest, if the witness can be asked again before one lets go."""
+        self.assertEqual(affordable(Timing(1.0, 3.5, 1.0), None, True), 1.0)
+        self.assertIsNone(affordable(Timing(1.0, 3.5, 2.0), None, True))
+        self.assertIsNone(affordable(Timing(1.0, 3.5, 20.0), None, True))
+
+    def test_neither(self) -> None:
+        """Without both nobody else's time runs, and a release may take as long as it does."""
+        self.assertIsNone(affordable(Timing(1.0, 35.0, 1.0), None, False))
+
+    @given(st.floats(0.005, 60), st.floats(2, 100), st.floats(0, 60))
+    def test_room(self, interval: float, intervals: float, release: float) -> None:
+        """Whatever is reckoned with leaves a node that the witness answers some time to hold."""
+        timing = Timing(interval, interval * intervals, release)
+        for quorum, witness in ((THREE, True), (None, True)):
+            chosen = affordable(timing, quorum, witness)
+            if chosen is not None:
+                self.assertGreater(timing._replace(release=chosen).witnessHold, interval / 2)
 
 
 class LeaseTests(SynchronousTestCase):

@@ -117,4 +117,6 @@ class HistoryTests(TestCase):
         history = self.history()
         history.add(change(1, "ACQUIRING"))
         self.assertEqual(len(history.entries), 0)
+        history.add(change(1)._replace(old="ACQUIRING"))
+        self.assertEqual([entry.old for entry in history.entries], ["STANDBY"])
         await history.close()

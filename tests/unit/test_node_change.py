@@ -70,6 +70,22 @@ class ChangeTests(Nodes):
         self.assertEqual(self.a.roles, {"h": Role.ACTIVE})
         self.assertEqual(list(self.a.keepers), ["h"])
 
+    def test_goesFromStandby(self) -> None:
+        """Where it is not held it goes at once, and that is told like any role change."""
+        changes: list[RoleChange] = []
+
+        class Observer:
+            def roleChanged(self, change: RoleChange) -> None:
+                changes.append(change)
+
+        self.b.addObserver(Observer())  # type: ignore[arg-type]
+        self.become(self.b, GroupRules("h", 200))
+        gone = [(c.old, c.new) for c in changes if c.group == "g"]
+        self.assertEqual(gone, [(Role.STANDBY, Role.SHUTDOWN)])
+        self.assertEqual(list(self.b.keepers), ["h"])
+        self.pass_(3 * T)
+        self.unmoved()
+
     def test_back(self) -> None:
         """A group that goes and comes back at once is refused, and nothing has changed."""
         self.resourceA.delay = 1.0

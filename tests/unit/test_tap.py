@@ -12,15 +12,20 @@ from unittest import mock
 
 import twisted.internet.reactor  # so that there is one to be replaced
 from twisted.application.service import IServiceMaker, MultiService, ServiceMaker
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from hatwist import clock
+from hatwist.errors import ResourceError
 from hatwist.service import HAService
-from hatwist.settings import host
+from hatwist.settings import Settings, host
 from hatwist.settings import options as optionSettings
-from hatwist.tap import Options, Signals, makeService
+from hatwist.tap import Options, Reloader, makeService
+from tests.broken import GOOD
 
 NAMES = ["alpha", "beta", "gamma"]
 
@@ -246,30 +251,77 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertTrue(line.startswith("the reactor already has 1 timers on the wall clock"), line)
 
 
-class SignalsTests(SynchronousTestCase):
-    """SIGHUP and SIGUSR1 do nothing but tell."""
+class ReloaderTests(SynchronousTestCase):
+    """SIGHUP reads the configuration anew; SIGUSR1 does nothing but tell."""
 
-    def test_logged(self) -> None:
-        """They are logged by the reactor, with what to do instead."""
+    def setUp(self) -> None:
         for number in (signal.SIGHUP, signal.SIGUSR1):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
-        calls: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.reloads: list[Settings] = []
+        self.result: Deferred[tuple[str, ...]] = succeed(("group web: with 10.0.0.2/24",))
+        self.patch(host, "mayChangeAddresses", lambda: True)
+        self.patch(host, "maySendFrames", lambda: True)
+        self.notifier = mock.Mock()
+        self.observed: list[str] = []
 
-        class Reactor:
-            def callFromThread(self, function: Any, *args: Any, **more: Any) -> None:
-                calls.append((function, args, more))
+        @implementer(ILogObserver)
+        def observer(event: LogEvent) -> None:
+            self.observed.append(formatEvent(event))
 
-        logged: list[str] = []
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def callFromThread(self, function: Any, *args: Any, **more: Any) -> None:
+        self.calls.append((function, args, more))
+
+    def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
+        self.reloads.append(settings)
+        return self.result
+
+    def signalled(self, number: signal.Signals, *argv: str) -> None:
+        reactor, service = mock.Mock(callFromThread=self.callFromThread), mock.Mock()
+        service.reload = self.reload
+        reloader = Reloader(reactor, service, parsed(*argv), self.notifier)
         parent = MultiService()
-        signals = Signals(Reactor())
-        self.patch(
-            signals, "_log", mock.Mock(warn=lambda text, signal: logged.append(f"{signal}: {text}"))
-        )
-        signals.setServiceParent(parent)
+        reloader.setServiceParent(parent)
         parent.startService()
-        for number in (signal.SIGHUP, signal.SIGUSR1):
-            signal.raise_signal(number)
-        for function, args, more in calls:
-            function(*args, **more)
-        self.assertEqual([line.split(":")[0] for line in logged], ["SIGHUP", "SIGUSR1"])
-        self.assertIn("restart it instead", logged[0])
+        signal.raise_signal(number)
+        ((function, args, more),) = self.calls
+        function(*args, **more)
+
+    GOOD = ("--interface", "lo", "--address", "10.0.0.1/24", "--node", "alpha")
+
+    def test_reload(self) -> None:
+        """What was read anew is what the service goes on with, and the log tells what changed."""
+        self.signalled(signal.SIGHUP, *self.GOOD)
+        self.assertEqual([found.node for found in self.reloads], ["alpha"])
+        self.assertIn("Reloaded: group web: with 10.0.0.2/24", self.observed)
+
+    def test_file(self) -> None:
+        """Where the options name a file, that is read."""
+        path = self.mktemp()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(GOOD)
+        self.signalled(signal.SIGHUP, "--config", path, "--node", "beta")
+        self.assertEqual([found.groups[0].name for found in self.reloads], ["web"])
+
+    def test_bad(self) -> None:
+        """What cannot be read changes nothing: the service is not even asked."""
+        self.signalled(signal.SIGHUP, "--config", "/nonexistent/file")
+        self.assertEqual(self.reloads, [])
+        self.assertEqual(self.notifier.mock_calls, [mock.call.reloading(), mock.call.reloaded()])
+        self.assertIn("Not reloaded, and the old configuration goes on:", self.observed)
+        self.assertIn("  /nonexistent/file: No such file or directory", self.observed)
+
+    def test_lost(self) -> None:
+        """A resource that cannot be acquired is told."""
+        self.result = fail(ResourceError("10.0.0.2/24: no"))
+        self.signalled(signal.SIGHUP, *self.GOOD)
+        self.assertIn("Reloaded, but: 10.0.0.2/24: no", self.observed)
+
+    def test_ignored(self) -> None:
+        """SIGUSR1 is logged by the reactor."""
+        self.signalled(signal.SIGUSR1, *self.GOOD)
+        self.assertIn("SIGUSR1 is ignored", self.observed)
+        self.assertEqual(self.reloads, [])

@@ -197,6 +197,8 @@ class VoteTests(SynchronousTestCase):
         sim.fitness("gamma", Fitness.UNFIT)
         sim.run(1.0)
         terms = termsOf(sim)
+        sim.cut("alpha", "beta")
+        sim.run(2 * T)  # so that alpha names no successor, and waits for none
         sim.isolate("alpha")
         sim.runUntil(lambda: asks(sim, "beta"), 2 * T)
         caught = intercept(sim, "gamma", "beta")

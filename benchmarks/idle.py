@@ -1,0 +1,153 @@
+"""
+What a node costs while nothing happens, and how soon a new one is heard.
+
+    python benchmarks/idle.py
+
+Three daemons with one group, on a LAN of their own: processor time of each daemon, its guard's included, as a
+share of one core, over some seconds; and the time from the start of a process to its first heartbeat on the
+wire, the worst of some starts. The budgets are 1 % at an interval of 0.1 s, 6 % at 0.01 s, and 1 s. It says what
+a busy loop costs too, so that figures of two machines can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from hatwist.clock import useMonotonic
+from hatwist.lab import world
+from hatwist.lab.capture import Capture, Frame
+from hatwist.lab.lab import PORT, Lab, Setup
+from hatwist.lab.lan import Host
+
+PLAIN = Setup()
+VOTES = Setup(more=("--quorum", "majority", "--members", "alpha,beta,gamma"))
+
+
+class Budget(NamedTuple):
+    """An interval and tolerance in seconds, and the share of a core that a node may use."""
+
+    interval: float
+    tolerance: float
+    share: float
+
+
+BUDGETS = (Budget(0.1, 0.35, 0.01), Budget(0.01, 0.035, 0.06))
+START = 1.0
+
+
+def used(host: Host) -> float:
+    """Seconds of processor time that all processes of a host have used so far (proc(5), schedstat)."""
+    return sum(
+        int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+        for pid in host.namespace.processes()
+    )
+
+
+def isHeartbeat(host: Host, frame: Frame) -> bool:
+    """Did this host multicast it?"""
+    source = bytes(int(part) for part in host.ipv4().split("."))
+    data = frame.data
+    return frame.kind == 0x0800 and data[26:30] == source and data[36:38] == PORT.to_bytes(2)
+
+
+async def idle(reactor: Any, setup: Setup, budget: Budget, seconds: float) -> float:
+    """The greatest share of a core that one of the nodes uses; prints each."""
+    lab = Lab.of(setup, reactor, budget.interval, budget.tolerance)
+    try:
+        await lab.judge.start()
+        # Nobody asks for the address meanwhile, and the judge keeps no processor busy.
+        await lab.judge.watch(lab.address, spacing=0.5)
+        await lab.settle()
+        await lab.elapse(2.0)
+        before, began = {name: used(lab.host(name)) for name in lab.names}, time.monotonic()
+        await lab.elapse(seconds)
+        took = time.monotonic() - began
+        shares = {name: (used(lab.host(name)) - before[name]) / took for name in lab.names}
+    finally:
+        await lab.close()
+    kind = "votes" if setup is VOTES else "plain"
+    each = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+    print(
+        f"{kind}, interval {budget.interval:4g} s: {each}  "
+        f"(of a core; alpha holds; budget {budget.share:.0%}: {max(shares.values()) / budget.share:.2f} of it)",
+        flush=True,
+    )
+    return max(shares.values())
+
+
+async def starting(reactor: Any, count: int) -> list[float]:
+    """Seconds from the start of the process to its first heartbeat."""
+    lab = Lab.of(PLAIN, reactor)
+    found = []
+    try:
+        await lab.judge.start()
+        await lab.judge.watch(lab.address, spacing=0.5)
+        await lab.settle()
+        host = lab.host("gamma")
+        for _ in range(count):
+            lab.programs["gamma"].stop()
+            await lab.programs["gamma"].ended()
+            frames = Capture(lab.lan.client, reactor)
+            began = time.monotonic()
+            lab.run("gamma")
+            first = await frames.until(lambda f: isHeartbeat(host, f), "a heartbeat of gamma")
+            found.append(first.time - began)
+            frames.close()
+    finally:
+        await lab.close()
+    print(
+        f"process to first heartbeat, {count} times: median {statistics.median(found):.3f} s, "
+        f"worst {max(found):.3f} s  (budget {START:g} s: {max(found) / START:.2f} of it)",
+        flush=True,
+    )
+    return found
+
+
+def loop() -> float:
+    """Seconds that a million steps of an empty loop take here: the best of five."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        for _ in range(1_000_000):
+            pass
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+async def _main(reactor: Any, options: argparse.Namespace) -> None:
+    useMonotonic(reactor)
+    print(f"a million steps of an empty loop: {loop() * 1000:.0f} ms", flush=True)
+    failed = False
+    for setup in (PLAIN, VOTES):
+        for budget in BUDGETS:
+            failed |= await idle(reactor, setup, budget, options.seconds) > budget.share
+    failed |= max(await starting(reactor, options.starts)) > START
+    if failed:
+        raise SystemExit(1)
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description="What an idle node costs.")
+    parser.add_argument("--seconds", type=float, default=20, help="how long to look (20)")
+    parser.add_argument("--starts", type=int, default=10, help="how many starts to time (10)")
+    options = parser.parse_args(argv)
+    if not world.inside():
+        sys.exit(world.enter([sys.executable, __file__, *argv]))
+
+    def run(reactor: Any) -> Deferred[None]:
+        return Deferred.fromCoroutine(_main(reactor, options))
+
+    react(run)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,103 @@
+"""What differs between the settings that run and those of a changed file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from hatwist.settings.values import GroupSettings, Settings
+
+FIXED = {
+    "cluster": "cluster",
+    "node": "node",
+    "interface": "interface",
+    "interval": "interval",
+    "tolerance": "tolerance",
+    "multicast": "multicast",
+    "quorum": "quorum",
+    "lease": "lease",
+    "stateDir": "state_dir",
+    "links": "links",
+    "witness": "witness",
+    "witnessLost": "witness_lost",
+    "control": "control",
+    "http": "http",
+}
+"""What a node keeps until it is started anew: fields of the settings, and their keys in a file."""
+
+
+class Changes(NamedTuple):
+    """
+    @ivar lines: what is done, one sentence each; none: the files say the same.
+    @ivar problems: what cannot be done while it runs.
+    """
+
+    lines: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def changes(old: Settings, new: Settings) -> Changes:
+    """What a reload comes to."""
+    problems = [
+        f"{key}: {_shown(getattr(old, name))} runs, and {_shown(getattr(new, name))} takes a restart: "
+        "restart one node after another"
+        for name, key in FIXED.items()
+        if getattr(old, name) != getattr(new, name)
+    ]
+    return Changes((*_keys(old.keys, new.keys), *_groups(old, new)), tuple(problems))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value) or "none"
+    return "none" if value in (None, "") else str(value)
+
+
+def _keys(old: Sequence[bytes], new: Sequence[bytes]) -> Iterator[str]:
+    if old == new:
+        return
+    if not old:
+        yield "heartbeats are signed from now on: nodes without the key are not heard any more"
+    elif not new:
+        yield "heartbeats are not signed any more: nodes with a key do not hear this one"
+    else:
+        added, gone = len(set(new) - set(old)), len(set(old) - set(new))
+        signs = "the same one signs" if old[0] == new[0] else "another one signs"
+        yield f"keys: {added} more, {gone} fewer, {len(new)} accepted; {signs}"
+
+
+def _groups(old: Settings, new: Settings) -> Iterator[str]:
+    before = {group.name: group for group in old.groups}
+    after = {group.name: group for group in new.groups}
+    for name in before:
+        if name not in after:
+            yield f"group {name} goes: it is released here"
+    for name, group in after.items():
+        if name not in before:
+            yield f"group {name} comes: {', '.join(map(str, group.resources)) or 'no resources'}"
+        elif group != before[name]:
+            yield from _group(before[name], group)
+
+
+def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
+    for spec in old.resources:
+        if spec not in new.resources:
+            yield f"group {new.name}: without {spec}"
+    for spec in new.resources:
+        if spec not in old.resources:
+            yield f"group {new.name}: with {spec}"
+    if old.resources != new.resources and set(old.resources) == set(new.resources):
+        yield f"group {new.name}: its resources in another order"
+    for field, key in (
+        ("priority", "priority"),
+        ("preempt", "preempt"),
+        ("preemptDelay", "preempt_delay"),
+        ("lastResort", "last_resort"),
+    ):
+        one, other = getattr(old, field), getattr(new, field)
+        if one != other:
+            yield f"group {new.name}: {key} {one} becomes {other}"
+    if old.checks != new.checks:
+        yield f"group {new.name}: {len(new.checks)} checks: {', '.join(c.name for c in new.checks)}"
+    if old.hooks != new.hooks:
+        yield f"group {new.name}: commands on {', '.join(e for e, _ in new.hooks) or 'no event'}"

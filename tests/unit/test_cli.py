@@ -1,0 +1,218 @@
+"""The subcommands that ask a daemon: what they show, and with which status they end. The rest is live."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from copy import deepcopy
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.cli import COMMANDS
+from hatwist.cli.moving import told
+from hatwist.cli.status import exitStatus
+from hatwist.cli.table import RED, coloured, short, table
+
+NOW = 1000.0
+MEMBER = {
+    "role": "STANDBY",
+    "fitness": "fit",
+    "reason": "",
+    "priority": 100,
+    "term": 0,
+    "eligible": True,
+}
+OTHER = {
+    "alive": True,
+    "self": False,
+    "age": 0.018,
+    "configuration": "same",
+    "links": {"eth0": 0.018},
+    "received": 20,
+    "hears_us": True,
+    "groups": {"web": MEMBER},
+}
+STATUS: dict[str, Any] = {
+    "cluster": "home",
+    "node": "alpha",
+    "drained": False,
+    "signed": True,
+    "uptime": 125.0,
+    "interval": 0.1,
+    "tolerance": 0.35,
+    "guarantee": {"level": "self-releasing", "reason": "why", "gaps": ["a gap"]},
+    "groups": {
+        "web": {
+            "holder": "alpha",
+            "holders": ["alpha"],
+            "since": 880.0,
+            "term": 7,
+            "reason": "no holder is heard",
+            "fitness": "fit",
+        }
+    },
+    "nodes": {
+        "alpha": {
+            **OTHER,
+            "self": True,
+            "groups": {"web": {**MEMBER, "role": "ACTIVE", "priority": 200, "term": 7}},
+        },
+        "beta": OTHER,
+    },
+}
+
+
+def changed(**paths: Any) -> dict[str, Any]:
+    """The status with other values, such as C{nodes__beta__alive=False}."""
+    found = deepcopy(STATUS)
+    for path, value in paths.items():
+        *way, last = path.split("__")
+        place = found
+        for name in way:
+            place = place[name]
+        place[last] = value
+    return found
+
+
+class TableTests(SynchronousTestCase):
+    """Status as people see it."""
+
+    def lines(self, **paths: Any) -> list[str]:
+        return [" ".join(line.split()) for line in table(changed(**paths), NOW)]
+
+    def alarming(self, **paths: Any) -> list[str]:
+        lines = table(changed(**paths), NOW)
+        return [" ".join(line.split()) for line in lines if line.alarming]
+
+    def test_table(self) -> None:
+        """It has the node, the guarantee, every group with its holder, and every node."""
+        self.assertEqual(
+            self.lines(),
+            [
+                "alpha of cluster home: up 2 min, interval 0.1 s, tolerance 0.35 s, heartbeats signed",
+                "Guarantee: self-releasing: why",
+                "Not covered: a gap",
+                "",
+                "GROUP HOLDER FOR TERM BECAUSE",
+                "web alpha 2 min 7 no holder is heard",
+                "",
+                "NODE GROUP ROLE FITNESS PRIORITY TERM HEARD LINKS OF LAST 20",
+                "alpha (here) web ACTIVE fit 200 7 eth0",
+                "beta web STANDBY fit 100 18 ms eth0 18 ms 20",
+            ],
+        )
+        self.assertEqual(self.alarming(), [])
+
+    def test_alarming(self) -> None:
+        """A standby that is dead, stopped or unfit is shown in red, and so is whatever else is wrong."""
+        for paths, line in (
+            (
+                {"nodes__beta__alive": False, "nodes__beta__links": {"eth0": 9.0}},
+                "beta web SILENT 100 18 ms eth0 silent",
+            ),
+            (
+                {"nodes__beta__groups__web__fitness": "unfit", "nodes__beta__received": 3},
+                "beta web STANDBY unfit 100 18 ms eth0 18 ms 3",
+            ),
+            ({"nodes__beta__groups": {}}, "beta web unknown 18 ms eth0 18 ms 20"),
+            ({"groups__web__holders": []}, "web nobody 2 min 7 no holder is heard"),
+            (
+                {"groups__web__holders": ["alpha", "beta"]},
+                "web alpha and beta 2 min 7 no holder is heard",
+            ),
+            (
+                {"nodes__beta__configuration": "differs"},
+                "beta has another shared configuration than alpha",
+            ),
+            ({"nodes__beta__hears_us": False}, "beta does not hear alpha"),
+        ):
+            self.assertEqual(self.alarming(**paths), [line])
+
+    def test_red(self) -> None:
+        """Red is for terminals; elsewhere there is no escape sequence."""
+        lines = table(changed(nodes__beta__alive=False), NOW)
+        self.assertEqual(sum(RED in line for line in coloured(lines, True)), 1)
+        self.assertNotIn("\x1b", "".join(coloured(lines, False)))
+        self.assertTrue(all(len(line) <= 10 for line in coloured(lines, False, 10)))
+
+    def test_short(self) -> None:
+        """Times have one unit."""
+        for seconds, text in (
+            (0.0351, "35 ms"),
+            (4.24, "4.2 s"),
+            (119, "119 s"),
+            (121, "2 min"),
+            (7200, "2 h"),
+            (200000, "2 d"),
+        ):
+            self.assertEqual(short(seconds), text)
+
+
+class ExitTests(SynchronousTestCase):
+    """What scripts see."""
+
+    def test_status(self) -> None:
+        """0 for a holder, 1 for a standby, 2 where something is wrong."""
+        for paths, expected in (
+            ({}, 0),
+            ({"node": "beta"}, 1),
+            ({"groups__web__holders": []}, 2),
+            ({"groups__web__holders": ["alpha", "beta"]}, 2),
+            ({"groups__web__fitness": "unfit"}, 2),
+            ({"groups__web__fitness": "unfit", "drained": True, "node": "beta"}, 1),
+            ({"groups__web__fitness": "degraded"}, 0),
+        ):
+            self.assertEqual(exitStatus(changed(**paths)), expected, paths)
+
+    def test_group(self) -> None:
+        """Without a group at least one counts; with one, that."""
+        mail = {**STATUS["groups"]["web"], "holder": "beta", "holders": ["beta"]}
+        status = changed(groups__mail=mail)
+        self.assertEqual(exitStatus(status), 0)
+        self.assertEqual(exitStatus(status, "web"), 0)
+        self.assertEqual(exitStatus(status, "mail"), 1)
+
+
+class StartTests(SynchronousTestCase):
+    """Somebody on call does not wait for imports."""
+
+    def test_imports(self) -> None:
+        """Neither --help nor asking a daemon imports Twisted."""
+        for argv in (["--help"], ["status", "--help"], ["status", "--control", "/nonexistent"]):
+            program = (
+                "import sys\n"
+                "from hatwist.cli import main\n"
+                f"try: main({argv!r})\n"
+                "except SystemExit: pass\n"
+                "assert not [name for name in sys.modules if name.split('.')[0] == 'twisted']\n"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", program], check=False, capture_output=True, text=True
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_registered(self) -> None:
+        """Every subcommand has a line of help, and says with which status it ends."""
+        import argparse
+
+        commands = argparse.ArgumentParser().add_subparsers()
+        for add in COMMANDS:
+            add(commands)
+        for name, parser in commands.choices.items():
+            self.assertIn("Exit status", parser.epilog, name)
+
+
+class MovingTests(SynchronousTestCase):
+    """What a move ends with."""
+
+    def test_told(self) -> None:
+        """It says how long nobody held, and how long it took in all."""
+        move = {"group": "web", "from": "a", "to": "b", "dark": 0.0021, "total": 1.5}
+        self.assertEqual(
+            told(move), "web: held by b 2.1 ms after a let go, 1.50 s after the command"
+        )
+        self.assertEqual(told({**move, "dark": None}), "web: held by b 1.50 s after the command")
+        self.assertEqual(
+            told({**move, "to": ""}), "web: a let go 1.50 s after the command; nobody holds it"
+        )

@@ -1,0 +1,628 @@
+"""Tests for L{hatwist.control}: real sockets, services of this process on the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.chronicle import Change
+from hatwist.control import boxes, place, server
+from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
+from hatwist.control.levels import Threshold
+from hatwist.control.server import Control, Server
+from hatwist.heartbeat import Role
+from hatwist.service import HAService
+from hatwist.settings import GroupSettings
+from hatwist.worth import Fitness
+from tests.unit import test_service
+
+NOBODY = 65534
+
+
+class BoxTests(SynchronousTestCase):
+    """JSON of any size goes into AMP's boxes."""
+
+    def test_big(self) -> None:
+        """A value of a megabyte is cut into pieces that fit, and joined again."""
+        value = ["x" * 1000] * 1000
+        cut = boxes.pieces("answer", value)
+        self.assertEqual(len(cut), 16)
+        self.assertTrue(all(len(piece) <= boxes.MAX_VALUE for piece in cut.values()))
+        self.assertEqual(boxes.joined("answer", cut), value)
+
+    def test_encode(self) -> None:
+        """The bytes are AMP's (each key and value after its length, and an empty key at the end)."""
+        box = {b"a": b"1", b"bc": b""}
+        data = boxes.encode(box)
+        self.assertEqual(data, b"\0\1a\0\x011\0\2bc\0\0\0\0")
+        self.assertEqual(boxes.decode(data + b"rest"), (box, b"rest"))
+        for end in range(len(data)):
+            self.assertIsNone(boxes.decode(data[:end]))
+
+    def test_noBox(self) -> None:
+        """What is no AMP is an error, not something to be waited for."""
+        self.assertRaises(ValueError, boxes.decode, b"HTTP/1.1 200 OK\r\n")
+
+    def test_nothing(self) -> None:
+        """A box without the value is an error."""
+        self.assertRaises(ValueError, boxes.joined, "answer", {})
+
+
+class SocketTestCase(test_service.ServiceTestCase):
+    """Services with a control socket."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        # The path of a socket is short; that of a test's directory is not.
+        self.directory = tempfile.mkdtemp(prefix="hatwist")
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.path = os.path.join(self.directory, "web.alpha.sock")
+
+    def controlled(self, *resources: Any, path: str | None = None, **changes: Any) -> HAService:
+        service = self.service(*resources, **changes)
+        Control(service, reactor, path or self.path).setServiceParent(service)
+        return service
+
+    def ask(self, command: str, path: str | None = None, **arguments: Any) -> Deferred[Any]:
+        """In a thread, since this reactor is the one that answers."""
+
+        def asking() -> Any:
+            with Client(path or self.path) as client:
+                return client.call(command, **arguments)
+
+        return deferToThread(asking)
+
+
+class AnswerTests(SocketTestCase):
+    """What is asked, and answered."""
+
+    async def test_status(self) -> None:
+        """The whole status comes through."""
+        service = self.controlled(self.resource("one"), cluster="web")
+        await self.active(service)
+        found = await self.ask("Status")
+        self.assertEqual((found["cluster"], found["node"]), ("web", "alpha"))
+        group = found["groups"]["default"]
+        self.assertEqual((group["role"], group["holder"]), ("ACTIVE", "alpha"))
+        self.assertEqual(group["resources"], ["one"])
+        self.assertEqual(found["nodes"]["alpha"]["self"], True)
+        self.assertEqual(found["history"][-1]["new"], "ACTIVE")
+        self.assertGreater(found["counters"]["sent"], 0)
+        self.assertEqual(found["groups"]["default"]["reason"], "no holder is heard")
+
+    async def test_why(self) -> None:
+        """The paragraph comes with the time of day; the flight recorder, if wanted."""
+        await self.active(self.controlled())
+        found = await self.ask("Why")
+        self.assertIn("alpha holds default", found["groups"]["default"]["text"])
+        self.assertRegex(found["groups"]["default"]["text"], r"since \d{4}-\d\d-\d\d \d\d:\d\d")
+        self.assertNotIn("recorder", found)
+        full = await self.ask("Why", group="default", full=True)
+        self.assertIn("STANDBY -> ACTIVE", "".join(text for _, _, text in full["recorder"]))
+        for group in ("mail", ""):
+            error = await self.assertFailure(self.ask("Why", group=group), Refused)
+            self.assertEqual(str(error), f"there is no group {group!r}; there is default")
+
+    async def test_bigAnswer(self) -> None:
+        """An answer of more than a box's value holds, comes through; a second question after it too."""
+        service = self.controlled()
+        await self.active(service)
+        for number in range(900):
+            service.history.add(Change(0.0, "beta", "default", "", "STANDBY", number, "x" * 400))
+
+        def asking() -> Any:
+            with Client(self.path) as client:
+                return client.call("History"), client.call("History", limit=1)
+
+        everything, last = await deferToThread(asking)
+        self.assertGreaterEqual(len(everything), 900)
+        self.assertEqual([entry["term"] for entry in last], [899])
+
+    async def test_watch(self) -> None:
+        """Watch answers at the next change, and without one after the time given."""
+        service = self.controlled()
+        await self.active(service)
+        quiet = await self.ask("Watch", wait=0.05)
+        self.assertEqual(quiet["groups"]["default"]["role"], "ACTIVE")
+        waiting = self.ask("Watch", wait=30.0)
+        await self.until(lambda: len(node(service).watchers) == 2)
+        node(service).fitness("default", Fitness.UNFIT, "test", "test")
+        found = await waiting
+        self.assertEqual(found["groups"]["default"]["role"], "STANDBY")
+
+    async def test_announce(self) -> None:
+        """Announcing reaches the resource; what is not held is refused."""
+        resource = self.resource("one")
+        service = self.controlled(resource)
+        service.startService()
+        error = await self.assertFailure(self.ask("Announce"), Refused)
+        self.assertIn("nothing is held here", str(error))
+        await self.until(lambda: service.role is Role.ACTIVE)
+        self.assertEqual(await self.ask("Announce"), {"groups": ["default"]})
+        self.assertIn("one: announce", self.transcript)
+
+    async def test_wrong(self) -> None:
+        """What nobody knows, and arguments that are none, are refused with a sentence."""
+        await self.active(self.controlled())
+        for command, arguments, words in (
+            ("Nonsense", {}, "of another version"),
+            ("Watch", {"wait": "soon"}, "wait: allowed are 0 to 3600 seconds"),
+            ("LogLevel", {"level": "loud"}, "there is no level 'loud'; allowed are debug"),
+            ("Move", {"group": "mail", "node": "b"}, "there is no group 'mail'"),
+            ("Move", {"group": "default", "node": "b"}, "no node 'b' is known; there are alpha"),
+            ("Move", {"group": "default", "node": "alpha"}, "alpha holds default already"),
+        ):
+            error = await self.assertFailure(self.ask(command, **arguments), Refused)
+            self.assertIn(words, str(error))
+
+    async def test_logLevel(self) -> None:
+        """From then on only what is as grave is logged, in that namespace; a stop undoes it."""
+        service = self.controlled()
+        await self.active(service)
+        log = self.log()
+        await self.ask("LogLevel", level="warn", namespace="hatwist.tried")
+        for name in ("hatwist.tried.deep", "hatwist.other"):
+            Logger(name).info("said {name}", name=name)
+            Logger(name).warn("warned {name}", name=name)
+        said = [e["log_namespace"] for e in log.events if e["log_format"] == "said {name}"]
+        warned = [e["log_namespace"] for e in log.events if e["log_format"] == "warned {name}"]
+        self.assertEqual(said, ["hatwist.other"])
+        self.assertEqual(warned, ["hatwist.tried.deep", "hatwist.other"])
+        await service.stopService()
+        Logger("hatwist.tried").info("said again")
+        self.assertTrue(any(e["log_format"] == "said again" for e in log.events))
+
+
+def node(service: HAService) -> Any:
+    assert service.node is not None
+    return service.node
+
+
+class MovingTests(SocketTestCase):
+    """Two nodes in this process, of which alpha is the worthier; each asked by its own socket."""
+
+    async def pair(self, **group: Any) -> tuple[HAService, HAService]:
+        state = self.mktemp()
+        self.paths = {n: os.path.join(self.directory, f"{n}.sock") for n in ("alpha", "beta")}
+        made = []
+        for name, priority in (("alpha", 200), ("beta", 100)):
+            service = self.service(
+                self.resource(name),
+                node=name,
+                stateDir=state,
+                interval=0.05,
+                tolerance=0.4,
+                groups=(GroupSettings(priority=priority, **group),),
+            )
+            Control(service, reactor, self.paths[name]).setServiceParent(service)
+            made.append(service)
+        alpha, beta = made
+        await self.active(alpha)
+        beta.startService()
+        await self.until(lambda: node(alpha).others("default") == ["beta"])
+        return alpha, beta
+
+    def of(self, name: str, command: str, **arguments: Any) -> Deferred[Any]:
+        return self.ask(command, self.paths[name], **arguments)
+
+    async def test_move(self) -> None:
+        """A dry move tells the plan and does nothing; a move waits until it is done, and is measured."""
+        alpha, beta = await self.pair()
+        plan = {"plan": ["default: from alpha to beta"]}
+        self.assertEqual(
+            await self.of("beta", "Move", group="default", node="beta", dry=True), plan
+        )
+        self.assertIs(alpha.role, Role.ACTIVE)
+        found = await self.of("beta", "Move", group="default", node="beta")
+        self.assertEqual((alpha.role, beta.role), (Role.STANDBY, Role.ACTIVE))
+        (move,) = found["moves"]
+        self.assertEqual((move["from"], move["to"]), ("alpha", "beta"))
+        self.assertTrue(0 < move["dark"] < move["total"] < 5, move)
+
+    async def test_moveBack(self) -> None:
+        """Without a node it goes back to the worthiest, and stays with that if it is there."""
+        alpha, _ = await self.pair()
+        await self.of("alpha", "Move", group="default", node="beta")
+        found = await self.of("alpha", "Move", group="default")
+        self.assertEqual(found["plan"], ["default: from beta to alpha, the worthiest"])
+        self.assertIs(alpha.role, Role.ACTIVE)
+        found = await self.of("beta", "Move", group="default")
+        self.assertEqual(found["moves"], [])
+        self.assertIn("stays on alpha, the worthiest", found["plan"][0])
+
+    async def test_moveRefused(self) -> None:
+        """Nobody who cannot take it is given it, and the reason is told."""
+        _, beta = await self.pair()
+        node(beta).fitness("default", Fitness.UNFIT, "out of paper", "test")
+        await self.until(lambda: beta.node is not None)
+        error = await self.assertFailure(
+            self.of("beta", "Move", group="default", node="beta"), Refused
+        )
+        self.assertEqual(str(error), "beta cannot take default: it is unfit: out of paper")
+
+    async def test_drain(self) -> None:
+        """Drain hands over, undrain takes back; both are measured, and doing either twice is no error."""
+        alpha, beta = await self.pair()
+        found = await self.of("alpha", "Drain")
+        self.assertEqual(found["plan"][0], "default: from alpha to beta")
+        self.assertEqual([move["to"] for move in found["moves"]], ["beta"])
+        self.assertIs(beta.role, Role.ACTIVE)
+        again = await self.of("alpha", "Drain")
+        self.assertEqual(again["plan"], ["alpha is drained already"])
+        status = await self.of("beta", "Status")
+        told = status["nodes"]["alpha"]["groups"]["default"]
+        self.assertEqual((told["fitness"], told["reason"]), ("unfit", "drained by the operator"))
+        found = await self.of("alpha", "Undrain")
+        self.assertEqual([(m["from"], m["to"]) for m in found["moves"]], [("beta", "alpha")])
+        self.assertIs(alpha.role, Role.ACTIVE)
+        again = await self.of("alpha", "Undrain")
+        self.assertEqual(again["plan"], ["alpha is not drained"])
+
+    async def test_drainAlone(self) -> None:
+        """A node that nobody could succeed is drained by force only, and then holds nothing."""
+        resource = self.resource("one")
+        service = self.controlled(resource)
+        await self.active(service)
+        error = await self.assertFailure(self.ask("Drain"), Refused)
+        self.assertIn("nobody else can take default", str(error))
+        self.assertTrue(resource.held)
+        found = await self.ask("Drain", force=True)
+        self.assertEqual(found["moves"][0]["to"], "")
+        self.assertFalse(resource.held)
+        found = await self.ask("Undrain")
+        self.assertEqual((found["moves"][0]["to"], found["moves"][0]["dark"]), ("alpha", None))
+        self.assertTrue(resource.held)
+
+    async def test_undrainStays(self) -> None:
+        """Where preemption is off, undrain says that the group stays, and does not wait for it."""
+        alpha, _ = await self.pair(preempt=False)
+        await self.of("alpha", "Drain")
+        found = await self.of("alpha", "Undrain")
+        self.assertIn("stays on beta, since preempt is off", found["plan"][1])
+        self.assertEqual(found["moves"], [])
+        self.assertIs(alpha.role, Role.STANDBY)
+
+    async def test_tooLate(self) -> None:
+        """A move that is not done in time says so, and why; it goes on all the same."""
+        _, beta = await self.pair()
+        resource = beta.groups["default"].resources[-1]
+        resource.delay = None
+        asked = self.of("alpha", "Move", group="default", node="beta", wait=0.5)
+        error = await self.assertFailure(asked, Refused)
+        self.assertIn("it has not come about within 0.5 s: beta holds default", str(error))
+        resource.finish()
+        await self.until(lambda: beta.role is Role.ACTIVE)
+
+    async def test_forgetful(self) -> None:
+        """A drain that cannot be remembered over a restart is done, and says so."""
+        _, beta = await self.pair()
+
+        def fail(session: int, on: bool) -> Deferred[None]:
+            failed: Deferred[None] = Deferred()
+            failed.errback(OSError("disk full"))
+            return failed
+
+        self.patch(node(beta)._store, "drain", fail)
+        found = await self.of("beta", "Drain")
+        self.assertIn("a restart will not know of it: disk full", found["note"])
+
+    async def test_clientGone(self) -> None:
+        """A client that leaves while it waits ends nothing but its waiting."""
+        alpha, beta = await self.pair()
+        resource = beta.groups["default"].resources[-1]
+        resource.delay = None
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.connect(self.paths["alpha"])
+            box = {b"_command": b"Move", b"_ask": b"1"}
+            box.update(boxes.pieces("arguments", {"group": "default", "node": "beta"}))
+            raw.sendall(boxes.encode(box))
+            await self.until(lambda: len(node(alpha).watchers) == 2)
+        await self.until(lambda: len(node(alpha).watchers) == 1)
+        resource.finish()
+        await self.until(lambda: beta.role is Role.ACTIVE)
+
+
+class PlaceTests(SocketTestCase):
+    """The socket is where it should be, for whom it should be."""
+
+    def quiet(self, path: str | None = None, **changes: Any) -> tuple[HAService, Control]:
+        service = self.service(**changes)
+        control = Control(service, reactor, path)
+        control.setServiceParent(service)
+        return service, control
+
+    async def test_private(self) -> None:
+        """Nobody else may connect, from the moment at which there is something to connect to."""
+        modes = []
+        original = os.chmod
+
+        def chmod(path: Any, mode: int) -> None:
+            modes.append(os.stat(path).st_mode & 0o777)
+            original(path, mode)
+
+        self.patch(os, "chmod", chmod)
+        service = self.controlled()
+        before = os.umask(0)
+        try:
+            service.startService()
+            self.assertEqual(os.umask(0), 0)
+        finally:
+            os.umask(before)
+        self.assertEqual([mode & 0o077 for mode in modes], [0])
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+        await service.stopService()
+        self.assertFalse(os.path.exists(self.path))
+
+    async def test_stranger(self) -> None:
+        """A process of another user is sent away, and that is logged."""
+        log = self.log()
+        service = self.controlled()
+        service.startService()
+        self.patch(server, "peerCredentials", lambda sock: (4711, NOBODY, NOBODY))
+        await self.assertFailure(self.ask("Status"), NotRunning)
+        self.assertIn(
+            f"warn: The control socket was used by process 4711 of user {NOBODY}, who may not",
+            log.lines("The control"),
+        )
+
+    async def test_credentials(self) -> None:
+        """The kernel tells who the other end is."""
+        one, other = socket.socketpair(socket.AF_UNIX)
+        with one, other:
+            self.assertEqual(server.peerCredentials(one), (os.getpid(), os.geteuid(), os.getegid()))
+
+    async def test_stale(self) -> None:
+        """What a daemon that was killed left is replaced."""
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(self.path)
+        await self.active(self.controlled())
+        self.assertEqual((await self.ask("Status"))["node"], "alpha")
+
+    async def test_live(self) -> None:
+        """A socket on which another daemon listens is left alone, with an error that says so."""
+        self.controlled().startService()
+        second = self.controlled(node="beta")
+        error = self.assertRaises(OSError, second.startService)
+        self.assertIn("another daemon is listening on", str(error))
+        self.assertEqual((await self.ask("Status"))["node"], "alpha")
+
+    async def test_removed(self) -> None:
+        """A socket that somebody removed does not keep the daemon from ending."""
+        service = self.controlled()
+        service.startService()
+        os.unlink(self.path)
+        await service.stopService()
+        self.assertFalse(os.path.exists(self.path))
+
+    async def test_default(self) -> None:
+        """Without a path it is in the runtime directory, which is made if it can be."""
+        where = os.path.join(self.directory, "run")
+        self.patch(os, "environ", {**os.environ, "RUNTIME_DIRECTORY": where})
+        service, control = self.quiet(cluster="web")
+        service.startService()
+        self.assertEqual(control.path, os.path.join(where, "web.alpha.sock"))
+        self.assertEqual(await deferToThread(find), control.path)
+        self.assertEqual((await self.ask("Status", find()))["cluster"], "web")
+
+    async def test_defaultImpossible(self) -> None:
+        """If it cannot be made the daemon runs without, and says what to do."""
+        log = self.log()
+        self.patch(os, "environ", {**os.environ, "RUNTIME_DIRECTORY": "/proc/hatwist"})
+        service, _ = self.quiet()
+        service.startService()
+        await self.until(lambda: service.role is Role.ACTIVE)
+        (line,) = log.lines("No control socket")
+        self.assertIn("RuntimeDirectory=hatwist", line)
+
+    def test_explicitImpossible(self) -> None:
+        """Where one was asked for, that is an error, and nothing is left running."""
+        plain = os.path.join(self.directory, "file")
+        with open(plain, "w"):
+            pass
+        for path, words in (
+            ("relative.sock", "is not a whole path"),
+            ("/nonexistent/a.sock", "there is no directory /nonexistent"),
+            (f"/tmp/{'x' * 120}.sock", "at most 107"),
+            (plain, "is not a socket"),
+        ):
+            service, _ = self.quiet(path)
+            error = self.assertRaises(OSError, service.startService)
+            self.assertIn(words, str(error))
+            self.assertIsNone(service.node)
+        self.assertTrue(os.path.exists(plain))
+
+
+class ClientTests(SocketTestCase):
+    """Which daemon is asked, and what is said if none can be."""
+
+    def test_find(self) -> None:
+        """The only socket somebody listens on is the one; of several or none the message says so."""
+        self.patch(os, "environ", {**os.environ, "RUNTIME_DIRECTORY": self.directory})
+        paths = [os.path.join(self.directory, f"{name}.sock") for name in ("a", "b", "c")]
+        error = self.assertRaises(NotRunning, find)
+        self.assertIn(f"nothing listens in {self.directory}", str(error))
+        listening = []
+        for number, path in enumerate(paths):
+            sock = socket.socket(socket.AF_UNIX)
+            self.addCleanup(sock.close)
+            sock.bind(path)
+            if number:
+                sock.listen()
+                listening.append(path)
+            if number == 1:
+                self.assertEqual(find(), path)
+        error = self.assertRaises(Unclear, find)
+        for path in listening:
+            self.assertIn(f"--control {path}", str(error))
+        self.assertNotIn(paths[0], str(error))
+        self.assertEqual(find("/given"), "/given")
+
+    def test_notRunning(self) -> None:
+        """Neither a missing socket nor a dead one is taken for a daemon."""
+        self.assertRaises(NotRunning, Client, self.path)
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(self.path)
+        self.assertRaises(NotRunning, Client, self.path)
+
+    def test_hangs(self) -> None:
+        """A daemon that does not answer is not waited for for ever."""
+        with socket.socket(socket.AF_UNIX) as hanging:
+            hanging.bind(self.path)
+            hanging.listen()
+            with Client(self.path) as client:
+                error = self.assertRaises(Unclear, client.call, "Status", 0.01)
+        self.assertIn("did not answer within 0.01 s", str(error))
+
+
+class Stub:
+    """As much of a service as one question needs."""
+
+    node = None
+    settings: Any = None
+
+
+class FloodTests(SynchronousTestCase):
+    """Whoever floods the socket or hangs keeps nothing else waiting."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        stub: Any = Stub()
+        self.server = Server(stub, self.clock)
+        self.patch(server, "peerCredentials", lambda sock: (1, os.geteuid(), 1))
+
+    def connect(self) -> tuple[Any, StringTransport]:
+        made = self.server.buildProtocol(None)
+        transport: Any = StringTransport()
+        transport.socket = None
+        made.makeConnection(transport)
+        original = made.answerNext
+
+        def answerNext() -> None:
+            self.clock.rightNow += self.takes
+            original()
+
+        made.answerNext = answerNext
+        return made, transport
+
+    takes = 0.01
+
+    question = boxes.encode(
+        {b"_command": b"LogLevel", b"_ask": b"1", b"arguments": b'{"level": "loud"}'}
+    )
+
+    def answers(self, transport: StringTransport) -> int:
+        found: int = transport.value().count(b"REFUSED")
+        return found
+
+    def test_oneInATurn(self) -> None:
+        """Of a flood one question is answered in each turn of the reactor, and each connection has its turn."""
+        one, first = self.connect()
+        two, second = self.connect()
+        for protocol in (one, two):
+            protocol.dataReceived(self.question * 5)
+        self.assertEqual(self.answers(first) + self.answers(second), 0)
+        counts = []
+        for _ in range(4):
+            self.clock.advance(server.REST * self.takes + 0.001)
+            counts.append((self.answers(first), self.answers(second)))
+        self.assertEqual(counts, [(1, 0), (1, 1), (2, 1), (2, 2)])
+
+    def test_rest(self) -> None:
+        """After an answer that took long the socket rests for four times as long."""
+        protocol, transport = self.connect()
+        protocol.dataReceived(self.question * 2)
+        self.clock.advance(0)
+        self.assertEqual(self.answers(transport), 1)
+        self.clock.advance(0.039)
+        self.assertEqual(self.answers(transport), 1)
+        self.clock.advance(0.002)
+        self.assertEqual(self.answers(transport), 2)
+
+    def test_unread(self) -> None:
+        """One with enough unanswered questions is not read, until it has fewer."""
+        protocol, transport = self.connect()
+        protocol.dataReceived(self.question * server.WAITING)
+        self.assertEqual(transport.producerState, "paused")
+        self.clock.advance(0)
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_clogged(self) -> None:
+        """One that does not take its answers gets no further ones until it does."""
+        protocol, transport = self.connect()
+        self.assertIs(transport.producer, protocol)
+        protocol.pauseProducing()
+        protocol.dataReceived(self.question)
+        self.clock.advance(0)
+        self.assertEqual(self.answers(transport), 0)
+        protocol.resumeProducing()
+        self.clock.advance(0)
+        self.assertEqual(self.answers(transport), 1)
+
+    def test_crowd(self) -> None:
+        """One connection too many ends the one that has been quiet for longest."""
+        made = [self.connect() for _ in range(server.CONNECTIONS + 1)]
+        self.assertTrue(made[0][1].disconnected)
+        self.assertFalse(any(transport.disconnected for _, transport in made[1:]))
+
+    def test_garbage(self) -> None:
+        """What is no question ends its connection, and nothing else."""
+        for data in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            boxes.encode({b"_answer": b"7"}),
+            boxes.encode({b"_error": b"7", b"_error_code": b"x", b"_error_description": b""}),
+            boxes.encode({b"hello": b"you"}),
+            b"\0\1a\xff\xff" + b"x" * 0xFFFF + b"\0\1b\xff\xff",
+            b"\0\0",
+        ):
+            protocol, transport = self.connect()
+            protocol.dataReceived(data)
+            self.clock.advance(1)
+            self.assertTrue(transport.disconnecting or transport.disconnected, data[:20])
+            protocol.connectionLost()
+        self.assertEqual(self.server.connections, [])
+
+
+class ThresholdTests(SynchronousTestCase):
+    """Which events pass."""
+
+    def test_namespaces(self) -> None:
+        """The nearest namespace with a level counts; what has no level or namespace passes."""
+        threshold = Threshold()
+        self.addCleanup(threshold.remove)
+        before = list(globalLogPublisher._observers)
+        threshold.set("error", "hatwist")
+        threshold.set("debug", "hatwist.link")
+        passes: Callable[..., bool] = lambda **event: threshold(event).name == "maybe"  # noqa: E731
+        self.assertFalse(passes(log_level=LogLevel.warn, log_namespace="hatwist.node.Node"))
+        self.assertTrue(passes(log_level=LogLevel.error, log_namespace="hatwist.node.Node"))
+        self.assertTrue(passes(log_level=LogLevel.debug, log_namespace="hatwist.link.Multicast"))
+        self.assertTrue(passes(log_level=LogLevel.debug, log_namespace="hatwistful"))
+        self.assertTrue(passes(log_level=LogLevel.debug))
+        self.assertTrue(passes(log_namespace="hatwist"))
+        threshold.remove()
+        self.assertEqual(sorted(map(id, globalLogPublisher._observers)), sorted(map(id, before)))
+
+
+class UsualTests(SynchronousTestCase):
+    """Where sockets are by default."""
+
+    def test_usual(self) -> None:
+        """In /run/hatwist, or where systemd says, by cluster and node."""
+        self.patch(os, "environ", {})
+        self.assertEqual(place.defaultPath("web", "alpha"), "/run/hatwist/web.alpha.sock")
+        self.patch(os, "environ", {"RUNTIME_DIRECTORY": "/run/one:/run/two"})
+        self.assertEqual(place.defaultPath("web", "alpha"), "/run/one/web.alpha.sock")
+        self.assertEqual(place.sockets("/nonexistent"), [])
