@@ -207,7 +207,7 @@ class MovingTests(SocketTestCase):
                 node=name,
                 stateDir=state,
                 interval=0.05,
-                tolerance=0.4,
+                tolerance=1.0,
                 groups=(GroupSettings(priority=priority, **group),),
             )
             Control(service, reactor, self.paths[name]).setServiceParent(service)
