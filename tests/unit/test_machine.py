@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.auth import Keyring
 from hatwist.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
 from hatwist.election import GroupRules, State
+from hatwist.encoding import encode
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import (
     MAX_SEQ,
@@ -21,7 +22,6 @@ from hatwist.heartbeat import (
     Heartbeat,
     Role,
     clusterId,
-    encode,
 )
 from hatwist.machine import Machine, NodeRules
 from hatwist.membership import MAX_PEERS
