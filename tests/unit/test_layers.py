@@ -28,6 +28,7 @@ FLOORS = {
     "membership": GROUND,
     "election": GROUND,
     "group": GROUND,
+    "inputs": GROUND,
     "holding": GROUND,
     "moving": GROUND,
     "roles": GROUND,
