@@ -19,7 +19,7 @@ export RUFF_CACHE_DIR := $(VENV)/cache/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/cache/hypothesis
 PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --basetemp=$(VENV)/cache/tmp
 
-.PHONY: help demo test test-unit test-packaging test-live lint simulate faults clean
+.PHONY: help demo test test-unit test-packaging test-live lint simulate faults benchmark clean
 .NOTPARALLEL:
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make lint       check style and types'
 	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules (SCHEDULES=N)'
 	@echo 'make faults     break three real nodes that vote in $(FAULTS) random ways (FAULTS=N)'
+	@echo 'make benchmark  what a heartbeat, an idle node and a start cost here, against the budgets'
 	@echo 'make clean      remove everything that these made'
 
 demo: $(VENV)/.installed
@@ -55,6 +56,12 @@ simulate: $(VENV)/.installed-test
 
 faults: $(VENV)/.installed
 	$(BIN)/python -m hatwist.lab.schedules --count $(FAULTS)
+
+benchmark: $(VENV)/.installed
+	@status=0; \
+	$(BIN)/python benchmarks/wire.py || status=1; \
+	$(BIN)/python benchmarks/idle.py || status=1; \
+	exit $$status
 
 clean:
 	rm -rf .venv .venv-* build dist hatwist.egg-info _trial_temp* .hypothesis .pytest_cache .mypy_cache .ruff_cache

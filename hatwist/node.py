@@ -223,7 +223,7 @@ class Node:
         for name, keeper in self.keepers.items():
             self._employ(name, keeper)
         self.startedAt = self._reactor.seconds()
-        self.lateness.start(self.startedAt)
+        self.lateness.start(self.startedAt, self.machine.rules.tolerance / 2)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
     def _employ(self, name: str, keeper: Keeper) -> None:

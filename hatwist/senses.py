@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hatwist.cables import Cables
 from hatwist.errors import ResourceError
 from hatwist.heartbeat import Role
 from hatwist.linux import IAsker, INetlink
@@ -28,8 +29,8 @@ class Senses:
     Tells one node of one group what it perceives.
 
     @param interface: where an address is that says nothing, and to which no connected route leads.
-    @param managed: interfaces that are down unless this node is ACTIVE: having no carrier there says
-        nothing about who should be, and nobody can be asked.
+    @param managed: interfaces that are down unless this node is ACTIVE: nobody can be asked there, and
+        their carriers count while they are held.
     @param openAsker: asks the LAN on one interface.
     """
 
@@ -58,6 +59,7 @@ class Senses:
         self._managed = frozenset(managed)
         self._defended: dict[Address, float] = {}
         self._carrier: Carrier | None = None
+        self._cables = Cables(reactor, netlink, group, managed)
 
     def start(self, node: Node) -> None:
         """
@@ -68,6 +70,7 @@ class Senses:
         self._node = node
         # It tells what changes: to this node everything is new.
         self._without.clear()
+        self._cables.start(node)
         Deferred.fromCoroutine(self._begin(node)).addErrback(self._failed)
 
     async def _begin(self, node: Node) -> None:
@@ -99,6 +102,7 @@ class Senses:
     def stop(self) -> None:
         """Tell nothing more, and give the sockets back."""
         self._node = None
+        self._cables.stop()
         if self._carrier is not None:
             self._carrier.stop()
             self._carrier = None

@@ -42,8 +42,14 @@ class Store:
 
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> Store:
-        """The store of one node in a state directory."""
-        return cls(reactor, os.path.join(directory, f"{cluster}.{node}.json"))
+        """
+        The store of one node in a state directory.
+
+        Both names may have dots in them. The first one in the file's name ends the cluster's, in which each
+        is written as a plus, which no name has: else a.b with node c and a with node b.c were one file.
+        """
+        name = f"{cluster.replace('.', '+')}.{node}.json"
+        return cls(reactor, os.path.join(directory, name))
 
     def read(self) -> None:
         """
@@ -152,8 +158,10 @@ class MemoryStore:
         """Nothing to do."""
 
     def drain(self, session: int, on: bool) -> Deferred[None]:
-        self.drained = on
-        return self.write(session, {})
+        done = self.write(session, {})
+        if self.failure is None:
+            self.drained = on
+        return done
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
         done: Deferred[None] = Deferred()

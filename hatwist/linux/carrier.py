@@ -18,10 +18,13 @@ class Carrier:
 
     What counts is IFF_RUNNING, the kernel's operational state. Of physical interfaces
     it tells at most once in a second, so that what follows on another change within one, of any
-    interface of the machine, is told up to a second late (net/core/link_watch.c).
+    interface of the machine, is told up to a second late (net/core/link_watch.c). Asking with each heartbeat
+    is no way out: ETHTOOL_GLINK and /sys/class/net/*/carrier take 2 microseconds, but wait for the kernel's one
+    lock of all interfaces, 7 ms in 1 % of cases while another process makes and removes some.
 
     @param up, down: called with the name at each change, and once for each interface when it is first known.
     @ivar running: the state of each interface; C{None}: not known yet.
+    @ivar links: those that exist, as they were last seen, by name.
     """
 
     _log = Logger()
@@ -34,6 +37,7 @@ class Carrier:
         down: Callable[[str], None],
     ) -> None:
         self.running: dict[str, bool | None] = dict.fromkeys(interfaces)
+        self.links: dict[str, KernelLink] = {}
         self._netlink = netlink
         self._up = up
         self._down = down
@@ -66,7 +70,9 @@ class Carrier:
         # An event that came meanwhile is newer than what was asked for before.
         for name in [name for name in self.running if name not in self._told]:
             link = found.get(name)
+            self.links.pop(name, None)
             if link is not None:
+                self.links[name] = link
                 self._indexes[name] = link.ifindex
             self._note(name, link is not None and link.running)
 
@@ -83,10 +89,12 @@ class Carrier:
             # Gone, or renamed: the name is free for another.
             if index == link.ifindex and (not event.present or link.name != name):
                 del self._indexes[name]
+                self.links.pop(name, None)
                 self._told.add(name)
                 self._note(name, False)
         if event.present and link.name in self.running:
             self._indexes[link.name] = link.ifindex
+            self.links[link.name] = link
             self._told.add(link.name)
             self._note(link.name, link.running)
 

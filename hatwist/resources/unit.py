@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IResource
-from hatwist.resources.process import Ending, IProgramReactor, find, run
+from hatwist.resources.process import Ending, IProgramReactor, run
 from hatwist.resources.vigil import Vigil
 
 SYSTEMCTL = "systemctl"
@@ -83,13 +83,6 @@ class Unit:
         self._next: IDelayedCall | None = None
         self._restarted = float("-inf")
         self._unanswered = 0
-
-    def problems(self) -> list[str]:
-        """What keeps it from being held on this host, now; empty: nothing."""
-        missing = [program for program in (SYSTEMCTL, "setsid") if find(program) is None]
-        return [
-            f"{self.name}: {each}: no such program, or no permission to run it" for each in missing
-        ]
 
     def acquire(self) -> Deferred[None]:
         """Start it, unless it is active already. Fires when systemd calls it active."""

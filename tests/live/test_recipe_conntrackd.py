@@ -114,7 +114,7 @@ class Firewalls(Rig):
         calling.setblocking(False)
         caller = Caller()
         port = calling.getsockname()[1]
-        factory = Factory.forProtocol(lambda: caller)  # type: ignore[arg-type]
+        factory = Factory.forProtocol(lambda: caller)
         reactor.adoptStreamConnection(calling.fileno(), socket.AF_INET, factory)
         calling.close()
         return caller, port

@@ -59,6 +59,7 @@ FLOORS = {
     "service": TOP,
     "composition": TOP,
     "senses": TOP,
+    "cables": TOP,
     "status": TOP,
     "logs": TOP,
     "control": TOP,

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.auth import Keyring
+from hatwist.cables import GRACE, PAUSE
 from hatwist.election import GroupRules
 from hatwist.heartbeat import Role
 from hatwist.keeper import Keeper
@@ -21,6 +22,7 @@ from hatwist.node import Node
 from hatwist.resources.memory import MemoryResource
 from hatwist.resources.placing import AddressSpec
 from hatwist.senses import Senses
+from hatwist.worth import Fitness
 from tests.unit.test_node import Cable, MemoryLink
 
 MAC, OTHER = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
@@ -158,6 +160,109 @@ class ManagedTests(SensesTestCase):
         node.ask("default")
         self.assertEqual(self.lan.asked, [SHARED])
         self.assertEqual(len(self.lan.askers), 2)
+
+
+class HeldTests(SensesTestCase):
+    """The carrier of an interface that is up on the holder only counts while it is held."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.eth1 = self.kernel.addLink("eth1", OTHER)
+        self.node = self.start(self.senses(SPECS[2], managed={"eth1"}))
+        self.election = self.node.machine.elections["default"]
+
+    def flags(self, flags: int) -> None:
+        self.kernel.changeLink(self.eth1, flags=flags)
+
+    def hold(self) -> None:
+        self.pass_(0.5)
+        self.assertTrue(self.resource.held)
+
+    def again(self) -> None:
+        """Let go, and hold again."""
+        self.node.machine.refused("default", "for this test", self.clock.seconds())
+        self.pass_(0.1)
+        self.assertFalse(self.resource.held)
+        self.pass_(1.0)
+        self.assertTrue(self.resource.held)
+
+    def fits(self, fit: bool) -> None:
+        told = (Fitness.FIT, "")
+        if not fit:
+            told = (Fitness.DEGRADED, "eth1 had no carrier while it was held here")
+        self.assertEqual((self.election.fitness, self.election.fitnessReason), told)
+
+    def test_pulled(self) -> None:
+        """A holder whose cable is pulled is less fit at once, so that others get it; alone it goes on."""
+        self.hold()
+        self.flags(IFF_UP)
+        self.fits(False)
+        self.pass_(10.0)
+        self.assertTrue(self.resource.held)
+        self.flags(IFF_UP | IFF_RUNNING)
+        self.fits(True)
+
+    def test_notHeld(self) -> None:
+        """Before and after, it says nothing."""
+        self.flags(IFF_UP)
+        self.flags(IFF_UP | IFF_RUNNING)
+        self.fits(True)
+        self.hold()
+        self.node.machine.refused("default", "for this test", self.clock.seconds())
+        self.pass_(0.1)
+        self.flags(IFF_UP)
+        self.fits(True)
+
+    def test_setDown(self) -> None:
+        """One that somebody set down, and that is set up again, has a while to get its carrier."""
+        self.hold()
+        self.flags(0)
+        self.flags(IFF_UP)
+        self.pass_(GRACE - 0.1)
+        self.fits(True)
+        self.pass_(0.2)
+        self.fits(False)
+
+    def test_never(self) -> None:
+        """One that never had a carrier is not judged."""
+        self.flags(IFF_UP)
+        self.hold()
+        self.pass_(2 * GRACE)
+        self.fits(True)
+
+    def test_triedAgain(self) -> None:
+        """Some time later it is tried again, and if it has no carrier then, after twice that time."""
+        self.hold()
+        self.flags(IFF_UP)
+        pause = PAUSE
+        for _ in range(3):
+            self.fits(False)
+            self.pass_(pause - 3.0)
+            self.fits(False)
+            self.pass_(3.1)
+            self.fits(True)
+            self.again()
+            self.fits(True)
+            self.pass_(GRACE)
+            pause *= 2
+        self.fits(False)
+        self.flags(IFF_UP | IFF_RUNNING)
+        self.fits(True)
+
+    def test_gone(self) -> None:
+        """One that is taken away altogether is for its resource to judge."""
+        self.hold()
+        self.kernel.removeLink(self.eth1)
+        self.pass_(2 * GRACE)
+        self.fits(True)
+
+    def test_stopped(self) -> None:
+        """After a stop no timer is left of it."""
+        self.hold()
+        self.flags(IFF_UP)
+        stop = self.node.stop()
+        self.pass_(1.0)
+        self.successResultOf(stop)
 
 
 class AskingTests(SensesTestCase):
