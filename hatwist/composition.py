@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
 from hatwist.errors import ResourceError
 from hatwist.guarantee import Guarantee, guarantee
@@ -75,6 +76,7 @@ class Composition:
         self.checks = Checks(
             reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
         )
+        self._ownChecks: list[CheckSpec] = []
         self._node: Node | None = None
 
     def _sensing(self) -> Senses:
@@ -130,7 +132,7 @@ class Composition:
             self.senses = self._sensing()
             self.senses.start(self._node)
         if group.checks != old.checks:
-            await self.checks.change(group.checks)
+            await self.checks.change([*group.checks, *self._ownChecks])
 
     def rearm(self) -> Deferred[None]:
         """Tell the guard anew what it is to say, if anything is held."""
@@ -201,6 +203,11 @@ class Composition:
         """Interfaces that are down unless the group is here; ifup can be given an interface's own name."""
         names = {spec.alias for spec in self.group.resources if isinstance(spec, AliasSpec)}
         return names | {r.interface for r in self.resources if isinstance(r, Interface)}
+
+    def addCheck(self, spec: CheckSpec) -> None:
+        """One more check, beside those of the settings."""
+        self._ownChecks.append(spec)
+        self.checks.change([*self.group.checks, *self._ownChecks])
 
     def add(self, resource: Any) -> None:
         """

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hatwist.auth import Keyring
+from hatwist.checks.check import CheckSpec
 from hatwist.checks.witness import Witness
 from hatwist.clock import isMonotonic
 from hatwist.composition import Composition
@@ -156,6 +157,18 @@ class HAService(MultiService):
             )
         name = next(iter(self.groups)) if group is None else group
         self.groups[name].add(ServiceResource(self._reactor, service, timeout))
+
+    def addCheck(self, spec: CheckSpec, group: str | None = None) -> None:
+        """
+        Let one more check decide whether this node is fit to hold a group.
+
+        @param spec: such as C{CheckSpec(Call(function, "queue"))}; see L{hatwist.checks.inside.Call}.
+        @param group: C{None}: the first one.
+        @raise RuntimeError: this service already runs.
+        """
+        if self.running:
+            raise RuntimeError("addCheck comes before the service is started")
+        self.groups[next(iter(self.groups)) if group is None else group].addCheck(spec)
 
     def addObserver(self, observer: IRoleObserver) -> None:
         """Tell C{observer} of every role change from now on."""
