@@ -36,8 +36,9 @@ from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.link import Link
 from hatwist.linux import Farewell, IGuard
-from hatwist.machine import Machine, NodeRules
+from hatwist.machine import Machine
 from hatwist.recorder import Recorder
+from hatwist.rules import NodeRules
 from hatwist.store import MemoryStore
 from hatwist.tally import Lateness
 from hatwist.votes import Record

@@ -36,11 +36,11 @@ from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.lock import NodeLock
-from hatwist.machine import Machine, NodeRules
+from hatwist.machine import Machine
 from hatwist.node import Node
 from hatwist.resources.guarded import Mission
 from hatwist.resources.service import ServiceResource
-from hatwist.rules import Timing
+from hatwist.rules import NodeRules, Timing
 from hatwist.settings import GroupSettings, Settings
 from hatwist.settings.changes import changes
 from hatwist.store import Store

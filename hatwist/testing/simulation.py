@@ -13,7 +13,8 @@ from hatwist.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChan
 from hatwist.election import GroupRules, Quorum
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import Heartbeat, Role
-from hatwist.machine import Machine, NodeRules
+from hatwist.machine import Machine
+from hatwist.rules import NodeRules
 from hatwist.votes import Record
 from hatwist.worth import Fitness, addressNumber
 

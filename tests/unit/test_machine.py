@@ -23,8 +23,9 @@ from hatwist.heartbeat import (
     Role,
     clusterId,
 )
-from hatwist.machine import Machine, NodeRules
+from hatwist.machine import Machine
 from hatwist.membership import MAX_PEERS
+from hatwist.rules import NodeRules
 from hatwist.testing import Simulation
 from hatwist.worth import Fitness, Worth
 
