@@ -315,9 +315,9 @@ class HAService(MultiService):
         keepers = {name: self._keeper(group) for name, group in self.groups.items()}
         node = Node(reactor, machine, links, keepers, store, self._guard)
         timing = Timing(settings.interval, settings.tolerance, rules.release)
-        node.kernelLease = kernelLease(timing, settings.quorum, settings.lease)
+        node.leases.kernel = kernelLease(timing, settings.quorum, settings.lease)
         for group in self.groups.values():
-            group.lease(node.kernelLease)
+            group.lease(node.leases.kernel)
         return node
 
     def _rules(self) -> NodeRules:
@@ -373,7 +373,7 @@ class HAService(MultiService):
         coming = [self._compose(group) for name, group in new.items() if name not in before]
         for composition in coming:
             self.groups[composition.group.name] = composition
-            composition.lease(node.kernelLease)
+            composition.lease(node.leases.kernel)
         node.change(self._rules(), {c.group.name: self._keeper(c) for c in coming})
         for composition in coming:
             composition.start(node)

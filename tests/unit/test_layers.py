@@ -53,6 +53,10 @@ FLOORS = {
     "clock": MIDDLE,
     "link": MIDDLE,
     "node": MIDDLE,
+    "driving": MIDDLE,
+    "leases": MIDDLE,
+    "persisting": MIDDLE,
+    "reporting": MIDDLE,
     "hooks": MIDDLE,
     "keeper": MIDDLE,
     "store": MIDDLE,
@@ -107,7 +111,7 @@ ALLOWED = {
     ("testing.__main__", "time"),
 }
 # From the resources down nothing knows of those who use it; within the middle floor this is the order.
-NOT_IN_RESOURCES = {"node", "keeper", "link"}
+NOT_IN_RESOURCES = {"node", "driving", "leases", "persisting", "reporting", "keeper", "link"}
 NOT_IN_LINUX = NOT_IN_RESOURCES | {"resources", "checks"}
 
 

@@ -19,7 +19,8 @@ from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.machine import Machine
-from hatwist.node import HURRY_LIMIT, RETRY, STOP_LIMIT, Node
+from hatwist.node import HURRY_LIMIT, STOP_LIMIT, Node
+from hatwist.persisting import RETRY
 from hatwist.resources.memory import MemoryResource
 from hatwist.rules import NodeRules
 from hatwist.store import MemoryStore
