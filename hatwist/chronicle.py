@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from hatwist.effects import RoleChange
-from hatwist.heartbeat import Released
+from hatwist.heartbeat import Released, Role
 from hatwist.membership import Membership, Peer
 from hatwist.worth import Fitness
 
@@ -85,7 +85,7 @@ class Chronicle:
                     state = peer.states.get(group)
                     new = _NAMES[state.role] if state is not None else "STANDBY"
                     if new == "ACTIVE" and known.get(group) != "ACTIVE":
-                        new = _progress(peer, group)
+                        new = _progress(peer, group, now)
                 if known.get(group) != new:
                     found.append(self._changed(peer, group, known.get(group, ""), new, now))
                     known[group] = new
@@ -169,7 +169,10 @@ class Chronicle:
         return change
 
 
-def _progress(peer: Peer, group: str) -> str:
-    """Whether a holder that is new here has everything already."""
+def _progress(peer: Peer, group: str, now: float) -> str:
+    """Whether a holder that is new here has everything already: that is in its own packets only."""
     said = peer.announced(group)
-    return ACQUIRING if said is not None and said.steps and not said.lettingGo else "ACTIVE"
+    if said is None or not peer.direct(now) or said.lettingGo:
+        return "ACTIVE"
+    # If hearsay has newer word of its role, its own next packet will tell.
+    return ACQUIRING if said.steps or said.role != Role.ACTIVE else "ACTIVE"

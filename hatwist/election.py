@@ -252,7 +252,9 @@ class Election(Holder):
             return "named as successor", Cause.SUCCESSION
         successor = view.peers.get(self._heir)
         said = successor.announced(group) if successor else None
-        expected = successor and successor.alive(now) and said and said.eligible
+        # One that holds may not be eligible: it has just been cut off, say.
+        able = said is not None and (said.eligible or said.role is Role.ACTIVE)
+        expected = successor is not None and successor.alive(now) and able
         if expected and not self._at(self._heirUntil, now):
             return "", Cause.OTHER
         worth = self.worth

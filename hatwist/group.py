@@ -345,7 +345,7 @@ class Group:
         reason = "; ".join(reasons)
         if (fitness, reason) != (self.fitness, self.fitnessReason):
             self.fitness, self.fitnessReason = fitness, reason
-            self.event("fitness", reason=f"{fitness.name.lower()}: {reason}")
+            self.event("fitness", reason=": ".join(filter(None, (fitness.name.lower(), reason))))
             self.sendNow = True
 
     def refused(self, reason: str, now: float) -> None:

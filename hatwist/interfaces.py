@@ -22,7 +22,8 @@ class IResource(Interface):
     Every failure is a L{hatwist.errors.ResourceError} that says what to change.
 
     It may have C{acquireTime} and C{releaseTime}, the seconds that it gives each, or C{timeout} for both; else
-    L{hatwist.keeper.LIMIT} counts. What takes longer is cancelled.
+    L{hatwist.keeper.LIMIT} counts. What takes longer is cancelled. With C{stopTime}, seconds, the end of the
+    process waits so much longer for its release.
     """
 
     name = Attribute("str: what logs and errors call it, such as '192.168.1.100/24 on eth0'.")

@@ -2,8 +2,7 @@
 The keeper of one group: makes its resources follow what is wanted, one operation at a time.
 
 What is wanted may change at any moment; what is under way then is cancelled if it was acquiring, and
-awaited if it was releasing. Resources are acquired in order and released in reverse; an acquisition
-that fails is rolled back as far as it had come.
+awaited if it was releasing. An acquisition that fails is rolled back as far as it had come.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ from hatwist.interfaces import IAnnouncer, IFenced, ILeased, IResource
 
 LIMIT = 60.0
 """Seconds for one operation of a resource that does not say how long it takes."""
+PAUSE = 2.0
+"""Seconds between two attempts at a release that keeps failing; the first one follows sooner."""
 MARGIN = 2.0
 """Seconds beyond what it says: it keeps its own time, and kills what exceeds it, in a better way."""
 HURRIED = 0.1
 """Seconds for each operation once the keeper was told to hurry."""
 
 
-def _nothing(*ignored: object) -> None:
-    pass
+def _nothing(*ignored: object) -> None: ...
 
 
 class Keeper:
     """
     @param resources: in the order in which they are acquired.
-    @param retry: seconds after which a failed release is tried again.
+    @param retry: seconds after which a failed release is tried again, then twice as many, up to L{PAUSE}.
     @ivar wanted: they are to be held here.
     @ivar held: all of them are, and the owner was told.
-    @ivar prepare: called with the term, and awaited, before the first resource is acquired. Its failure is
-        logged, and hinders nothing.
-    @ivar over: called whenever an acquisition was undone again, to its end: nothing is held, which is proven.
+    @ivar prepare: called with the term, and awaited, before the first resource; its failure is only logged.
+    @ivar over: called when an acquisition is undone to its end: nothing is held, which is proven.
     """
 
     _log = Logger()
@@ -53,8 +52,7 @@ class Keeper:
         self.group = group
         self.resources = list(resources)
         self._retry = retry
-        self.wanted = False
-        self.held = False
+        self.wanted = self.held = False
         self.prepare: Callable[[int], Deferred[None]] = lambda term: succeed(None)
         self.over: Callable[[], None] = _nothing
         self._left = list(resources)  # what may be held here: at first whatever an earlier run left
@@ -63,9 +61,8 @@ class Keeper:
         self._attempted = False
         self._jobs: deque[tuple[Callable[[], Coroutine[Any, Any, Any]], Deferred[Any]]] = deque()
         self._term = 0
-        self._working = False
-        self._over = False
-        self._hurried = False
+        self._working = self._over = self._hurried = False
+        self._pause = 0.0
         self._pending: Deferred[Any] | None = None
         self._releasing = False  # that is what is pending
         self._again: IDelayedCall | None = None
@@ -118,17 +115,16 @@ class Keeper:
         """
         Keep these from now on, in this order; what is in both lists, the same object, is not touched.
 
-        After whatever is under way: releases those that are gone, in reverse, and fires when that is
-        proven. While held it then acquires the new ones in order. If one of them cannot be acquired, that is
-        told as a loss of it, and the Deferred fails with L{ResourceError}; likewise when one that is gone
-        could not be released, which is tried again. While not held the new ones are released too: an earlier
-        run may have left them.
+        After whatever is under way: releases those that are gone, in reverse, and while held acquires the new
+        ones in order, then fires. A new one that cannot be acquired is told as lost, and the Deferred fails
+        with L{ResourceError}; it does so too when one that is gone could not be released, which is tried
+        again. While not held the new ones are released too: an earlier run may have left them.
         """
         return self._queue(lambda: self._exchange(list(resources)))
 
     def perform(self, operation: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         """
-        Do something with one of the resources once nothing is under way; fires with its result.
+        Once nothing is under way do something with a resource; fires with its result.
 
         A release that comes meanwhile cancels it, and so does L{LIMIT}.
         """
@@ -148,6 +144,11 @@ class Keeper:
         self._interrupt()
         while self._jobs:
             self._jobs.popleft()[1].errback(ResourceError(f"{self.group}: stopped meanwhile"))
+
+    @property
+    def stopTime(self) -> float:
+        """Seconds that what may be held here asks for when the process is to end."""
+        return float(sum(getattr(resource, "stopTime", 0.0) for resource in self._left))
 
     def announce(self) -> None:
         """Tell the LAN again."""
@@ -187,17 +188,23 @@ class Keeper:
 
     def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
         done: Deferred[Any] = Deferred()
-        self._jobs.append((job, done))
+
+        async def work() -> None:
+            try:
+                done.callback(await job())
+            except Exception:
+                done.errback(Failure())
+
+        self._jobs.append((work, done))
         self._work()
         return done
 
     def _work(self) -> None:
         if not self._working:
             self._working = True
-            Deferred.fromCoroutine(self._follow()).addErrback(self._failed)
-
-    def _failed(self, failure: Failure) -> None:
-        self._log.failure("The keeper of {group} failed", failure, group=self.group)
+            Deferred.fromCoroutine(self._follow()).addErrback(
+                lambda f: self._log.failure("The keeper of {group} failed", f, group=self.group)
+            )
 
     async def _follow(self) -> None:
         try:
@@ -208,7 +215,7 @@ class Keeper:
                 elif self._toRelease():
                     await self._release()
                 elif self._jobs:
-                    await self._do(*self._jobs.popleft())
+                    await self._jobs.popleft()[0]()
                 else:
                     return
         finally:
@@ -263,7 +270,6 @@ class Keeper:
                     group=self.group,
                     reason=_said(e),
                 )
-        self._step()
         return self.wanted
 
     async def _acquireThese(self, resources: Sequence[Any]) -> str:
@@ -294,11 +300,13 @@ class Keeper:
             return
         if failed:
             self._asked = True
+            self._pause = min(2 * self._pause, max(self._retry, PAUSE)) or self._retry
             try:
-                await self._bounded(lambda: deferLater(self._reactor, self._retry), LIMIT)
+                await self._bounded(lambda: deferLater(self._reactor, self._pause), LIMIT)
             except (CancelledError, ResourceError):
                 pass  # hurried: try at once
         elif not self._asked and not self.wanted:
+            self._pause = 0.0
             attempted, self._attempted = self._attempted, False
             self._onReleased()
             if attempted:
@@ -334,14 +342,6 @@ class Keeper:
         return failed
 
     # Other work
-
-    async def _do(self, job: Callable[[], Coroutine[Any, Any, Any]], done: Deferred[Any]) -> None:
-        try:
-            result = await job()
-        except Exception:
-            done.errback(Failure())
-        else:
-            done.callback(result)
 
     async def _exchange(self, resources: list[Any]) -> None:
         old, self.resources = self.resources, resources

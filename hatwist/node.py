@@ -223,7 +223,7 @@ class Node:
         for name, keeper in self.keepers.items():
             self._employ(name, keeper)
         self.startedAt = self._reactor.seconds()
-        self.lateness.start(self.startedAt)
+        self.lateness.start(self.startedAt, self.machine.rules.tolerance / 2)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
     def _employ(self, name: str, keeper: Keeper) -> None:
@@ -259,8 +259,8 @@ class Node:
         """
         Release everything, say goodbye, close the links.
 
-        Fires within C{STOP_LIMIT + HURRY_LIMIT} seconds, whatever a resource does; only if everything
-        was released has a goodbye been said.
+        Fires within C{STOP_LIMIT + HURRY_LIMIT} seconds, whatever a resource does, and the C{stopTime} of
+        what is held; only if everything was released has a goodbye been said.
         """
         if self._stopped is None:
             self._stopped = Deferred()
@@ -268,7 +268,8 @@ class Node:
                 self._finish()
                 return self._stopped
             self.machine.stop(self._reactor.seconds(), why)
-            self._late = self._reactor.callLater(STOP_LIMIT, self._hurry)
+            more = max((keeper.stopTime for keeper in self.keepers.values()), default=0.0)
+            self._late = self._reactor.callLater(STOP_LIMIT + more, self._hurry)
             self._decide()
         return self._stopped
 

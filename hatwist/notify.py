@@ -196,7 +196,9 @@ class Notifier(Service):
         self._systemd.tell("RELOADING=1", f"MONOTONIC_USEC={self._nanoseconds() // 1000}")
 
     def reloaded(self) -> None:
-        """The configuration is what it is now to be."""
+        """The configuration is what it is now to be; groups may have gone."""
+        there = self._service.groups
+        self._roles = {name: role for name, role in self._roles.items() if name in there}
         self._systemd.tell("READY=1", self._status())
 
     def _status(self) -> str:

@@ -123,9 +123,8 @@ def describe(effect: Effect) -> str:
         old = effect.old.name if effect.old is not None else "-"
         return f"{effect.group}: {old} -> {effect.new.name}, term {effect.term}: {effect.reason}"
     if isinstance(effect, Event):
-        return (
-            " ".join(filter(None, (effect.kind, effect.group, effect.peer))) + f": {effect.reason}"
-        )
+        words = " ".join(filter(None, (effect.kind, effect.group, effect.peer)))
+        return f"{words}: {effect.reason}"
     if isinstance(effect, Persist):
         return f"persist {effect.group}, terms to {effect.record.reserved}"
     return f"{type(effect).__name__.lower()} {effect.group}"

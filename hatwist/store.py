@@ -158,8 +158,10 @@ class MemoryStore:
         """Nothing to do."""
 
     def drain(self, session: int, on: bool) -> Deferred[None]:
-        self.drained = on
-        return self.write(session, {})
+        done = self.write(session, {})
+        if self.failure is None:
+            self.drained = on
+        return done
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
         done: Deferred[None] = Deferred()

@@ -41,24 +41,24 @@ class Lateness:
     How late a beat comes that is due once in an interval.
 
     @ivar tally: by how many seconds.
-    @ivar at, by: when one last came more than half an interval late, and by how many seconds.
+    @ivar at, by: when one last came later than the limit, and by how many seconds.
     """
 
-    __slots__ = ("_due", "at", "by", "tally")
+    __slots__ = ("_due", "_limit", "at", "by", "tally")
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.at, self.by = -inf, 0.0
-        self._due = 0.0
+        self._due = self._limit = 0.0
 
-    def start(self, now: float) -> None:
+    def start(self, now: float, limit: float) -> None:
         """The first one is due now."""
-        self._due = now
+        self._due, self._limit = now, limit
 
     def beat(self, now: float, interval: float) -> None:
         """One came; those between, if it is that late, never will."""
         late = now - self._due
         self.tally.add(late)
-        if late > interval / 2:
+        if late > self._limit:
             self.at, self.by = now, late
         self._due += interval * (1 + max(0, floor(late / interval)))

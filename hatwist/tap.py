@@ -80,6 +80,12 @@ class Options(usage.Options):
             None,
             "Path of the socket for the hatwist command; none: there is none [/run/hatwist/CLUSTER.NODE.sock].",
         ],
+        [
+            "http",
+            None,
+            None,
+            "Serve metrics, health and a page there, such as tcp:9107:interface=127.0.0.1.",
+        ],
     ]
     WITH_CONFIG = frozenset(("config", "node"))
     optFlags = [
@@ -169,6 +175,7 @@ def chosen(options: Options, here: bool) -> Settings:
             witness=options["witness"],
             witnessLost=options["witness-lost"],
             control=options["control"],
+            http=options["http"],
             here=here,
         )
     except ConfigurationError as e:

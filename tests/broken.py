@@ -133,7 +133,7 @@ BROKEN = (
     _resource("name of a unit", '{unit = "../x"}', "allowed is the name of a systemd unit"),
     _group("preempt is a text", 'preempt = "no"', ":11: group.web.preempt = "),
     _group("last resort", 'last_resort = "hope"', "allowed are keep and release"),
-    _group("check of nothing", "checks = [{interval = 3}]", "group.web.checks[1] what is checked?"),
+    _group("check of nothing", "checks = [{interval = 3}]", "group.web.checks[1] does not say"),
     _group("misspelt check", 'checks = [{htp = "http://127.0.0.1/"}]', "did you mean http?"),
     _group("check's effect", 'checks = [{file = "/x", effect = "dead"}]', "degraded and unfit"),
     _group("check's interval", 'checks = [{file = "/x", interval = 0}]', "interval = 0: "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import tomllib
 from pathlib import Path
@@ -91,4 +92,5 @@ def imported(
     )
 
 
-SAMPLES = Path("/usr/share/doc")
+SAMPLES = Path(os.environ.get("HATWIST_SAMPLES", "/usr/share/doc"))
+"""The documentation of Debian packages. Minimal systems have none: .ci/run unpacks it elsewhere then."""

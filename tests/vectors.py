@@ -16,6 +16,7 @@ from hatwist.heartbeat import (
     HeardGroup,
     Heartbeat,
     Released,
+    Request,
     Role,
 )
 from hatwist.worth import Fitness, Worth
@@ -72,7 +73,7 @@ FULL = (
     Field("0002", "heard: 2"),
     # Group 0
     Field("03 776562", "group 0: web"),
-    Field("64", "flags: has a claim, letting go, reaches the witness"),
+    Field("e4", "flags: has a claim, letting go, reaches the witness, moved"),
     Field("02", "role ACTIVE"),
     Field("00", "fitness: unfit"),
     Field("c8", "priority 200"),
@@ -85,7 +86,7 @@ FULL = (
     Field("05 6472c3a96c", "reason: 5 bytes of UTF-8"),
     # Group 1
     Field("02 6462", "group 1: db"),
-    Field("1b", "flags: eligible, listening, has released, has grant"),
+    Field("9b", "flags: eligible, listening, has released, has grant, moved"),
     Field("00", "role STANDBY"),
     Field("02", "fitness: fit"),
     Field("64", "priority 100"),
@@ -116,7 +117,7 @@ FULL = (
     Field("0002", "groups that are more than a plain standby: 2"),
     Field("0001", "group 1: db"),
     Field("02", "role ACTIVE"),
-    Field("04", "flags: has a claim"),
+    Field("84", "flags: has a claim, moved"),
     Field("0000000000000004", "claim: term 4"),
     Field("01", "claim: fitness degraded"),
     Field("32", "claim: priority 50"),
@@ -126,7 +127,14 @@ FULL = (
     Field("08", "flags: has released"),
     Field("0000000000000002", "released: term 2"),
     Field("00", "released: no successor"),
-    Field("0000", "extensions: 0 bytes"),
+    Field("0020", "extensions: 32 bytes"),
+    Field("01", "extension: request to move a group"),
+    Field("001d", "its length: 29 bytes"),
+    Field("0001", "request: group 1: db"),
+    Field("0000000000000002", "request: the holder's session 2"),
+    Field("0000000000000004", "request: the holder's term 4"),
+    Field("05 67616d6d61", "request: the holder gamma"),
+    Field("04 62657461", "request: to beta"),
 )
 _ALPHA = 0xFFFF_0A00_0001
 FULL_VALUE = Heartbeat(
@@ -145,7 +153,7 @@ FULL_VALUE = Heartbeat(
             Fitness.UNFIT,
             200,
             highest=5,
-            claim=Claim(5, Worth(Fitness.FIT, 200, _ALPHA, "alpha")),
+            claim=Claim(5, Worth(Fitness.FIT, 200, _ALPHA, "alpha"), True),
             step=1,
             steps=2,
             reason="drél",
@@ -160,8 +168,9 @@ FULL_VALUE = Heartbeat(
             eligible=True,
             listening=True,
             highest=4,
-            released=Released(3, "gamma"),
+            released=Released(3, "gamma", True),
             grant=Grant("gamma", 2, 4, 99),
+            request=Request("gamma", 2, 4, "beta"),
         ),
     ),
     (
@@ -178,7 +187,7 @@ FULL_VALUE = Heartbeat(
                 HeardGroup(
                     "db",
                     Role.ACTIVE,
-                    Claim(4, Worth(Fitness.DEGRADED, 50, 0x20010DB8 << 96 | 3, "gamma")),
+                    Claim(4, Worth(Fitness.DEGRADED, 50, 0x20010DB8 << 96 | 3, "gamma"), True),
                 ),
                 HeardGroup("web", Role.STANDBY, released=Released(2, "")),
             ),

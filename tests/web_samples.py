@@ -95,6 +95,16 @@ def dead() -> dict[str, Any]:
     return told
 
 
+def acquiring() -> dict[str, Any]:
+    """alpha is on its way to hold web, which gamma had."""
+    told = well()
+    web = told["groups"]["web"]
+    web.update(role="STANDBY", state="acquiring", step=1, steps=2)
+    words = "acquiring, step 1 of 2: 192.168.1.100/24"
+    told["nodes"]["alpha"]["groups"]["web"].update(role="ACTIVE", reason=words)
+    return told
+
+
 def conflict() -> dict[str, Any]:
     """alpha and beta hold web at the same time, and nobody holds mail."""
     told = well()
@@ -122,7 +132,7 @@ def _group(
         "priority": 200,
         "eligible": True,
         "step": 0,
-        "steps": len(resources),
+        "steps": 0,
         "resources": resources,
         "checks": [],
     }

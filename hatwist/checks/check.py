@@ -42,7 +42,7 @@ class CheckSpec:
         return self.what.name
 
     def problems(self) -> list[str]:
-        """What keeps it from being asked on this host, now; empty: nothing."""
+        """What keeps it from being asked on this host, now, without its name; empty: nothing."""
         return self.what.problems()
 
 

@@ -47,9 +47,9 @@ async def resolve(world: Surroundings, host: str, limit: float) -> list[str]:
     return found
 
 
-def resolvable(name: str, host: str) -> list[str]:
+def resolvable(host: str) -> list[str]:
     """Problems of a check that connects to this host."""
-    return [] if isAddress(host) else lacking(name, GETENT, "setsid")
+    return [] if isAddress(host) else lacking(GETENT, "setsid")
 
 
 def endpoint(reactor: Any, address: str, port: int, limit: float) -> IStreamClientEndpoint:
@@ -97,7 +97,7 @@ class Tcp:
         return f"tcp {hostAndPort(self.host, self.port)}"
 
     def problems(self) -> list[str]:
-        return resolvable(self.name, self.host)
+        return resolvable(self.host)
 
     def probe(self, world: Surroundings) -> _TcpProbe:
         return _TcpProbe(world, self)
@@ -116,7 +116,7 @@ class _TcpProbe(Stateless):
         for address in await resolve(self._world, spec.host, limit):
             where = endpoint(self._world.reactor, address, spec.port, limit)
             try:
-                connection: Any = await where.connect(Factory.forProtocol(_Closing))
+                connection: Any = await where.connect(_Quiet.forProtocol(_Closing))
             except ConnectError as error:
                 failure = said(error)
                 continue
@@ -126,6 +126,10 @@ class _TcpProbe(Stateless):
             # A port that nobody listens on, and that the kernel had chosen for our own end.
             failure = "connection refused"
         raise CheckFailed(failure)
+
+
+class _Quiet(Factory):
+    noisy = False
 
 
 class _Closing(Protocol):

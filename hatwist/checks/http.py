@@ -49,13 +49,11 @@ class Http:
         return urlsplit(self.url).hostname or ""
 
     def problems(self) -> list[str]:
-        found = resolvable(self.name, self.host)
+        found = resolvable(self.host)
         if urlsplit(self.url).scheme == "https" and not all(
             find_spec(module) for module in ("OpenSSL", "service_identity")
         ):
-            found.append(
-                f"{self.name}: https needs pyOpenSSL and service_identity: pip install 'hatwist[tls]'"
-            )
+            found.append("https needs pyOpenSSL and service_identity: pip install 'hatwist[tls]'")
         return found
 
     def probe(self, world: Surroundings) -> _HttpProbe:
@@ -146,10 +144,7 @@ class _Way:
             self._connection = wrapper
             return wrapper.wrappedProtocol
 
-        factory: Any = WrappingFactory(protocolFactory)
-        factory.protocol = _Bounded
-        factory.noisy = False
-        connecting: Deferred[Any] = self._where.connect(factory)
+        connecting: Deferred[Any] = self._where.connect(_Quiet(protocolFactory))
         return connecting.addCallback(connected)
 
     def end(self) -> None:
@@ -173,6 +168,19 @@ class _Bounded(ProtocolWrapper):
         transport: Any = self.transport
         if transport is not None and self.connected:
             transport.abortConnection()
+
+
+class _Quiet(WrappingFactory):
+    """Says nothing to the log of its beginning and end."""
+
+    protocol = _Bounded
+    noisy = False
+
+    def doStart(self) -> None:
+        """Nothing to start."""
+
+    def doStop(self) -> None:
+        """Nothing to stop."""
 
 
 class _Body(Protocol):

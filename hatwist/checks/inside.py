@@ -28,7 +28,7 @@ class Carrier:
         known = sorted(name for _, name in socket.if_nameindex())
         if self.interface in known:
             return []
-        return [f"{self.name}: there is no such interface on this host; it has {', '.join(known)}"]
+        return [f"there is no interface {self.interface!r} on this host; it has {', '.join(known)}"]
 
     def probe(self, world: Surroundings) -> _CarrierProbe:
         return _CarrierProbe(world, self)

@@ -69,7 +69,7 @@ class Kind(Protocol):
         """What logs and errors call it, such as C{"tcp 127.0.0.1:80"}."""
 
     def problems(self) -> list[str]:
-        """What keeps it from being asked on this host, now; empty: nothing."""
+        """What keeps it from being asked on this host, now, without its name; empty: nothing."""
 
     def probe(self, world: Surroundings) -> Probe:
         """What asks."""

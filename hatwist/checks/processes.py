@@ -36,7 +36,7 @@ class Process:
         return " ".join(filter(None, said))
 
     def problems(self) -> list[str]:
-        return lacking(self.name, "head", "setsid") if self.pidfile else []
+        return lacking("head", "setsid") if self.pidfile else []
 
     def probe(self, world: Surroundings) -> _ProcessProbe:
         return _ProcessProbe(world, self)

@@ -23,9 +23,9 @@ MISSING = "no such program, or no permission to run it"
 _PLAIN = {"LC_ALL": "C"}  # messages that are the same everywhere
 
 
-def lacking(name: str, *programs: str) -> list[str]:
+def lacking(*programs: str) -> list[str]:
     """A problem for each of these programs that is not there."""
-    return [f"{name}: {each}: {MISSING}" for each in programs if find(each) is None]
+    return [f"{each}: {MISSING}" for each in programs if find(each) is None]
 
 
 async def output(
@@ -83,9 +83,7 @@ class Command:
         return f"command {shlex.join(self.argv)}"
 
     def problems(self) -> list[str]:
-        if find(self.argv[0]) is None:
-            return [f"{self.name}: {MISSING}"]
-        return lacking(self.name, "setsid")
+        return lacking(self.argv[0], "setsid")
 
     def probe(self, world: Surroundings) -> _Program:
         return _Program(world, self.argv)
@@ -106,7 +104,7 @@ class Unit:
         return f"unit {self.unit}"
 
     def problems(self) -> list[str]:
-        return lacking(self.name, SYSTEMCTL, "setsid")
+        return lacking(SYSTEMCTL, "setsid")
 
     def probe(self, world: Surroundings) -> _Program:
         return _Program(world, (SYSTEMCTL, "is-active", "--", self.unit), telling=True)
@@ -128,7 +126,7 @@ class File:
         return f"file {self.path}"
 
     def problems(self) -> list[str]:
-        return lacking(self.name, "stat", "setsid")
+        return lacking("stat", "setsid")
 
     def probe(self, world: Surroundings) -> _FileProbe:
         return _FileProbe(world, self)

@@ -43,7 +43,7 @@ def parseCheck(table: Table) -> CheckSpec | None:
     if "process" in kinds and "pidfile" in kinds:
         kinds.remove("pidfile")
     if len(kinds) != 1:
-        table.problem(_oneKind(table, kinds))
+        _oneKind(table, kinds)
         return None
     what = KINDS[kinds[0]](table)
     table.end()
@@ -52,16 +52,16 @@ def parseCheck(table: Table) -> CheckSpec | None:
     return CheckSpec(what, interval, timeout, rise, fall, effect)
 
 
-def _oneKind(table: Table, kinds: list[str]) -> str:
+def _oneKind(table: Table, kinds: list[str]) -> None:
+    """Note that there is none, a misspelt one, or more than one."""
     allowed = f"allowed is exactly one of {', '.join(KINDS)}"
-    if kinds:
-        return f"{' and '.join(kinds)} are two checks; {allowed}"
     others = [key for key in table.values if key not in COMMON]
-    for key in others:
-        guess = nearest(key, list(KINDS))
-        if "did you mean" in guess:
-            return f"there is no check {key}{guess} {allowed}"
-    return f"there is no check {others[0]}; {allowed}" if others else f"what is checked? {allowed}"
+    if kinds:
+        table.problem(f"has more than one check, {' and '.join(kinds)}; {allowed}")
+    elif not others:
+        table.problem(f"does not say what is checked; {allowed}")
+    for key in [] if kinds else others[:1]:
+        table.problem(f"there is no such check{nearest(key, list(KINDS))}", key)
 
 
 def _effect(value: object) -> Fitness:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from hatwist import __version__
-from hatwist.cli.daemon import addLogLevel
+from hatwist.cli.daemon import addLogLevel, addReload
 from hatwist.cli.importing import addImport
 from hatwist.cli.lab import addLab
 from hatwist.cli.moving import addAnnounce, addDrain, addMove, addUndrain
@@ -30,6 +30,7 @@ COMMANDS = (
     addUndrain,
     addAnnounce,
     addLogLevel,
+    addReload,
     addCheck,
     addInit,
     addImport,

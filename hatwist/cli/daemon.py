@@ -1,4 +1,4 @@
-"""C{hatwist log-level}: the daemon itself."""
+"""C{hatwist log-level} and C{hatwist reload}: the daemon itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import argparse
 from hatwist.cli.asking import DONE, Subparsers, addCommand
 from hatwist.control.client import Client
 
+RELOADING = 120.0
+"""Seconds: what is new is acquired, and what is gone released, before there is an answer."""
 LEVELS = ("debug", "info", "warn", "error", "critical")
 
 
@@ -30,6 +32,26 @@ def addLogLevel(commands: Subparsers[argparse.ArgumentParser]) -> None:
         default="hatwist",
         help="such as hatwist.link (hatwist)",
     )
+
+
+def addReload(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    """Register C{reload}."""
+    addCommand(
+        commands,
+        "reload",
+        help="have the daemon read its configuration anew",
+        description=(
+            "Have the daemon read its configuration file again, and go on with it: only what differs is touched. "
+            "Anything wrong is told, and the old configuration goes on."
+        ),
+        run=_reload,
+    )
+
+
+def _reload(options: argparse.Namespace, client: Client) -> int:
+    changes = client.call("Reload", RELOADING)["changes"]
+    print("\n".join(changes or ["nothing has changed"]))
+    return DONE
 
 
 def _logLevel(options: argparse.Namespace, client: Client) -> int:

@@ -75,6 +75,9 @@ def addInit(commands: Subparsers[argparse.ArgumentParser]) -> None:
         default=[],
         help="name of a node, the worthiest first; may be given several times (this host and beta)",
     )
+    init.add_argument(
+        "--key-file", metavar="FILE", help="whose key signs heartbeats (none, which it warns of)"
+    )
     init.add_argument("--cluster", default="default", help="name of the cluster (default)")
     init.add_argument("--output", "-o", default="-", help="where to (- for standard output)")
     init.set_defaults(run=_init)
@@ -86,7 +89,7 @@ def _init(options: argparse.Namespace, arguments: list[str]) -> int:
 
     nodes = options.node or [hostName(), "beta" if hostName() != "beta" else "alpha"]
     try:
-        text = example(options.address, options.interface, nodes, options.cluster)
+        text = example(options.address, options.interface, nodes, options.cluster, options.key_file)
     except ConfigurationError as e:
         for problem in e.problems:
             print(problem, file=sys.stderr)

@@ -13,6 +13,7 @@ def addRelease(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="let go of what a daemon that is dead left on this host",
         add_help=False,
         prefix_chars="\0",
+        epilog="Exit status: as hatwist release --help says.",
     )
     release.add_argument("words", nargs="*")
     release.set_defaults(run=_release)

@@ -24,6 +24,7 @@ from hatwist.control.transfer import (
     planUndrain,
     running,
 )
+from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.heartbeat import Role
 from hatwist.status import explanation, status
 from hatwist.worth import Fitness
@@ -56,6 +57,13 @@ def answering(command: type[commands.Question]) -> Callable[[_Method], _Method]:
         return method
 
     return decorate
+
+
+def _said(error: ConfigurationError | ResourceError) -> str:
+    if isinstance(error, ResourceError):
+        return f"reloaded, but: {error}"
+    lines = "".join(f"\n  {problem}" for problem in error.problems)
+    return f"not reloaded, and the old configuration goes on:{lines}"
 
 
 def _left(failure: Failure) -> None:
@@ -225,6 +233,19 @@ class Answers(amp.CommandLocator):
         return {"groups": chosen}
 
     # The daemon itself
+
+    @answering(commands.Reload)
+    async def reload(self, arguments: dict[str, Any]) -> Any:
+        try:
+            reloader: Any = self.service.getServiceNamed("reloader")
+        except KeyError:
+            raise Refused(
+                "this program has its configuration from its own code, and not from a file"
+            ) from None
+        try:
+            return {"changes": list(await reloader.reload())}
+        except (ConfigurationError, ResourceError) as e:
+            raise Refused(_said(e)) from None
 
     @answering(commands.LogLevel)
     def logLevel(self, arguments: dict[str, Any]) -> Any:

@@ -71,4 +71,4 @@ class LogLevel(Question):
 
 
 class Reload(Question):
-    """The answer has C{changes}, a list of sentences."""
+    """The answer has C{changes}, a list of sentences; none: there were none."""

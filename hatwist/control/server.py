@@ -123,6 +123,10 @@ class Connection(amp.AMP):
         self._paused = False
         self._size = 0
 
+    def makeConnection(self, transport: Any) -> None:
+        # AMP's own would put two lines into the log for every command; likewise connectionLost.
+        amp.BinaryBoxProtocol.makeConnection(self, transport)
+
     def connectionMade(self) -> None:
         super().connectionMade()
         pid, uid, _ = peerCredentials(self.transport.socket)
@@ -193,7 +197,8 @@ class Connection(amp.AMP):
         self._questions.clear()
         self.server.left(self)
         self.locator.cancel()
-        super().connectionLost(reason)
+        amp.BinaryBoxProtocol.connectionLost(self, reason)
+        self.transport = None
 
 
 def peerCredentials(sock: socket.socket) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.task import deferLater
 
+from hatwist.control import place
 from hatwist.errors import HatwistError
 from hatwist.lab.heartbeats import Heartbeats
 from hatwist.lab.judge import Judge
@@ -128,6 +129,20 @@ class Lab:
         """Start the daemon of one host."""
         self.programs[name] = self.host(name).spawn(self.reactor, self._daemon(self, name))
         return self.programs[name]
+
+    async def command(self, name: str, *words: str) -> str:
+        """
+        Type a command of C{hatwist} on a host, such as C{"move", "default", "beta"}; what it prints.
+
+        @raise HatwistError: it fails.
+        """
+        argv = [sys.executable, "-m", "hatwist.cli", *words]
+        socket = place.defaultPath("default", name)
+        program = self.host(name).spawn(self.reactor, [*argv, "--control", socket])
+        status = await program.ended()
+        if status:
+            raise HatwistError(f"{' '.join(words)} on {name} ({status}): {program.tail()}")
+        return "\n".join(program.lines)
 
     def runs(self, name: str) -> bool:
         """Does its daemon run?"""

@@ -11,7 +11,7 @@ import signal
 import time
 
 from hatwist.errors import HatwistError
-from hatwist.lab import fencing
+from hatwist.lab import fencing, operating
 from hatwist.lab.lab import PLAIN, Lab, Setup
 from hatwist.lab.measurement import Measurement, Scenario, measured, neverTwo, takenOver
 from hatwist.lab.verdict import Report
@@ -159,6 +159,7 @@ SCENARIOS: dict[str, Scenario] = {
     "plugged-in": pluggedIn,
     "cut-and-healed": cutAndHealed,
     "deleted-by-hand": deletedByHand,
+    **operating.SCENARIOS,
     "filtered": fencing.SCENARIOS["filtered"],
     "loss-30": fencing.SCENARIOS["loss-30"],
     "loss-5": fencing.SCENARIOS["loss-5"],

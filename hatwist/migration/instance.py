@@ -284,7 +284,7 @@ def _peers(statement: Statement, notes: Notes) -> list[str]:
     return found
 
 
-_READ = {
+READ = {
     *("interface", "priority", "advert_int", "down_timer_adverts", "preempt_delay", "nopreempt"),
     *("preempt", "virtual_routes", "virtual_rules", "unicast_peer"),
     *_ADDRESSES,
@@ -302,6 +302,6 @@ def _rest(statement: Statement, router: int, notes: Notes) -> None:
                     notes.lost(inner.place, inner.text, _KEY)
         elif each.keyword == "virtual_router_id" and not router:
             continue
-        elif each.keyword not in _READ:
+        elif each.keyword not in READ:
             saying = keywords.INSTANCE.get(each.keyword, keywords.UNKNOWN)
             (notes.lost if saying.lost else notes.differs)(each.place, each.text, saying.advice)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hatwist.migration.naming import fresh
 from hatwist.migration.notes import Notes, Place
 from hatwist.migration.plan import Argv, Group, Plan, Table
 from hatwist.settings.reading import OWN
@@ -28,7 +29,9 @@ def merge(plans: Sequence[tuple[str, Plan]], notes: Notes) -> Plan:
         return _unnamed(plans[0][1], notes)
     nodes: dict[str, dict[str, Any]] = {name: {} for name, _ in plans}
     values = _values(plans, nodes, notes)
-    groups = [_group(identity, plans, notes) for identity in _identities(plans)]
+    groups = _apart([_group(identity, plans, notes) for identity in _identities(plans)], notes)
+    if not groups:
+        return Plan()
     if all(group.priorities == groups[0].priorities for group in groups):
         for name, priority in groups[0].priorities.items():
             nodes[name] = {"priority": priority, **nodes[name]}
@@ -132,6 +135,29 @@ def _resources(of: Mapping[str, Group], name: str, notes: Notes) -> tuple[Table,
             advice = f"not in the file of {' and '.join(without)}; here it is shared by all hosts"
             notes.lost(_PLACE, f"{name}: {_shown(resource)}", advice)
     return tuple(found)
+
+
+def _apart(groups: Sequence[Group], notes: Notes) -> list[Group]:
+    """Groups of different names, and none that shares what another one does: hosts' files may not agree on that."""
+    found: list[Group] = []
+    taken: dict[tuple[str, str], str] = {}
+    for group in groups:
+        name = fresh(group.name, [each.name for each in found])
+        left: list[Table] = []
+        for resource in group.resources:
+            kind = next(key for key in resource)
+            key = (kind, str(resource[kind]).partition("/")[0])
+            if kind == "command" or key not in taken:
+                left.append(resource)
+                taken[key] = name
+            else:
+                advice = f"the group {taken[key]} has the same {kind} already"
+                notes.lost(_PLACE, f"{name}: {_shown(resource)}", advice)
+        if left:
+            found.append(replace(group, name=name, resources=tuple(left)))
+        else:
+            notes.lost(_PLACE, name, "nothing of it could be carried over")
+    return found
 
 
 def _anywhere(resource: Table, roaming: set[str]) -> Table:

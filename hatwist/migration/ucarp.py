@@ -26,7 +26,7 @@ _REMOVE = (
 )
 _COMMANDS = ("pre-up", "up", "post-up", "down", "pre-down", "post-down")
 _NO = ("no", "off", "false", "0")
-_READ = {
+READ = {
     *_NEEDED,
     *("ucarp-advskew", "ucarp-advbase", "ucarp-deadratio", "ucarp-master", "ucarp-nomcast"),
     *("ucarp-upscript", "ucarp-downscript", "ucarp-xparam"),
@@ -137,7 +137,7 @@ def _tell(says: Mapping[str, Option], notes: Notes) -> None:
                 '{command = ["PROGRAM", ...], undo = ["PROGRAM", ...]}'
             )
             notes.lost(option.place, option.text, advice)
-        elif key not in _READ:
+        elif key not in READ:
             notes.lost(option.place, option.text, "it is no option of ucarp that is known")
 
 

@@ -50,7 +50,7 @@ class Alias:
     end with 0, where it and the kernel disagree; then C{ifdown --force} sets them right.
 
     @param timeout: seconds that each ifup and ifdown may take.
-    @ivar releaseTime: seconds that a release may take: of both kinds of ifdown.
+    @ivar acquireTime, releaseTime: seconds that these may take: of ifup after both kinds of ifdown, or those.
     @param openSender: opens what announces on an interface; OSError when that is not possible.
     """
 
@@ -69,6 +69,7 @@ class Alias:
         self._alias = name
         self._netlink = netlink
         self._timeout = timeout
+        self.acquireTime = 3 * timeout
         self.releaseTime = 2 * timeout
         self._openSender = openSender
         self._oneAtATime = DeferredLock()

@@ -25,6 +25,7 @@ class Command:
     @param start, stop, check: the program and its arguments; no shell reads them.
     @param timeout: seconds each of them may take; then it is killed with all it started.
     @ivar acquireTime, releaseTime: seconds that an acquire and a release may take, with their checks.
+    @ivar stopTime: the same as C{releaseTime}: a command that undoes something is not cut short.
     @param env: variables added to its environment, such as C{{"HATWIST_GROUP": "web"}}; C{HATWIST_TERM},
         the term of the claim, is always there.
     """
@@ -48,6 +49,7 @@ class Command:
         self._oneAtATime = DeferredLock()
         self.acquireTime = timeout if check is None else 3 * timeout
         self.releaseTime = timeout if check is None else 2 * timeout
+        self.stopTime = self.releaseTime
         self._held = False
         self._lost: Callable[[str], None] | None = None
         self.name = shlex.join(self._start)

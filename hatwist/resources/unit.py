@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IResource
-from hatwist.resources.process import Ending, IProgramReactor, find, run
+from hatwist.resources.process import Ending, IProgramReactor, run
 from hatwist.resources.vigil import Vigil
 
 SYSTEMCTL = "systemctl"
@@ -63,7 +63,7 @@ class Unit:
     what systemd starts at boot is stopped here until it is this node's turn.
 
     @param timeout: seconds that its start and its stop may each take.
-    @ivar releaseTime: seconds that a release may take.
+    @ivar acquireTime, releaseTime: seconds that an acquire and a release may take.
     """
 
     _log = Logger()
@@ -76,19 +76,13 @@ class Unit:
         self._unit = unit
         self._timeout = timeout
         self._every = every
-        self.releaseTime = 2 * timeout
+        self.acquireTime = 3 * timeout
+        self.releaseTime = self.stopTime = 2 * timeout
         self._oneAtATime = DeferredLock()
         self._vigil = Vigil(reactor, self.name, self._holds, self._restart)
         self._next: IDelayedCall | None = None
         self._restarted = float("-inf")
         self._unanswered = 0
-
-    def problems(self) -> list[str]:
-        """What keeps it from being held on this host, now; empty: nothing."""
-        missing = [program for program in (SYSTEMCTL, "setsid") if find(program) is None]
-        return [
-            f"{self.name}: {each}: no such program, or no permission to run it" for each in missing
-        ]
 
     def acquire(self) -> Deferred[None]:
         """Start it, unless it is active already. Fires when systemd calls it active."""

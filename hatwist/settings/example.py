@@ -17,7 +17,7 @@ _HEAD = """\
 cluster = {cluster}
 # Without a key, whoever can send to the LAN can move the addresses. Make one, and copy it to every node:
 #   (umask 077; mkdir -p /etc/hatwist; openssl rand -hex 32 > /etc/hatwist/key)
-# key_file = "/etc/hatwist/key"
+{keyFile}
 
 # Where the addresses are, and heartbeats are sent unless there are links.
 interface = {interface}
@@ -54,7 +54,13 @@ preempt_delay = 0
 """
 
 
-def example(addresses: Sequence[str], interface: str, nodes: Sequence[str], cluster: str) -> str:
+def example(
+    addresses: Sequence[str],
+    interface: str,
+    nodes: Sequence[str],
+    cluster: str,
+    keyFile: str | None = None,
+) -> str:
     """
     A file that is accepted as it is.
 
@@ -80,7 +86,8 @@ def example(addresses: Sequence[str], interface: str, nodes: Sequence[str], clus
     if problems:
         raise ConfigurationError(problems)
     step = 50 if len(nodes) < 5 else 1
-    parts = [_HEAD.format(cluster=shown(cluster), interface=shown(interface))]
+    key = f"key_file = {shown(keyFile)}" if keyFile else '# key_file = "/etc/hatwist/key"'
+    parts = [_HEAD.format(cluster=shown(cluster), interface=shown(interface), keyFile=key)]
     for place, node in enumerate(nodes):
         quoted = shown(node) if "." in node else node
         parts.append(_NODE.format(node=quoted, priority=200 - place * step))

@@ -64,6 +64,7 @@ const two = (number) => String(number).padStart(2, "0");
 const entries = (object) => Object.entries(object ?? {});
 const list = (names) => names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
+const BETWEEN = ["acquiring", "releasing", "stopping"];
 // What somebody who is woken up must know, worst first.
 function holders(group) {
   return entries(status.nodes).filter(([, n]) => n.alive && n.groups?.[group]?.role === "ACTIVE").map(([node]) => node);
@@ -74,6 +75,7 @@ function problems() {
     const held = holders(group);
     if (held.length > 1) bad.push(`Group ${group} is held by ${list(held)} at the same time`);
     else if (!g.holder && !held.length) bad.push(`Nobody holds group ${group}`);
+    if (BETWEEN.includes(g.state)) warn.push(`${status.node} is ${g.state} group ${group}${g.steps ? `, step ${g.step} of ${g.steps}` : ""}`);
     const holder = held[0] ?? g.holder;
     const others = entries(status.nodes).filter(([node, n]) => node !== holder && n.alive && n.groups?.[group]?.eligible);
     if (holder && !others.length) warn.push(`Nobody could take over group ${group} from ${holder}`);
@@ -124,16 +126,16 @@ function groupCard([group, g]) {
   card.append(el("div", "top", el("h3", "", "Group ", name(group)), here));
   const holder = el("p", "holder");
   if (held.length > 1) holder.append(el("small", "", "Conflict: held at the same time by"), el("span", "bad", "✕ ", free(list(held))));
-  else if (held.length || g.holder) holder.append(el("small", "", "Held by"), free(held[0] ?? g.holder));
+  else if (held.length || g.holder) holder.append(el("small", "", g.state === "acquiring" ? "Being taken over by" : "Held by"), free(held[0] ?? g.holder));
   else holder.append(el("small", "", "Held by"), el("span", "bad", "✕ nobody"));
   card.append(holder);
   if (g.since || g.reason) card.append(since(g.since, g.reason, g.term));
-  if (g.steps > 0 && g.step > 0 && g.step < g.steps) {
+  if (g.steps > 0) {
     const progress = el("progress", "");
     progress.max = g.steps;
     progress.value = g.step;
     progress.setAttribute("aria-label", "resources");
-    card.append(el("p", "since warn", `! Step ${g.step} of ${g.steps}`), progress);
+    card.append(el("p", "since warn", `! ${g.state ?? "under way"}, step ${g.step} of ${g.steps}`), progress);
   }
   const rows = entries(status.nodes).filter(([, n]) => n.groups?.[group]).sort(([, a], [, b]) => rank(a, group) - rank(b, group));
   card.append(el("ul", "rows", rows.map(([node, n]) => groupRow(node, n, n.groups[group], held.length > 1))));
@@ -158,7 +160,7 @@ function groupRow(node, n, said, conflict) {
   const more = [`priority ${said.priority}`];
   if (n.alive && said.role !== "ACTIVE" && !said.eligible) more.push("could not take over");
   return el("li", "", el("div", "row", name(node), n.self ? el("span", "soft", "this node") : "", fitness, el("span", "right", state)),
-    el("div", "soft number", more.join(", ")), said.fitness !== "fit" && said.reason ? el("div", "soft", free(said.reason)) : "");
+    el("div", "soft number", more.join(", ")), said.reason ? el("div", "soft", free(said.reason)) : "");
 }
 
 function nodeCard([node, n]) {
@@ -192,7 +194,7 @@ function change(entry) {
   const time = el("time", "", `${clock(entry.time)}, ${ago(entry.time)}`);
   const old = entry.old ? `${entry.old} → ` : "";
   return el("li", "", time, el("span", "", name(entry.node), el("span", "soft", " in "), free(entry.group), `: ${old}`,
-    el("span", entry.new === "ACTIVE" ? "good name" : "name", String(entry.new)), el("span", "soft number", ` term ${entry.term}`), ", ", free(entry.reason)));
+    el("span", `name ${{ ACTIVE: "good", SILENT: "bad" }[entry.new] ?? ""}`, String(entry.new)), el("span", "soft number", ` term ${entry.term}`), ", ", free(entry.reason)));
 }
 
 function facts() {

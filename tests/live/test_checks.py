@@ -22,6 +22,7 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from hatwist.checks import http
@@ -222,6 +223,17 @@ async def test_tcpToItself() -> None:
             await running
     finally:
         there.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_quiet(serve: Serve) -> None:
+    """Connections that are made every other second leave no line in the log."""
+    port, factory = serve(answering("200 OK"))
+    with capturedLogs() as events:
+        for kind in (Tcp(HERE, port), Http(f"http://localhost:{port}/"), Tcp(HERE, free())):
+            await asked(kind)
+        await factory.idle()
+    assert events == []
 
 
 # HTTP

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.judge import Judge
@@ -28,6 +30,7 @@ import shlex
 import time
 from twisted.application.service import Application, Service
 from twisted.internet import reactor
+from twisted.internet.task import LoopingCall
 from hatwist.checks.checks import Checks
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.connecting import Tcp
@@ -73,7 +76,8 @@ class Checking(Service):
                 specs.append(CheckSpec(what, interval=1.0, timeout=0.8, fall=1))
         self.checks = Checks(reactor, specs, lambda fitness, reason: None)
         self.checks.start()
-        reactor.callLater(2.0, self.tell)
+        self.telling = LoopingCall(self.tell)
+        self.telling.start(1.0)
 
     def tell(self):
         states = [state["state"] for state in self.checks.states()]
@@ -87,6 +91,7 @@ if os.environ["CHECKS"] != "0" or "BLOCK" in os.environ:
     Checking().setServiceParent(application)
 """
 
+SAMPLING = 0.01
 # What a program does instead of what it should: the script, and what the daemon says of it.
 HANG = "trap '' TERM; while :; do sleep 600; done"
 FLOOD = "trap '' TERM; yes & yes | tr -d '\\n' & yes >&2 & yes; wait"
@@ -144,19 +149,50 @@ class Run:
         argv = [*TWISTD, "--nodaemon", "--pidfile=", "--python", str(file)]
         self.program = self.host.spawn(reactor, argv, env, str(self.where))
 
-    async def late(self, seconds: float, since: float | None = None) -> float:
-        """By how many seconds the latest heartbeat was late, of those sent from now on for so long."""
-        began = await self.judge.mark() if since is None else since
+    async def late(self, seconds: float) -> float:
+        """
+        By how many seconds a heartbeat was late, of those sent from now on for so long: not counting
+        the time for which the daemon was ready to run and had no processor.
+        """
+        waits: list[tuple[float, float]] = []
+        looking = LoopingCall(lambda: waits.append(waitedForProcessor(self.program.pid)))
+        looking.start(SAMPLING)
+        began = await self.judge.mark()
         await deferLater(reactor, seconds)
         report = await self.judge.report(ADDRESS, began)
-        times = [frame.time for frame in self.capture.close() if isHeartbeat(frame)]
+        looking.stop()
+        times = [frame.time for frame in self.capture.frames if isHeartbeat(frame)]
         times = [time for time in times if time >= began]
-        assert len(times) >= 0.5 * (report.until - began) / INTERVAL, self.program.tail()
-        late = max(b - a for a, b in pairwise(times)) - INTERVAL
+        assert len(times) > 2, self.program.tail()
+        gaps = [(b - a - INTERVAL, waitedBetween(waits, a, b)) for a, b in pairwise(times)]
+        late, waited = max(gaps, key=lambda gap: gap[0] - gap[1])
         print(
-            f"{len(times)} heartbeats, the latest {late * 1000:.1f} ms late; stalled {report.stalled}"
+            f"{len(times)} heartbeats in {seconds} s, at most {max(gaps)[0] * 1000:.1f} ms late; "
+            f"counted {late * 1000:.1f} - {waited * 1000:.1f}; stalled {report.stalled:.3f} s"
         )
-        return late - report.stalled
+        return late - waited - report.stalled
+
+    async def punctual(self, seconds: float) -> bool:
+        """
+        Is no heartbeat an interval late, in one of three times? One processor of a virtual machine stands still
+        now and then, and not always that which the judge runs on; what misbehaves does so all the time.
+        """
+        for _ in range(3):
+            if await self.late(seconds) <= INTERVAL:
+                return True
+        return False
+
+
+def waitedForProcessor(pid: int) -> tuple[float, float]:
+    """The time, and for how many seconds a process has been ready and waiting (Documentation/scheduler/sched-stats)."""
+    return time.monotonic(), int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def waitedBetween(waits: Sequence[tuple[float, float]], begin: float, end: float) -> float:
+    """For how long it waited between two times, by the samples next to them."""
+    before = max((sample for sample in waits if sample[0] <= begin), default=waits[0])
+    after = min((sample for sample in waits if sample[0] >= end), default=waits[-1])
+    return after[1] - before[1]
 
 
 @pytest.mark.parametrize("what", MISBEHAVIOURS)
@@ -167,9 +203,8 @@ async def test_start(lan: Lan, judge: Judge, tmp_path: Path, what: str) -> None:
     run = Run(lan, judge, tmp_path)
     run.start(start=script)
     await run.capture.until(isHeartbeat, "the first heartbeat")
-    began = await judge.mark()
     await run.program.says(f"acquire-failed in default: .*{said}", timeout=20.0)
-    assert await run.late(1.0, began) <= INTERVAL, run.program.tail()
+    assert await run.punctual(2.5), run.program.tail()
 
 
 @pytest.mark.parametrize("what", ["ignores SIGTERM", "floods"])
@@ -180,9 +215,8 @@ async def test_stop(lan: Lan, judge: Judge, tmp_path: Path, what: str) -> None:
     run = Run(lan, judge, tmp_path)
     run.start(stop=script)
     await run.capture.until(isHeartbeat, "the first heartbeat")
-    began = await judge.mark()
     await run.program.says(f"could not be released: .*{said}", timeout=20.0)
-    assert await run.late(1.0, began) <= INTERVAL, run.program.tail()
+    assert await run.punctual(2.5), run.program.tail()
 
 
 @pytest.mark.parametrize("check", [HANG, FLOOD, "exit 1"], ids=["hang", "flood", "fail"])
@@ -191,10 +225,8 @@ async def test_checks(lan: Lan, judge: Judge, tmp_path: Path, check: str) -> Non
     """While fifty checks of every kind fail, no heartbeat of the holder is an interval late."""
     run = Run(lan, judge, tmp_path)
     run.start(check=check, checks=10)
-    await judge.untilHeldBy(ADDRESS, "alpha")
-    began = await judge.mark()
-    await run.program.says("of 50 checks failed 50")
-    assert await run.late(3.0, began) <= INTERVAL, run.program.tail()
+    await run.program.says("of 50 checks failed 50", timeout=30.0)
+    assert await run.punctual(3.0), run.program.tail()
 
 
 @pytest_twisted.ensureDeferred

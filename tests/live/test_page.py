@@ -135,6 +135,17 @@ async def test_conflict(site: Site) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_acquiring(site: Site) -> None:
+    """While resources are being acquired it says how far that has come."""
+    page = await site.look(web_samples.acquiring)
+    groups = page.of("groups")
+    assert "! alpha is acquiring group web, step 1 of 2" in page.of("verdict")
+    assert "Being taken over by alpha" in groups
+    assert "! acquiring, step 1 of 2" in groups
+    assert "acquiring, step 1 of 2: 192.168.1.100/24" in groups
+
+
+@pytest_twisted.ensureDeferred
 async def test_unreachable(site: Site) -> None:
     """When the daemon stops answering the page says so, since when, and that what it shows is old."""
     site.samples.failsAfter = 2
@@ -185,7 +196,7 @@ async def test_markupInNames(site: Site) -> None:
 async def test_screenshots(site: Site, tmp_path: Path) -> None:
     """Light and dark differ, and the page can be drawn; HATWIST_SCREENSHOTS=DIRECTORY keeps them to look at."""
     site.samples.tell = web_samples.dead
-    keep = Path(os.environ.get("HATWIST_SCREENSHOTS", str(tmp_path)))
+    keep = Path(os.environ.get("HATWIST_SCREENSHOTS") or tmp_path)
     shots = []
     for scheme, name in enumerate(("dark", "light")):
         file = keep / f"page-{name}.png"

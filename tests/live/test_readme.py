@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -18,7 +19,7 @@ from twisted.internet.task import deferLater
 from hatwist.lab.judge import Judge
 from hatwist.lab.lan import Host, Lan
 from hatwist.lab.program import Program
-from tests.daemons import ended
+from tests.daemons import ended, until
 
 README = (Path(__file__).parent.parent.parent / "README.rst").read_text()
 SHARED = "192.168.1.100"
@@ -49,10 +50,13 @@ async def test_twoHosts(lan: Lan, judge: Judge, tmp_path: Path) -> None:
         f"#!{sys.executable}\nfrom twisted.scripts.twistd import run\nrun()\n"
     )
     (bin_ / "twistd").chmod(0o755)
-    key = str(tmp_path / "hatwist.key")
+    (tmp_path / "etc").mkdir()
+    key = str(tmp_path / "etc/key")
 
     def here(command: str) -> str:
-        return command.replace("/etc/hatwist.key", key).replace("/opt/hatwist/bin", str(bin_))
+        return command.replace("/etc/hatwist", str(tmp_path / "etc")).replace(
+            "/opt/hatwist/bin", str(bin_)
+        )
 
     sh(alpha, here(line("(umask")))
     assert os.stat(key).st_mode & 0o777 == 0o600
@@ -77,6 +81,61 @@ async def test_twoHosts(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     await ended(second)
 
 
+@pytest.mark.needs("ip")
+@pytest_twisted.ensureDeferred
+async def test_oneFile(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+    """The lines that README has for one file on two hosts: init, check, run, and every command it lists."""
+    alpha, beta = lan.host("alpha"), lan.host("beta")
+    for host in (alpha, beta):
+        host.addAddress(f"192.168.1.{host.number}/24")
+    (tmp_path / "etc").mkdir()
+    hatwist = f"{sys.executable} -m hatwist.cli"
+    twistd = f"{sys.executable} -c 'from twisted.scripts.twistd import run; run()'"
+
+    def here(command: str) -> str:
+        command = command.replace("/opt/hatwist/bin/hatwist", hatwist)
+        command = command.replace("/opt/hatwist/bin/twistd", twistd)
+        return command.replace("/etc/hatwist", str(tmp_path / "etc"))
+
+    sh(alpha, here(line("(umask")))
+    sh(alpha, here(line("/opt/hatwist/bin/hatwist init")))
+    file = tmp_path / "etc/hatwist.toml"
+    run = here(line("/opt/hatwist/bin/twistd", "--config"))
+    programs = {}
+    for host in (alpha, beta):
+        check = here(line("/opt/hatwist/bin/hatwist check")).replace("check", f"check {file}")
+        assert "guarantee: " in sh(host, f"{check} --node {host.name}")
+        mine = tmp_path / f"{host.name}.toml"
+        mine.write_text(f'control = "{tmp_path}/{host.name}.sock"\n{file.read_text()}')
+        argv = shlex.split(run.replace(str(file), str(mine)))
+        argv += ["--node", host.name]
+        programs[host.name] = host.spawn(reactor, argv, path=str(tmp_path))
+    await judge.untilHeldBy(SHARED, "alpha")
+    await programs["beta"].says("peer-joined alpha")
+    listed = [
+        text.split("#")[0].strip() for text in README.splitlines() if text[:12] == "    hatwist "
+    ]
+    assert len(listed) == 7
+
+    def told(command: str) -> str:
+        return sh(
+            alpha, f"{command.replace('hatwist', hatwist, 1)} --control {tmp_path}/alpha.sock"
+        )
+
+    def ready() -> bool:
+        nodes = json.loads(told("hatwist status --json"))["nodes"]
+        return bool(nodes["beta"]["groups"]["main"]["eligible"])
+
+    await until(ready)  # beta listens for a tolerance first
+    for command in listed:
+        if command != "hatwist watch":  # which never ends
+            told(command)
+    await judge.untilHeldBy(SHARED, "beta")
+    for program in programs.values():
+        program.stop()
+        await ended(program)
+
+
 class Pair:
     """README's two hosts with fast heartbeats: alpha holds, beta stands by."""
 
@@ -89,7 +148,7 @@ class Pair:
         for host in (lan.host("alpha"), lan.host("beta")):
             host.addAddress(f"192.168.1.{host.number}/24")
             given = shlex.split(line("/opt/hatwist/bin/twistd", f"--node {host.name}"))[1:]
-            given[given.index("/etc/hatwist.key")] = str(path / "key")
+            given[given.index("/etc/hatwist/key")] = str(path / "key")
             argv = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *given]
             program = host.spawn(reactor, [*argv, "--interval", "0.1"], path=str(path))
             self.programs.append(program)

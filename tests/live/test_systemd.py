@@ -124,8 +124,8 @@ async def test_told(lan: Lan, judge: Judge, told: Told) -> None:
     await until(lambda: "READY=1" in told.lines())
     assert told.lines()[0].startswith("STATUS=Starting")
     await judge.untilHeldBy(ADDRESS, "alpha")
+    await until(lambda: "STATUS=default: ACTIVE, term 1: no holder is heard" in told.lines())
     await until(lambda: told.lines()[-1] == "WATCHDOG=1")
-    assert "STATUS=default: ACTIVE, term 1: no holder is heard" in told.lines()
     alpha.freeze()
     await judge.untilHeldBy(ADDRESS)  # its guard let go
     silent = len(told.lines())
@@ -134,12 +134,16 @@ async def test_told(lan: Lan, judge: Judge, told: Told) -> None:
     assert len(told.lines()) == silent
     alpha.thaw()
     await until(lambda: "WATCHDOG=1" in told.lines()[silent:])
+    before = len(told.lines())
+    os.kill(alpha.pid, signal.SIGHUP)
+    await until(lambda: "READY=1" in told.lines()[before:])
+    assert "RELOADING=1" in told.lines()[before:]
     alpha.stop()
     await ended(alpha)
     assert "STOPPING=1" in told.lines()
     after = told.lines()[told.lines().index("STOPPING=1") :]
     assert [line for line in after if line.startswith("STATUS=default: SHUTDOWN")]
-    assert told.lines().count("READY=1") == 1
+    assert told.lines().count("READY=1") == 2
 
 
 @pytest_twisted.ensureDeferred

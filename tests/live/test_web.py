@@ -24,6 +24,7 @@ from hatwist.lab.program import Program
 from tests.browser import Shown, browser
 from tests.daemons import ADDRESS, CIDR, FOREGROUND, TWISTD, ended, heldAndKnown, until
 
+ROOT = Path(__file__).parents[2]
 PORT = 9107
 FILE = f"""\
 cluster = "web"
@@ -103,9 +104,10 @@ async def test_pair(pair: Pair, judge: Judge) -> None:
     assert pair.get("alpha", "/health/active") == (200, "web: ACTIVE\n")
     assert pair.get("beta", "/health/active?group=web") == (503, "web: STANDBY\n")
     assert pair.get("beta", "/health/active?group=mail")[0] == 404
+    good = (200, "heartbeats are sent; 1 of 1 links work\n")
     for name in ("alpha", "beta"):
-        assert pair.get(name, "/health/alive") == (200, "heartbeats are sent; 1 of 1 links work\n")
-        assert pair.get(name, "/health/alive", "HEAD") == (200, "")
+        await until(lambda name=name: pair.get(name, "/health/alive") == good)  # type: ignore[misc]
+        assert pair.get(name, "/health/alive", "HEAD")[1] == ""
         status = json.loads(pair.get(name, "/status")[1])
         assert status["groups"]["web"]["holder"] == "alpha"
         assert {n for n, node in status["nodes"].items() if node["alive"]} == {"alpha", "beta"}
@@ -117,11 +119,12 @@ async def test_pair(pair: Pair, judge: Judge) -> None:
     pair.programs["alpha"].kill()
     await judge.untilHeldBy(ADDRESS, "beta")
     await until(lambda: pair.get("beta", "/health/active")[0] == 200)
-    cause = {"old": "standby", "new": "active", "cause": "silence"}
+    await until(lambda: pair.value("beta", "hatwist_peer_alive", peer="alpha") == 0)
+    # The guard has said goodbye for the daemon that was killed.
+    cause = {"old": "standby", "new": "active", "cause": "vacancy"}
     assert pair.value("beta", "hatwist_role_changes_total", **cause) == 1
-    assert pair.value("beta", "hatwist_takeover_seconds_count") == 1
-    assert pair.value("beta", "hatwist_peer_alive", peer="alpha") == 0
-    assert 0 < pair.value("beta", "hatwist_takeover_seconds_sum") < 0.1
+    count = pair.value("beta", "hatwist_takeover_seconds_count")
+    assert 0 < pair.value("beta", "hatwist_takeover_seconds_sum") < 0.1 * count
     assert not pair.programs["beta"].tail(1000).count("GET"), "requests are not logged"
 
 
@@ -160,6 +163,16 @@ async def test_lint(pair: Pair) -> None:
     )
     ours = [line for line in done.stderr.splitlines() if line.startswith("hatwist_")]
     assert ours == [], done.stderr
+
+
+@pytest.mark.needs("promtool")
+def test_alerts(tmp_path: Path) -> None:
+    """Each alert of docs/alerts.yml fires when it should, and none does while all is well."""
+    for file in (ROOT / "docs/alerts.yml", ROOT / "tests/alerts_test.yml"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    argv = ["promtool", "test", "rules", "alerts_test.yml"]
+    done = subprocess.run(argv, cwd=tmp_path, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest_twisted.ensureDeferred

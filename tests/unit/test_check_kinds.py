@@ -60,7 +60,7 @@ class CommandTests(Programs):
         command = Command(("/usr/local/bin/hatwist-none", "x y"))
         self.assertEqual(
             command.problems(),
-            [f"command /usr/local/bin/hatwist-none 'x y': {MISSING}"],
+            [f"/usr/local/bin/hatwist-none: {MISSING}"],
         )
         self.assertIn("no such program", await asked(command))
         self.assertEqual(self.sh("true").problems(), [])
@@ -118,9 +118,7 @@ class UnitTests(Programs):
         self.patch(os, "environ", {"PATH": str(self.where)})
         self.patch(process, "SBIN", ())
         (self.where / "setsid").touch(0o755)
-        self.assertEqual(
-            Unit("web.service").problems(), [f"unit web.service: systemctl: {MISSING}"]
-        )
+        self.assertEqual(Unit("web.service").problems(), [f"systemctl: {MISSING}"])
 
 
 class FileTests(Programs):
@@ -256,9 +254,7 @@ class InsideTests(SynchronousTestCase):
     def test_noSuchInterface(self) -> None:
         """An interface that does not exist is a problem of the configuration."""
         (problem,) = Carrier("nosuch0").problems()
-        self.assertRegex(
-            problem, r"^carrier nosuch0: there is no such interface on this host; it has .*lo"
-        )
+        self.assertRegex(problem, r"^there is no interface 'nosuch0' on this host; it has .*lo")
         self.assertEqual(Carrier("lo").problems(), [])
 
     def test_noNetlink(self) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
+import shlex
+from pathlib import Path as FilePath
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+import hatwist
 from hatwist import cli
 from hatwist.errors import ConfigurationError
+from hatwist.hooks import EVENTS
 from hatwist.linkspec import LinkSpec
 from hatwist.resources.placing import AddressSpec
 from hatwist.settings import (
@@ -25,6 +30,7 @@ from hatwist.settings import (
     loadAll,
 )
 from hatwist.settings.lines import lineOf
+from hatwist.settings.reading import RESOURCES, readCluster, readGroup
 from hatwist.table import Path, Table
 from hatwist.worth import Fitness
 from tests.broken import BROKEN, GOOD
@@ -377,3 +383,67 @@ class TableOfFileTests(SynchronousTestCase):
 
         Table({"a": 1}, problems, ("x",), place).end()
         self.assertTrue(problems[0].startswith("<('x', 'a')>: there is no such key"))
+
+
+class DocumentTests(FileTests):
+    """docs/configuration.rst shows what is so."""
+
+    TEXT = (FilePath(hatwist.__file__).parent.parent / "docs/configuration.rst").read_text()
+
+    def block(self, beginning: str) -> str:
+        """The literal block that begins so."""
+        place = self.TEXT.index(f"    {beginning}")
+        lines = []
+        for line in self.TEXT[place:].splitlines():
+            if line and not line.startswith("    "):
+                break
+            lines.append(line[4:])
+        return "\n".join(lines)
+
+    def test_everything(self) -> None:
+        """The long example is accepted, but for its key file, and nodes agree on it."""
+        text = self.block('cluster = "web"\n').replace('key_file = "/etc/hatwist/key"\n', "")
+        found = loadAll(self.path(text), "alpha")
+        self.assertEqual(list(found), ["alpha", "beta", "gamma"])
+        self.assertEqual([group.name for group in found["beta"].groups], ["web", "mail"])
+        self.assertEqual(len({settings.digest() for settings in found.values()}), 1)
+
+    def test_commands(self) -> None:
+        """What init and check are shown to print is what they print."""
+        directory = self.mktemp()
+        os.mkdir(directory)
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(directory)
+        shown = self.block("$ hatwist init").split("$ ")[1:]
+        self.assertEqual(len(shown), 2)
+        for each in shown:
+            command, _, expected = each.partition("\n")
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                self.assertEqual(cli.main(shlex.split(command)[1:]), 0)
+            printed = re.sub(
+                "configuration [0-9a-f]{16}", "configuration CHANGES WITH THE FILE", out.getvalue()
+            )
+            self.assertEqual(printed.strip(), expected.strip())
+
+    def test_keys(self) -> None:
+        """Every key that is read is in a table of the page."""
+        known: set[str] = set()
+
+        class Spy(Table):
+            def end(self) -> None:
+                known.update(self._known)
+
+        problems: list[str] = []
+        top = Spy({}, problems)
+        readCluster(top, Spy({}, problems), "alpha")
+        top.end()
+        group = Spy({}, problems)
+        readGroup(group, "web", "alpha")
+        group.end()
+        self.assertGreater(len(known), 20)
+        for key in known | set(RESOURCES) | set(EVENTS):
+            self.assertTrue(
+                f"``{key}``" in self.TEXT or f"``{{{key} = " in self.TEXT, f"{key} is not told of"
+            )

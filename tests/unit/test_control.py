@@ -72,7 +72,9 @@ class SocketTestCase(test_service.ServiceTestCase):
         self.path = os.path.join(self.directory, "web.alpha.sock")
 
     def controlled(self, *resources: Any, path: str | None = None, **changes: Any) -> HAService:
-        service = self.service(*resources, **changes)
+        # Long enough for a machine that has much else to do.
+        times = {"interval": 0.05, "tolerance": 0.5}
+        service = self.service(*resources, **{**times, **changes})
         Control(service, reactor, path or self.path).setServiceParent(service)
         return service
 
@@ -159,6 +161,7 @@ class AnswerTests(SocketTestCase):
         await self.active(self.controlled())
         for command, arguments, words in (
             ("Nonsense", {}, "of another version"),
+            ("Reload", {}, "has its configuration from its own code"),
             ("Watch", {"wait": "soon"}, "wait: allowed are 0 to 3600 seconds"),
             ("LogLevel", {"level": "loud"}, "there is no level 'loud'; allowed are debug"),
             ("Move", {"group": "mail", "node": "b"}, "there is no group 'mail'"),
@@ -204,7 +207,7 @@ class MovingTests(SocketTestCase):
                 node=name,
                 stateDir=state,
                 interval=0.05,
-                tolerance=0.4,
+                tolerance=1.0,
                 groups=(GroupSettings(priority=priority, **group),),
             )
             Control(service, reactor, self.paths[name]).setServiceParent(service)

@@ -22,6 +22,7 @@ from hatwist.heartbeat import (
     HeardGroup,
     Heartbeat,
     Released,
+    Request,
     Role,
     clusterId,
     decode,
@@ -33,6 +34,7 @@ from tests import vectors
 
 MINIMAL = vectors.toBytes(vectors.MINIMAL)
 FULL = vectors.toBytes(vectors.FULL)
+REQUEST = FULL[-29:]
 
 names = st.text("abcXYZ019._-", min_size=1, max_size=63)
 sixtyFour = st.integers(0, MAX_SEQ)
@@ -43,7 +45,7 @@ priorities = st.integers(0, 254)
 fitnesses = st.sampled_from(Fitness)
 microseconds = st.integers(1, 0xFFFFFFFE)
 reasons = st.text(max_size=80).filter(lambda text: len(text.encode()) <= 255)
-releases = st.none() | st.builds(Released, terms, names | st.just(""))
+requests = st.none() | st.builds(Request, names, sessions, terms, names | st.just(""))
 grants = st.none() | st.builds(Grant, names, sessions, terms, sixtyFour)
 
 
@@ -51,12 +53,23 @@ grants = st.none() | st.builds(Grant, names, sessions, terms, sixtyFour)
 def claims(draw: st.DrawFn, role: Role, address: int, name: str) -> Claim | None:
     if role not in (Role.ACTIVE, Role.ASKING):
         return None
-    return Claim(draw(terms), Worth(draw(fitnesses), draw(priorities), address, name))
+    worth = Worth(draw(fitnesses), draw(priorities), address, name)
+    return Claim(draw(terms), worth, draw(st.booleans()))
+
+
+@st.composite
+def releases(draw: st.DrawFn, claim: Claim | None) -> Released | None:
+    if draw(st.booleans()):
+        return None
+    # Beside a claim nobody is told whether an earlier release was a move.
+    moved = claim is None and draw(st.booleans())
+    return Released(draw(terms), draw(names | st.just("")), moved)
 
 
 @st.composite
 def groupStates(draw: st.DrawFn, name: str, address: int, sender: str) -> GroupState:
     role = draw(st.sampled_from(Role))
+    claim = draw(claims(role, address, sender))
     return GroupState(
         name,
         role,
@@ -65,14 +78,15 @@ def groupStates(draw: st.DrawFn, name: str, address: int, sender: str) -> GroupS
         draw(st.booleans()),
         draw(st.booleans()),
         draw(st.integers(0, MAX_TERM)),
-        draw(claims(role, address, sender)),
-        draw(releases),
+        claim,
+        draw(releases(claim)),
         draw(grants),
         draw(st.integers(0, 255)),
         draw(st.integers(0, 255)),
         draw(reasons),
         draw(st.booleans()),
         draw(st.booleans()),
+        draw(requests),
     )
 
 
@@ -83,7 +97,8 @@ def heards(draw: st.DrawFn, groups: list[str]) -> Heard:
     for group in draw(st.lists(st.sampled_from(groups), unique=True)) if groups else []:
         role = draw(st.sampled_from(Role))
         claim = draw(claims(role, draw(addresses), name))
-        known.append(HeardGroup(group, role, claim, draw(releases), draw(st.booleans())))
+        release = draw(releases(claim))
+        known.append(HeardGroup(group, role, claim, release, draw(st.booleans())))
     return Heard(
         name,
         draw(sessions),
@@ -255,21 +270,50 @@ class BadBytesTests(SynchronousTestCase):
 
     def test_extensionsSkipped(self) -> None:
         """Fields that a later release of this version appends are skipped."""
-        later = MINIMAL[:-2] + b"\x00\x03new"
+        later = MINIMAL[:-2] + b"\x00\x06\xff\x00\x03new"
         self.assertEqual(decode(later), vectors.MINIMAL_VALUE)
         self.assertRefused(later[:-1], "truncated")
+
+    def test_extensionsGrow(self) -> None:
+        """What a later release appends to a request is skipped as well."""
+        self.assertEqual(decode(self.extended(REQUEST + b"new")), vectors.FULL_VALUE)
+
+    def test_extensionsMalformed(self) -> None:
+        """An extension longer or shorter than it says, or a request that is none, is refused."""
+        for content in (
+            b"\0\2" + REQUEST[2:],  # a group index that there is not
+            REQUEST[:2] + b"\xff" * 8 + REQUEST[10:],  # a session that has none after it
+            REQUEST[:10] + bytes(8) + REQUEST[18:],  # term 0
+            REQUEST[:10] + b"\xff" * 8 + REQUEST[18:],  # too high a term
+            REQUEST[:18] + b"\0" + REQUEST[24:],  # no holder
+            REQUEST[:-4] + b"b ta",  # to no name
+        ):
+            self.assertRefused(self.extended(content), "malformed")
+        self.assertRefused(MINIMAL[:-2] + b"\x00\x06\xff\x00\x04new", "malformed")
+        self.assertRefused(MINIMAL[:-2] + b"\x00\x03\x01\x00\x00", "truncated")
+        self.assertRefused(self.extended(REQUEST[:-1]), "truncated")
+        twice = (b"\x01\x00" + bytes((len(REQUEST),)) + REQUEST) * 2
+        self.assertRefused(FULL[:-34] + b"\x00" + bytes((len(twice),)) + twice, "malformed")
+
+    def extended(self, content: bytes) -> bytes:
+        """The full packet with another content of its request."""
+        head = b"\x01" + len(content).to_bytes(2, "big")
+        return FULL[:-34] + (3 + len(content)).to_bytes(2, "big") + head + content
 
     def test_reservedIgnored(self) -> None:
         """The reserved byte and unknown flags may be anything: a later release may use them."""
         self.assertEqual(decode(MINIMAL[:3] + b"\x55" + MINIMAL[4:]), vectors.MINIMAL_VALUE)
-        at = FULL.index(b"\x03web") + 4
-        self.assertEqual(
-            decode(FULL[:at] + bytes((FULL[at] | 0x80,)) + FULL[at + 1 :]), vectors.FULL_VALUE
-        )
+        at = FULL.index(b"\x04beta") + 5 + 20
+        self.assertEqual(FULL[at], 3)
+        self.assertEqual(decode(FULL[:at] + b"\xff" + FULL[at + 1 :]), vectors.FULL_VALUE)
 
     def test_malformed(self) -> None:
         """Every field out of its range is refused as malformed."""
-        web, db, gamma = FULL.index(b"\x03web"), FULL.index(b"\x02db"), FULL.rindex(b"\x05gamma")
+        web, db, gamma = (
+            FULL.index(b"\x03web"),
+            FULL.index(b"\x02db"),
+            FULL.rindex(b"\x05gamma", 0, -34),
+        )
         heardDb = gamma + 6 + 24  # name, then the fixed fields of a heard node
         grant = db + 37  # after the release and the name voted for
         for at, raw in (

@@ -121,7 +121,7 @@ class RollBackTests(Kept):
         self.steps.clear()
         self.keeper.hold(1)
         self.assertEqual(
-            self.steps[2:],
+            self.steps[1:],
             [
                 (1, 3, "acquiring, step 1 of 3: a"),
                 (2, 3, "acquiring, step 2 of 3: b"),

@@ -366,8 +366,8 @@ class NotifyTests(SynchronousTestCase):
 class SyncTests(SynchronousTestCase):
     """A sync group is one group."""
 
-    TWO = instance(priority := "priority 150", name="A", address="192.168.1.1/24") + instance(
-        priority, name="B", router=52, address="10.0.0.1/24"
+    TWO = instance("priority 150", name="A", address="192.168.1.1/24") + instance(
+        "priority 150", name="B", router=52, address="10.0.0.1/24"
     )
 
     def test_members(self) -> None:

@@ -204,7 +204,7 @@ class RefusalTests(Moving):
             fault()
             if "stopped" in sentence:
                 sim.heal()
-            sim.run(0.1 if "just" in sentence else 2 * T)
+            sim.run(3 * I if "just" in sentence else 2 * T)
             self.assertEqual(self.refusal(sim, "alpha", to), sentence)
         self.assertEqual(sim.holders(), ["alpha"])
 
@@ -447,7 +447,7 @@ class StayTests(Moving):
         for seed in range(20):
             sim = self.moved(seed=seed, asks=seed % 2 == 1)
             sim.isolate("beta")
-            sim.run(2 * T)
+            sim.run(2 * T + seed * I / 4)
             self.assertEqual(sim.holders(), ["alpha", "beta"])
             healed = sim.now
             sim.heal()

@@ -158,6 +158,55 @@ class NodeTests(Nodes):
         self.assertEqual({beat.groups[0].role for beat in beats}, {Role.ACTIVE})
         self.assertLess(STOP_LIMIT + HURRY_LIMIT, 2.0)
 
+    def test_stopTime(self) -> None:
+        """A resource that asks for time to stop gets it, before anything is cut short, and then a goodbye is said."""
+        alpha, one, link = self.node("alpha", 200)
+        alpha.start()
+        self.pass_(T + I)
+        one.stopTime = 5.0  # type: ignore[attr-defined]
+        one.delay = 4.0
+        stopped = alpha.stop()
+        self.pass_(3.9)
+        self.assertNoResult(stopped)
+        self.pass_(0.2)
+        self.successResultOf(stopped)
+        self.assertFalse(one.held)
+        last = alpha.machine.keyring.open(link.sent[-1])
+        self.assertEqual(last.groups[0].role, Role.SHUTDOWN)
+
+    def test_progress(self) -> None:
+        """The others hear at which step an acquisition is, and that it goes on, at every interval."""
+        alpha, one, link = self.node("alpha", 200)
+        one.name = "drbdadm primary r0"
+        beta, two, _ = self.node("beta", 100)
+        alpha.start()
+        one.delay = 10.0
+        beta.start()
+        self.pass_(T + I)
+        known = beta.machine.view.peers["alpha"].announced("g")
+        assert known is not None
+        self.assertEqual((known.role, known.step, known.steps), (Role.ACTIVE, 1, 1))
+        self.assertEqual(known.reason, "acquiring, step 1 of 1: drbdadm primary r0")
+        said = len(link.sent)
+        self.pass_(9.0)
+        self.assertGreaterEqual(len(link.sent) - said, 9.0 / I - 1)
+        self.assertEqual((one.held, "acquire" in two.transcript), (False, False))
+        self.pass_(1.0 + I)
+        known = beta.machine.view.peers["alpha"].announced("g")
+        assert known is not None
+        self.assertEqual((one.held, known.step, known.steps, known.reason), (True, 0, 0, ""))
+
+    def test_progressAndFitness(self) -> None:
+        """What is under way is told before why the fitness is what it is, shortened if need be."""
+        alpha, one, link = self.node("alpha", 200)
+        one.name = "x" * 500
+        alpha.start()
+        one.delay = None
+        alpha.fitness("g", Fitness.DEGRADED, "the disk is slow")
+        self.pass_(T + 2 * I)
+        reason = alpha.machine.keyring.open(link.sent[-1]).groups[0].reason
+        self.assertRegex(reason, "^acquiring, step 1 of 1: x{70,}…; the disk is slow$")
+
     def test_reads_before_it_believes(self) -> None:
         """Heartbeats that wait unread when the deadline fires count: no takeover."""
         alpha, _, _ = self.node("alpha", 200)
@@ -354,3 +403,86 @@ class MemoryOfTermsTests(Nodes):
             group.backoffUntil = self.clock.seconds()
             self.pass_(1.0)
             self.assertEqual(one.held, holds)
+
+
+class OperatorTests(Nodes):
+    """What an operator can ask of a running node."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store = MemoryStore()
+        self.alpha, self.one, _ = self.node("alpha", 200, store=self.store)
+        self.beta, self.two, _ = self.node("beta", 100)
+        for node in (self.alpha, self.beta):
+            node.start()
+            self.addCleanup(node.abort)
+        self.pass_(T + I)
+
+    def held(self) -> tuple[bool, bool]:
+        return (self.one.held, self.two.held)
+
+    def test_move(self) -> None:
+        """A group is moved within the turn, stays, and is given back to the worthiest."""
+        self.alpha.move("g", "beta")
+        self.pass_(0.002)
+        self.assertEqual(self.held(), (False, True))
+        self.pass_(3.0)
+        self.assertEqual(self.held(), (False, True))
+        self.alpha.move("g", None)
+        self.pass_(0.002)
+        self.assertEqual(self.held(), (True, False))
+
+    def test_moveAtTheOther(self) -> None:
+        """A node that does not hold asks the holder, at once."""
+        self.beta.move("g", "beta")
+        self.pass_(0.002)
+        self.assertEqual(self.held(), (False, True))
+
+    def test_cannotMove(self) -> None:
+        """What cannot be done is said in a sentence, and changes nothing."""
+        error = self.assertRaises(ValueError, self.alpha.move, "g", "gamma")
+        self.assertEqual(str(error), "gamma is not known here")
+        error = self.assertRaises(ValueError, self.alpha.move, "web", "beta")
+        self.assertEqual(str(error), "no group web; there are: g")
+        self.pass_(T)
+        self.assertEqual(self.held(), (True, False))
+        self.beta.abort()
+        error = self.assertRaises(ValueError, self.beta.move, "g", "beta")
+        self.assertEqual(str(error), "this node does not run")
+
+    def test_drain(self) -> None:
+        """A drained node hands over within the turn, and so it stays over a restart until it is drained no more."""
+        self.assertEqual(self.alpha.others("g"), ["beta"])
+        self.successResultOf(self.alpha.drain(True))
+        self.pass_(0.002)
+        self.assertTrue(self.alpha.drained)
+        self.assertEqual(self.held(), (False, True))
+        self.successResultOf(self.alpha.stop())
+        alpha, one, _ = self.node("alpha", 200, session=2, store=self.store)
+        alpha.start()
+        self.addCleanup(alpha.abort)
+        self.assertTrue(alpha.drained)
+        self.pass_(2.0)
+        self.assertFalse(one.held)
+        self.successResultOf(alpha.drain(False))
+        self.pass_(0.002)
+        self.assertTrue(one.held)
+        self.assertFalse(self.store.drained)
+
+    def test_drainNotRemembered(self) -> None:
+        """A drain that cannot be written down is done, and whoever asked for it is told that a restart ends it."""
+        self.store.failure = OSError(errno.ENOSPC, "No space left on device")
+        self.failureResultOf(self.alpha.drain(True), OSError)
+        self.pass_(0.002)
+        self.assertTrue(self.alpha.drained)
+        self.assertEqual(self.held(), (False, True))
+
+    def test_sources(self) -> None:
+        """Each source of fitness speaks for itself: one that is content does not overrule another."""
+        self.alpha.fitness("g", Fitness.UNFIT, "no carrier on eth0", source="carrier")
+        self.alpha.fitness("g", Fitness.FIT, "", source="checks")
+        self.pass_(0.002)
+        self.assertEqual(self.held(), (False, True))
+        self.alpha.fitness("g", Fitness.FIT, "", source="carrier")
+        self.pass_(0.002)
+        self.assertEqual(self.held(), (True, False))

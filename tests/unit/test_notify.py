@@ -47,6 +47,7 @@ class Service:
     def __init__(self, interval: float = 1.0) -> None:
         self.settings = SimpleNamespace(interval=interval)
         self.node: Any = SimpleNamespace(counters=Counter(), machine=SimpleNamespace(silent=False))
+        self.groups = {"web": None, "db": None}
         self.observers: list[Any] = []
 
     def addObserver(self, observer: Any) -> None:
@@ -159,6 +160,16 @@ class NotifierTests(SynchronousTestCase):
         self.assertEqual(
             self.told(), ["RELOADING=1\nMONOTONIC_USEC=7654", "READY=1\nSTATUS=Started"]
         )
+
+    def test_groupGone(self) -> None:
+        """A group that a reload has removed is no longer in the status."""
+        made = self.ready()
+        self.service.change(Role.ACTIVE, 3, "no holder is heard")
+        made.reloading()
+        self.service.change(Role.SHUTDOWN, 2, "removed", "db")
+        del self.service.groups["db"]
+        made.reloaded()
+        self.assertEqual(self.told()[-1], "READY=1\nSTATUS=web: ACTIVE, term 3: no holder is heard")
 
     def test_stopping(self) -> None:
         """The end is told when the reactor begins to stop, before any service is stopped."""

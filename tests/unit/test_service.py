@@ -130,8 +130,8 @@ class ServiceTestCase(TestCase):
             "interface": "lo",
             "stateDir": self.mktemp(),
             "node": "alpha",
-            "interval": 0.02,
-            "tolerance": 0.04,
+            "interval": 0.05,
+            "tolerance": 0.15,
             "multicast": self.group,
         }
         made = HAService(Settings(**{**words, **changes}), reactor, resources)

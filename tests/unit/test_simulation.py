@@ -22,6 +22,7 @@ from hatwist.membership import Membership
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.schedules import Monitor, run
+from hatwist.worth import Fitness
 
 SCHEDULES = 2000
 SLICE = 100
@@ -104,6 +105,7 @@ class MonitorTests(SynchronousTestCase):
         sim, monitor = self.begin("alpha", "beta", "gamma")
         for other in ("alpha", "gamma"):
             sim.cut("beta", other, bothWays=False)
+        sim.fitness("gamma", Fitness.UNFIT)  # so that beta cannot come too late
         monitor.fault()
         sim.run(1.5)
         sim.kill("alpha")
@@ -134,6 +136,44 @@ class MonitorTests(SynchronousTestCase):
         monitor.fault("beta")
         sim.run(1.0)
         return monitor
+
+    def moved(self) -> Monitor:
+        sim, monitor = self.begin("alpha", "beta")
+        sim.move("alpha", "beta")
+        sim.run(1.0)
+        monitor.fault()
+        monitor.finish()
+        monitor.move("beta", "alpha")
+        return monitor
+
+    def test_movedStays(self) -> None:
+        """A holder that gives way to a worthier node, although the group was moved to it."""
+        settled = Election._handover
+
+        def forgetful(self: Election, view: Membership, now: float) -> None:
+            assert self.claim is not None
+            claim, self.claim = self.claim, self.claim._replace(moved=False)
+            settled(self, view, now)
+            self.claim = claim
+
+        self.assertNoticed(
+            self.moved,
+            "beta gave up for a worthier node what was moved to it",
+            Election,
+            "_handover",
+            forgetful,
+        )
+
+    def test_moves(self) -> None:
+        """A move that nothing comes of."""
+        settled = Election._moving
+
+        def once(self: Election, view: Membership, now: float) -> bool:
+            return self.highest < 2 and settled(self, view, now)
+
+        self.assertNoticed(
+            self.moved, "['beta'] held after a move to alpha", Election, "_moving", once
+        )
 
     def test_conflictRule(self) -> None:
         """Two holders that hear each other for longer than a packet travels."""

@@ -106,6 +106,25 @@ class Contract:
         again = self.again(found)
         self.assertEqual((again.session, again.records), (1, {"web": Record(65, VOTE)}))
 
+    def test_drained(self: Any) -> None:
+        """Whether the node is drained is there after a restart, and other writes leave it as it is."""
+        found = self.make()
+        self.assertIs(found.drained, False)
+        self.assertIsNone(self.successResultOf(found.drain(7, True)))
+        self.successResultOf(found.write(8, {"web": Record(65)}))
+        again = self.again(found)
+        self.assertEqual((again.session, again.drained), (8, True))
+        self.successResultOf(again.drain(9, False))
+        self.assertIs(self.again(again).drained, False)
+
+    def test_drainFailed(self: Any) -> None:
+        """A drain that cannot be written down says so, and a restart does not know of it."""
+        found = self.make()
+        self.successResultOf(found.write(1, {}))
+        self.fail_(found)
+        self.failureResultOf(found.drain(1, True), OSError)
+        self.assertIs(self.again(found).drained, False)
+
 
 class MemoryTests(Contract, SynchronousTestCase):
     """The double."""
@@ -184,6 +203,25 @@ class FileTests(Contract, SynchronousTestCase):
         self.failureResultOf(self.write(2, {"web": Record(99)}), OSError)
         self.assertEqual(os.listdir(self.directory), ["home.alpha.json"])
         self.assertEqual(self.make().session, 1)
+
+    def test_drainWrittenLater(self) -> None:
+        """A drain that could not be written down is, by the next write that succeeds."""
+        found = self.make()
+        private = store._private
+        self.fail_(found)
+        self.failureResultOf(found.drain(1, True), OSError)
+        self.patch(store, "_private", private)
+        self.successResultOf(found.write(1, {}))
+        self.assertIs(self.again(found).drained, True)
+
+    def test_olderFile(self) -> None:
+        """A file that says nothing of draining is one of a node that is not drained; other words are refused."""
+        self.put(b'{"session": 5, "groups": {}}')
+        found = self.make()
+        self.assertEqual((found.session, found.drained), (5, False))
+        self.put(b'{"session": 5, "drained": "yes", "groups": {}}')
+        error = self.assertRaises(ValueError, self.make)
+        self.assertIn("drained is 'yes', and must be true or false", str(error))
 
     def test_syncedBeforeItCounts(self) -> None:
         """The content is on disk before its name is, and the name before it is told."""

@@ -110,6 +110,9 @@ class OptionsTests(SynchronousTestCase):
             "--quorum= Votes that a claim takes: majority, or a number; needs --members.",
             "--lease= Seconds, whole, after which the kernel removes addresses by itself; 0: never",
             "--state-dir= Directory where terms and votes are remembered [/var/lib/hatwist].",
+            "--config= TOML file with everything, the same on every node; --node may go with it,",
+            "--control= Path of the socket for the hatwist command; none: there is none [/run/hatwist/",
+            "--http= Serve metrics, health and a page there, such as tcp:9107:interface=127.0.0.1.",
             "--witness= IP address of a host that tells a node whether it is cut off.",
             "--witness-lost= keep or release, when no node reaches the witness. [default: release]",
         ):

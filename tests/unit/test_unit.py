@@ -17,7 +17,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.errors import ResourceError
-from hatwist.resources import process, unit
+from hatwist.resources import unit
 from hatwist.resources.unit import Unit, unitName
 from tests.contracts import ResourceContract
 from tests.unit.test_command import Programs, gone, reactor, until
@@ -286,23 +286,6 @@ class UnitTests(Systemd):
         await self.resource.release()
         self.assertTrue(gone(self.pids(1)[0]))
         self.assertEqual((self.state, self.lost), ("inactive", []))
-
-
-class MissingTests(Systemd):
-    """A host without systemd."""
-
-    def test_problems(self) -> None:
-        """That there is no systemctl is a problem of the host, told beforehand."""
-        resource = Unit(reactor, WEB)
-        self.assertEqual(resource.problems(), [])
-        (self.where / "systemctl").unlink()
-        (self.where / "setsid").touch(0o755)
-        self.patch(os, "environ", {"PATH": str(self.where)})
-        self.patch(process, "SBIN", ())
-        self.assertEqual(
-            resource.problems(),
-            ["unit web.service: systemctl: no such program, or no permission to run it"],
-        )
 
 
 class NameTests(SynchronousTestCase):

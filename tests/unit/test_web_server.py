@@ -14,6 +14,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from hatwist.errors import ConfigurationError
+from hatwist.settings import settings
 from hatwist.web import answers
 from hatwist.web.answers import FRESH, Answers
 from hatwist.web.endpoint import EXAMPLE, endpoint
@@ -294,3 +296,10 @@ class EndpointTests(SynchronousTestCase):
             with self.assertRaises(ValueError) as raised:
                 endpoint(value)
             self.assertIn(EXAMPLE, str(raised.exception))
+
+    def test_settings(self) -> None:
+        """A wrong one is a problem of the configuration, which names its option and value."""
+        with self.assertRaises(ConfigurationError) as raised:
+            settings(interface="lo", alias=["lo:1"], http="9107")
+        (problem,) = raised.exception.problems
+        self.assertTrue(problem.startswith("--http 9107: allowed is a server endpoint"), problem)
