@@ -114,6 +114,7 @@ class Composition:
     def become(self, settings: Settings, group: GroupSettings) -> GroupSettings:
         """What it is to be from now on; see L{follow}, which takes what this returns: what it was."""
         old, self._settings, self.group = self.group, settings, group
+        self._guarded.alone = not group.addresses
         return old
 
     async def follow(self, old: GroupSettings, keeper: Keeper) -> None:
@@ -163,6 +164,7 @@ class Composition:
                 done.append((batch, had))
         except ResourceError:
             self.resources, self.group = before, old
+            self._guarded.alone = not old.addresses
             for batch, had in done:
                 await keeper.perform(lambda: batch.change(had))  # noqa: B023
             raise
