@@ -69,6 +69,8 @@ FLOORS = {
     "settings": TOP,
     "service": TOP,
     "composition": TOP,
+    "assembly": TOP,
+    "reload": TOP,
     "senses": TOP,
     "cables": TOP,
     "status": TOP,
