@@ -45,6 +45,8 @@ FLOORS = {
     "frames": GROUND,
     "chronicle": GROUND,
     "explain": GROUND,
+    "reasons": GROUND,
+    "phrases": GROUND,
     "recorder": GROUND,
     "linkspec": GROUND,
     "table": GROUND,
