@@ -1,4 +1,4 @@
-"""Tests for L{hatwist.reasons} and L{hatwist.explain}: a row for every reason that there is, of this node and of others."""
+"""Tests for L{hatwist.reasons} and L{hatwist.explain}: a row for every reason, of this node and of others."""
 
 from __future__ import annotations
 
