@@ -96,6 +96,13 @@ class Pair(Lab):
                 self._wire.sendto(datagram, (GROUP, PORT))
             await self.elapse(PAUSE)
 
+    def datagrams(self, name: str) -> tuple[int, int]:
+        """How many UDP datagrams a host has taken, and lost for want of room (proc(5), net/snmp)."""
+        lines = self.host(name).run(["cat", "/proc/net/snmp"]).splitlines()
+        names, values = [line.split()[1:] for line in lines if line.startswith("Udp:")]
+        found = dict(zip(names, map(int, values), strict=True))
+        return found["InDatagrams"], found["RcvbufErrors"]
+
     def transitions(self) -> dict[str, int]:
         """How many role changes each daemon has logged."""
         return {n: sum(" -> " in line for line in p.lines) for n, p in self.programs.items()}
@@ -161,12 +168,16 @@ async def atRunning(pair: Pair, datagrams: Sequence[bytes]) -> bool:
     """In order, in reverse and in order again, at nodes that run."""
     await pair.settle()
     since, before = await pair.judge.mark(), pair.transitions()
+    counted = {name: pair.datagrams(name) for name in pair.names}
     for again in (datagrams, datagrams[::-1], datagrams):
         await pair.play(again)
         await pair.elapse(pair.tolerance)
     report = await pair.judge.report(pair.address, since)
     moved = {name: count - before[name] for name, count in pair.transitions().items()}
     good = report.holders == (("alpha",),) and not any(moved.values())
+    for name, (taken, lost) in counted.items():
+        now = pair.datagrams(name)
+        print(f"{name} took {now[0] - taken} datagrams, and lost {now[1] - lost}")
     print(f"at the running pair: held by {report.holders}, role changes {moved}: {word(good)}")
     return good
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
+from hatwist.errors import ResourceError
 from hatwist.guarantee import Guarantee, guarantee
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
@@ -74,6 +76,7 @@ class Composition:
         self.checks = Checks(
             reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
         )
+        self._ownChecks: list[CheckSpec] = []
         self._node: Node | None = None
 
     def _sensing(self) -> Senses:
@@ -111,25 +114,26 @@ class Composition:
     def become(self, settings: Settings, group: GroupSettings) -> GroupSettings:
         """What it is to be from now on; see L{follow}, which takes what this returns: what it was."""
         old, self._settings, self.group = self.group, settings, group
+        self._guarded.alone = not group.addresses
         return old
 
     async def follow(self, old: GroupSettings, keeper: Keeper) -> None:
         """
         Make everything as it is to be. What stays is not touched. Fires when it is done.
 
-        @raise ResourceError: a new resource could not be acquired, or an old one not released.
+        @raise ResourceError: a new address was refused: the group is what it was, by its settings too. Or
+            a new resource could not be acquired, or an old one not released: it is to be tried again.
         """
         group = self.group
-        self.hooks.change(dict(group.hooks))
-        checked = self.checks.change(group.checks) if group.checks != old.checks else None
         if group.resources != old.resources:
             await self._exchange(old, keeper)
+        self.hooks.change(dict(group.hooks))
         if group.addresses != old.addresses and self._node is not None:
             self.senses.stop()
             self.senses = self._sensing()
             self.senses.start(self._node)
-        if checked is not None:
-            await checked
+        if group.checks != old.checks:
+            await self.checks.change([*group.checks, *self._ownChecks])
 
     def rearm(self) -> Deferred[None]:
         """Tell the guard anew what it is to say, if anything is held."""
@@ -152,8 +156,18 @@ class Composition:
                 del free[near]
             made.append(self._make(specs) if resource is None else resource)
         self.resources = [self._guarded, *made, *before[1 + count :]]
-        for batch, specs in changed:
-            await keeper.perform(lambda: batch.change(specs))  # noqa: B023 - awaited at once
+        done: list[tuple[Addresses, Any]] = []
+        try:
+            for batch, specs in changed:
+                had = batch.specs
+                await keeper.perform(lambda: batch.change(specs))  # noqa: B023 - awaited at once
+                done.append((batch, had))
+        except ResourceError:
+            self.resources, self.group = before, old
+            self._guarded.alone = not old.addresses
+            for batch, had in done:
+                await keeper.perform(lambda: batch.change(had))  # noqa: B023
+            raise
         await keeper.replace(self.resources)
         for resource in before:
             if resource not in self.resources and isinstance(resource, Alias | Addresses):
@@ -191,6 +205,11 @@ class Composition:
         """Interfaces that are down unless the group is here; ifup can be given an interface's own name."""
         names = {spec.alias for spec in self.group.resources if isinstance(spec, AliasSpec)}
         return names | {r.interface for r in self.resources if isinstance(r, Interface)}
+
+    def addCheck(self, spec: CheckSpec) -> None:
+        """One more check, beside those of the settings."""
+        self._ownChecks.append(spec)
+        self.checks.change([*self.group.checks, *self._ownChecks])
 
     def add(self, resource: Any) -> None:
         """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
@@ -20,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hatwist.auth import Keyring
+from hatwist.checks.check import CheckSpec
 from hatwist.checks.witness import Witness
 from hatwist.clock import isMonotonic
 from hatwist.composition import Composition
@@ -155,6 +157,18 @@ class HAService(MultiService):
             )
         name = next(iter(self.groups)) if group is None else group
         self.groups[name].add(ServiceResource(self._reactor, service, timeout))
+
+    def addCheck(self, spec: CheckSpec, group: str | None = None) -> None:
+        """
+        Let one more check decide whether this node is fit to hold a group.
+
+        @param spec: such as C{CheckSpec(Call(function, "queue"))}; see L{hatwist.checks.inside.Call}.
+        @param group: C{None}: the first one.
+        @raise RuntimeError: this service already runs.
+        """
+        if self.running:
+            raise RuntimeError("addCheck comes before the service is started")
+        self.groups[next(iter(self.groups)) if group is None else group].addCheck(spec)
 
     def addObserver(self, observer: IRoleObserver) -> None:
         """Tell C{observer} of every role change from now on."""
@@ -332,7 +346,8 @@ class HAService(MultiService):
         Fires with what was done, a sentence each, when it is done.
 
         Fails with L{ConfigurationError} for what takes a restart: nothing has changed then. Fails with
-        L{ResourceError} when a new resource cannot be acquired, which is a loss of the group as any other.
+        L{ResourceError} when a new address was refused, and its group stays what it was; or when another
+        resource cannot be acquired, which is a loss of the group as any other. All else is done then.
         """
         return self._reloading.run(lambda: Deferred.fromCoroutine(self._reload(settings)))
 
@@ -362,14 +377,26 @@ class HAService(MultiService):
         node.change(self._rules(), {c.group.name: self._keeper(c) for c in coming})
         for composition in coming:
             composition.start(node)
+        failed = []
         for name, group in staying.items():
-            await self.groups[name].follow(group, node.keepers[name])
-            if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
-                await node.keepers[name].perform(self.groups[name].rearm)
+            try:
+                await self.groups[name].follow(group, node.keepers[name])
+                if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
+                    await node.keepers[name].perform(self.groups[name].rearm)
+            except ResourceError as e:
+                failed.append(f"group {name}: {e}")
         for gone in going:
-            await gone
-        # How long a release takes follows from the resources, which are others now.
-        node.change(self._rules(), {})
+            try:
+                await gone
+            except ResourceError as e:
+                failed.append(str(e))
+        # What was refused is as before; how long a release takes follows from the resources.
+        groups = tuple(self.groups[name].group for name in new)
+        self.settings = replace(settings, groups=groups)
+        if self.node is node:
+            node.change(self._rules(), {})
+        if failed:
+            raise ResourceError("; ".join(failed))
         return found.lines
 
     async def _departed(self, name: str, gone: Deferred[None]) -> None:

@@ -129,6 +129,11 @@ BROKEN = (
         '{command = "drbdadm primary r0", undo = ["true"]}',
         "no shell reads them",
     ),
+    _resource(
+        "command twice",
+        '{command = ["true"], undo = ["true"]}, {command = ["true"], undo = ["true"]}',
+        "command true: the same command is given twice",
+    ),
     _resource("timeout", '{unit = "x", timeout = 0}', "allowed are 0.1 to 3600 seconds"),
     _resource("name of a unit", '{unit = "../x"}', "allowed is the name of a systemd unit"),
     _group("preempt is a text", 'preempt = "no"', ":11: group.web.preempt = "),

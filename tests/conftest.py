@@ -16,6 +16,8 @@ import pytest
 
 PACKAGES = {
     "chromium": "chromium",
+    "conntrack": "conntrack",
+    "conntrackd": "conntrackd",
     "faketime": "faketime",
     "ifdown": "ifupdown",
     "ifup": "ifupdown",
@@ -23,10 +25,13 @@ PACKAGES = {
     "keepalived": "keepalived",
     "nft": "nftables",
     "promtool": "prometheus",
+    "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
+    "psql": "postgresql-client-15",
     "setsid": "util-linux",
     "systemd-analyze": "systemd",
     "tc": "iproute2",
     "ucarp": "ucarp",
+    "unshare": "util-linux",
 }
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

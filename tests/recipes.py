@@ -52,15 +52,25 @@ class Rig:
     """
 
     def __init__(
-        self, here: Path, text: str, hosts: tuple[str, ...] = ("alpha", "beta"), links: int = 1
+        self,
+        here: Path,
+        text: str,
+        hosts: tuple[str, ...] = ("alpha", "beta"),
+        links: int = 1,
+        others: tuple[str, ...] = (),
     ) -> None:
+        """
+        @param text: the configuration.
+        @param others: hosts without a daemon.
+        """
         self.here = here
         self.log = here / "log"
         self._file = here / "hatwist.toml"
         self._file.write_text(text)
         for host in hosts:
             (here / host).mkdir()
-        self.lab = Lab(reactor, hosts=hosts, daemon=self._daemon, links=links)
+        self.lab = Lab(reactor, hosts=(*hosts, *others), daemon=self._daemon, links=links)
+        self.lab.names = hosts
 
     def install(self, name: str, script: str, *hosts: str) -> None:
         """Put a program on the PATH of these hosts; none: of all."""

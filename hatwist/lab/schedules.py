@@ -13,6 +13,7 @@ import argparse
 import itertools
 import random
 import sys
+import time
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -23,6 +24,7 @@ from hatwist.errors import HatwistError
 from hatwist.lab import world
 from hatwist.lab.lab import HOSTS, Lab, Setup
 from hatwist.lab.measurement import timeline
+from hatwist.lab.waiting import Waiting
 
 VOTERS = Setup(more=("--quorum", "majority", "--members", ",".join(HOSTS)))
 FAULTS = (
@@ -45,6 +47,7 @@ class Outcome(NamedTuple):
     @ivar changes: how often the address came to a host.
     @ivar twoHolders: how long two hosts held the address.
     @ivar darkest: the longest time without a holder while a majority was connected.
+    @ivar waited: how long the daemons waited for a processor in that time, all together.
     @ivar judged: how long a majority was connected, of C{lasted}.
     @ivar problem: what was wrong, or nothing.
     @ivar found: who held the address when, and what the daemons said last.
@@ -55,6 +58,7 @@ class Outcome(NamedTuple):
     changes: int
     twoHolders: float
     darkest: float
+    waited: float
     judged: float
     lasted: float
     stalled: float
@@ -65,8 +69,8 @@ class Outcome(NamedTuple):
         return (
             f"seed {self.seed}: {len(self.faults)} faults in {self.lasted:.1f} s, a majority for "
             f"{self.judged:.1f} s; {self.changes} changes, two holders {self.twoHolders * 1000:.1f} ms, "
-            f"none {self.darkest * 1000:.0f} ms, stood still {self.stalled * 1000:.0f} ms: "
-            f"{self.problem or 'ok'}"
+            f"none {self.darkest * 1000:.0f} ms, waited {self.waited * 1000:.0f} ms, "
+            f"stood still {self.stalled * 1000:.0f} ms: {self.problem or 'ok'}"
         )
 
     def told(self) -> str:
@@ -84,6 +88,7 @@ class Schedule:
         self._began = 0.0
         self._faults: list[str] = []
         self._windows: list[tuple[float, frozenset[Pair]]] = []
+        self._waiting = Waiting(lab.reactor, self._pids)
         self._frozen: set[str] = set()
         self._cuts: set[tuple[str, str]] = set()
 
@@ -93,10 +98,14 @@ class Schedule:
         await lab.settle()
         await self._look()
         self._began = self._windows[0][0]
-        await self.faults()
-        await self._end()
-        await self._look()
-        await lab.elapse(lab.tolerance + PATIENCE + 2 * lab.interval)
+        self._waiting.start()
+        try:
+            await self.faults()
+            await self._end()
+            await self._look()
+            await lab.elapse(lab.tolerance + PATIENCE + 2 * lab.interval)
+        finally:
+            self._waiting.stop()
         return await self._judged()
 
     # Faults
@@ -110,7 +119,7 @@ class Schedule:
             await lab.elapse(chance.choice(PAUSES) * chance.uniform(0.5, 1.5))
 
     def _say(self, what: str) -> None:
-        self._faults.append(f"{self._lab.reactor.seconds() - self._began:9.4f} {what}")
+        self._faults.append(f"{time.monotonic() - self._began:9.4f} {what}")
 
     async def _fault(self) -> None:
         """One random fault, or the end of one."""
@@ -189,6 +198,9 @@ class Schedule:
 
     # Judgement
 
+    def _pids(self) -> list[int]:
+        return [self._lab.programs[name].pid for name in self._lab.names if self._lab.runs(name)]
+
     def _connected(self) -> frozenset[Pair]:
         """Which two running daemons hear each other? Any two are a majority."""
         lab = self._lab
@@ -206,21 +218,26 @@ class Schedule:
         """
         for pair in itertools.combinations(self._lab.names, 2):
             since: float | None = None
-            for time, connected in [*self._windows, (until, frozenset[Pair]())]:
+            for at, connected in [*self._windows, (until, frozenset[Pair]())]:
                 if pair in connected:
-                    since = time if since is None else since
+                    since = at if since is None else since
                 elif since is not None:
-                    yield since, time
+                    yield since, at
                     since = None
 
     async def _judged(self) -> Outcome:
         lab = self._lab
         whole = await lab.judge.report(lab.address, self._began)
-        darkest = 0.0
+        # The longest beyond what the machine is to blame for, and that itself.
+        darkest = waited = 0.0
         for since, until in self._spans(whole.until):
             part = await lab.judge.report(lab.address, since, until)
-            darkest = max(darkest, part.longestWithout())
-        edges = [time for time, _ in self._windows] + [whole.until]
+            for dark in part.held:
+                if not dark.hosts:
+                    wait = self._waiting.between(dark.start, dark.end)
+                    if dark.length - wait >= darkest - waited:
+                        darkest, waited = dark.length, wait
+        edges = [at for at, _ in self._windows] + [whole.until]
         judged = sum(
             until - since
             for (since, connected), until in zip(self._windows, edges[1:], strict=True)
@@ -229,7 +246,7 @@ class Schedule:
         problem = ""
         if whole.twoHolders > 0:
             problem = f"two hosts held the address for {whole.twoHolders * 1000:.2f} ms"
-        elif darkest > lab.tolerance + PATIENCE + whole.stalled:
+        elif darkest > lab.tolerance + PATIENCE + waited + whole.stalled:
             problem = f"a majority, and no holder for {darkest:.3f} s"
         return Outcome(
             self.seed,
@@ -240,6 +257,7 @@ class Schedule:
             ),
             whole.twoHolders,
             darkest,
+            waited,
             judged,
             whole.until - self._began,
             whole.stalled,

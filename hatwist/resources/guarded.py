@@ -32,7 +32,7 @@ class Guarded:
     Held while the guard is armed for the group, for all that owns addresses of it.
 
     @param mission: what to tell the guard now.
-    @param alone: no address of the group arms it, see L{arm}.
+    @ivar alone: no address of the group arms it, see L{arm}.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class Guarded:
         self._guard = guard
         self._group = group
         self._mission = mission
-        self._alone = alone
+        self.alone = alone
         self._deletions: dict[Hashable, Sequence[bytes]] = {}
 
     def acquire(self) -> Deferred[None]:
         """Arm it for the goodbye, unless addresses do that, with what deletes them: once is enough."""
         self._deletions.clear()
-        return self.arm(self, []) if self._alone else succeed(None)
+        return self.arm(self, []) if self.alone else succeed(None)
 
     def arm(self, owner: Hashable, deletions: Sequence[bytes]) -> Deferred[None]:
         """

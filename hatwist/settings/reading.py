@@ -251,8 +251,8 @@ def _twice(settings: Settings, name: Callable[[str], str]) -> list[str]:
                 key, text = ("address", spec.address), f"{spec.address}/{spec.prefix}"
                 if spec.interface:
                     text += f"@{spec.interface}"
-            elif isinstance(spec, CommandSpec):
-                continue
+            elif isinstance(spec, CommandSpec):  # in another group it may well do something else
+                key, text = ("command", (group.name, spec)), " ".join(spec.command)
             else:
                 key, text = (str(spec).partition(" ")[0], spec[0]), spec[0]
             other = seen.get(key)

@@ -187,3 +187,17 @@ async def test_keys(tmp_path: Path) -> None:
         assert report.outage < 0.1 + report.stalled, lab.said()
     finally:
         await lab.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_refused(pair: Pair) -> None:
+    """An address that has no place is refused with its reason; the group stays what it was, and moves as such."""
+    lab = pair.lab
+    since = await lab.judge.mark()
+    pair.write(BASE.replace("}]", '}, {address = "10.98.0.1/24"}]').replace("200", "210"))
+    await pair.reload("Reloaded, but: group web: .*10.98.0.1/24", ("alpha",))
+    await undisturbed(pair, since)
+    pair.write(BASE)
+    await pair.reload("Reloaded: nothing has changed")
+    lab.programs["alpha"].stop()
+    await lab.untilOnly("beta")

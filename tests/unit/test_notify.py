@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
+import tempfile
 from collections import Counter
 from itertools import pairwise
 from types import SimpleNamespace
@@ -63,8 +65,10 @@ class NotifierTests(SynchronousTestCase):
     """A notifier whose manager is a socket that this test reads."""
 
     def setUp(self) -> None:
-        # Relative: the whole path may be too long for a socket.
-        self.path = self.mktemp()
+        # trial's own directories may have names that are too long for a socket.
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        self.path = os.path.join(directory, "notify")
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.addCleanup(self.manager.close)
         self.reactor = Reactor()
@@ -82,7 +86,7 @@ class NotifierTests(SynchronousTestCase):
     def notifier(self, where: str | None = None, **more: str) -> Notifier:
         """One that is started, with these variables."""
         if where is None:
-            where = os.path.abspath(self.path)
+            where = self.path
             self.bind(where)
         self.environment = {"NOTIFY_SOCKET": where, "PATH": "/bin", **more}
         made = Notifier(
@@ -92,8 +96,7 @@ class NotifierTests(SynchronousTestCase):
         return made
 
     def bind(self, where: str) -> None:
-        here = os.path.relpath(where) if where.startswith("/") else where
-        self.manager.bind(here)
+        self.manager.bind(where)
 
     def beat(self) -> None:
         self.service.node.counters["sent"] += 1

@@ -21,6 +21,8 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from hatwist import node
+from hatwist.checks.check import CheckSpec
+from hatwist.checks.inside import Call
 from hatwist.effects import RoleChange
 from hatwist.guarantee import Level
 from hatwist.heartbeat import Role
@@ -602,12 +604,40 @@ class CarrierTests(ServiceTestCase):
         await self.until(
             lambda: bool(log.lines("fitness in default: unfit: no carrier on absent0"))
         )
-        await self.elapse(0.2)  # five times the tolerance
+        await self.elapse(0.75)  # five times the tolerance
         self.assertEqual(service.role, Role.STANDBY)
 
     async def test_managed(self) -> None:
         """An interface that is given as a resource is down until it is held."""
         await self.active(self.service(Shared(), interface="absent0", links=self.links))
+
+
+class CheckTests(ServiceTestCase):
+    """A function of the program's own decides whether its node is fit."""
+
+    async def test_function(self) -> None:
+        """While it says no nothing is claimed; when it says yes it is; when it fails again all is let go."""
+        answers = [False]
+        resource = self.resource("one")
+        service = self.service(resource)
+        service.addCheck(CheckSpec(Call(lambda: answers[0], "queue"), 0.1, rise=1, fall=2))
+        log = self.log()
+        service.startService()
+        told = "fitness in default: unfit: queue: it returned False"
+        await self.until(lambda: bool(log.lines(told)))
+        await self.elapse(0.5)
+        self.assertEqual(service.role, Role.STANDBY)
+        answers[0] = True
+        await self.until(lambda: service.role is Role.ACTIVE)
+        answers[0] = False
+        await self.until(lambda: service.role is Role.STANDBY)
+        self.assertFalse(resource.held)
+
+    async def test_late(self) -> None:
+        """A check that comes once the service runs is refused."""
+        service = self.service(self.resource("one"))
+        service.startService()
+        self.assertRaises(RuntimeError, service.addCheck, CheckSpec(Call(bool, "never")))
 
 
 class StateTests(ServiceTestCase):
