@@ -12,8 +12,11 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+from hatwist.decoding import decode
+from hatwist.encoding import encode
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import MIN_SIZE, Heartbeat, clusterOf, decode, encode, keyIdOf
+from hatwist.heartbeat import Heartbeat
+from hatwist.wire import MIN_SIZE, clusterOf, keyIdOf
 
 SIGNATURE_SIZE = 32
 UNSIGNED = b"\0\0\0\0"

@@ -8,15 +8,15 @@ is over, or a tolerance has passed.
 from __future__ import annotations
 
 from hatwist.causes import Cause
-from hatwist.group import Group
 from hatwist.heartbeat import GroupState, Request
+from hatwist.inputs import Driven
 from hatwist.membership import Membership, Peer
 from hatwist.roles import State
 from hatwist.rules import FRESH
 from hatwist.worth import Fitness
 
 
-class Movable(Group):
+class Movable(Driven):
     """A group with what is done about the operator's wishes."""
 
     def move(self, to: str, view: Membership, now: float) -> None:

@@ -1,8 +1,10 @@
-"""The configuration of one group, the times that follow from it, and the constants of the election."""
+"""The configuration of a node and of its groups, the times that follow from it, and the constants of the election."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from hatwist.worth import NO_ADDRESS
 
 ANSWER = 0.25
 """Intervals between two answers to a conflicting node."""
@@ -57,6 +59,27 @@ class Quorum(NamedTuple):
 
     members: frozenset[str]
     needed: int
+
+
+class NodeRules(NamedTuple):
+    """
+    The configuration of a node in its cluster.
+
+    @ivar interval, tolerance: seconds.
+    @ivar digest: eight bytes, equal on all nodes that share a configuration.
+    @ivar quorum: who votes on claims; C{None}: nobody need.
+    @ivar release: how long the slowest release takes, in seconds; C{None}: what addresses take.
+    """
+
+    cluster: str
+    name: str
+    interval: float = 1.0
+    tolerance: float = 3.5
+    groups: tuple[GroupRules, ...] = ()
+    address: int = NO_ADDRESS
+    digest: bytes = bytes(8)
+    quorum: Quorum | None = None
+    release: float | None = None
 
 
 class Timing(NamedTuple):

@@ -8,50 +8,37 @@ hatwist as a Twisted service, for C{twistd ha} and for programs of one's own.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from hatwist.auth import Keyring
+from hatwist.assembly import Assembly
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.witness import Witness
 from hatwist.clock import isMonotonic
 from hatwist.composition import Composition
-from hatwist.effects import RoleChange
-from hatwist.errors import ConfigurationError, ResourceError
-from hatwist.guarantee import Guarantee, Level, affordable, kernelLease
+from hatwist.guarantee import Guarantee, Level
 from hatwist.heartbeat import Role
 from hatwist.history import History
 from hatwist.interfaces import IRoleObserver
-from hatwist.keeper import LIMIT, Keeper
-from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.lock import NodeLock
-from hatwist.machine import Machine, NodeRules
 from hatwist.node import Node
-from hatwist.resources.guarded import Mission
+from hatwist.reload import Reloading
 from hatwist.resources.service import ServiceResource
-from hatwist.rules import Timing
-from hatwist.settings import GroupSettings, Settings
-from hatwist.settings.changes import changes
-from hatwist.store import Store
+from hatwist.settings import Settings
 from hatwist.web.server import Web
-from hatwist.worth import NO_ADDRESS, addressNumber
 
 WRITTEN = 0.2
 """Seconds that a stop waits for the history to be on disk."""
 
 
-@implementer(IRoleObserver)
 class HAService(MultiService):
     """
     One node of one cluster. Any number of them live in one process.
@@ -63,8 +50,6 @@ class HAService(MultiService):
     @param reactor: its timers should be on the monotonic clock, see L{hatwist.clock.useMonotonic};
         C{None}: the global one.
     @param resources: further providers of L{IResource}, for the first group.
-    @ivar node: the running driver; C{None} while the service does not run.
-    @ivar groups: each group as it is made up, by name.
     @ivar history: the role changes of all nodes that it knows of.
     @ivar startedAt: when it was started, as L{seconds} tells.
     """
@@ -77,24 +62,15 @@ class HAService(MultiService):
         super().__init__()
         if reactor is None:
             from twisted.internet import reactor
-        self.settings = settings
-        self.node: Node | None = None
         self._reactor = reactor
         self._observers: list[IRoleObserver] = []
         self._netlink = Netlink(reactor)
         self._guard = Guard(reactor)
-        # One for all starts, so that a write that is still under way ends before the next one.
-        self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
-        self._reloading = DeferredLock()
-        self._departures: dict[str, Deferred[None]] = {}
-        self._address = NO_ADDRESS
+        self._assembly = Assembly(reactor, settings, self._netlink, self._guard, resources)
+        self._reloading = Reloading(reactor, self._assembly)
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
         self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
-        self.groups: dict[str, Composition] = {}
-        for group in settings.groups:
-            self.groups[group.name] = self._compose(group, resources)
-            resources = ()
         self._witness: Witness | None = None
         if settings.witness is not None:
             self._witness = Witness(
@@ -103,27 +79,30 @@ class HAService(MultiService):
         if settings.http is not None:
             Web(self, settings.http, reactor).setServiceParent(self)
 
-    def _compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> Composition:
-        return Composition(
-            self._reactor,
-            self.settings,
-            group,
-            self._netlink,
-            self._guard,
-            lambda: self._mission(group.name),
-            resources,
-        )
+    @property
+    def settings(self) -> Settings:
+        """By which it runs: other ones after a L{reload}."""
+        return self._assembly.settings
+
+    @property
+    def node(self) -> Node | None:
+        """The running driver; C{None} while the service does not run."""
+        return self._assembly.node
+
+    @property
+    def groups(self) -> dict[str, Composition]:
+        """Each group as it is made up, by name."""
+        return self._assembly.groups
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """How sure it is that no two nodes hold, why, and what is not covered: that of the weakest group."""
+        return self._assembly.guarantee
 
     def seconds(self) -> float:
         """The time on the clock of everything here."""
         now: float = self._reactor.seconds()
         return now
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """How sure it is that no two nodes hold, why, and what is not covered: that of the weakest group."""
-        levels = list(Level)
-        return min((g.guarantee for g in self.groups.values()), key=lambda g: levels.index(g.level))
 
     @property
     def role(self) -> Role:
@@ -199,8 +178,8 @@ class HAService(MultiService):
         self._takeLock()
         try:
             self._netlink.start()
-            node = self.node = self._build()
-            node.addObserver(self)
+            node = self._assembly.build()
+            node.addObserver(self._reloading)
             for observer in self._observers:
                 node.addObserver(observer)
             self.history.read()
@@ -217,7 +196,7 @@ class HAService(MultiService):
                 self.running = False
                 raise
         except BaseException:
-            self.node = None
+            self._assembly.node = None
             self._netlink.stop()
             self._lock.free()
             raise
@@ -274,71 +253,6 @@ class HAService(MultiService):
             "No guard, so nothing will be held here: {error}", error=failure.getErrorMessage()
         )
 
-    def _mission(self, group: str) -> Mission:
-        """What the guard is to know of the present claim."""
-        node = self.node
-        assert node is not None
-        machine = node.machine
-        claim = machine.elections[group].claim
-        return Mission(
-            claim.term if claim is not None else 0,
-            machine.lease(group, self._reactor.seconds()),
-            # No goodbye, which is for all groups, while something may be left here.
-            [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
-        )
-
-    @property
-    def _timing(self) -> Timing:
-        """That of the group which takes longest to let go."""
-        timings = [group.timing for group in self.groups.values()]
-        return max(timings, key=lambda timing: timing.releaseTime)
-
-    def _build(self) -> Node:
-        settings, reactor = self.settings, self._reactor
-        own = interfaceAddress(settings.interface)
-        if own is None:
-            self._log.warn(
-                "{interface} has no IPv4 address: heartbeats cannot be sent until it has one",
-                interface=settings.interface,
-            )
-        elif any(spec.address == own for spec in settings.addresses):
-            own = None  # left by an earlier run, on an interface without one of its own
-        self._address = addressNumber(own)
-        store = self._store
-        store.read()
-        # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
-        session = max(store.session + 1, int(time.time() * 1000))
-        keyring = Keyring(settings.keys)
-        rules = self._rules()
-        machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
-        links = makeLinks(reactor, settings.ways, settings.multicast)
-        keepers = {name: self._keeper(group) for name, group in self.groups.items()}
-        node = Node(reactor, machine, links, keepers, store, self._guard)
-        timing = Timing(settings.interval, settings.tolerance, rules.release)
-        node.kernelLease = kernelLease(timing, settings.quorum, settings.lease)
-        for group in self.groups.values():
-            group.lease(node.kernelLease)
-        return node
-
-    def _rules(self) -> NodeRules:
-        settings = self.settings
-        return NodeRules(
-            settings.cluster,
-            settings.node,
-            settings.interval,
-            settings.tolerance,
-            tuple(self.groups[group.name].rules for group in settings.groups),
-            self._address,
-            settings.digest(),
-            settings.quorum,
-            affordable(self._timing, settings.quorum, settings.witness is not None),
-        )
-
-    def _keeper(self, group: Composition) -> Keeper:
-        return Keeper(
-            self._reactor, group.group.name, group.resources, min(self.settings.interval, 1.0)
-        )
-
     def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
         """
         Go on with other settings; only what differs is touched.
@@ -349,76 +263,7 @@ class HAService(MultiService):
         L{ResourceError} when a new address was refused, and its group stays what it was; or when another
         resource cannot be acquired, which is a loss of the group as any other. All else is done then.
         """
-        return self._reloading.run(lambda: Deferred.fromCoroutine(self._reload(settings)))
-
-    async def _reload(self, settings: Settings) -> tuple[str, ...]:
-        node, old = self.node, self.settings
-        found = changes(old, settings)
-        problems = list(found.problems)
-        if node is None:
-            problems.append("the service does not run")
-        if problems:
-            raise ConfigurationError(problems)
-        assert node is not None
-        if not found.lines:
-            return ()
-        before, new = {g.name: g for g in old.groups}, {g.name: g for g in settings.groups}
-        if back := [n for n in new if n not in before and n in node.keepers]:
-            raise ConfigurationError([f"group {', '.join(back)}: still being released, try again"])
-        self.settings = settings
-        if settings.keys != old.keys:
-            node.machine.keyring = Keyring(settings.keys)
-        going = [self._departure(name) for name in before if name not in new]
-        staying = {n: self.groups[n].become(settings, g) for n, g in new.items() if n in before}
-        coming = [self._compose(group) for name, group in new.items() if name not in before]
-        for composition in coming:
-            self.groups[composition.group.name] = composition
-            composition.lease(node.kernelLease)
-        node.change(self._rules(), {c.group.name: self._keeper(c) for c in coming})
-        for composition in coming:
-            composition.start(node)
-        failed = []
-        for name, group in staying.items():
-            try:
-                await self.groups[name].follow(group, node.keepers[name])
-                if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
-                    await node.keepers[name].perform(self.groups[name].rearm)
-            except ResourceError as e:
-                failed.append(f"group {name}: {e}")
-        for gone in going:
-            try:
-                await gone
-            except ResourceError as e:
-                failed.append(str(e))
-        # What was refused is as before; how long a release takes follows from the resources.
-        groups = tuple(self.groups[name].group for name in new)
-        self.settings = replace(settings, groups=groups)
-        if self.node is node:
-            node.change(self._rules(), {})
-        if failed:
-            raise ResourceError("; ".join(failed))
-        return found.lines
-
-    async def _departed(self, name: str, gone: Deferred[None]) -> None:
-        await gone
-        composition = self.groups.pop(name)
-        await composition.stop()
-        composition.close()
-
-    def _departure(self, name: str) -> Deferred[None]:
-        """Fires when a group that goes is let go of, and its resources are closed."""
-        gone = self._departures[name] = Deferred()
-        gone.addTimeout(LIMIT, self._reactor, lambda _, seconds: self._stuck(name, seconds))
-        return Deferred.fromCoroutine(self._departed(name, gone))
-
-    @staticmethod
-    def _stuck(name: str, seconds: float) -> None:
-        raise ResourceError(f"group {name}: still not released after {seconds:g} s; see the log")
-
-    def roleChanged(self, change: RoleChange) -> None:
-        """See L{IRoleObserver}: which group that goes is gone?"""
-        if change.new is Role.SHUTDOWN and change.group in self._departures:
-            self._departures.pop(change.group).callback(None)
+        return self._reloading.reload(settings)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -433,7 +278,7 @@ class HAService(MultiService):
         if node is not None:
             await node.stop()
             await self._blind()
-            self.node = None
+            self._assembly.node = None
             await self._guard.stop()
             for group in self.groups.values():
                 group.close()

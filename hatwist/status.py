@@ -112,7 +112,7 @@ def _group(service: HAService, node: Node, election: Election, now: float) -> di
 
 
 HOLDING = ("holds", "acquiring", "releasing", "stopping")
-"""Kinds of L{hatwist.explain.Why} of those whom others must take for holders."""
+"""Kinds of L{hatwist.reasons.Why} of those whom others must take for holders."""
 
 
 def _self(node: Node, now: float) -> dict[str, Any]:

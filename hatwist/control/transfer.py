@@ -10,8 +10,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from hatwist.chronicle import Change
 from hatwist.control.commands import Refused
 from hatwist.election import Election
-from hatwist.explain import Explanation, worthOf
+from hatwist.explain import Explanation
 from hatwist.node import Node
+from hatwist.phrases import worthOf
 from hatwist.status import explanation
 from hatwist.worth import Fitness, Worth
 

@@ -13,7 +13,8 @@ import random
 from functools import partial
 from typing import Any, NamedTuple
 
-from hatwist.testing.simulation import GROUP, Node, Simulation
+from hatwist.testing.host import GROUP, Node
+from hatwist.testing.simulation import Simulation
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 TRAVEL = 0.001

@@ -216,7 +216,7 @@ def _claims(node: Node, now: float) -> Iterator[Metric]:
     yield _gauge(
         "hatwist_lease_margin_lowest_seconds",
         "The least that was left of it, since the group is held here, when it was renewed.",
-        [((name,), margin) for name, margin in node.margins.items()],
+        [((name,), margin) for name, margin in node.leases.margins.items()],
         group,
     )
 

@@ -12,7 +12,7 @@ from hatwist.effects import Ask
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.rules import ANSWER_FRESH, ASK_AFTER, ASK_EVERY
 from hatwist.testing import Simulation
-from hatwist.testing.simulation import GROUP
+from hatwist.testing.host import GROUP
 from hatwist.worth import Fitness
 
 T, I = 0.35, 0.1  # noqa: E741

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.auth import UNSIGNED, Keyring, ReplayWindow, keyId
+from hatwist.encoding import encode
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Heartbeat, encode
+from hatwist.heartbeat import Heartbeat
 from tests import vectors
-from tests.unit.test_heartbeat import flips
+from tests.unit.test_wire import flips
 
 BEAT = vectors.MINIMAL_VALUE
 OTHER = b"another key of more than 16 bytes"

@@ -13,7 +13,7 @@ from hatwist.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, Role, cl
 from hatwist.membership import Membership
 from hatwist.recorder import Recorder
 from hatwist.testing import Simulation
-from hatwist.testing.simulation import GROUP
+from hatwist.testing.host import GROUP
 from hatwist.votes import Record
 from hatwist.worth import Fitness
 

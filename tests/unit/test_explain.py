@@ -1,4 +1,4 @@
-"""Tests for L{hatwist.explain}: a row for every reason that there is, of this node and of others."""
+"""Tests for L{hatwist.reasons} and L{hatwist.explain}: a row for every reason, of this node and of others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist import explain as module
+from hatwist import reasons
 from hatwist.chronicle import Chronicle
 from hatwist.effects import RoleChange
 from hatwist.election import Election, GroupRules, Input, Quorum, Timing
-from hatwist.explain import Why, duration, explain, ownReason, peerReason
+from hatwist.explain import explain
 from hatwist.heartbeat import (
     Claim,
     Grant,
@@ -26,6 +26,8 @@ from hatwist.heartbeat import (
     clusterId,
 )
 from hatwist.membership import Membership
+from hatwist.phrases import duration
+from hatwist.reasons import Why, ownReason, peerReason
 from hatwist.worth import Fitness, Worth
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -259,7 +261,7 @@ class ReasonTests(SynchronousTestCase):
         """These tables have a row for every kind of reason in the module."""
         kinds = {
             node.args[0].value
-            for node in ast.walk(ast.parse(inspect.getsource(module)))
+            for node in ast.walk(ast.parse(inspect.getsource(reasons)))
             if isinstance(node, ast.Call)
             and ast.unparse(node.func) == "Why"
             and isinstance(node.args[0], ast.Constant)

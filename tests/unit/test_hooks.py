@@ -17,9 +17,9 @@ from hatwist.heartbeat import Role
 from hatwist.hooks import EVENTS, QUEUE, Hooks
 from hatwist.interfaces import IEventObserver, IRoleObserver
 from hatwist.keeper import Keeper
-from hatwist.machine import NodeRules
 from hatwist.node import Node
 from hatwist.resources.memory import MemoryResource
+from hatwist.rules import NodeRules
 from tests.unit.test_command import Programs, gone, reactor, until
 
 NAMES = ("EVENT", "CLUSTER", "NODE", "GROUP", "ROLE", "TERM", "PEER", "REASON")

@@ -21,16 +21,23 @@ FLOORS = {
     "errors": GROUND,
     "worth": GROUND,
     "heartbeat": GROUND,
+    "wire": GROUND,
+    "encoding": GROUND,
+    "decoding": GROUND,
     "auth": GROUND,
     "membership": GROUND,
     "election": GROUND,
     "group": GROUND,
+    "inputs": GROUND,
     "holding": GROUND,
     "moving": GROUND,
     "roles": GROUND,
     "rules": GROUND,
     "votes": GROUND,
     "guarantee": GROUND,
+    "groups": GROUND,
+    "attendance": GROUND,
+    "sending": GROUND,
     "machine": GROUND,
     "effects": GROUND,
     "causes": GROUND,
@@ -38,6 +45,8 @@ FLOORS = {
     "frames": GROUND,
     "chronicle": GROUND,
     "explain": GROUND,
+    "reasons": GROUND,
+    "phrases": GROUND,
     "recorder": GROUND,
     "linkspec": GROUND,
     "table": GROUND,
@@ -46,6 +55,10 @@ FLOORS = {
     "clock": MIDDLE,
     "link": MIDDLE,
     "node": MIDDLE,
+    "driving": MIDDLE,
+    "leases": MIDDLE,
+    "persisting": MIDDLE,
+    "reporting": MIDDLE,
     "hooks": MIDDLE,
     "keeper": MIDDLE,
     "store": MIDDLE,
@@ -58,6 +71,8 @@ FLOORS = {
     "settings": TOP,
     "service": TOP,
     "composition": TOP,
+    "assembly": TOP,
+    "reload": TOP,
     "senses": TOP,
     "cables": TOP,
     "status": TOP,
@@ -100,7 +115,7 @@ ALLOWED = {
     ("testing.__main__", "time"),
 }
 # From the resources down nothing knows of those who use it; within the middle floor this is the order.
-NOT_IN_RESOURCES = {"node", "keeper", "link"}
+NOT_IN_RESOURCES = {"node", "driving", "leases", "persisting", "reporting", "keeper", "link"}
 NOT_IN_LINUX = NOT_IN_RESOURCES | {"resources", "checks"}
 
 

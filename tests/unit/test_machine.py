@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.auth import Keyring
 from hatwist.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
 from hatwist.election import GroupRules, State
+from hatwist.encoding import encode
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import (
     MAX_SEQ,
@@ -21,10 +22,10 @@ from hatwist.heartbeat import (
     Heartbeat,
     Role,
     clusterId,
-    encode,
 )
-from hatwist.machine import Machine, NodeRules
+from hatwist.machine import Machine
 from hatwist.membership import MAX_PEERS
+from hatwist.rules import NodeRules
 from hatwist.testing import Simulation
 from hatwist.worth import Fitness, Worth
 

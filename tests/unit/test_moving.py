@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hatwist.heartbeat import Heartbeat, Request, Role
 from hatwist.testing import Simulation
-from hatwist.testing.simulation import GROUP
+from hatwist.testing.host import GROUP
 from hatwist.worth import Fitness
 from tests.unit.test_scenarios import HANDOVER, LATE, RANKS, TRAVEL, I, Scenario, T
 

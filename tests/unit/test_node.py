@@ -18,9 +18,11 @@ from hatwist.errors import BadPacket
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
-from hatwist.machine import Machine, NodeRules
-from hatwist.node import HURRY_LIMIT, RETRY, STOP_LIMIT, Node
+from hatwist.machine import Machine
+from hatwist.node import HURRY_LIMIT, STOP_LIMIT, Node
+from hatwist.persisting import RETRY
 from hatwist.resources.memory import MemoryResource
+from hatwist.rules import NodeRules
 from hatwist.store import MemoryStore
 from hatwist.worth import Fitness
 

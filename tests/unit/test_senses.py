@@ -17,10 +17,11 @@ from hatwist.keeper import Keeper
 from hatwist.linux.memory import MemoryKernel
 from hatwist.linux.memory_neighbours import MemoryAsker, MemoryNeighbours
 from hatwist.linux.messages import IFF_RUNNING, IFF_UP
-from hatwist.machine import Machine, NodeRules
+from hatwist.machine import Machine
 from hatwist.node import Node
 from hatwist.resources.memory import MemoryResource
 from hatwist.resources.placing import AddressSpec
+from hatwist.rules import NodeRules
 from hatwist.senses import Senses
 from hatwist.worth import Fitness
 from tests.unit.test_node import Cable, MemoryLink

@@ -440,7 +440,7 @@ class GuaranteeTests(ServiceTestCase):
         service.startService()
         assert service.node is not None
         self.rules = service.node.machine.rules
-        self.lease = service.node.kernelLease
+        self.lease = service.node.leases.kernel
         return [
             *log.lines("Guarantee: "),
             *log.lines("Not covered: "),

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist import group
+from hatwist import inputs
 from hatwist.causes import Cause
 from hatwist.election import TABLE, Do, Election, Input, Next, State
 from hatwist.heartbeat import Heartbeat, Role
@@ -249,7 +249,7 @@ class MonitorTests(SynchronousTestCase):
         """A claim after SHUTDOWN."""
         self.assertEqual(self.stopped().violations, [])
         self.patch(
-            group,
+            inputs,
             "TABLE",
             {
                 **TABLE,

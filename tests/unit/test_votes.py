@@ -20,7 +20,7 @@ from hatwist.election import Election, Input
 from hatwist.heartbeat import Grant, Heartbeat, Role
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
-from hatwist.testing.simulation import GROUP
+from hatwist.testing.host import GROUP
 from hatwist.worth import Fitness
 
 NAMES = ("alpha", "beta", "gamma")

@@ -11,7 +11,8 @@ from hatwist import rules
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.rules import Timing
 from hatwist.testing import Simulation
-from hatwist.testing.simulation import GROUP, WITNESS
+from hatwist.testing.host import GROUP
+from hatwist.testing.lan import WITNESS
 
 T, I = 0.35, 0.1  # noqa: E741
 PHASES = 12

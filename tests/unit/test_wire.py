@@ -1,4 +1,4 @@
-"""Tests for L{hatwist.heartbeat}."""
+"""Tests for L{hatwist.wire}, L{hatwist.encoding} and L{hatwist.decoding}."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hatwist.decoding import decode
+from hatwist.encoding import encode
 from hatwist.errors import REASONS, BadPacket
 from hatwist.heartbeat import (
     MAX_SEQ,
@@ -25,10 +27,8 @@ from hatwist.heartbeat import (
     Request,
     Role,
     clusterId,
-    decode,
-    encode,
-    keyIdOf,
 )
+from hatwist.wire import keyIdOf
 from hatwist.worth import NO_ADDRESS, Fitness, Worth
 from tests import vectors
 

@@ -1,0 +1,72 @@
+"""How long a holder may go on: the guard is told, and the kernel's lease of the addresses follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hatwist.heartbeat import Role
+from hatwist.keeper import Keeper
+from hatwist.linux import IGuard
+from hatwist.machine import Machine
+
+RENEWAL = 0.5
+"""Seconds between two renewals of the kernel's lease."""
+
+
+class Leases:
+    """
+    @param keepers: of the groups of the machine, as they come and go.
+    @param guard: C{None}: there is none, and nothing is renewed.
+    @ivar kernel: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
+    @ivar margins: the least that was left of the lease of each group held here, in seconds, whenever it
+        was renewed.
+    """
+
+    def __init__(
+        self, machine: Machine, keepers: Mapping[str, Keeper], guard: IGuard | None
+    ) -> None:
+        self.kernel = 0
+        self.margins: dict[str, float] = {}
+        self._machine = machine
+        self._keepers = keepers
+        self._guard = guard
+        self._petted: dict[str, float] = {}
+        self._renewed: dict[str, float] = {}
+
+    def fenced(self) -> None:
+        """The guard has fired: what it was told counts no more."""
+        self._petted.clear()
+
+    def pet(self, now: float) -> None:
+        """Tell the guard, a few times in an interval, until when this node may hold."""
+        if self._guard is None:
+            return
+        step = self._machine.rules.interval / 4
+        for name, election in self._machine.elections.items():
+            if election.role is Role.ACTIVE:
+                lease = self._machine.lease(name, now)
+                before = self._petted.get(name, 0.0)
+                if lease >= before + step:
+                    if before:
+                        left = before - now
+                        self.margins[name] = min(left, self.margins.get(name, left))
+                    self._petted[name] = lease
+                    self._guard.pet(name, lease)
+                    self._renew(name, lease, now)
+            else:
+                self._petted.pop(name, None)
+                self.margins.pop(name, None)
+                self._renewed.pop(name, None)
+
+    def _renew(self, name: str, lease: float, now: float) -> None:
+        """The kernel's lease too follows what is confirmed, in the whole seconds that it knows."""
+        if not self.kernel or now < self._renewed.get(name, 0.0) + RENEWAL:
+            return
+        self._renewed[name] = now
+        seconds = self.kernel
+        if self._machine.rules.quorum is not None:
+            votes = int(lease - now - 0.4)
+            # Shorter than that, a lost heartbeat would lose the addresses.
+            if votes >= max(1, 2 * self._machine.rules.interval):
+                seconds = min(seconds, votes)
+        self._keepers[name].renew(seconds)
