@@ -13,7 +13,7 @@ from math import inf
 
 from hatwist.causes import Cause
 from hatwist.effects import Persist
-from hatwist.heartbeat import Released, Role
+from hatwist.heartbeat import Claim, Released, Role
 from hatwist.holding import Holder
 from hatwist.membership import Membership, Peer
 from hatwist.roles import TABLE, Do, Input, Next, State
@@ -109,14 +109,8 @@ class Election(Holder):
     def _asking(self, view: Membership, now: float) -> None:
         """Votes were asked for: enough of them, or no hope?"""
         assert self.claim is not None
-        rivals = [
-            peer
-            for peer in view
-            if peer.direct(now)
-            and (state := peer.state(self.rules.name)).role == Role.ASKING
-            and state.claim is not None
-            and state.claim.worth > self.claim.worth
-        ]
+        worth = self.claim.worth
+        rivals = [peer for peer, claim in self._askers(view, now) if claim.worth > worth]
         if self.confirmedAt + self.timing.hold > now and self._may(view, now):
             self.input(Input.CLAIM, now)
         elif (
@@ -129,6 +123,11 @@ class Election(Holder):
             rank = 0 if self.chosen else len({peer.name for peer in (*better, *rivals)})
             self.askAfter = now + self._lot() * self.timing.interval * (rank + 1)
             self.input(Input.YIELD, now)
+
+    def _askers(self, view: Membership, now: float) -> list[tuple[Peer, Claim]]:
+        """Who asks for votes, and is heard."""
+        states = [(peer, peer.state(self.rules.name)) for peer in view if peer.direct(now)]
+        return [(p, s.claim) for p, s in states if s.role is Role.ASKING and s.claim is not None]
 
     def _lot(self) -> float:
         """0.1 to 0.6, another one for each node and term: who waits less asks first."""
@@ -245,6 +244,11 @@ class Election(Holder):
             self._heir = released.successor
             self._heirUntil = since + SUCCESSION * self.timing.interval
             self.chosen = released.moved and released.successor == self.name
+        for peer, claim in self._askers(view, now):
+            if claim.moved and peer.name != self._heir:
+                # It was quicker than the word of the release.
+                self._heir = peer.name
+                self._heirUntil = now + SUCCESSION * self.timing.interval
         # A successor that asks for votes names a new term, and the release counts no more.
         if self._heir == self.name and (released or not self._at(self._heirUntil, now)):
             if self.chosen:

@@ -130,6 +130,29 @@ class MoveTests(Moving):
         self.assertEqual(sim.holders(), ["gamma"])
         self.assertEqual(sim.overlap(), 0)
 
+    def test_back(self) -> None:
+        """What was moved once and came back is handed over like any other group."""
+        sim = self.moved("gamma")
+        sim.move("gamma", "")
+        sim.run(1.0)
+        sim.stop("alpha")
+        sim.run(1.0)
+        self.assertEqual(sim.holders(), ["beta"])
+        self.assertFalse(self.isMoved(sim, "beta"))
+
+    def test_notTheHighestTerm(self) -> None:
+        """It can be asked for although a claim that lost a conflict had a higher term than the holder's."""
+        sim = self.divided()
+        sim.heal()
+        sim.run(1.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        claim = sim.nodes["alpha"].machine.elections[GROUP].claim
+        assert claim is not None
+        self.assertLess(claim.term, sim.nodes["beta"].machine.elections[GROUP].highest)
+        sim.move("beta", "beta")
+        sim.run(I)
+        self.assertEqual(sim.holders(), ["beta"])
+
     def test_toADegradedNode(self) -> None:
         """A degraded node keeps what was moved to it, since that was wanted."""
         sim = self.cluster(*RANKS)
@@ -367,6 +390,25 @@ class OvertakenTests(Moving):
         self.assertEqual(self.claims(sim, start), ["gamma", "alpha"])
         self.assertLess(sim.darkness(start), HANDOVER)
 
+    def test_acquireFailsAlone(self) -> None:
+        """When a successor that could not acquire claims later, that has nothing to do with the move."""
+        sim = self.cluster(*RANKS)
+        sim.nodes["gamma"].failing = True
+        sim.nodes["gamma"].acquireTime = 0.05
+        sim.move("alpha", "gamma")
+        sim.run(0.02)
+        for name in ("alpha", "beta"):
+            sim.kill(name)
+        sim.run(0.05)
+        self.assertEqual(sim.holders(), [])
+        sim.drain("gamma")
+        sim.nodes["gamma"].failing = False
+        sim.run(3.0)
+        sim.drain("gamma", False)
+        sim.run(1.0)
+        self.assertEqual(sim.holders(), ["gamma"])
+        self.assertFalse(self.isMoved(sim, "gamma"))
+
     def test_holderDies(self) -> None:
         """A holder that dies before it has heard of the move: the worthiest left takes over as ever."""
         sim = self.cluster(*RANKS)
@@ -447,7 +489,7 @@ class StayTests(Moving):
         for seed in range(20):
             sim = self.moved(seed=seed, asks=seed % 2 == 1)
             sim.isolate("beta")
-            sim.run(2 * T + seed * I / 4)
+            sim.run(2 * T + I + seed * 0.013)
             self.assertEqual(sim.holders(), ["alpha", "beta"])
             healed = sim.now
             sim.heal()
@@ -456,6 +498,21 @@ class StayTests(Moving):
             sim.run(3.0)
             self.assertEqual(self.claims(sim, healed), [])
             self.assertEqual(self.drops(sim, healed), ["alpha"])
+
+    def test_halfHealed(self) -> None:
+        """Who yields to a holder that does not hear it yet does not claim at once again."""
+        for seed in range(10):
+            sim = self.moved(seed=seed, asks=True)
+            sim.isolate("beta")
+            sim.run(2 * T + 2 * I)
+            self.assertEqual(sim.holders(), ["alpha", "beta"])
+            start = sim.now
+            sim.blocked = {("alpha", "beta")}
+            sim.run(1.5 * I)
+            sim.heal()
+            sim.run(1.0)
+            self.assertEqual(self.claims(sim, start), [], f"seed {seed}")
+            self.assertEqual(sim.holders(), ["beta"])
 
     def test_cutOffWithoutPreemption(self) -> None:
         """Without preemption the later claim stays, moved or not."""
@@ -530,22 +587,60 @@ class VotedTests(Moving):
             self.assertEqual(highest, {claim.term})
 
     def test_votesLost(self) -> None:
-        """A successor that gets no votes at first asks again, and the move still counts."""
+        """A successor that gets no votes at first asks again before others do, and the move still counts."""
+        for highest in range(10):
+            sim = self.voters()
+            # By that it draws another lot.
+            sim.nodes["gamma"].machine.elections[GROUP].highest += highest
+            self.loseVotes(sim, 1.2 * I)
+            sim.move("alpha", "gamma")
+            sim.run(2.0)
+            self.assertEqual(sim.holders(), ["gamma"])
+            self.assertTrue(self.isMoved(sim, "gamma"))
+
+    def test_releaseUnheard(self) -> None:
+        """The worthiest, if it knows only by hearsay that the successor asks, and not why, does not ask."""
+        for seed in range(10):
+            sim = self.voters(seed)
+            sim.move("alpha", "gamma")
+            sim.run(1.0)
+            self.hideFromAlpha(sim)
+            sim.move("gamma", "beta")
+            sim.run(2.0)
+            self.assertEqual(sim.holders(), ["beta"])
+            self.assertEqual(sim.nodes["alpha"].machine.elections[GROUP].highest, 3)
+
+    def hideFromAlpha(self, sim: Simulation) -> None:
+        """For half an interval alpha hears no release, and nothing from beta."""
+        end = sim.now + I / 2
+
+        def travels(source: str, target: str, beat: Heartbeat) -> bool:
+            hidden = source == "beta" or beat.groups[0].released is not None
+            return target != "alpha" or sim.now >= end or not hidden
+
+        sim.filters.append(travels)
+
+    def test_noVotes(self) -> None:
+        """A successor that gets none, so that another node holds, has nothing to do with the move any more."""
         sim = self.voters()
-        start = sim.now
-        sim.filters.append(
-            lambda source, target, beat: (
-                not (
-                    target == "gamma"
-                    and sim.now < start + 1.2 * I
-                    and sim.role("gamma") is Role.ASKING
-                )
-            )
-        )
+        self.loseVotes(sim, T)
         sim.move("alpha", "gamma")
         sim.run(2.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        sim.drain("beta")
+        sim.kill("alpha")
+        sim.run(2.0)
         self.assertEqual(sim.holders(), ["gamma"])
-        self.assertTrue(self.isMoved(sim, "gamma"))
+        self.assertFalse(self.isMoved(sim, "gamma"))
+
+    def loseVotes(self, sim: Simulation, seconds: float) -> None:
+        """Whenever gamma asks for votes in this time it hears nobody."""
+        end = sim.now + seconds
+
+        def travels(source: str, target: str, beat: Heartbeat) -> bool:
+            return target != "gamma" or sim.now >= end or sim.role("gamma") is not Role.ASKING
+
+        sim.filters.append(travels)
 
     def test_minority(self) -> None:
         """A holder that loses its votes loses the move as well."""
