@@ -134,23 +134,24 @@ needed = pytest.mark.needs(f"{BIN}/postgres", "psql", "unshare")
 async def test_handedOver(databases: Databases) -> None:
     """A hand-over loses no entry: alpha ends, beta has everything and is promoted, alpha follows; and back again."""
     lab = databases.lab
-    assert databases.client("SELECT term FROM hatwist") == "1"
+    term = int(databases.client("SELECT term FROM hatwist"))
+    assert term > 0
     for number in range(100):
         databases.client(f"INSERT INTO entries VALUES ({number})")
     lab.programs["alpha"].stop()
     await lab.untilOnly("beta")
     assert databases.client("SELECT count(*) FROM entries") == "100"
     assert databases.client("SELECT pg_is_in_recovery()") == "f"
-    assert int(databases.client("SELECT term FROM hatwist")) > 1
-    assert databases.sql("alpha", "SELECT pg_is_in_recovery()") == "t"
+    assert int(databases.client("SELECT term FROM hatwist")) > term
     databases.client("INSERT INTO entries VALUES (100)")
     await databases.until(lambda: databases.follows("alpha"), "alpha follows")
+    assert databases.sql("alpha", "SELECT pg_is_in_recovery()") == "t"
     lab.run("alpha")
     await lab.programs["alpha"].says("peer-joined beta: heard")
     lab.programs["beta"].stop()
     await lab.untilOnly("alpha")
     assert databases.client("SELECT count(*) FROM entries") == "101"
-    assert databases.said().count("beta systemctl restart postgresql@15-main.service") == 1
+    assert "beta systemctl restart postgresql@15-main.service" in databases.said()
 
 
 @needed
@@ -176,6 +177,7 @@ async def test_lateCommand(databases: Databases) -> None:
     lab.programs["alpha"].stop()
     await lab.untilOnly("beta")
     term = databases.client("SELECT term FROM hatwist")
+    await databases.until(lambda: databases.follows("alpha"), "alpha follows")
     seen = lambda: databases.sql("alpha", "SELECT term FROM hatwist") == term  # noqa: E731
     await databases.until(seen, "alpha has seen the term")
     with pytest.raises(HatwistError, match=f"term 1 is not newer than {term}"):
