@@ -172,6 +172,7 @@ class Composition:
         for resource in before:
             if resource not in self.resources and isinstance(resource, Alias | Addresses):
                 resource.close()
+                await self._guarded.forget(resource)
 
     def _make(self, specs: Sequence[ResourceSpec]) -> Any:
         return self._batch(specs) if _batch(specs) else self._single(specs[0])  # type: ignore[arg-type]
