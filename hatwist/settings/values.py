@@ -161,10 +161,9 @@ class Settings:
         return self.links or (LinkSpec(self.interface),)
 
     @property
-    def addresses(self) -> Iterator[AddressSpec]:
+    def addresses(self) -> tuple[AddressSpec, ...]:
         """The addresses of all groups."""
-        for group in self.groups:
-            yield from group.addresses
+        return tuple(spec for group in self.groups for spec in group.addresses)
 
     def digest(self) -> bytes:
         """Eight bytes over what must be the same on every node; see docs/protocol.rst."""

@@ -111,7 +111,8 @@ class Witness(Service):
 
 
 ha.addActive(Witness())
-ha._resources.insert(2, ha._resources.pop())
+held = ha.groups["default"].resources
+held.insert(2, held.pop())
 """
 
 
