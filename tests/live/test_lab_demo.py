@@ -33,7 +33,7 @@ def demo(*argv: str) -> subprocess.CompletedProcess[str]:
 def begun() -> subprocess.Popen[str]:
     """A demo that has its daemons running and plays a long scenario."""
     program = subprocess.Popen(
-        [*COMMAND, "standby-frozen"],
+        [*COMMAND, "loss-30-long"],
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,7 +42,7 @@ def begun() -> subprocess.Popen[str]:
     )
     assert program.stdout is not None
     for line in program.stdout:
-        if line.startswith("standby frozen"):
+        if line.startswith("30 % loss"):
             return program
     raise AssertionError(f"the demo ended early, with {program.wait(timeout=5)}")
 
