@@ -42,7 +42,7 @@ def begun() -> subprocess.Popen[str]:
     )
     assert program.stdout is not None
     for line in program.stdout:
-        if line.startswith("30 % loss"):
+        if line.startswith("loss 30"):
             return program
     raise AssertionError(f"the demo ended early, with {program.wait(timeout=5)}")
 
