@@ -18,6 +18,7 @@ from hatwist.lock import NodeLock, Taken
 from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
+from hatwist.web.endpoint import unusable
 
 
 class Options(usage.Options):
@@ -201,6 +202,8 @@ def makeService(options: Options) -> IService:
     else:
         if found.control not in ("", place.OFF) and (wrong := place.problem(found.control)):
             problems.append(f"--control {found.control}: {wrong}")
+    if not problems and found.http is not None and (wrong := unusable(found.http)):
+        problems.append(f"--http {found.http}: {wrong}")
     parent = getattr(options, "parent", None) or {}
     for name in ("uid", "gid", "chroot"):
         if parent.get(name) is not None:

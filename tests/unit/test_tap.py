@@ -237,6 +237,23 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertIn("CAP_NET_ADMIN", found[1])
         self.assertIn("CAP_NET_RAW", found[2])
 
+    def test_http(self) -> None:
+        """An endpoint on which nobody can listen is a problem like others, before anything is started."""
+        argv = ("--interface", "lo", "--address", "10.0.0.1/24", "--state-dir", self.mktemp())
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            (line,) = self.refused(*argv, "--http", f"tcp:{port}:interface=127.0.0.1")
+        self.assertIn("cannot listen there: Address already in use", line)
+        for description, words in (
+            ("unix:/nonexistent/x", "/nonexistent cannot be written"),
+            ("tcp:0:interface=192.0.2.1", "cannot listen there: Cannot assign requested address"),
+            ("tcp:x", "allowed is a server endpoint"),
+        ):
+            (line,) = self.refused(*argv, "--http", description)
+            self.assertTrue(line.startswith(f"--http {description}: "), line)
+            self.assertIn(words, line)
+        self.make(*argv, "--http", f"tcp:{port}:interface=127.0.0.1")
+
     def test_twistdUser(self) -> None:
         """--uid, --gid and --chroot of twistd take away the right to release: refused, each by name."""
         argv = ("--interface", "lo", "--address", "10.0.0.1/24")
