@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 
 from hatwist.errors import ResourceError
 from hatwist.linux import INetlink
@@ -30,12 +31,19 @@ _GONE = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
 _T = TypeVar("_T")
 
 
+def unmarked(entry: KernelAddress) -> bool:
+    """Whether nothing shows that hatwist added it."""
+    return entry.proto != IFA_PROTO_HATWIST and ":" not in (entry.label or "")
+
+
 class Removal:
     """
     Removes shared addresses, whoever added them: this run, an earlier one, an administrator.
 
     @param name: what errors call them.
     """
+
+    _log = Logger()
 
     def __init__(self, name: str, netlink: INetlink, specs: Sequence[AddressSpec]) -> None:
         self._name = name
@@ -58,6 +66,8 @@ class Removal:
         for _ in range(ROUNDS):
             if not left:
                 return
+            for entry, link in left:
+                self._tell(entry, link)
             answers = await self._delete([(link, encodeDelete(*keyOf(e))) for e, link in left])
             left = await self._left()
         if left:
@@ -67,6 +77,18 @@ class Removal:
             raise ResourceError(
                 f"{entry.address}/{entry.prefix} cannot be deleted from {link.name}: {why}"
             )
+
+    def _tell(self, entry: KernelAddress, link: KernelLink) -> None:
+        """Somebody looks for what has gone."""
+        mark = "without" if unmarked(entry) else "with"
+        self._log.warn(
+            "{address}/{prefix} is on {interface}, {mark} hatwist's mark, and is deleted: "
+            "it is shared, and not held here",
+            address=str(entry.address),
+            prefix=entry.prefix,
+            interface=link.name,
+            mark=mark,
+        )
 
     async def _links(self) -> dict[int, KernelLink]:
         links = await asked(self._name, self._netlink.dumpLinks())

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 
+from hatwist.linux.messages import FOREVER
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
+from hatwist.linux.present import addressesNow
 from hatwist.resources.process import find
+from hatwist.resources.removing import unmarked
 from hatwist.settings.values import AliasSpec, CommandSpec, GroupSettings, Settings, UnitSpec
 from hatwist.store import Store
 
@@ -28,6 +32,7 @@ def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str
                     f"{name(key)}: there is no interface {interface!r} on this host; "
                     f"it has {', '.join(sorted(known)) or 'none'}"
                 )
+    yield from _ownAddresses(settings, name("address"))
     for group in settings.groups:
         for program in dict.fromkeys(_programs(group)):
             if find(program) is None:
@@ -50,6 +55,34 @@ def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str
         yield f"not permitted to change addresses (CAP_NET_ADMIN): {hint}"
     if not maySendFrames():
         yield f"not permitted to send gratuitous ARP (CAP_NET_RAW): {hint}"
+
+
+def _ownAddresses(settings: Settings, key: str) -> Iterator[str]:
+    """An address by which this host itself is on its network would be deleted wherever the group is not."""
+    try:
+        there = addressesNow()
+    except OSError:
+        return
+    for spec in settings.addresses:
+        for interface, entry in there:
+            network = ip_network((entry.address, entry.prefix), strict=False)
+            if (
+                (entry.address, entry.prefix) == (spec.address, spec.prefix)
+                and network.num_addresses > 1
+                and unmarked(entry)
+                and entry.valid == FOREVER
+                and not entry.address.is_loopback
+                and not any(
+                    other.address in network
+                    for name, other in there
+                    if name == interface and other is not entry
+                )
+            ):
+                yield (
+                    f"{key} {spec.address}/{spec.prefix}: it is the address of this host itself on {interface}, "
+                    "the only one it has in that network; share another one. If it is left from another "
+                    f"program: ip address del {entry.address}/{entry.prefix} dev {interface}"
+                )
 
 
 def _programs(group: GroupSettings) -> Iterator[str]:

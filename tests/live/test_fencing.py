@@ -130,8 +130,8 @@ async def test_leftovers(what: str) -> None:
         ]
         assert ("beta" in lab.judge.holders(bare)) is not goes, lab.said()
         if goes:
-            # The judge reads what the kernel told before: never earlier than it was so.
-            assert gone[0].time - first.time < 0.002, f"{gone[0].time - first.time}\n{lab.said()}"
+            # The judge reads late what the kernel told, on a busy machine; a release takes an interval otherwise.
+            assert gone[0].time - first.time < 0.05, f"{gone[0].time - first.time}\n{lab.said()}"
         else:
             assert not gone
             beta.stop()

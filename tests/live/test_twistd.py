@@ -286,3 +286,18 @@ async def test_killedHard(lan: Lan, judge: Judge) -> None:
     report = await judge.report(ADDRESS, began)
     assert report.outage <= TOLERANCE + 0.1
     assert (await alpha.ended()) == 128 + signal.SIGKILL
+
+
+@pytest_twisted.ensureDeferred
+async def test_ownAddress(lan: Lan, judge: Judge) -> None:
+    """The address by which a host is on its network is not shared: refused, and it stays."""
+    host = lan.host("alpha")
+    program = start(host, "--address", f"{host.ipv4()}/24")
+    await program.says(f"--address {host.ipv4()}/24: it is the address of this host itself on eth0")
+    assert await program.ended() == 1
+    assert host.ipv4() in host.run(["ip", "-4", "address", "show", "eth0"])
+    host.addAddress("10.99.0.77/24")
+    program = start(host, "--address", "10.99.0.77/24")
+    await program.says("10.99.0.77/24 is on eth0, without hatwist's mark, and is deleted")
+    program.stop()
+    await ended(program)
