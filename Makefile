@@ -36,9 +36,15 @@ demo: $(VENV)/.installed
 
 test: test-unit test-packaging test-live
 
+# Under both runners at once: each takes a processor.
 test-unit: $(VENV)/.installed-test
-	$(BIN)/python -m twisted.trial --temp-directory=$(VENV)/cache/trial tests.unit
-	$(PYTEST) -p no:twisted tests/unit
+	@mkdir -p $(VENV)/cache
+	@$(BIN)/python -m twisted.trial --temp-directory=$(VENV)/cache/trial tests.unit >$(VENV)/cache/trial.log 2>&1 & \
+	trial=$$!; \
+	$(PYTEST) -p no:twisted tests/unit; status=$$?; \
+	wait $$trial || status=1; \
+	grep -v '\[OK\]$$' $(VENV)/cache/trial.log | tail -n 200; \
+	exit $$status
 
 test-packaging: $(VENV)/.installed-test
 	$(PYTEST) -p no:twisted tests/packaging

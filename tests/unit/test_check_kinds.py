@@ -154,12 +154,16 @@ class FileTests(Programs):
         self.assertEqual(await asked(File(str(path))), "")
 
 
+# Nobody else's, where two runs of the tests share a machine; longer than the kernel keeps.
+SLEEPER = f"hatwist-sleeper-{os.getpid()}"
+
+
 class ProcessTests(Programs):
     """A process."""
 
     async def sleeping(self) -> int:
         """The pid of a process called hatwist-sleeper, whose name is longer than the kernel keeps."""
-        program = self.where / "hatwist-sleeper-long"
+        program = self.where / SLEEPER
         program.symlink_to("/bin/sleep")
         script = '"$1" 600 & echo $! >"$0.new"; mv "$0.new" "$0"'
         reaper = Command(("sh", "-c", script, self.path("pids"), str(program)))
@@ -176,7 +180,7 @@ class ProcessTests(Programs):
 
     async def test_byName(self) -> None:
         """It is alive, by its name, for as long as it is."""
-        probe = Process("hatwist-sleeper-long").probe(Surroundings(reactor))
+        probe = Process(SLEEPER).probe(Surroundings(reactor))
         self.patch(processes, "SLICE", 3)  # several turns, on the smallest machine
         with self.assertRaises(CheckFailed):
             await probe.run(LIMIT)
