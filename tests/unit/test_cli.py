@@ -46,6 +46,8 @@ STATUS: dict[str, Any] = {
         "web": {
             "holder": "alpha",
             "holders": ["alpha"],
+            "under_way": {},
+            "state": "active",
             "since": 880.0,
             "term": 7,
             "reason": "no holder is heard",
@@ -129,6 +131,11 @@ class TableTests(SynchronousTestCase):
         ):
             self.assertEqual(self.alarming(**paths), [line])
 
+    def test_underWay(self) -> None:
+        """A holder that does not have everything yet, or lets go, is shown with what it is doing."""
+        lines = self.lines(groups__web__under_way={"alpha": "acquiring, step 2 of 3"})
+        self.assertIn("web alpha (acquiring, step 2 of 3) 2 min 7 no holder is heard", lines)
+
     def test_red(self) -> None:
         """Red is for terminals; elsewhere there is no escape sequence."""
         lines = table(changed(nodes__beta__alive=False), NOW)
@@ -162,6 +169,8 @@ class ExitTests(SynchronousTestCase):
             ({"groups__web__fitness": "unfit"}, 2),
             ({"groups__web__fitness": "unfit", "drained": True, "node": "beta"}, 1),
             ({"groups__web__fitness": "degraded"}, 0),
+            ({"groups__web__state": "acquiring"}, 1),
+            ({"groups__web__state": "releasing"}, 1),
         ):
             self.assertEqual(exitStatus(changed(**paths)), expected, paths)
 

@@ -19,6 +19,7 @@ from twisted.logger import Logger, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.chronicle import Change
+from hatwist.cli.status import exitStatus
 from hatwist.control import boxes, place, server
 from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 from hatwist.control.levels import Threshold
@@ -104,6 +105,27 @@ class AnswerTests(SocketTestCase):
         self.assertEqual(found["history"][-1]["new"], "ACTIVE")
         self.assertGreater(found["counters"]["sent"], 0)
         self.assertEqual(found["groups"]["default"]["reason"], "no holder is heard")
+
+    async def test_acquiring(self) -> None:
+        """A node that has claimed, and waits for a resource, is a standby for scripts, and shown as acquiring."""
+        resource = self.resource("slow")
+        service = self.controlled(resource)
+        resource.delay = None
+        service.startService()
+        await self.until(lambda: "slow: release" in self.transcript)  # what an earlier start left
+        resource.finish()
+        await self.until(lambda: "slow: acquire" in self.transcript)
+        found = await self.ask("Status")
+        self.assertEqual(found["groups"]["default"]["holder"], "alpha")
+        self.assertEqual(
+            found["groups"]["default"]["under_way"], {"alpha": "acquiring, step 2 of 2"}
+        )
+        self.assertEqual(exitStatus(found, "default"), 1)
+        resource.finish()
+        await self.until(lambda: service.role is Role.ACTIVE)
+        found = await self.ask("Status")
+        self.assertEqual(found["groups"]["default"]["under_way"], {})
+        self.assertEqual(exitStatus(found, "default"), 0)
 
     async def test_why(self) -> None:
         """The paragraph comes with the time of day; the flight recorder, if wanted."""
@@ -305,7 +327,10 @@ class MovingTests(SocketTestCase):
         resource.delay = None
         asked = self.of("alpha", "Move", group="default", node="beta", wait=0.5)
         error = await self.assertFailure(asked, Refused)
-        self.assertIn("it has not come about within 0.5 s: beta holds default", str(error))
+        self.assertIn("it has not come about within 0.5 s: beta has claimed default", str(error))
+        self.assertIn(
+            "It is acquiring, step 2 of 2: beta, and does not hold everything", str(error)
+        )
         resource.finish()
         await self.until(lambda: beta.role is Role.ACTIVE)
 
