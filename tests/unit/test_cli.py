@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 from copy import deepcopy
@@ -9,7 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.cli import COMMANDS
+from hatwist.cli import COMMANDS, main
 from hatwist.cli.moving import told
 from hatwist.cli.status import exitStatus
 from hatwist.cli.table import RED, coloured, short, table
@@ -181,6 +183,28 @@ class ExitTests(SynchronousTestCase):
         self.assertEqual(exitStatus(status), 0)
         self.assertEqual(exitStatus(status, "web"), 0)
         self.assertEqual(exitStatus(status, "mail"), 1)
+
+
+class UsageTests(SynchronousTestCase):
+    """Arguments that no daemon need see."""
+
+    def test_refused(self) -> None:
+        """What is empty, no time to wait or no number to list is refused with what is allowed, and status 2."""
+        for argv, words in (
+            (["move", "web", ""], "argument NODE: it is empty"),
+            (["move", "", "beta"], "argument GROUP: it is empty"),
+            (["status", "--control", ""], "argument --control: it is empty"),
+            (["move", "web", "--wait", "-1"], "'-1': allowed are 0 to 3600 seconds"),
+            (["drain", "--wait", "nan"], "'nan': allowed are 0 to 3600 seconds"),
+            (["undrain", "--wait", "soon"], "'soon': allowed are 0 to 3600 seconds"),
+            (["history", "-n", "0"], "'0': allowed is 1 or more"),
+            (["history", "-n", "-5"], "'-5': allowed is 1 or more"),
+        ):
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as ended:
+                main(argv)
+            self.assertEqual(ended.exception.code, 2, argv)
+            self.assertIn(words, said.getvalue())
 
 
 class StartTests(SynchronousTestCase):

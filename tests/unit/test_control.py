@@ -193,6 +193,22 @@ class AnswerTests(SocketTestCase):
             error = await self.assertFailure(self.ask(command, **arguments), Refused)
             self.assertIn(words, str(error))
 
+    async def test_history(self) -> None:
+        """Of one group, the newest only; what is no number, and a group that never was, are refused."""
+        service = self.controlled()
+        await self.active(service)
+        for number in (1, 2):
+            service.history.add(Change(0.0, "beta", "former", "", "STANDBY", number, "heard"))
+        found = await self.ask("History", group="former", limit=1)
+        self.assertEqual([entry["term"] for entry in found], [2])
+        for arguments, words in (
+            ({"group": "nosuch"}, "there is no group 'nosuch'; there is default"),
+            ({"limit": -5}, "limit: allowed is 1 or more"),
+            ({"limit": "x"}, "limit: allowed is 1 or more"),
+        ):
+            error = await self.assertFailure(self.ask("History", **arguments), Refused)
+            self.assertEqual(str(error), words)
+
     async def test_logLevel(self) -> None:
         """From then on only what is as grave is logged, in that namespace; a stop undoes it."""
         service = self.controlled()
@@ -333,6 +349,48 @@ class MovingTests(SocketTestCase):
         )
         resource.finish()
         await self.until(lambda: beta.role is Role.ACTIVE)
+
+    async def test_refusedFirst(self) -> None:
+        """What cannot be waited for, and an empty name, are refused before anything is moved or drained."""
+        alpha, beta = await self.pair()
+        for command, arguments, words in (
+            ("Move", {"group": "default", "node": "beta", "wait": -1}, "wait: allowed are 0 to"),
+            ("Move", {"group": "default", "node": ""}, "node: an empty name"),
+            ("Drain", {"wait": 3601}, "wait: allowed are 0 to 3600 seconds"),
+            ("Undrain", {"wait": "soon"}, "wait: allowed are 0 to 3600 seconds"),
+        ):
+            error = await self.assertFailure(self.of("alpha", command, **arguments), Refused)
+            self.assertIn(words, str(error))
+        self.assertFalse(node(alpha).drained)
+        self.assertIsNone(node(alpha).machine.elections["default"].request)
+        self.assertIs(alpha.role, Role.ACTIVE)
+
+    async def test_undrainBackOff(self) -> None:
+        """A group that this node could not acquire of late is not waited for, and that is said."""
+        alpha, beta = await self.pair()
+        await self.of("alpha", "Drain")
+        election = node(alpha).machine.elections["default"]
+        election.backoffUntil = alpha.seconds() + 60
+        found = await self.of("alpha", "Undrain")
+        self.assertEqual(found["moves"], [])
+        self.assertRegex(
+            found["plan"][1],
+            "default: not yet: alpha could not hold the resources, and tries again in",
+        )
+        await self.of("alpha", "Drain")
+        election.backoffUntil = 0.0
+        drain = node(alpha).drain
+
+        def fail(on: bool) -> Any:
+            election.backoffUntil = alpha.seconds() + 60
+            return drain(on)
+
+        self.patch(node(alpha), "drain", fail)
+        found = await self.of("alpha", "Undrain")
+        self.assertEqual(found["moves"], [])
+        self.assertIn(
+            "default is not waited for: alpha could not hold the resources", found["note"]
+        )
 
     async def test_forgetful(self) -> None:
         """A drain that cannot be remembered over a restart is done, and says so."""
