@@ -352,7 +352,7 @@ class MovingTests(SocketTestCase):
 
     async def test_refusedFirst(self) -> None:
         """What cannot be waited for, and an empty name, are refused before anything is moved or drained."""
-        alpha, beta = await self.pair()
+        alpha, _ = await self.pair()
         for command, arguments, words in (
             ("Move", {"group": "default", "node": "beta", "wait": -1}, "wait: allowed are 0 to"),
             ("Move", {"group": "default", "node": ""}, "node: an empty name"),
@@ -367,7 +367,7 @@ class MovingTests(SocketTestCase):
 
     async def test_undrainBackOff(self) -> None:
         """A group that this node could not acquire of late is not waited for, and that is said."""
-        alpha, beta = await self.pair()
+        alpha, _ = await self.pair()
         await self.of("alpha", "Drain")
         election = node(alpha).machine.elections["default"]
         election.backoffUntil = alpha.seconds() + 60
