@@ -85,7 +85,7 @@ class Chronicle:
                     state = peer.states.get(group)
                     new = _NAMES[state.role] if state is not None else "STANDBY"
                     if new == "ACTIVE" and known.get(group) != "ACTIVE":
-                        new = _progress(peer, group, now)
+                        new = _progress(peer, group, now, known.get(group, ""))
                 if known.get(group) != new:
                     found.append(self._changed(peer, group, known.get(group, ""), new, now))
                     known[group] = new
@@ -120,6 +120,9 @@ class Chronicle:
             why = said.reason if said is not None else ""
             how = "said goodbye"
             reason = f"{how}: {why}" if why else how
+        elif change.old == ACQUIRING:
+            how = "gave up acquiring it"
+            reason = self._release(peer, change, "did not get everything")
         elif change.old in _CLAIMED:
             how = "let go"
             reason = self._release(peer, change)
@@ -128,18 +131,20 @@ class Chronicle:
         released = peer.state(change.group).released
         return self._note(change._replace(reason=reason), how, released)
 
-    def _release(self, peer: Peer, change: Change) -> str:
+    def _release(self, peer: Peer, change: Change, first: str = "") -> str:
         released = peer.state(change.group).released
         said = peer.announced(change.group)
         reason = ""
         if released is not None and released.successor:
             reason = f"handed over to {released.successor}"
             if released.moved:
-                return f"moved to {released.successor} by the operator"
+                return "; ".join(
+                    filter(None, (first, f"moved to {released.successor} by the operator"))
+                )
         if said is not None and said.fitness < Fitness.FIT and said.reason:
             why = f"{said.fitness.name.lower()}: {said.reason}"
             reason = f"{why}; {reason}" if reason else why
-        return reason or "let go"
+        return "; ".join(filter(None, (first, reason))) or "let go"
 
     def _takeover(self, change: Change) -> str:
         before = self.holders.get(change.group, {}).get(change.node)
@@ -154,6 +159,8 @@ class Chronicle:
         if freed is None:
             return "no holder was heard"
         name, how, released = freed
+        if name == change.node:
+            return f"it claimed again, after it {how}"
         if released is None or released.successor != change.node:
             return f"{name} {how}"
         if released.moved:
@@ -169,10 +176,12 @@ class Chronicle:
         return change
 
 
-def _progress(peer: Peer, group: str, now: float) -> str:
+def _progress(peer: Peer, group: str, now: float, before: str) -> str:
     """Whether a holder that is new here has everything already: that is in its own packets only."""
     said = peer.announced(group)
-    if said is None or not peer.direct(now) or said.lettingGo:
+    if said is None or not peer.direct(now):
         return "ACTIVE"
+    if said.lettingGo:
+        return ACQUIRING if before == ACQUIRING else "ACTIVE"
     # If hearsay has newer word of its role, its own next packet will tell.
     return ACQUIRING if said.steps or said.role != Role.ACTIVE else "ACTIVE"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -39,6 +39,18 @@ from hatwist.settings import (
 )
 from hatwist.settings.values import ResourceSpec
 from hatwist.worth import Fitness
+
+
+class Left(NamedTuple):
+    """
+    What became of a resource that an earlier run may have left.
+
+    @ivar problem: why it could not be released; C{""}: it was, or was not there.
+    @ivar was: whether it was there; C{None}: that cannot be told.
+    """
+
+    problem: str
+    was: bool | None
 
 
 class Composition:
@@ -272,20 +284,34 @@ class Composition:
             if isinstance(resource, Addresses):
                 resource.lease = self._lease
 
-    async def releaseLeft(self) -> dict[str, str]:
+    async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.HAService.releaseLeft}."""
         found = {}
         for resource in reversed(self.resources):
+            was = await self._was(resource)
             pending = resource.release()
             pending.addTimeout(getattr(resource, "releaseTime", LIMIT) + 1, self._reactor)
             try:
                 await pending
             except Exception as e:
-                found[resource.name] = str(e) or repr(e)
+                found[resource.name] = Left(str(e) or repr(e), was)
             else:
+                if isinstance(resource, Addresses):
+                    was = resource.leftThere
                 if resource is not self._guarded:
-                    found[resource.name] = ""
+                    found[resource.name] = Left("", was)
         return found
+
+    async def _was(self, resource: Any) -> bool | None:
+        """Whether it is held now, before it is released; C{None}: who can tell?"""
+        if resource is self._guarded or (isinstance(resource, Command) and not resource.checked):
+            return None
+        pending = resource.verify()
+        pending.addTimeout(getattr(resource, "acquireTime", LIMIT) + 1, self._reactor)
+        try:
+            return bool(await pending)
+        except Exception:
+            return None  # its release will say what is wrong
 
     def close(self) -> None:
         """Give sockets back, once everything is released."""

@@ -41,7 +41,13 @@ class Explanation(NamedTuple):
             began = f"{since} ({duration(self.age)})" if since else f"for {duration(self.age)}"
             because = f": {self.because}" if self.because else ""
             term = f" with term {self.term}" if self.term else ""
-            words.insert(0, f"{self.holder} holds {self.group}{term}, {began}{because}")
+            why = self.nodes[self.holder]
+            if why.kind == "acquiring":
+                words.insert(0, f"It {why.text}, and does not hold everything yet")
+            elif why.kind != "holds":
+                words.insert(0, f"It {why.text}")
+            verb = "has claimed" if why.kind == "acquiring" else "holds"
+            words.insert(0, f"{self.holder} {verb} {self.group}{term}, {began}{because}")
         return " ".join(f"{word}." for word in words)
 
 

@@ -72,8 +72,8 @@ class History:
 
     def read(self) -> None:
         """
-        Read what earlier starts wrote. A line that is damaged is left out, a file that cannot be
-        read is as good as none: nothing depends on it.
+        Read what earlier starts wrote. A line that is damaged is left out, which one warning tells; a file
+        that cannot be read is as good as none: nothing depends on it.
         """
         try:
             with open(self._path, encoding="utf-8", errors="replace") as file:
@@ -85,13 +85,23 @@ class History:
             return
         self.entries.clear()
         self._lines = len(lines)
-        self.entries.extend(filter(None, map(_parse, lines)))
+        found = [entry for entry in map(_parse, lines) if entry is not None]
+        self.entries.extend(found)
+        if len(found) < len(lines):
+            self._log.warn(
+                "{path}: {damaged} of {lines} lines are damaged, and left out of the history",
+                path=self._path,
+                damaged=len(lines) - len(found),
+                lines=len(lines),
+            )
 
     def add(self, change: Change) -> None:
         """Take in one change that was noticed just now. Never raises, never waits."""
         if change.new == ACQUIRING:
             return  # what comes of it will be told
-        old = "STANDBY" if change.old == ACQUIRING else change.old
+        old = change.old
+        if old == ACQUIRING and change.new == "ACTIVE":
+            old = "STANDBY"
         entry = Entry(self._now(), *change._replace(old=old)[1:])
         self.entries.append(entry)
         self._waiting.append(entry)

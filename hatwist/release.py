@@ -16,6 +16,8 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from hatwist import tap
+from hatwist.cli.plan import USUAL
+from hatwist.composition import Left
 from hatwist.errors import ConfigurationError
 from hatwist.lock import NodeLock, Taken
 from hatwist.service import HAService
@@ -24,15 +26,19 @@ RELEASED, KEPT, WRONG = 0, 1, 2
 """Exit statuses: nothing is held here; something stays, or the daemon runs; the options or their file are wrong."""
 
 
+_BECAME = {True: "released", False: "not held here", None: "not held here any more"}
+"""By whether it was there; of a command without check nobody can tell, and its undo has run."""
+
+
 class Options(tap.Options):
     """Those of C{twistd ha}, of which each that does not matter here is accepted."""
 
     synopsis = "Usage: hatwist release [options]"
     longdesc = (
         "Let go of what the daemon of this node left here, if it is dead: everything that a twistd ha "
-        "with the same options shares. Exit status: 0 when nothing of it is held here any more, 1 when "
-        "something stays, or the daemon runs and nothing was touched, 2 when the options or their file "
-        "are wrong."
+        f"with the same options shares; without any option but --node, what {USUAL} says. "
+        "Exit status: 0 when nothing of it is held here any more, 1 when something stays, or the daemon "
+        "runs and nothing was touched, 2 when the options or their file are wrong."
     )
 
     def parseOptions(self, options: Any = None) -> None:
@@ -49,6 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     options = Options()
     try:
         options.parseOptions(list(arguments))
+        fresh = Options()
+        if all(options[name] == fresh[name] for name in fresh if name != "node"):
+            options["config"] = USUAL
         if options["config"] is None:
             options["key-file"] = None  # nothing is signed here
         found = tap.chosen(options, here=False)
@@ -77,10 +86,10 @@ def main(arguments: Sequence[str]) -> int:
 def _run(reactor: Any, service: HAService) -> int:
     ended: list[int] = []
 
-    def tell(left: dict[str, str]) -> None:
-        for name, problem in left.items():
-            print(f"{name}: {problem or 'not held here'}", file=sys.stderr if problem else None)
-        ended.append(KEPT if any(left.values()) else RELEASED)
+    def tell(left: dict[str, Left]) -> None:
+        for name, (problem, was) in left.items():
+            print(f"{name}: {problem or _BECAME[was]}", file=sys.stderr if problem else None)
+        ended.append(KEPT if any(problem for problem, _ in left.values()) else RELEASED)
 
     def fail(failure: Failure) -> None:
         ended.append(_failed([failure.getErrorMessage()]))

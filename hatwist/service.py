@@ -21,7 +21,7 @@ from hatwist.assembly import Assembly
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.witness import Witness
 from hatwist.clock import isMonotonic
-from hatwist.composition import Composition
+from hatwist.composition import Composition, Left
 from hatwist.guarantee import Guarantee, Level
 from hatwist.heartbeat import Role
 from hatwist.history import History
@@ -287,16 +287,16 @@ class HAService(MultiService):
             self._lock.free()
         await super().stopService()
 
-    async def releaseLeft(self) -> dict[str, str]:
+    async def releaseLeft(self) -> dict[str, Left]:
         """
         Release what an earlier run left here, in the order in which a node does, without joining the cluster.
 
         The service must not run, neither here nor in another process, for which its owner has L{NodeLock}.
 
-        @return: of each resource, by name, why it could not be released; C{""}: it was.
+        @return: what became of each resource, by name.
         """
         self._netlink.start()
-        found = {}
+        found: dict[str, Left] = {}
         try:
             for group in reversed(self.groups.values()):
                 found.update(await group.releaseLeft())

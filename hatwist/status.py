@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hatwist import __version__
 from hatwist.election import Election
 from hatwist.explain import Explanation, explain
+from hatwist.heartbeat import GroupState
 from hatwist.membership import Peer
 from hatwist.node import Node
 from hatwist.resources.guarded import Guarded
@@ -97,6 +98,7 @@ def _group(service: HAService, node: Node, election: Election, now: float) -> di
         "state": election.state.value,
         "holder": why.holder,
         "holders": [other for other, reason in why.nodes.items() if reason.kind in HOLDING],
+        "under_way": _underWay(node, name, why, told),
         "term": why.term,
         "since": round(time.time() - why.age, 3) if why.age is not None else None,
         "reason": why.because,
@@ -113,6 +115,19 @@ def _group(service: HAService, node: Node, election: Election, now: float) -> di
 
 HOLDING = ("holds", "acquiring", "releasing", "stopping")
 """Kinds of L{hatwist.reasons.Why} of those whom others must take for holders."""
+
+
+def _underWay(node: Node, group: str, why: Explanation, told: GroupState) -> dict[str, str]:
+    """What each holder is doing that does not have everything: C{"acquiring, step 2 of 3"}."""
+    found = {}
+    for name, reason in why.nodes.items():
+        if reason.kind not in HOLDING[1:]:
+            continue
+        peer = node.machine.view.peers.get(name)
+        said = peer.announced(group) if peer is not None else told
+        step = f", step {said.step} of {said.steps}" if said is not None and said.step else ""
+        found[name] = f"{reason.kind}{step}"
+    return found
 
 
 def _self(node: Node, now: float) -> dict[str, Any]:

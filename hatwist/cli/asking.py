@@ -37,6 +37,7 @@ def addCommand(
     parser = commands.add_parser(name, help=help, description=description, epilog=epilog)
     parser.add_argument(
         "--control",
+        type=word,
         metavar="PATH",
         help=f"the daemon's socket (the only one in {place.DIRECTORY})",
     )
@@ -60,6 +61,17 @@ def addCommand(
 
     parser.set_defaults(run=ask)
     return parser
+
+
+def word(text: str) -> str:
+    """
+    An argument that names something: of a variable of a script that is not set, nothing is left.
+
+    @raise argparse.ArgumentTypeError: it is empty.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 def failed(text: str, status: int) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from hatwist.cli.asking import DONE, Subparsers, addCommand
+from hatwist.cli.asking import DONE, Subparsers, addCommand, word
 from hatwist.control.client import PATIENCE, Client
 
-WAIT = 30.0
+WAIT, LONGEST = 30.0, 3600.0
+"""Seconds that may be waited for a move: the usual, and the most."""
 
 
 def addMove(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -24,8 +25,8 @@ def addMove(commands: Subparsers[argparse.ArgumentParser]) -> None:
         ),
         run=_move,
     )
-    parser.add_argument("group", metavar="GROUP")
-    parser.add_argument("node", metavar="NODE", nargs="?")
+    parser.add_argument("group", metavar="GROUP", type=word)
+    parser.add_argument("node", metavar="NODE", nargs="?", type=word)
     _waiting(parser)
 
 
@@ -71,13 +72,34 @@ def addAnnounce(commands: Subparsers[argparse.ArgumentParser]) -> None:
         ),
         run=_announce,
     )
-    parser.add_argument("group", metavar="GROUP", nargs="?", help="which one (all held here)")
+    parser.add_argument(
+        "group", metavar="GROUP", nargs="?", type=word, help="which one (all held here)"
+    )
 
 
 def _waiting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--wait", type=float, default=WAIT, metavar="S", help=f"seconds it may take ({WAIT:g})"
+        "--wait",
+        type=seconds,
+        default=WAIT,
+        metavar="S",
+        help=f"seconds it may take, 0 to {LONGEST:g} ({WAIT:g})",
     )
+
+
+def seconds(text: str) -> float:
+    """
+    How long may be waited.
+
+    @raise argparse.ArgumentTypeError: that long not.
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= LONGEST:  # nor is what is not a number
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are 0 to {LONGEST:g} seconds")
+    return found
 
 
 def _move(options: argparse.Namespace, client: Client) -> int:

@@ -17,6 +17,7 @@ from hatwist.cli.asking import (
     Subparsers,
     addCommand,
     failed,
+    word,
 )
 from hatwist.cli.table import Line, coloured, table
 from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
@@ -33,14 +34,17 @@ def addStatus(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="show who holds what, and every node",
         description="Show who holds each group and why, and every node as the daemon on this host knows it.",
         epilog=(
-            "Exit status: 0 when this node holds GROUP (without GROUP: at least one), 1 when it is a standby, 2 when "
-            "something is wrong (GROUP, or without it any, has no holder or two, or this node is unfit and not "
-            "drained) and for wrong usage, 3 when no daemon is running, 4 when it is not clear which one is meant or "
-            "it cannot be asked. So 3 and 4 are those of an init script."
+            "Exit status: 0 when this node holds all of GROUP (without GROUP: of at least one), 1 when it is a "
+            "standby, or still acquires or already releases it, 2 when something is wrong (GROUP, or without it any, "
+            "has no holder or two, or this node is unfit and not drained) and for wrong usage, 3 when no daemon is "
+            "running, 4 when it is not clear which one is meant or it cannot be asked. So 3 and 4 are those of an "
+            "init script."
         ),
         run=_status,
     )
-    parser.add_argument("group", nargs="?", metavar="GROUP", help="what the exit status is about")
+    parser.add_argument(
+        "group", nargs="?", type=word, metavar="GROUP", help="what the exit status is about"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
@@ -74,7 +78,9 @@ def exitStatus(status: dict[str, Any], group: str | None = None) -> int:
         unfit = entry["fitness"] == "unfit" and not status["drained"]
         if len(entry["holders"]) != 1 or unfit:
             return FAULT
-    return HOLDS if any(entry["holder"] == status["node"] for entry in chosen) else STANDBY
+    # Who still acquires tells the others that it holds; a script may act only when everything is there.
+    mine = [entry for entry in chosen if entry["holder"] == status["node"]]
+    return HOLDS if any(entry["state"] == "active" for entry in mine) else STANDBY
 
 
 def _status(options: argparse.Namespace, client: Client) -> int:

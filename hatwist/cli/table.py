@@ -77,14 +77,14 @@ def _groups(status: dict[str, Any], now: float) -> list[Line]:
     rows: list[tuple[bool, Sequence[str]]] = [
         (False, ("GROUP", "HOLDER", "FOR", "TERM", "BECAUSE"))
     ]
-    for name, group in status["groups"].items():
+    for called, group in status["groups"].items():
         holders = group["holders"]
         rows.append(
             (
                 len(holders) != 1,
                 (
-                    name,
-                    " and ".join(holders) or "nobody",
+                    called,
+                    " and ".join(_holder(group, name) for name in holders) or "nobody",
                     short(now - group["since"]) if group["since"] is not None else "",
                     str(group["term"] or ""),
                     group["reason"],
@@ -92,6 +92,11 @@ def _groups(status: dict[str, Any], now: float) -> list[Line]:
             )
         )
     return columns(rows)
+
+
+def _holder(group: dict[str, Any], name: str) -> str:
+    doing = group["under_way"].get(name)
+    return f"{name} ({doing})" if doing else name
 
 
 def _nodes(status: dict[str, Any]) -> list[Line]:

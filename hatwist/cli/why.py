@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 
-from hatwist.cli.asking import DONE, Subparsers, addCommand
+from hatwist.cli.asking import DONE, Subparsers, addCommand, word
 from hatwist.control.client import Client
 
 
@@ -25,7 +25,7 @@ def addWhy(commands: Subparsers[argparse.ArgumentParser]) -> None:
         ),
         run=_why,
     )
-    parser.add_argument("group", nargs="?", metavar="GROUP", help="which one (all)")
+    parser.add_argument("group", nargs="?", type=word, metavar="GROUP", help="which one (all)")
     parser.add_argument(
         "--full",
         action="store_true",
@@ -46,11 +46,22 @@ def addHistory(commands: Subparsers[argparse.ArgumentParser]) -> None:
         ),
         run=_history,
     )
-    parser.add_argument("group", nargs="?", metavar="GROUP", help="which one (all)")
+    parser.add_argument("group", nargs="?", type=word, metavar="GROUP", help="which one (all)")
     parser.add_argument(
-        "-n", dest="limit", type=int, default=0, metavar="N", help="the last N only"
+        "-n", dest="limit", type=count, default=0, metavar="N", help="the last N only, at least 1"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object in each line")
+
+
+def count(text: str) -> int:
+    """
+    How many.
+
+    @raise argparse.ArgumentTypeError: none, or no number.
+    """
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is 1 or more")
+    return int(text)
 
 
 def _why(options: argparse.Namespace, client: Client) -> int:
@@ -71,10 +82,7 @@ def _why(options: argparse.Namespace, client: Client) -> int:
 
 
 def _history(options: argparse.Namespace, client: Client) -> int:
-    entries = client.call("History", limit=0 if options.group else options.limit)
-    if options.group:
-        entries = [e for e in entries if e["group"] == options.group][-options.limit :]
-    for entry in entries:
+    for entry in client.call("History", group=options.group, limit=options.limit):
         if options.json:
             print(json.dumps(entry))
             continue

@@ -18,6 +18,7 @@ from hatwist.control.levels import NAMESPACE, Threshold
 from hatwist.control.transfer import (
     Plan,
     Transfer,
+    hindrance,
     known,
     planDrain,
     planMove,
@@ -27,12 +28,13 @@ from hatwist.control.transfer import (
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.heartbeat import Role
 from hatwist.status import explanation, status
-from hatwist.worth import Fitness
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
 
 _Method = Callable[[Any, dict[str, Any]], Any]
+WAIT = 30.0
+"""Seconds that are waited for a move, unless told otherwise."""
 LONGEST = 3600.0
 """Seconds that may be waited for anything."""
 
@@ -147,21 +149,31 @@ class Answers(amp.CommandLocator):
 
     @answering(commands.History)
     def history(self, arguments: dict[str, Any]) -> Any:
-        limit = int(arguments.get("limit") or 0)
+        limit = arguments.get("limit") or 0
+        if not isinstance(limit, int) or limit < 0:
+            raise Refused("limit: allowed is 1 or more")
         entries = list(self.service.history.entries)
+        group = arguments.get("group")
+        if group is not None:
+            entries = [entry for entry in entries if entry.group == group]
+            if not entries:
+                known(self.service, group)  # one that was there once is told of, too
         return [entry._asdict() for entry in entries[-limit:]]
 
     # What moves something
 
     @answering(commands.Move)
     def move(self, arguments: dict[str, Any]) -> Any:
+        limit = _seconds(arguments, "wait", WAIT)
+        if arguments.get("node") == "":
+            raise Refused("node: an empty name; without any the group goes to the worthiest")
         group, to = str(arguments.get("group")), str(arguments.get("node") or "")
         plan = planMove(self.service, group, to)
         if arguments.get("dry"):
             return {"plan": plan.lines}
-        return self._moved(plan, arguments, group, to)
+        return self._moved(plan, limit, group, to)
 
-    async def _moved(self, plan: Plan, arguments: dict[str, Any], group: str, to: str) -> Any:
+    async def _moved(self, plan: Plan, limit: float, group: str, to: str) -> Any:
         node = running(self.service)
         transfer = Transfer(node, plan.moves, self.service.seconds())
         try:
@@ -169,45 +181,46 @@ class Answers(amp.CommandLocator):
         except ValueError as e:
             transfer.close()
             raise Refused(str(e)) from None
-        moves = await self._arrival(transfer, arguments)
+        moves = await self._arrival(transfer, limit)
         if to and moves[0]["to"] != to:
             raise Refused(f"{moves[0]['to']} took {group} instead of {to}")
         return {"plan": plan.lines, "moves": moves}
 
     @answering(commands.Drain)
     def drain(self, arguments: dict[str, Any]) -> Any:
+        limit = _seconds(arguments, "wait", WAIT)
         plan = planDrain(self.service, bool(arguments.get("force")))
         if arguments.get("dry"):
             return {"plan": plan.lines}
-        return self._drained(plan, arguments, True)
+        return self._drained(plan, limit, True)
 
     @answering(commands.Undrain)
     def undrain(self, arguments: dict[str, Any]) -> Any:
+        limit = _seconds(arguments, "wait", WAIT)
         plan = planUndrain(self.service)
         if arguments.get("dry"):
             return {"plan": plan.lines}
-        return self._drained(plan, arguments, False)
+        return self._drained(plan, limit, False)
 
-    async def _drained(self, plan: Plan, arguments: dict[str, Any], on: bool) -> Any:
+    async def _drained(self, plan: Plan, limit: float, on: bool) -> Any:
         node = running(self.service)
         if node.drained == on:
             return {"plan": plan.lines, "moves": []}
         transfer = Transfer(node, plan.moves, self.service.seconds())
-        note = ""
+        notes = []
         try:
             await node.drain(on)
         except OSError as e:
-            note = f"It is done, but a restart will not know of it: {e}"
+            notes.append(f"It is done, but a restart will not know of it: {e}")
         if not on:
-            # Something else keeps it from holding: nothing will come.
             for name in transfer.waiting:
-                if node.machine.elections[name].fitness < Fitness.FIT:
+                if why := hindrance(self.service, name):
                     transfer.without(name)
-        moves = await self._arrival(transfer, arguments)
-        return {"plan": plan.lines, "moves": moves, "note": note}
+                    notes.append(f"{name} is not waited for: {why}")
+        moves = await self._arrival(transfer, limit)
+        return {"plan": plan.lines, "moves": moves, "note": "\n".join(notes)}
 
-    async def _arrival(self, transfer: Transfer, arguments: dict[str, Any]) -> Any:
-        limit = _seconds(arguments, "wait", 30.0)
+    async def _arrival(self, transfer: Transfer, limit: float) -> Any:
         try:
             return await transfer.done.addTimeout(limit, self._reactor)
         except TimeoutError:

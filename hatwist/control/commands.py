@@ -44,7 +44,7 @@ class Why(Question):
 
 
 class History(Question):
-    """C{limit} or everything; the answer is a list of L{hatwist.history.Entry} as objects."""
+    """C{group} or all, C{limit} or everything; the answer is a list of L{hatwist.history.Entry} as objects."""
 
 
 class Move(Question):

@@ -12,7 +12,8 @@ from hatwist.control.commands import Refused
 from hatwist.election import Election
 from hatwist.explain import Explanation
 from hatwist.node import Node
-from hatwist.phrases import worthOf
+from hatwist.phrases import duration, worthOf
+from hatwist.reasons import ownReason
 from hatwist.status import explanation
 from hatwist.worth import Fitness, Worth
 
@@ -114,6 +115,12 @@ def planUndrain(service: HAService) -> Plan:
     lines, moves = [f"{name} may hold again"], {}
     for group, election in node.machine.elections.items():
         why = explanation(service, group)
+        wait = election.backoffUntil - service.seconds()
+        if wait > 0 and not _onlyOne(service, group):
+            lines.append(
+                f"{group}: not yet: {name} could not hold the resources, and tries again in {duration(wait)}"
+            )
+            continue
         if why.holder is None:
             lines.append(f"{group}: to {name}, if nobody else takes it")
             moves[group] = ("", name)
@@ -133,6 +140,27 @@ def planUndrain(service: HAService) -> Plan:
                 lines.append(text)
                 moves[group] = (why.holder, name)
     return Plan(lines, moves)
+
+
+def hindrance(service: HAService, group: str) -> str:
+    """Why this node, which is not drained, will not hold a group soon, as a sentence; C{""}: nothing keeps it."""
+    node, now = running(service), service.seconds()
+    election, view = node.machine.elections[group], node.machine.view
+    why = ownReason(election, view, now)
+    if election.fitness < Fitness.FIT and why.kind != "unfit":
+        return f"{election.name} is {election.fitness.name.lower()}: {election.fitnessReason}"
+    if why.kind == "back-off" and _onlyOne(service, group):
+        return ""
+    return f"{election.name} {why.text}" if why.kind in _LASTING else ""
+
+
+def _onlyOne(service: HAService, group: str) -> bool:
+    """Nobody else holds the group or could: then this node does not wait after a failure."""
+    return not running(service).others(group)
+
+
+_LASTING = ("back-off", "unfit", "unheard", "witness", "votes", "one-way")
+"""Kinds of reasons that nothing but time or somebody's work ends."""
 
 
 def _worth(node: Node, election: Election, name: str) -> Worth | None:

@@ -110,6 +110,11 @@ class Addresses(HeldAddresses):
             raise ValueError("no address to share")
         return Deferred.fromCoroutine(self._change(tuple(dict.fromkeys(specs))))
 
+    @property
+    def leftThere(self) -> bool:
+        """A release has found, and removed, what this object had not placed."""
+        return self._removal.found
+
     def deletions(self) -> list[bytes]:
         """
         The netlink messages that delete them all, for the guard: as L{prepare} or L{acquire} placed them.

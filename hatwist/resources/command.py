@@ -54,6 +54,11 @@ class Command:
         self._lost: Callable[[str], None] | None = None
         self.name = shlex.join(self._start)
 
+    @property
+    def checked(self) -> bool:
+        """A check tells whether it is held, also what an earlier run began."""
+        return self._check is not None
+
     def acquire(self) -> Deferred[None]:
         """Run C{start}, unless it is held already."""
         return self._oneAtATime.run(lambda: Deferred.fromCoroutine(self._acquire()))

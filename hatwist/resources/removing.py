@@ -41,11 +41,13 @@ class Removal:
     Removes shared addresses, whoever added them: this run, an earlier one, an administrator.
 
     @param name: what errors call them.
+    @ivar found: some were there that nobody said were placed: an earlier run's, or somebody else's.
     """
 
     _log = Logger()
 
     def __init__(self, name: str, netlink: INetlink, specs: Sequence[AddressSpec]) -> None:
+        self.found = False
         self._name = name
         self._netlink = netlink
         self._specs: dict[Address, list[AddressSpec]] = {}
@@ -63,6 +65,7 @@ class Removal:
         known = [(links[p.link.ifindex], p.delete) for p in placed if p.link.ifindex in links]
         answers = await self._delete(known)
         left = await self._left()
+        self.found = self.found or bool(left)
         for _ in range(ROUNDS):
             if not left:
                 return

@@ -179,10 +179,11 @@ async def test_released(left: Host, judge: Judge) -> None:
     program = await release(left, "--address", CIDR, before=asInUnit())
     assert program.status == 0, program.tail()
     assert CIDR not in left.addresses()
-    assert program.lines == ["10.99.0.100/24: not held here"]
+    assert program.lines == ["10.99.0.100/24: released"]
     await judge.untilHeldBy(ADDRESS)
     again = await release(left, "--address", CIDR)
     assert again.status == 0, again.tail()
+    assert again.lines == ["10.99.0.100/24: not held here"]
 
 
 @pytest_twisted.ensureDeferred

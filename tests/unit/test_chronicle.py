@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.chronicle import Change, Chronicle
 from hatwist.effects import Event, Persist, RoleChange, Send
-from hatwist.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, Role, clusterId
+from hatwist.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, Released, Role, clusterId
 from hatwist.membership import Membership
 from hatwist.recorder import Recorder
 from hatwist.testing import Simulation
@@ -177,6 +177,40 @@ class ChronicleTests(SynchronousTestCase):
                 ("", "STANDBY", "heard"),
                 ("STANDBY", "ACQUIRING", "no holder was heard"),
                 ("ACQUIRING", "ACTIVE", "no holder was heard"),
+            ],
+        )
+
+    def test_failed(self) -> None:
+        """Who could not acquire everything did not hold; when it claims again, nobody is blamed for that."""
+        chronicle, view = Chronicle("gamma", [GROUP]), Membership("gamma", 0.35)
+        found = []
+        gone = Released(7, "gamma")
+        for seq, (role, steps, lettingGo, released) in enumerate(
+            (
+                (Role.STANDBY, 0, False, None),
+                (Role.ACTIVE, 2, False, None),
+                (Role.ACTIVE, 2, True, None),
+                (Role.STANDBY, 0, False, gone),
+                (Role.ACTIVE, 2, False, None),
+                (Role.ACTIVE, 0, False, None),
+            ),
+            1,
+        ):
+            state = GroupState(
+                GROUP, role, Fitness.FIT, 100, released=released, steps=steps, lettingGo=lettingGo
+            )
+            beat = Heartbeat(clusterId("c"), "beta", 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,))
+            view.receive(beat, "eth0", 1, seq / 10)
+            found += chronicle.look(view, seq / 10)
+        again = "it claimed again, after it gave up acquiring it"
+        self.assertEqual(
+            [(c.old, c.new, c.reason) for c in found],
+            [
+                ("", "STANDBY", "heard"),
+                ("STANDBY", "ACQUIRING", "no holder was heard"),
+                ("ACQUIRING", "STANDBY", "did not get everything; handed over to gamma"),
+                ("STANDBY", "ACQUIRING", again),
+                ("ACQUIRING", "ACTIVE", again),
             ],
         )
 

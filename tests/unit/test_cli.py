@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 from copy import deepcopy
@@ -9,7 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.cli import COMMANDS
+from hatwist.cli import COMMANDS, main
 from hatwist.cli.moving import told
 from hatwist.cli.status import exitStatus
 from hatwist.cli.table import RED, coloured, short, table
@@ -46,6 +48,8 @@ STATUS: dict[str, Any] = {
         "web": {
             "holder": "alpha",
             "holders": ["alpha"],
+            "under_way": {},
+            "state": "active",
             "since": 880.0,
             "term": 7,
             "reason": "no holder is heard",
@@ -129,6 +133,11 @@ class TableTests(SynchronousTestCase):
         ):
             self.assertEqual(self.alarming(**paths), [line])
 
+    def test_underWay(self) -> None:
+        """A holder that does not have everything yet, or lets go, is shown with what it is doing."""
+        lines = self.lines(groups__web__under_way={"alpha": "acquiring, step 2 of 3"})
+        self.assertIn("web alpha (acquiring, step 2 of 3) 2 min 7 no holder is heard", lines)
+
     def test_red(self) -> None:
         """Red is for terminals; elsewhere there is no escape sequence."""
         lines = table(changed(nodes__beta__alive=False), NOW)
@@ -162,6 +171,8 @@ class ExitTests(SynchronousTestCase):
             ({"groups__web__fitness": "unfit"}, 2),
             ({"groups__web__fitness": "unfit", "drained": True, "node": "beta"}, 1),
             ({"groups__web__fitness": "degraded"}, 0),
+            ({"groups__web__state": "acquiring"}, 1),
+            ({"groups__web__state": "releasing"}, 1),
         ):
             self.assertEqual(exitStatus(changed(**paths)), expected, paths)
 
@@ -172,6 +183,28 @@ class ExitTests(SynchronousTestCase):
         self.assertEqual(exitStatus(status), 0)
         self.assertEqual(exitStatus(status, "web"), 0)
         self.assertEqual(exitStatus(status, "mail"), 1)
+
+
+class UsageTests(SynchronousTestCase):
+    """Arguments that no daemon need see."""
+
+    def test_refused(self) -> None:
+        """What is empty, no time to wait or no number to list is refused with what is allowed, and status 2."""
+        for argv, words in (
+            (["move", "web", ""], "argument NODE: it is empty"),
+            (["move", "", "beta"], "argument GROUP: it is empty"),
+            (["status", "--control", ""], "argument --control: it is empty"),
+            (["move", "web", "--wait", "-1"], "'-1': allowed are 0 to 3600 seconds"),
+            (["drain", "--wait", "nan"], "'nan': allowed are 0 to 3600 seconds"),
+            (["undrain", "--wait", "soon"], "'soon': allowed are 0 to 3600 seconds"),
+            (["history", "-n", "0"], "'0': allowed is 1 or more"),
+            (["history", "-n", "-5"], "'-5': allowed is 1 or more"),
+        ):
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as ended:
+                main(argv)
+            self.assertEqual(ended.exception.code, 2, argv)
+            self.assertIn(words, said.getvalue())
 
 
 class StartTests(SynchronousTestCase):

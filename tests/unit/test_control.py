@@ -19,6 +19,7 @@ from twisted.logger import Logger, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.chronicle import Change
+from hatwist.cli.status import exitStatus
 from hatwist.control import boxes, place, server
 from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 from hatwist.control.levels import Threshold
@@ -105,6 +106,27 @@ class AnswerTests(SocketTestCase):
         self.assertGreater(found["counters"]["sent"], 0)
         self.assertEqual(found["groups"]["default"]["reason"], "no holder is heard")
 
+    async def test_acquiring(self) -> None:
+        """A node that has claimed, and waits for a resource, is a standby for scripts, and shown as acquiring."""
+        resource = self.resource("slow")
+        service = self.controlled(resource)
+        resource.delay = None
+        service.startService()
+        await self.until(lambda: "slow: release" in self.transcript)  # what an earlier start left
+        resource.finish()
+        await self.until(lambda: "slow: acquire" in self.transcript)
+        found = await self.ask("Status")
+        self.assertEqual(found["groups"]["default"]["holder"], "alpha")
+        self.assertEqual(
+            found["groups"]["default"]["under_way"], {"alpha": "acquiring, step 2 of 2"}
+        )
+        self.assertEqual(exitStatus(found, "default"), 1)
+        resource.finish()
+        await self.until(lambda: service.role is Role.ACTIVE)
+        found = await self.ask("Status")
+        self.assertEqual(found["groups"]["default"]["under_way"], {})
+        self.assertEqual(exitStatus(found, "default"), 0)
+
     async def test_why(self) -> None:
         """The paragraph comes with the time of day; the flight recorder, if wanted."""
         await self.active(self.controlled())
@@ -170,6 +192,22 @@ class AnswerTests(SocketTestCase):
         ):
             error = await self.assertFailure(self.ask(command, **arguments), Refused)
             self.assertIn(words, str(error))
+
+    async def test_history(self) -> None:
+        """Of one group, the newest only; what is no number, and a group that never was, are refused."""
+        service = self.controlled()
+        await self.active(service)
+        for number in (1, 2):
+            service.history.add(Change(0.0, "beta", "former", "", "STANDBY", number, "heard"))
+        found = await self.ask("History", group="former", limit=1)
+        self.assertEqual([entry["term"] for entry in found], [2])
+        for arguments, words in (
+            ({"group": "nosuch"}, "there is no group 'nosuch'; there is default"),
+            ({"limit": -5}, "limit: allowed is 1 or more"),
+            ({"limit": "x"}, "limit: allowed is 1 or more"),
+        ):
+            error = await self.assertFailure(self.ask("History", **arguments), Refused)
+            self.assertEqual(str(error), words)
 
     async def test_logLevel(self) -> None:
         """From then on only what is as grave is logged, in that namespace; a stop undoes it."""
@@ -305,9 +343,54 @@ class MovingTests(SocketTestCase):
         resource.delay = None
         asked = self.of("alpha", "Move", group="default", node="beta", wait=0.5)
         error = await self.assertFailure(asked, Refused)
-        self.assertIn("it has not come about within 0.5 s: beta holds default", str(error))
+        self.assertIn("it has not come about within 0.5 s: beta has claimed default", str(error))
+        self.assertIn(
+            "It is acquiring, step 2 of 2: beta, and does not hold everything", str(error)
+        )
         resource.finish()
         await self.until(lambda: beta.role is Role.ACTIVE)
+
+    async def test_refusedFirst(self) -> None:
+        """What cannot be waited for, and an empty name, are refused before anything is moved or drained."""
+        alpha, _ = await self.pair()
+        for command, arguments, words in (
+            ("Move", {"group": "default", "node": "beta", "wait": -1}, "wait: allowed are 0 to"),
+            ("Move", {"group": "default", "node": ""}, "node: an empty name"),
+            ("Drain", {"wait": 3601}, "wait: allowed are 0 to 3600 seconds"),
+            ("Undrain", {"wait": "soon"}, "wait: allowed are 0 to 3600 seconds"),
+        ):
+            error = await self.assertFailure(self.of("alpha", command, **arguments), Refused)
+            self.assertIn(words, str(error))
+        self.assertFalse(node(alpha).drained)
+        self.assertIsNone(node(alpha).machine.elections["default"].request)
+        self.assertIs(alpha.role, Role.ACTIVE)
+
+    async def test_undrainBackOff(self) -> None:
+        """A group that this node could not acquire of late is not waited for, and that is said."""
+        alpha, _ = await self.pair()
+        await self.of("alpha", "Drain")
+        election = node(alpha).machine.elections["default"]
+        election.backoffUntil = alpha.seconds() + 60
+        found = await self.of("alpha", "Undrain")
+        self.assertEqual(found["moves"], [])
+        self.assertRegex(
+            found["plan"][1],
+            "default: not yet: alpha could not hold the resources, and tries again in",
+        )
+        await self.of("alpha", "Drain")
+        election.backoffUntil = 0.0
+        drain = node(alpha).drain
+
+        def fail(on: bool) -> Any:
+            election.backoffUntil = alpha.seconds() + 60
+            return drain(on)
+
+        self.patch(node(alpha), "drain", fail)
+        found = await self.of("alpha", "Undrain")
+        self.assertEqual(found["moves"], [])
+        self.assertIn(
+            "default is not waited for: alpha could not hold the resources", found["note"]
+        )
 
     async def test_forgetful(self) -> None:
         """A drain that cannot be remembered over a restart is done, and says so."""

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from hatwist.chronicle import Change
@@ -66,7 +66,7 @@ class HistoryTests(TestCase):
         self.assertEqual(terms, list(range(50)))
 
     async def test_damaged(self) -> None:
-        """Lines that are no entries are left out; the rest counts."""
+        """Lines that are no entries are left out, of which one warning tells; the rest counts."""
         history = self.history()
         history.add(change(7))
         await history.close()
@@ -80,8 +80,13 @@ class HistoryTests(TestCase):
                 b'{"time": 1',
             ):
                 file.write(text)
-        after = self.history()
+        with capturedLogs() as events:
+            after = self.history()
         self.assertEqual([entry.term for entry in after.entries], [7])
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [f"{self.path}: 6 of 7 lines are damaged, and left out of the history"],
+        )
 
     async def test_full(self) -> None:
         """A disk that refuses is told of once, costs nothing, and gets everything when it is back."""
@@ -117,6 +122,8 @@ class HistoryTests(TestCase):
         history = self.history()
         history.add(change(1, "ACQUIRING"))
         self.assertEqual(len(history.entries), 0)
+        history.add(change(1, "STANDBY")._replace(old="ACQUIRING"))
+        self.assertEqual(history.entries.pop().old, "ACQUIRING")
         history.add(change(1)._replace(old="ACQUIRING"))
         self.assertEqual([entry.old for entry in history.entries], ["STANDBY"])
         await history.close()
