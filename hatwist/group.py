@@ -66,6 +66,7 @@ class Group:
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar request: what the operator wants of the holder, until C{requestUntil}.
     @ivar movingTo: the successor that the operator wants, while the group is let go of.
+    @ivar ended: why it was stopped; C{""}: it was not.
     @ivar chosen: the operator wants this node: its next claim stays, whoever is worthier.
     """
 
@@ -122,7 +123,7 @@ class Group:
         self.requestUntil = -inf
         self.movingTo = ""
         self.chosen = False
-        self.why = ""
+        self.why = self.ended = ""
         self.cause = Cause.OTHER
         self.transitions: Counter[tuple[Role | None, Role, Cause]] = Counter()
         self.counters: Counter[str] = Counter()

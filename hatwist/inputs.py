@@ -30,6 +30,8 @@ class Driven(Group):
             self.cause = cause if cause is not Cause.OTHER else BY_INPUT.get(what, cause)
         for action in found.do:
             self._do(action, now)
+        if what is Input.STOP:
+            self.ended = why
         if before == Role.STANDBY and self.role == Role.SHUTDOWN:
             self._changed(before, Role.SHUTDOWN, 0, why or "stopped", Cause.STOPPED)
         self.sendNow = True

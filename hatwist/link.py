@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from hatwist.errors import BadPacket
 from hatwist.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.linux import Farewell, udp
+from hatwist.troubles import Dropped
 
 MAX_DATAGRAM = 65_535
 TURN = 50
@@ -61,6 +62,7 @@ class Link(DatagramProtocol, ABC):
     @ivar interface: the interface's name.
     @ivar name: what the receiver is told; no two links of one node have the same.
     @ivar bad: how many datagrams were dropped, by reason.
+    @ivar dropped: the newest of them, by reason.
     @ivar beats: how many heartbeats were sent to everybody on the link.
     @ivar unsent: how many could not be sent, by the name of the error.
     """
@@ -73,6 +75,7 @@ class Link(DatagramProtocol, ABC):
         self.interface = interface
         self.name = name
         self.bad: Counter[str] = Counter()
+        self.dropped: dict[str, Dropped] = {}
         self.beats = 0
         self.unsent: Counter[str] = Counter()
         self._reactor = reactor
@@ -209,6 +212,7 @@ class Link(DatagramProtocol, ABC):
 
     def _count(self, bad: BadPacket, addr: Any) -> None:
         self.bad[bad.reason] += 1
+        self.dropped[bad.reason] = Dropped(self._reactor.seconds(), addr[0])
         count = self.bad[bad.reason]
         if count == 10 ** (len(str(count)) - 1) and bad.reason != "reflected":
             self._log.warn(

@@ -28,3 +28,8 @@ def worthOf(worth: Worth) -> str:
 def joined(names: list[str]) -> str:
     """C{"alpha, beta and gamma"}; of no name, C{"nobody"}."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "nobody"
+
+
+def oneLine(text: str) -> str:
+    """Text of others, such as a command of several lines, with C{\\n} and the like in place of what is no letter."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -59,7 +59,8 @@ def _underWay(election: Election, now: float) -> Why | None:
     if state is State.STOPPING:
         return Why("stopping", f"is stopping, and {election.progress.words or 'lets go of it'}")
     if state is State.SHUTDOWN:
-        return Why("stopped", "has stopped")
+        why = f": {election.ended}" if election.ended not in ("", "stopped") else ""
+        return Why("stopped", f"has stopped{why}")
     if state is State.ASKING:
         assert election.voter is not None
         return Why("asking", f"is asking for {election.voter.quorum.needed} votes")

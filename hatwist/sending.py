@@ -52,6 +52,11 @@ class Sender(Groups):
         """It sends nothing any more: it was stopped, or gave way to another node of its name."""
         return self._displaced or self.over
 
+    @property
+    def displaced(self) -> bool:
+        """It gave way to another node of its name."""
+        return self._displaced
+
     def withdraw(self, heartbeat: Heartbeat) -> None:
         """This packet was not sent: the next decision makes another, with what is true then."""
         if heartbeat.seq == self.seq:

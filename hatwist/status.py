@@ -14,6 +14,7 @@ from hatwist.heartbeat import GroupState
 from hatwist.membership import Peer
 from hatwist.node import Node
 from hatwist.resources.guarded import Guarded
+from hatwist.troubles import dropping, gaveWay
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
@@ -70,6 +71,7 @@ def status(service: HAService) -> dict[str, Any]:
         "nodes": {},
         "history": [entry._asdict() for entry in list(service.history.entries)[-SHOWN:]],
         "counters": {},
+        "troubles": [],
     }
     if node is None:
         return found
@@ -85,6 +87,15 @@ def status(service: HAService) -> dict[str, Any]:
     for peer in sorted(node.machine.view, key=lambda peer: peer.name):
         found["nodes"][peer.name] = _peer(node, peer, now)
     found["counters"] = counters(node)
+    found["troubles"] = troubles(node, now)
+    return found
+
+
+def troubles(node: Node, now: float) -> list[str]:
+    """What an operator should know that no role shows, a clause each."""
+    found = dropping(node.links, now)
+    if node.machine.displaced:
+        found.insert(0, gaveWay(node.machine.rules.name))
     return found
 
 

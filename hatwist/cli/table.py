@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hatwist.phrases import oneLine
+
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 
 
@@ -19,7 +21,7 @@ class Line(str):
 
     @classmethod
     def of(cls, text: str, alarming: bool) -> Line:
-        made = cls(text.rstrip())
+        made = cls(oneLine(text.rstrip()))
         made.alarming = alarming
         return made
 
@@ -144,7 +146,7 @@ def _link(name: str, age: float | None, node: dict[str, Any], status: dict[str, 
 
 def _notes(status: dict[str, Any]) -> list[Line]:
     """What no column has room for."""
-    found = []
+    found = list(status["troubles"])
     for name, node in status["nodes"].items():
         if node["configuration"] == "differs":
             found.append(f"{name} has another shared configuration than {status['node']}")

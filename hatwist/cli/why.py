@@ -11,6 +11,7 @@ import time
 
 from hatwist.cli.asking import DONE, Subparsers, addCommand, word
 from hatwist.control.client import Client
+from hatwist.phrases import oneLine
 
 
 def addWhy(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -70,14 +71,17 @@ def _why(options: argparse.Namespace, client: Client) -> int:
         print(json.dumps(found, indent=1))
         return DONE
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    for number, entry in enumerate(found["groups"].values()):
+    texts = [entry["text"] for entry in found["groups"].values()]
+    if found["troubles"]:
+        texts.append(" ".join(f"{trouble}." for trouble in found["troubles"]))
+    for number, text in enumerate(map(oneLine, texts)):
         if number:
             print()
-        print(textwrap.fill(entry["text"], width) if width else entry["text"])
+        print(textwrap.fill(text, width) if width else text)
     if options.full:
         print()
         for at, kind, text in found["recorder"]:
-            print(f"{_time(at, 6)} {kind:8} {text}")
+            print(f"{_time(at, 6)} {kind:8} {oneLine(text)}")
     return DONE
 
 
@@ -88,8 +92,10 @@ def _history(options: argparse.Namespace, client: Client) -> int:
             continue
         term = f", term {entry['term']}" if entry["term"] else ""
         print(
-            f"{_time(entry['time'], 3)} {entry['group']}: {entry['node']} {entry['old'] or '-'} -> "
-            f"{entry['new']}{term}: {entry['reason']}"
+            oneLine(
+                f"{_time(entry['time'], 3)} {entry['group']}: {entry['node']} {entry['old'] or '-'} -> "
+                f"{entry['new']}{term}: {entry['reason']}"
+            )
         )
     return DONE
 

@@ -27,7 +27,7 @@ from hatwist.control.transfer import (
 )
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.heartbeat import Role
-from hatwist.status import explanation, status
+from hatwist.status import explanation, status, troubles
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
@@ -137,9 +137,9 @@ class Answers(amp.CommandLocator):
                 "text": why.paragraph(since),
                 "nodes": {other: reason._asdict() for other, reason in why.nodes.items()},
             }
-        found: dict[str, Any] = {"groups": groups}
+        now = self.service.seconds()
+        found: dict[str, Any] = {"groups": groups, "troubles": troubles(node, now)}
         if arguments.get("full"):
-            now = self.service.seconds()
             wall = time.time()
             found["recorder"] = [
                 [round(wall - (now - line.at), 6), line.kind, line.text]

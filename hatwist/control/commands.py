@@ -40,7 +40,7 @@ class Watch(Question):
 
 
 class Why(Question):
-    """C{group} or all, C{full} for the flight recorder; the answer has C{groups} and C{recorder}."""
+    """C{group} or all, C{full} for the flight recorder; the answer has C{groups}, C{troubles} and C{recorder}."""
 
 
 class History(Question):

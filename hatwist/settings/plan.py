@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from hatwist.guarantee import Guarantee, guarantee
 from hatwist.keeper import LIMIT
+from hatwist.phrases import oneLine
 from hatwist.resources.placing import AddressSpec
 from hatwist.rules import Timing
 from hatwist.settings.values import (
@@ -59,7 +60,7 @@ def plan(settings: Mapping[str, Settings], only: str | None = None) -> str:
     @param settings: of every node.
     @param only: what differs by node is shown for this one alone.
     """
-    return "".join(f"{line}\n" for line in _lines(settings, only))
+    return "".join(f"{oneLine(line)}\n" for line in _lines(settings, only))
 
 
 def _lines(settings: Mapping[str, Settings], only: str | None) -> Iterator[str]:

@@ -43,6 +43,7 @@ STATUS: dict[str, Any] = {
     "uptime": 125.0,
     "interval": 0.1,
     "tolerance": 0.35,
+    "troubles": [],
     "guarantee": {"level": "self-releasing", "reason": "why", "gaps": ["a gap"]},
     "groups": {
         "web": {
@@ -132,6 +133,12 @@ class TableTests(SynchronousTestCase):
             ({"nodes__beta__hears_us": False}, "beta does not hear alpha"),
         ):
             self.assertEqual(self.alarming(**paths), [line])
+
+    def test_troubles(self) -> None:
+        """What else is wrong stands below, in red, and whatever is said is one line."""
+        self.assertEqual(self.alarming(troubles=["a\nb\x1b[0m"]), ["a\\nb\\x1b[0m"])
+        lines = self.lines(groups__web__reason="sh -c 'a\nb'")
+        self.assertIn("web alpha 2 min 7 sh -c 'a\\nb'", lines)
 
     def test_underWay(self) -> None:
         """A holder that does not have everything yet, or lets go, is shown with what it is doing."""

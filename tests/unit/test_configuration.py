@@ -339,6 +339,16 @@ class CommandTests(FileTests):
         ):
             self.assertIn(words, out)
 
+    def test_checkLines(self) -> None:
+        """A command of several lines is shown in one."""
+        path = self.path(
+            'interface = "lo"\n[node.alpha]\n[node.beta]\n[group.web]\n'
+            'resources = [{command = ["sh", "-c", "a\\nb"], undo = ["true"]}]\n'
+        )
+        status, out, err = self.run_("check", path)
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("  1. command sh -c a\\nb\n", out)
+
     def test_checkOne(self) -> None:
         """Of one node, if asked; one that is not there is named."""
         path = self.path(EVERYTHING)

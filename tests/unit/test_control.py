@@ -24,7 +24,8 @@ from hatwist.control import boxes, place, server
 from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 from hatwist.control.levels import Threshold
 from hatwist.control.server import Control, Server
-from hatwist.heartbeat import Role
+from hatwist.errors import BadPacket
+from hatwist.heartbeat import Heartbeat, Role
 from hatwist.service import HAService
 from hatwist.settings import GroupSettings
 from hatwist.worth import Fitness
@@ -139,6 +140,28 @@ class AnswerTests(SocketTestCase):
         for group in ("mail", ""):
             error = await self.assertFailure(self.ask("Why", group=group), Refused)
             self.assertEqual(str(error), f"there is no group {group!r}; there is default")
+
+    async def test_troubles(self) -> None:
+        """Packets that were dropped of late are told, and so is why a node gave way to another of its name."""
+        service = self.controlled()
+        await self.active(service)
+        self.assertEqual((await self.ask("Why"))["troubles"], [])
+        node(service).links[0]._count(BadPacket("unsigned"), ("10.0.0.2", 6543))
+        (told,) = (await self.ask("Why"))["troubles"]
+        self.assertRegex(
+            told, r"1 packet was dropped on lo since the start, .+ from 10.0.0.2: unsigned"
+        )
+        machine = node(service).machine
+        twin = Heartbeat(b"", "alpha", machine.session + 1, 1, 0.1, 0.35, 1, b"", ())
+        self.assertRaises(BadPacket, machine.hear, twin, "lo", service.seconds())
+        await self.until(lambda: service.role is Role.SHUTDOWN)
+        found = await self.ask("Status")
+        self.assertRegex(found["troubles"][0], "alpha has stopped here: another host has started")
+        why = await self.ask("Why")
+        self.assertIn(
+            "alpha (this node) has stopped: another host has started a node of the same name",
+            why["groups"]["default"]["text"],
+        )
 
     async def test_bigAnswer(self) -> None:
         """An answer of more than a box's value holds, comes through; a second question after it too."""

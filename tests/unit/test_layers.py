@@ -76,6 +76,7 @@ FLOORS = {
     "senses": TOP,
     "cables": TOP,
     "status": TOP,
+    "troubles": GROUND,
     "logs": TOP,
     "control": TOP,
     "notify": TOP,

@@ -141,6 +141,7 @@ class LinkTests(TestCase):
         two.drain()
         self.assertEqual(self.got, [(b"good", "lo")])
         self.assertEqual(two.bad, {"magic": 2})
+        self.assertLessEqual(two.dropped["magic"].at, reactor.seconds())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_turn(self) -> None:
