@@ -35,11 +35,6 @@ def readKeys(path: str) -> tuple[bytes, ...]:
     if not keys:
         raise ValueError("it is empty: write a key, such as from: openssl rand -hex 32")
     for number, key in enumerate(keys, 1):
-        if not all(33 <= byte < 127 for byte in key):
-            raise ValueError(
-                f"key {number} has blanks or bytes that cannot be printed: is it a key file? "
-                "Make one with: openssl rand -hex 32"
-            )
         if len(key) < MIN_KEY_SIZE:
             raise ValueError(
                 f"key {number} has {len(key)} bytes; at least {MIN_KEY_SIZE} are needed"

@@ -606,14 +606,6 @@ class KeyFileTests(SynchronousTestCase):
         """A path that no file can have is a problem like any other."""
         self.assertEqual(len(problems(keyFile="a\0b")), 1)
 
-    def test_noKeys(self) -> None:
-        """A file of something else, with lines that are long enough, is no key file."""
-        for content in (bytes(range(128, 256)), b"0123456789abcdef 1\n", b"0123456789\tabcdef\n"):
-            with open(self.path, "wb", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
-                file.write(content)
-            error = self.assertRaises(ValueError, readKeys, self.path)
-            self.assertIn("is it a key file?", str(error))
-
     def test_descriptors(self) -> None:
         """Whatever it is, it is closed again."""
         os.mkfifo(self.path, 0o600)
