@@ -232,9 +232,7 @@ class Election(Holder):
             return False
         if self._at(self.backoffUntil, now):
             return True
-        return not self._candidates(view, now) and self._at(
-            max(self.claimedAt, self.releasedAt) + self.timing.interval, now
-        )
+        return not self._candidates(view, now) and self._at(self.retryAt, now)
 
     def _vacant(self, view: Membership, now: float) -> tuple[str, Cause]:
         """With no live holder known: why this node claims now, or C{""} and any cause."""

@@ -19,6 +19,7 @@ from hatwist.roles import State
 from hatwist.rules import (
     ANSWER_FRESH,
     ASK_EVERY,
+    MAX_RETRY,
     WITNESSED,
     GroupRules,
     Quorum,
@@ -188,6 +189,13 @@ class Group:
             and now >= self.patience
             and self._may(view, now)
         )
+
+    @property
+    def retryAt(self) -> float:
+        """When it may claim in back-off too, with nobody else eligible: later with each failure, up to a limit."""
+        gap = self.timing.interval * 2 ** min(max(self.failures - 1, 0), 32)
+        gap = min(gap, max(self.timing.interval, MAX_RETRY * self.timing.tolerance))
+        return max(self.claimedAt, self.releasedAt) + gap
 
     def _may(self, view: Membership, now: float) -> bool:
         """Fit or kept, and heard by somebody if it hears anybody."""

@@ -8,6 +8,7 @@ A test says how long something may take in these figures' terms, not by a round 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -57,6 +58,14 @@ class Scenario(SynchronousTestCase):
     def drops(self, sim: Simulation, since: float = 0.0) -> list[str]:
         """Who ceased to hold, in order."""
         return [name for at, name, holds in sim.changes if not holds and at >= since]
+
+    def gaps(self, sim: Simulation) -> list[float]:
+        """Seconds from each drop to the next claim."""
+        found = []
+        for (at, _, holds), (later, _, again) in pairwise(sim.changes):
+            if not holds and again:
+                found.append(later - at)
+        return found
 
     def told(self, sim: Simulation, what: str, since: float = 0.0) -> list[str]:
         return [f"{m.node} {m.what}" for m in sim.said(what, since)]
@@ -414,15 +423,38 @@ class FitnessTests(Scenario):
         self.assertLess(sim.darkness(T + I), 2 * HANDOVER)
         self.assertEqual(sim.overlap(), 0)
 
-    def test_aLoneNodeThatFailsToAcquireTriesEveryInterval(self) -> None:
-        """Nobody else is eligible: the only node tries again each interval."""
+    def test_aLoneNodeThatFailsToAcquireTriesEverMoreRarely(self) -> None:
+        """Nobody else is eligible: the only node tries again after 1, 2, 4, 8 intervals, then each 4 tolerances."""
         sim = Simulation(1, I, T)
         sim.start("alpha").failing = True
-        sim.run(T + 10 * I)
-        self.assertIn(len(self.claims(sim)), (10, 11))
+        sim.run(T + 60.0)
+        gaps = self.gaps(sim)
+        for gap, expected in zip(gaps, (I, 2 * I, 4 * I, 8 * I, *[4 * T] * 100), strict=False):
+            # Where the back-off ends first, that is the next attempt.
+            self.assertLess(gap, expected + 2 * LATE + TRAVEL)
+        self.assertGreater(len(gaps), 30)
+        self.assertLess(len(gaps), 60)
+        self.assertGreater(min(gaps[8:]), 2 * T)
         sim.nodes["alpha"].failing = False
-        sim.run(I + HANDOVER)
+        sim.run(4 * T + HANDOVER)
         self.assertEqual(sim.holders(), ["alpha"])
+
+    def test_twoNodesThatFailToAcquireBothSlowDown(self) -> None:
+        """What nobody can hold costs each node a claim in 4 tolerances, and is held within that once it can be."""
+        sim = Simulation(1, I, T)
+        for name, priority in RANKS[:2]:
+            sim.start(name, priority).failing = True
+        sim.run(20.0)
+        before, start = len(self.claims(sim)), sim.now
+        sim.run(40.0)
+        for name in ("alpha", "beta"):
+            self.assertLess(self.claims(sim, start).count(name), 1.2 * 40.0 / (4 * T))
+        self.assertLess(before, 60)
+        for node in sim.nodes.values():
+            node.failing = False
+        sim.run(4 * T + HANDOVER)
+        self.assertEqual(len(sim.holders()), 1)
+        self.assertEqual(sim.overlap(), 0)
 
     def test_everybodyDrainedReleases(self) -> None:
         """Without keepUnfit nobody holds once nobody is fit, until somebody is."""
