@@ -193,7 +193,7 @@ class Group:
     @property
     def retryAt(self) -> float:
         """When it may claim in back-off too, with nobody else eligible: later with each failure, up to a limit."""
-        gap = self.timing.interval * 2 ** min(max(self.failures - 1, 0), 32)
+        gap = self.timing.interval * 2.0 ** min(max(self.failures - 1, 0), 32)
         gap = min(gap, max(self.timing.interval, MAX_RETRY * self.timing.tolerance))
         return max(self.claimedAt, self.releasedAt) + gap
 
