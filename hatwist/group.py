@@ -64,6 +64,7 @@ class Group:
     @ivar transitions: how many role changes there were, by old role, new role and cause.
     @ivar counters: how many events there were, by kind.
     @ivar takeovers: seconds from each decision to claim until everything was held.
+    @ivar failures, refusal: how often in a row it could not acquire, and the reason of the last time.
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar request: what the operator wants of the holder, until C{requestUntil}.
     @ivar movingTo: the successor that the operator wants, while the group is let go of.
@@ -111,6 +112,7 @@ class Group:
         self.patience = self._patienceFrom = -inf
         self.backoffUntil = -inf
         self.failures = 0
+        self.refusal = ""
         self.claimedAt = -inf
         self.unheardSeq: int | None = None
         self.deferringSince: float | None = None
@@ -159,7 +161,10 @@ class Group:
 
     def tell(self, view: Membership, now: float) -> GroupState:
         """This group's part of the next packet."""
-        step, steps, reason = self.progress.told(self.fitnessReason)
+        standing = self.fitnessReason
+        if not standing and now < self.backoffUntil and self.refusal:
+            standing = f"could not hold the resources: {self.refusal}"
+        step, steps, reason = self.progress.told(standing)
         return GroupState(
             self.rules.name,
             self.role,
@@ -192,7 +197,7 @@ class Group:
     @property
     def retryAt(self) -> float:
         """When it may claim in back-off too, with nobody else eligible: later with each failure, up to a limit."""
-        gap = self.timing.interval * 2 ** min(max(self.failures - 1, 0), 32)
+        gap = self.timing.interval * 2.0 ** min(max(self.failures - 1, 0), 32)
         gap = min(gap, max(self.timing.interval, MAX_RETRY * self.timing.tolerance))
         return max(self.claimedAt, self.releasedAt) + gap
 
