@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from hatwist.decoding import decode
 from hatwist.encoding import encode
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Heartbeat
+from hatwist.heartbeat import MAX_SEQ, Heartbeat
 from hatwist.wire import MIN_SIZE, clusterOf, keyIdOf
 
 SIGNATURE_SIZE = 32
@@ -96,10 +96,12 @@ class ReplayWindow:
         """
         Note a heartbeat.
 
-        @raise BadPacket: C{replayed}.
+        @raise BadPacket: C{replayed}; C{repeated} for a copy of a guard's goodbye, which is said several times.
         """
         name, session = heartbeat.name, heartbeat.session
         stamp = (session, heartbeat.seq)
+        if heartbeat.seq == MAX_SEQ and self._newest.get((name, link)) == stamp:
+            raise BadPacket("repeated")
         if session < self._sessions.get(name, 0) or stamp <= self._newest.get(
             (name, link), (-1, -1)
         ):

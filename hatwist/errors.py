@@ -32,11 +32,15 @@ REASONS = (
     "unknown-key",  # signed with a key id that is not configured
     "signature",  # the signature does not match
     "replayed",  # its session and sequence number were seen before, or are older
+    "repeated",  # a further copy of a guard's goodbye
     "same-name",  # another running node with this node's name
     "reflected",  # our own packet, come back
     "foreign-source",  # came over a unicast link from an address that is no peer of it
     "crowded",  # one node more than a cluster may have
 )
+
+EXPECTED = ("reflected", "repeated")
+"""Of these, what comes about in a healthy cluster: counted, and nothing for the log."""
 
 
 class ConfigurationError(HatwistError):

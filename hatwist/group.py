@@ -64,6 +64,7 @@ class Group:
     @ivar transitions: how many role changes there were, by old role, new role and cause.
     @ivar counters: how many events there were, by kind.
     @ivar takeovers: seconds from each decision to claim until everything was held.
+    @ivar failures, refusal: how often in a row it could not acquire, and the reason of the last time.
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar request: what the operator wants of the holder, until C{requestUntil}.
     @ivar movingTo: the successor that the operator wants, while the group is let go of.
@@ -112,6 +113,7 @@ class Group:
         self.patience = self._patienceFrom = -inf
         self.backoffUntil = -inf
         self.failures = 0
+        self.refusal = ""
         self.claimedAt = -inf
         self.unheardSeq: int | None = None
         self.deferringSince: float | None = None
@@ -160,7 +162,10 @@ class Group:
 
     def tell(self, view: Membership, now: float) -> GroupState:
         """This group's part of the next packet."""
-        step, steps, reason = self.progress.told(self.fitnessReason)
+        standing = self.fitnessReason
+        if not standing and now < self.backoffUntil and self.refusal:
+            standing = f"could not hold the resources: {self.refusal}"
+        step, steps, reason = self.progress.told(standing)
         return GroupState(
             self.rules.name,
             self.role,

@@ -61,7 +61,7 @@ class Driven(Group):
             self.effects.append(Release(name))
         elif action is Do.ACTIVATE:
             assert self.claim is not None
-            self.failures = 0
+            self.failures, self.refusal = 0, ""
             self.backoffUntil = -inf
             self.announcedAt = now
             self._changed(Role.STANDBY, Role.ACTIVE, self.claim.term, self.why, self.cause)
@@ -119,6 +119,7 @@ class Driven(Group):
             return
         tolerances = min(2 << min(self.failures, 10), MAX_BACKOFF)
         self.failures += 1
+        self.refusal = reason
         self.backoffUntil = now + tolerances * self.timing.tolerance
         self.event("acquire-failed", reason=reason)
         self.input(Input.REFUSED, now, f"could not hold the resources: {reason}")

@@ -22,7 +22,7 @@ from twisted.internet.error import MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from hatwist.errors import BadPacket
+from hatwist.errors import EXPECTED, BadPacket
 from hatwist.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.linux import Farewell, udp
 from hatwist.troubles import Dropped
@@ -214,7 +214,7 @@ class Link(DatagramProtocol, ABC):
         self.bad[bad.reason] += 1
         self.dropped[bad.reason] = Dropped(self._reactor.seconds(), addr[0])
         count = self.bad[bad.reason]
-        if count == 10 ** (len(str(count)) - 1) and bad.reason != "reflected":
+        if count == 10 ** (len(str(count)) - 1) and bad.reason not in EXPECTED:
             self._log.warn(
                 "Dropped a packet from {source} on {link}: {reason} ({count} so far)",
                 source=addr[0],

@@ -25,6 +25,9 @@ from hatwist.votes import Record
 STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 
+REPEAT = 10.0
+"""Seconds between two warnings that a peer remembers a later start: with two daemons of one name, each packet does."""
+
 
 def _urgency(effect: Effect) -> int:
     if isinstance(effect, RoleChange | Event):
@@ -57,6 +60,7 @@ class Machine(Sender):
         self._window = ReplayWindow()
         self._lastRun = now
         self._twinTold = False
+        self._remembered: dict[str, float] = {}
         self._events: list[Event] = []
         self._attendance = Attendance(self.view, self._say)
 
@@ -86,7 +90,9 @@ class Machine(Sender):
         for heard in beat.heard:
             # Beyond half of what there is no start was ever numbered, and there is room for all to come.
             if heard.name == self.rules.name and self.session < heard.session < MAX_SESSION // 2:
-                self._say("session", beat.name, "it remembers a later start of this node")
+                if now >= self._remembered.get(beat.name, -inf) + REPEAT:
+                    self._remembered[beat.name] = now
+                    self._say("session", beat.name, "it remembers a later start of this node")
                 self.session = heard.session + 1
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()

@@ -77,11 +77,14 @@ def _underWay(election: Election, now: float) -> Why | None:
 def _unable(election: Group, view: Membership, now: float) -> Why | None:
     """What L{Group.eligible} asks, one by one."""
     if now < election.backoffUntil:
-        return Why(
-            "back-off",
-            "could not hold the resources, and tries again in "
-            f"{duration(election.backoffUntil - now)} unless it is the only one left",
-        )
+        cause = f" ({election.refusal})" if election.refusal else ""
+        left = election.backoffUntil - now
+        if view.actives(election.rules.name, now) or election._candidates(view, now):
+            further = f"leaves them to others for {duration(left)}"
+        else:
+            wait = max(0.0, min(left, election.retryAt - now))
+            further = f"tries again in {duration(wait)}"
+        return Why("back-off", f"could not hold the resources{cause}, and {further}")
     if now < election.patience:
         return Why(
             "late", f"was itself late, and listens for {duration(election.patience - now)} more"
@@ -228,8 +231,9 @@ def _told(said: GroupState) -> Why:
     if said.fitness == Fitness.UNFIT and not said.eligible:
         return Why("unfit", f"is unfit: {said.reason}" if said.reason else "is unfit")
     if not said.eligible:
-        # It may be in back-off, late, without its witness or majority: it does not say which.
-        return Why("ineligible", "says that it cannot take it now")
+        # It may also be late, without its witness or majority: it does not say which.
+        why = f": it {said.reason}" if said.fitness == Fitness.FIT and said.reason else ""
+        return Why("ineligible", f"says that it cannot take it now{why}")
     if said.fitness < Fitness.FIT:
         return Why(
             "eligible", f"is ready to take it, although {said.fitness.name.lower()}: {said.reason}"

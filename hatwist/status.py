@@ -112,7 +112,7 @@ def _group(service: HAService, node: Node, election: Election, now: float) -> di
         "under_way": _underWay(node, name, why, told),
         "term": why.term,
         "since": round(time.time() - why.age, 3) if why.age is not None else None,
-        "reason": why.because,
+        "reason": _because(why, election.name),
         "fitness": told.fitness.name.lower(),
         "fitness_reason": told.reason,
         "priority": told.priority,
@@ -122,6 +122,12 @@ def _group(service: HAService, node: Node, election: Election, now: float) -> di
         "resources": [r.name for r in keeper.resources if not isinstance(r, Guarded)],
         "checks": service.groups[name].checks.states() if name in service.groups else [],
     }
+
+
+def _because(why: Explanation, node: str) -> str:
+    """Why the holder holds; with nobody there, why this node does not."""
+    nobody = not any(reason.kind in HOLDING for reason in why.nodes.values())
+    return f"{node} {why.nodes[node].text}" if nobody else why.because
 
 
 HOLDING = ("holds", "acquiring", "releasing", "stopping")

@@ -25,6 +25,7 @@ from hatwist.linux import Farewell, IGuard
 from hatwist.linux import guard as program
 from hatwist.linux.guard import Clocks, Reader, clocks, message, passed, string
 from hatwist.linux.guard_process import GuardProcess
+from hatwist.phrases import joined
 
 COMMAND = (sys.executable, "-I", "-S", program.__file__)
 START_LIMIT = 5.0
@@ -294,7 +295,7 @@ class Guard:
                 self._leaving.pop(name, None)
         elif kind == program.FIRING:
             if self._stopped is None:
-                self._fired([*self._groups, *self._leaving], "it fired")
+                self._fired([*self._groups, *self._leaving])
         elif kind == program.FIRED:
             self._report(reader)
 
@@ -318,19 +319,24 @@ class Guard:
             said=said,
         )
 
-    def _fired(self, groups: list[str], why: str) -> None:
+    def _fired(self, groups: list[str], why: str = "") -> None:
         """It has fired, or will as soon as it looks at its clock: nothing is armed any more."""
         if self._final:
             return
+        of = joined(groups)
         if self._child is None or not self._ready:
             # Nobody is there who would fire: what was not confirmed anew in time is over all the same.
-            self._log.critical("There was no guard when {groups} had to be let go", groups=groups)
+            self._log.critical(
+                "There was no guard when {of} had to be let go", of=of, groups=groups
+            )
         else:
             self._final = True
             self._cancel()
             self._call = self._reactor.callLater(END_LIMIT, self._kill)
         self.counters["fired"] += 1
-        self._log.critical("The guard of {groups} fired: {why}", groups=groups, why=why)
+        self._log.critical(
+            "The guard of {of} fired{why}", of=of, groups=groups, why=why and f": {why}"
+        )
         # One that fires lets go of everything.
         names = list(dict.fromkeys([*groups, *self._groups]))
         ended = list(self._groups.values())

@@ -215,7 +215,7 @@ class Works(Lan):
                 else:
                     node.machine.hear(packet, "eth0", now)
             except BadPacket as e:
-                if e.reason != "replayed":
+                if e.reason not in ("replayed", "repeated"):
                     raise
                 return
             for watcher in self.watchers:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.auth import UNSIGNED, Keyring, ReplayWindow, keyId
 from hatwist.encoding import encode
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Heartbeat
+from hatwist.heartbeat import MAX_SEQ, Heartbeat
 from tests import vectors
 from tests.unit.test_wire import flips
 
@@ -136,6 +136,16 @@ class ReplayTests(SynchronousTestCase):
         self.assertReplayed(beat(1, 5))
         self.window.accept(beat(1, 6), "eth0")
         self.assertReplayed(beat(1, 5))
+
+    def test_goodbyeAgain(self) -> None:
+        """Further copies of a guard's goodbye have a reason of their own; an old session's do not."""
+        self.window.accept(beat(1, MAX_SEQ), "eth0")
+        for _ in range(2):
+            error = self.assertRaises(BadPacket, self.window.accept, beat(1, MAX_SEQ), "eth0")
+            self.assertEqual(error.reason, "repeated")
+        self.assertReplayed(beat(1, 7))
+        self.window.accept(beat(2, 1), "eth0")
+        self.assertReplayed(beat(1, MAX_SEQ))
 
     def test_overtaken(self) -> None:
         """A packet that was overtaken is refused; a gap is not."""

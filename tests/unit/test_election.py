@@ -359,6 +359,18 @@ class BackoffTests(SynchronousTestCase):
         group.refused("lost", 100.0)
         self.assertAlmostEqual(group.backoffUntil, 100.0 + 2 * 0.35)
 
+    def test_reason(self) -> None:
+        """Others are told why it failed for as long as it keeps away; a success makes that forgotten."""
+        group, view = election(State.STANDBY), Membership("a", 0.35)
+        group.input(Input.CLAIM, 10.0)
+        group.refused("no place", 10.0)
+        group.input(Input.RELEASED, 10.0)
+        self.assertEqual(group.tell(view, 10.0).reason, "could not hold the resources: no place")
+        self.assertEqual(group.tell(view, group.backoffUntil).reason, "")
+        group.input(Input.CLAIM, 20.0)
+        group.input(Input.HELD, 20.0)
+        self.assertEqual(group.refusal, "")
+
     def test_lateAnswer(self) -> None:
         """A refusal that comes when nothing is wanted any more is no failure."""
         group = election(State.RELEASING)

@@ -28,6 +28,7 @@ from hatwist.heartbeat import (
 from hatwist.membership import Membership
 from hatwist.phrases import duration
 from hatwist.reasons import Why, ownReason, peerReason
+from hatwist.status import _because
 from hatwist.worth import Fitness, Worth
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -128,7 +129,24 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ("stopping", "is stopping", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.STOP)),
     ("stopped", "has stopped", lambda: Scene().do(Input.STOP)),
     ("asking", "2 votes", lambda: voting().do(Input.ASK)),
-    ("back-off", "tries again in 3.00 s", lambda: Scene().set(backoffUntil=NOW + 3)),
+    (
+        "back-off",
+        "could not hold the resources (no place), and tries again in 0.40 s",
+        lambda: Scene().set(
+            backoffUntil=NOW + 3, releasedAt=NOW - 1, failures=9, refusal="no place"
+        ),
+    ),
+    (
+        "back-off",
+        "tries again in 0.20 s",
+        lambda: Scene().set(backoffUntil=NOW + 0.2, releasedAt=NOW, failures=9),
+    ),
+    (
+        "back-off",
+        "could not hold the resources (no place), and leaves them to others for 3.00 s",
+        lambda: Scene().set(backoffUntil=NOW + 3, refusal="no place").hear(),
+    ),
+    ("back-off", "others for 3.00 s", lambda: holder(Scene().set(backoffUntil=NOW + 3))),
     ("late", "was itself late", lambda: Scene().set(patience=NOW + 0.1)),
     ("unfit", "no carrier on eth0", lambda: Scene().set(**UNFIT)),
     ("unfit", "another one is not", lambda: Scene(keepUnfit=True).set(**UNFIT).hear()),
@@ -232,6 +250,11 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     ),
     ("ineligible", "cannot take it now", lambda: Scene().hear(eligible=False)),
     (
+        "ineligible",
+        "cannot take it now: it could not hold the resources: no place",
+        lambda: Scene().hear(eligible=False, reason="could not hold the resources: no place"),
+    ),
+    (
         "eligible",
         "although degraded: slow",
         lambda: Scene().hear(fitness=Fitness.DEGRADED, reason="slow"),
@@ -313,6 +336,16 @@ class ParagraphTests(SynchronousTestCase):
             scene.text(),
             "Nobody holds web. a (this node) is unfit: no carrier on eth0. b has been silent for 2.00 s.",
         )
+
+    def test_status(self) -> None:
+        """The status gives the holder's reason, and with nobody there why this node does not hold."""
+        failed = Scene().set(backoffUntil=NOW + 0.2, failures=9, releasedAt=NOW, refusal="no place")
+        for scene, reason in (
+            (failed, "a could not hold the resources (no place), and tries again in 0.20 s"),
+            (holder(Scene()), ""),
+        ):
+            found = explain(scene.election, scene.view, NOW)
+            self.assertEqual(_because(found, "a"), reason)
 
     def test_both(self) -> None:
         """Two holders are named."""

@@ -308,6 +308,20 @@ class SessionTests(MachineTests):
         self.assertIn(Event("session", "", "b", "it remembers a later start of this node"), effects)
         self.assertEqual(self.sent(effects)[0].session, 13)
 
+    def test_told(self) -> None:
+        """While another daemon of this name goes on, that is told of each peer at most once in ten seconds."""
+        self.machine.released("web", 100.0)
+        told = []
+        for number in range(1, 250):
+            now = 100.0 + number / 10
+            for name in "bc":
+                heard = (Heard("a", self.machine.session + 1, 3, 0.0, True, True, 20),)
+                self.machine.hear(beat(name, number, heard=heard), "eth0", now)
+            effects = self.decide(now)
+            told += [e.peer for e in effects if isinstance(e, Event) and e.kind == "session"]
+        self.assertEqual(told, ["b", "c"] * 3)
+        self.assertGreater(self.machine.session, 400)
+
     def test_room(self) -> None:
         """No number that a packet brings keeps this node from sending, now or after a restart."""
         for session in (MAX_SESSION // 2, MAX_SESSION):

@@ -165,6 +165,18 @@ class LoopbackTests(TestCase):
         link.drain()
         self.assertEqual((link.bad, logged.events), ({"reflected": 1}, []))
 
+    async def test_repeated(self) -> None:
+        """The copies of a guard's goodbye are counted and are no news for the log."""
+        logged = Logged(self)
+
+        def refuse(data: bytes, name: str) -> None:
+            raise BadPacket("repeated")
+
+        link = self.open(refuse)
+        for _ in range(2):
+            link.datagramReceived(b"goodbye", ("127.0.0.1", 5555))
+        self.assertEqual((link.bad, logged.events), ({"repeated": 2}, []))
+
     async def test_brokenReceiver(self) -> None:
         """A receiver that fails is logged with its traceback, and the next packet is received."""
         seen: list[bytes] = []
