@@ -271,7 +271,7 @@ class HooksTests(Programs):
         await until(lambda: self.pids(2))
         with capturedLogs() as events:
             await made.stop(0.1)
-        self.assertTrue(all(gone(pid) for pid in self.pids(2)))
+        await until(lambda: all(gone(pid) for pid in self.pids(2)))  # the kernel takes its time
         (told,) = [e for e in events if "stopped while commands" in e["log_format"]]
         self.assertEqual(told["unrun"], 1)
         self.assertEqual(self.said(), [])
