@@ -39,6 +39,8 @@ def begun() -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # Whoever runs these tests in the background of a shell has Ctrl-C ignored, and all below do so too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert program.stdout is not None
     for line in program.stdout:
