@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -80,10 +81,27 @@ async def heldAndKnown(
     await judge.untilHeldBy(address, holder.name)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for C{condition()} to be true, ten seconds at most."""
+async def until(condition: Callable[[], object], why: Callable[[], str] = str) -> None:
+    """
+    Wait for C{condition()} to be true, ten seconds at most.
+
+    @param why: asked only when it did not come true; what is then told beside that.
+    """
     clock: Any = reactor
     end = clock.seconds() + 10.0
     while not condition():
-        assert clock.seconds() < end, "it did not come true within 10 s"
+        assert clock.seconds() < end, f"it did not come true within 10 s {why()}".strip()
         await deferLater(reactor, 0.01)
+
+
+def whereabouts(pid: int) -> str:
+    """What the kernel tells of a process: whether it lives, and what each of its threads waits in."""
+    told = []
+    for task in sorted(Path(f"/proc/{pid}/task").glob("*")):
+        for name in ("status", "wchan", "syscall", "stack"):
+            try:
+                text = (task / name).read_text().strip()
+            except OSError as e:
+                text = str(e)
+            told.append(f"{task}/{name}: {text}")
+    return "\n".join(told) or f"process {pid} is gone"
