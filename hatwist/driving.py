@@ -128,12 +128,13 @@ class Driver(Reporter):
         if self._deciding:
             self._again = True
             return
-        if self._guard is not None:
-            # Before anything else: is this still the holder that it was when it last ran?
-            self._guard.check()
         self._deciding = True
         reports: list[Effect] = []
         try:
+            if self._guard is not None:
+                # Before anything else: is this still the holder that it was when it last ran? Whoever waited
+                # for what the guard has answered meanwhile goes on in there, and may lead back here, too.
+                self._guard.check()
             while True:
                 self._again = False
                 now = self._reactor.seconds()

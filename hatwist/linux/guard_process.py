@@ -6,6 +6,7 @@ import fcntl
 import os
 import termios
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -96,6 +97,7 @@ class GuardProcess:
         self._received = received
         self._ended = ended
         self._rest = b""
+        self._found: deque[bytes] = deque()
         self.born = time.monotonic()
         self.reaped: Deferred[str] = Deferred()
         ours: list[int] = []
@@ -142,8 +144,9 @@ class GuardProcess:
     # Ours
 
     def read(self) -> None:
-        """Take in what was answered, now."""
+        """Take in what was answered, now, in its order, also where whoever takes it in leads back here."""
         while self._answers >= 0:
+            self._deliver()
             try:
                 data = os.read(self._answers, 1 << 16)
             except BlockingIOError:
@@ -155,12 +158,23 @@ class GuardProcess:
                 return
             try:
                 found, self._rest = program.split(self._rest + data)
-                for each in found:
-                    reader = Reader(each)
-                    self._received(reader.number(1), reader)
             except program.Malformed:  # not what we started
-                self.kill()
-                self._over()
+                self._wrong()
+            else:
+                self._found += found
+
+    def _deliver(self) -> None:
+        while self._found:
+            reader = Reader(self._found.popleft())
+            try:
+                self._received(reader.number(1), reader)
+            except program.Malformed:
+                self._wrong()
+
+    def _wrong(self) -> None:
+        self._found.clear()
+        self.kill()
+        self._over()
 
     def kill(self) -> None:
         """Kill it, unless it is dead and buried."""
@@ -170,6 +184,7 @@ class GuardProcess:
     def _over(self) -> None:
         if self._answers < 0:
             return
+        self._found.clear()
         self._reactor.removeReader(self)
         os.close(self._answers)
         self._answers = -1

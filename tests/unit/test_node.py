@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
@@ -105,7 +106,9 @@ class Nodes(SynchronousTestCase):
         link = MemoryLink(self.cable)
         keeper = Keeper(self.clock, "g", [resource])
         links: Any = [link]
-        return Node(self.clock, machine, links, {"g": keeper}, store), resource, link
+        return Node(self.clock, machine, links, {"g": keeper}, store, self.guard), resource, link
+
+    guard: Any = None
 
     def pass_(self, seconds: float) -> None:
         self.clock.pump([0.001] * round(seconds * 1000))
@@ -175,6 +178,31 @@ class NodeTests(Nodes):
         self.assertFalse(one.held)
         last = alpha.machine.keyring.open(link.sent[-1])
         self.assertEqual(last.groups[0].role, Role.SHUTDOWN)
+
+    def test_answeredMeanwhile(self) -> None:
+        """What the guard had answered, and so ends as that is read, leaves nothing to do after a stop."""
+        self.guard = mock.Mock()
+        alpha, one, link = self.node("alpha", 200)
+        alpha.start()
+        self.pass_(T + I)
+        one.delay = None
+        alpha.machine.elections["g"].backoffUntil = 60.0
+        alpha.drain(True)
+        self.assertEqual(one.transcript[-1], "release")
+
+        def check() -> bool:
+            if one.transcript[-1] == "release":
+                one.finish()
+            return True
+
+        self.guard.check.side_effect = check
+        stopped = alpha.stop()
+        self.successResultOf(stopped)
+        self.assertEqual(one.transcript[-1], "released")
+        self.assertFalse(link.isOpen)
+        last = alpha.machine.keyring.open(link.sent[-1])
+        self.assertEqual(last.groups[0].role, Role.SHUTDOWN)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_progress(self) -> None:
         """The others hear at which step an acquisition is, and that it goes on, at every interval."""
