@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from hatwist.clock import useMonotonic
 from hatwist.errors import HatwistError
 from hatwist.lab import world
 from hatwist.lab.lab import HOSTS, Lab, Setup
@@ -308,6 +309,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     seeds = range(options.seed, options.seed + options.count)
 
     def run(reactor: Any) -> Deferred[None]:
+        useMonotonic(reactor)
         played: Coroutine[Any, Any, None] = _all(reactor, seeds)
         return Deferred.fromCoroutine(played)
 

@@ -18,6 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.task import LoopingCall
 
+from hatwist.clock import useMonotonic
 from hatwist.errors import HatwistError
 from hatwist.lab import scenarios
 from hatwist.lab.lab import Daemon, Lab, haDaemon
@@ -215,6 +216,7 @@ def run(plan: Plan) -> int:
     from twisted.internet import reactor
 
     assert IReactorCore.providedBy(reactor)
+    useMonotonic(reactor)
     progress = Progress(reactor, sys.stderr)
     status = [1]
 

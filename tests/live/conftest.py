@@ -13,10 +13,13 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from hatwist.clock import useMonotonic
 from hatwist.lab import world
 from hatwist.lab.judge import Judge
 from hatwist.lab.lab import Lab
 from hatwist.lab.lan import Lan
+
+useMonotonic(reactor)  # what is waited for here must not end because the machine's clock was set
 
 HERE = pathlib.Path(__file__).parent
 HOSTS = ("alpha", "beta", "gamma")
