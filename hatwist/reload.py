@@ -15,16 +15,19 @@ from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import LIMIT
+from hatwist.linux import INetlink
 from hatwist.settings import Settings
 from hatwist.settings.changes import changes
+from hatwist.settings.host import misplaced
 
 
 @implementer(IRoleObserver)
 class Reloading:
     """Changes an assembly, one reload at a time. It observes the node: a group that goes is let go of first."""
 
-    def __init__(self, reactor: Any, assembly: Assembly) -> None:
+    def __init__(self, reactor: Any, assembly: Assembly, netlink: INetlink) -> None:
         self._reactor = reactor
+        self._netlink = netlink
         self._assembly = assembly
         self._one = DeferredLock()
         self._departures: dict[str, Deferred[None]] = {}
@@ -33,21 +36,40 @@ class Reloading:
         """See L{hatwist.service.HAService.reload}."""
         return self._one.run(lambda: Deferred.fromCoroutine(self._reload(settings)))
 
-    async def _reload(self, settings: Settings) -> tuple[str, ...]:
-        assembly, groups = self._assembly, self._assembly.groups
-        node, old = assembly.node, assembly.settings
+    async def preview(self, settings: Settings) -> tuple[str, ...]:
+        """See L{hatwist.service.HAService.preview}."""
+        old = self._assembly.settings
         found = changes(old, settings)
         problems = list(found.problems)
+        if found.lines and self._assembly.node is not None:
+            problems += await self._misplaced(settings, old)
+        node = self._assembly.node  # it may have been stopped meanwhile
         if node is None:
-            problems.append("the service does not run")
+            raise ConfigurationError([*problems, "the service does not run"])
+        before = {group.name for group in old.groups}
+        for name in (group.name for group in settings.groups):
+            if name not in before and name in node.keepers:
+                problems.append(f"group {name}: still being released, try again")
         if problems:
             raise ConfigurationError(problems)
-        assert node is not None
-        if not found.lines:
+        return found.lines
+
+    async def _misplaced(self, new: Settings, old: Settings) -> list[str]:
+        """What could not be acquired: a standby would notice only when it is needed."""
+        try:
+            links, routes = await self._netlink.dumpLinks(), await self._netlink.dumpRoutes()
+        except OSError:  # the acquisition will tell
+            return []
+        return list(misplaced(new, links, routes, known=old))
+
+    async def _reload(self, settings: Settings) -> tuple[str, ...]:
+        lines = await self.preview(settings)
+        if not lines:
             return ()
+        assembly, groups = self._assembly, self._assembly.groups
+        node, old = assembly.node, assembly.settings
+        assert node is not None
         before, new = {g.name: g for g in old.groups}, {g.name: g for g in settings.groups}
-        if back := [n for n in new if n not in before and n in node.keepers]:
-            raise ConfigurationError([f"group {', '.join(back)}: still being released, try again"])
         assembly.settings = settings
         if settings.keys != old.keys:
             node.machine.keyring = Keyring(settings.keys)
@@ -79,7 +101,7 @@ class Reloading:
             node.change(assembly.rules(), {})
         if failed:
             raise ResourceError("; ".join(failed))
-        return found.lines
+        return lines
 
     async def _departed(self, name: str, gone: Deferred[None]) -> None:
         await gone

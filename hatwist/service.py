@@ -67,7 +67,7 @@ class HAService(MultiService):
         self._netlink = Netlink(reactor)
         self._guard = Guard(reactor)
         self._assembly = Assembly(reactor, settings, self._netlink, self._guard, resources)
-        self._reloading = Reloading(reactor, self._assembly)
+        self._reloading = Reloading(reactor, self._assembly, self._netlink)
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
         self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
@@ -253,15 +253,24 @@ class HAService(MultiService):
             "No guard, so nothing will be held here: {error}", error=failure.getErrorMessage()
         )
 
+    def preview(self, settings: Settings) -> Deferred[tuple[str, ...]]:
+        """
+        What a L{reload} would do; nothing is touched.
+
+        Fires with a sentence for each change; fails with L{ConfigurationError} where that would.
+        """
+        return Deferred.fromCoroutine(self._reloading.preview(settings))
+
     def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
         """
         Go on with other settings; only what differs is touched.
 
         Fires with what was done, a sentence each, when it is done.
 
-        Fails with L{ConfigurationError} for what takes a restart: nothing has changed then. Fails with
-        L{ResourceError} when a new address was refused, and its group stays what it was; or when another
-        resource cannot be acquired, which is a loss of the group as any other. All else is done then.
+        Fails with L{ConfigurationError} for what takes a restart, and for a new address that has no place on
+        this host: nothing has changed then. Fails with L{ResourceError} when the kernel refused a new address,
+        and its group stays what it was; or when another resource cannot be acquired, which is a loss of the
+        group as any other. All else is done then.
         """
         return self._reloading.reload(settings)
 

@@ -255,6 +255,14 @@ class Reloader(Service):
         signal.signal(signal.SIGHUP, self._hangup)
         signal.signal(signal.SIGUSR1, self._ignored)
 
+    async def preview(self) -> tuple[str, ...]:
+        """
+        Read the configuration, and tell what a L{reload} would change.
+
+        @raise ConfigurationError: it would change nothing, for these reasons.
+        """
+        return await self._service.preview(chosen(self._options, here=True))
+
     def reload(self) -> Deferred[tuple[str, ...]]:
         """
         Read the configuration, and go on with it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from hatwist.cli.asking import DONE, Subparsers, addCommand
+from hatwist.cli.moving import lasted
 from hatwist.control.client import Client
 
 RELOADING = 120.0
@@ -36,21 +37,31 @@ def addLogLevel(commands: Subparsers[argparse.ArgumentParser]) -> None:
 
 def addReload(commands: Subparsers[argparse.ArgumentParser]) -> None:
     """Register C{reload}."""
-    addCommand(
+    parser = addCommand(
         commands,
         "reload",
         help="have the daemon read its configuration anew",
         description=(
-            "Have the daemon read its configuration file again, and go on with it: only what differs is touched. "
-            "Anything wrong is told, and the old configuration goes on."
+            "Have the daemon read its configuration file again, and go on with it: what differs is told, and only "
+            "that is touched. Anything wrong is told, and the old configuration goes on."
         ),
         run=_reload,
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only tell what would be changed, or what is wrong"
     )
 
 
 def _reload(options: argparse.Namespace, client: Client) -> int:
-    changes = client.call("Reload", RELOADING)["changes"]
-    print("\n".join(changes or ["nothing has changed"]))
+    """Say what will be changed, change it, wait, and say how long it took."""
+    told = client.call("Reload", dry=True)["changes"]
+    print("\n".join(told or ["nothing has changed"]), flush=True)
+    if told and not options.dry_run:
+        answer = client.call("Reload", RELOADING)
+        for line in answer["changes"]:
+            if line not in told:  # written in between
+                print(line)
+        print(f"done, {lasted(answer['total'])} after the command")
     return DONE
 
 

@@ -128,18 +128,19 @@ def _do(options: argparse.Namespace, client: Client, command: str, **arguments: 
 
 def told(move: dict[str, Any]) -> str:
     """One move, with its times."""
-    total = _milliseconds(move["total"])
+    total = lasted(move["total"])
     if not move["to"]:
         return f"{move['group']}: {move['from']} let go {total} after the command; nobody holds it"
     if move["dark"] is None:
         return f"{move['group']}: held by {move['to']} {total} after the command"
     return (
-        f"{move['group']}: held by {move['to']} {_milliseconds(move['dark'])} after {move['from']} let go, "
+        f"{move['group']}: held by {move['to']} {lasted(move['dark'])} after {move['from']} let go, "
         f"{total} after the command"
     )
 
 
-def _milliseconds(seconds: float) -> str:
+def lasted(seconds: float) -> str:
+    """A time that was measured."""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 

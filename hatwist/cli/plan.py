@@ -27,18 +27,22 @@ def addCheck(commands: Subparsers[argparse.ArgumentParser]) -> None:
     check.add_argument(
         "--here",
         action="store_true",
-        help="check also that this host has the interfaces, programs and permissions",
+        help="check also that this host has the interfaces, networks, programs and permissions",
     )
     check.set_defaults(run=_check)
 
 
 def _check(options: argparse.Namespace, arguments: list[str]) -> int:
+    from hatwist.linux.present import linksNow, routesNow
     from hatwist.settings import load, loadAll
+    from hatwist.settings.host import misplaced
     from hatwist.settings.plan import plan
 
     try:
         if options.here:
-            load(options.file, options.node, here=True)
+            own = load(options.file, options.node, here=True)
+            if wrong := list(misplaced(own, linksNow(), routesNow())):
+                raise ConfigurationError([f"{options.file}: {problem}" for problem in wrong])
         found = loadAll(options.file, options.node)
         if options.node and options.node not in found:
             there = ", ".join(sorted(found))

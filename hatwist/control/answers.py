@@ -256,7 +256,11 @@ class Answers(amp.CommandLocator):
                 "this program has its configuration from its own code, and not from a file"
             ) from None
         try:
-            return {"changes": list(await reloader.reload())}
+            if arguments.get("dry"):
+                return {"changes": list(await reloader.preview())}
+            began = self.service.seconds()
+            changes = list(await reloader.reload())
+            return {"changes": changes, "total": self.service.seconds() - began}
         except (ConfigurationError, ResourceError) as e:
             raise Refused(_said(e)) from None
 

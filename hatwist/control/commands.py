@@ -71,4 +71,7 @@ class LogLevel(Question):
 
 
 class Reload(Question):
-    """The answer has C{changes}, a list of sentences; none: there were none."""
+    """
+    The answer has C{changes}, a list of sentences; none: there are none. C{dry}: it only tells them; else it has
+    C{total}, the seconds that it took.
+    """

@@ -1,15 +1,23 @@
-"""The addresses that the kernel has now, asked without a reactor: for a look before anything is started."""
+"""What the kernel has now, asked without a reactor: for a look before anything is started."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from typing import TypeVar
 
 from hatwist.linux.messages import (
     NLMSG_DONE,
     NLMSG_ERROR,
     RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_GETROUTE,
     KernelAddress,
+    KernelLink,
+    KernelRoute,
     decodeAddress,
+    decodeLink,
+    decodeRoute,
     encodeDump,
     numbered,
     split,
@@ -17,6 +25,7 @@ from hatwist.linux.messages import (
 
 TIMEOUT = 2.0
 """Seconds that the kernel may take."""
+_Entry = TypeVar("_Entry")
 
 
 def addressesNow() -> list[tuple[str, KernelAddress]]:
@@ -26,15 +35,38 @@ def addressesNow() -> list[tuple[str, KernelAddress]]:
     @raise OSError: the kernel cannot be asked.
     """
     names = dict(socket.if_nameindex())
-    found: list[tuple[str, KernelAddress]] = []
+    found = _dump(RTM_GETADDR, decodeAddress)
+    return [(names[entry.ifindex], entry) for entry in found if entry.ifindex in names]
+
+
+def linksNow() -> list[KernelLink]:
+    """
+    Every interface.
+
+    @raise OSError: the kernel cannot be asked.
+    """
+    return _dump(RTM_GETLINK, decodeLink)
+
+
+def routesNow() -> list[KernelRoute]:
+    """
+    Every route.
+
+    @raise OSError: the kernel cannot be asked.
+    """
+    return _dump(RTM_GETROUTE, decodeRoute)
+
+
+def _dump(kind: int, decode: Callable[[bytes], _Entry | None]) -> list[_Entry]:
+    found: list[_Entry] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
         sock.settimeout(TIMEOUT)
         sock.bind((0, 0))
-        sock.send(numbered(encodeDump(RTM_GETADDR), 1))
+        sock.send(numbered(encodeDump(kind), 1))
         while True:
             for message in split(sock.recv(1 << 18)):
                 if message.kind in (NLMSG_DONE, NLMSG_ERROR):
                     return found
-                entry = decodeAddress(message.body)
-                if entry is not None and entry.ifindex in names:
-                    found.append((names[entry.ifindex], entry))
+                entry = decode(message.body)
+                if entry is not None:
+                    found.append(entry)

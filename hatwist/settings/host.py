@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_network
+from itertools import takewhile
 
-from hatwist.linux.messages import FOREVER
+from hatwist.errors import ResourceError
+from hatwist.linux.messages import FOREVER, KernelLink, KernelRoute
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
 from hatwist.linux.present import addressesNow
+from hatwist.resources.placing import AddressSpec, Finder
 from hatwist.resources.process import find
 from hatwist.resources.removing import unmarked
 from hatwist.settings.values import AliasSpec, CommandSpec, GroupSettings, Settings, UnitSpec
@@ -83,6 +86,34 @@ def _ownAddresses(settings: Settings, key: str) -> Iterator[str]:
                     "the only one it has in that network; share another one. If it is left from another "
                     f"program: ip address del {entry.address}/{entry.prefix} dev {interface}"
                 )
+
+
+def misplaced(
+    settings: Settings,
+    links: Iterable[KernelLink],
+    routes: Iterable[KernelRoute],
+    known: Settings | None = None,
+) -> Iterator[str]:
+    """
+    Why an address could not be acquired here now, a sentence for each of which that is so.
+
+    What is acquired before an address in its group may be what gives it a place, so such addresses are left out.
+
+    @param links: every interface of this host.
+    @param routes: all its routes.
+    @param known: the addresses of its groups are left out, too.
+    """
+    before = {group.name: group.resources for group in known.groups} if known else {}
+    finder = Finder(links, routes)
+    for group in settings.groups:
+        for spec in takewhile(lambda spec: isinstance(spec, AddressSpec), group.resources):
+            assert isinstance(spec, AddressSpec)
+            if spec in before.get(group.name, ()):
+                continue
+            try:
+                finder.find(spec)
+            except ResourceError as e:
+                yield f"group {group.name}: {e}"
 
 
 def _programs(group: GroupSettings) -> Iterator[str]:

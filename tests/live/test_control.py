@@ -316,10 +316,22 @@ resources = [{address = "10.99.0.100/24"}]
     command = ("reload", "--control", "/run/hatwist/again.alpha.sock")
     assert await run(lan, "alpha", *command) == ("nothing has changed", 0)
     file.write_text(text.replace('"}]', '"}, {address = "10.99.0.101/24"}]'))
+    with_ = "group default: with 10.99.0.101/24"
+    assert await run(lan, "alpha", *command, "--dry-run") == (with_, 0)
+    assert "10.99.0.101/24" not in lan.host("alpha").addresses()
     said = await run(lan, "alpha", *command)
-    assert said.status == 0, said
-    assert "10.99.0.101/24" in said.text
+    assert re.fullmatch(rf"{with_}\ndone, [0-9.]+ m?s after the command", said.text), said
+    assert said.status == 0
     await judge.untilHeldBy("10.99.0.101", "alpha")
+    assert await run(lan, "alpha", *command, "--dry-run") == ("nothing has changed", 0)
+    file.write_text(text.replace('"}]', '"}, {address = "10.98.0.101/24"}]'))
+    for option in ([], ["--dry-run"]):
+        wrong = await run(lan, "alpha", *command, *option)
+        assert wrong.status == 1
+        assert "  group default: 10.98.0.101/24: no interface is connected" in wrong.text
+    checked = await run(lan, "alpha", "check", str(file), "--node", "alpha", "--here")
+    assert checked.status == 1
+    assert f"{file}: group default: 10.98.0.101/24: no interface is connected" in checked.text
     file.write_text(text.replace("interval", "intervall"))
     wrong = await run(lan, "alpha", *command)
     assert wrong.status == 1

@@ -103,7 +103,11 @@ async def test_oneFile(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     run = here(line("/opt/hatwist/bin/twistd", "--config"))
     programs = {}
     for host in (alpha, beta):
-        check = here(line("/opt/hatwist/bin/hatwist check").replace(" check", " check /etc/hatwist/hatwist.toml"))
+        check = here(
+            line("/opt/hatwist/bin/hatwist check").replace(
+                " check", " check /etc/hatwist/hatwist.toml"
+            )
+        )
         assert "guarantee: " in sh(host, f"{check} --node {host.name}")
         mine = tmp_path / f"{host.name}.toml"
         mine.write_text(f'control = "{tmp_path}/{host.name}.sock"\n{file.read_text()}')

@@ -190,12 +190,26 @@ async def test_keys(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_refused(pair: Pair) -> None:
-    """An address that has no place is refused with its reason; the group stays what it was, and moves as such."""
+async def test_noPlace(pair: Pair) -> None:
+    """A new address that has no place on a host is refused there, by the standby too, and nothing is changed."""
     lab = pair.lab
     since = await lab.judge.mark()
     pair.write(BASE.replace("}]", '}, {address = "10.98.0.1/24"}]').replace("200", "210"))
-    await pair.reload("Reloaded, but: group web: .*10.98.0.1/24", ("alpha",))
+    await pair.reload("  group web: 10.98.0.1/24: no interface is connected to its network")
+    await undisturbed(pair, since)
+    pair.write(BASE)
+    await pair.reload("Reloaded: nothing has changed")
+
+
+@pytest_twisted.ensureDeferred
+async def test_refused(pair: Pair) -> None:
+    """An address that the kernel refuses is told with its reason; the group stays what it was, and moves as such."""
+    lab = pair.lab
+    since = await lab.judge.mark()
+    with lab.lan.host("alpha").namespace.entered():
+        Path("/proc/sys/net/ipv6/conf/eth0/disable_ipv6").write_text("1")
+    pair.write(BASE.replace("}]", '}, {address = "fd00::1/64@eth0"}]').replace("200", "210"))
+    await pair.reload("Reloaded, but: group web: .*fd00::1/64", ("alpha",))
     await undisturbed(pair, since)
     pair.write(BASE)
     await pair.reload("Reloaded: nothing has changed")

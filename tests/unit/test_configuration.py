@@ -7,6 +7,7 @@ import io
 import os
 import re
 import shlex
+from ipaddress import ip_network
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -19,6 +20,7 @@ from hatwist import cli
 from hatwist.errors import ConfigurationError
 from hatwist.hooks import EVENTS
 from hatwist.linkspec import LinkSpec
+from hatwist.linux.messages import IFF_UP, KernelLink, KernelRoute
 from hatwist.resources.placing import AddressSpec
 from hatwist.settings import (
     AliasSpec,
@@ -29,6 +31,7 @@ from hatwist.settings import (
     load,
     loadAll,
 )
+from hatwist.settings.host import misplaced
 from hatwist.settings.lines import lineOf
 from hatwist.settings.reading import RESOURCES, readCluster, readGroup
 from hatwist.table import Path, Table
@@ -393,6 +396,42 @@ class TableOfFileTests(SynchronousTestCase):
 
         Table({"a": 1}, problems, ("x",), place).end()
         self.assertTrue(problems[0].startswith("<('x', 'a')>: there is no such key"))
+
+
+class PlaceTests(FileTests):
+    """Whether each address could be acquired on this host now."""
+
+    ETH0, ETH1 = (
+        KernelLink(2, "eth0", IFF_UP, b"\2\0\0\0\0\1"),
+        KernelLink(3, "eth1", 0, b"\2\0\0\0\0\2"),
+    )
+    ROUTES = (
+        KernelRoute(ip_network("192.168.1.0/24"), 2, False),
+        KernelRoute(ip_network("fd00::/64"), 3, False),
+    )
+
+    def misplaced(self, resources: str, known: str) -> list[str]:
+        """What is wrong with one group's resources, after those that were known."""
+        text = 'interface = "eth0"\n[node.alpha]\n[group.web]\nresources = [{}]\n'
+        new, old = (load(self.path(text.format(of)), "alpha") for of in (resources, known))
+        return list(misplaced(new, (self.ETH0, self.ETH1), self.ROUTES, old))
+
+    def test_table(self) -> None:
+        """Each that has no place is told with its reason, unless what comes before it may give it one."""
+        none, command = '{address = "10.0.0.9/24"}', '{command = ["up"], undo = ["down"]}'
+        no = "group web: 10.0.0.9/24: no interface is connected to its network; say which, with @INTERFACE"
+        down = "group web: fd00::9/64: eth1 is down; bring it up first"
+        for resources, known, expected in (
+            ('{address = "192.168.1.9/24"}', command, []),
+            ('{address = "10.0.0.9/24@eth0"}', command, []),
+            (none, command, [no]),
+            (none, none, []),
+            ('{address = "fd00::9/64"}, ' + none, command, [down, no]),
+            (f"{none}, {command}", command, [no]),
+            (f"{command}, {none}", command, []),
+            ('{interface = "eth1"}, {address = "fd00::9/64"}', command, []),
+        ):
+            self.assertEqual(self.misplaced(resources, known), expected, resources)
 
 
 class DocumentTests(FileTests):
