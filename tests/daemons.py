@@ -94,14 +94,25 @@ async def until(condition: Callable[[], object], why: Callable[[], str] = str) -
         await deferLater(reactor, 0.01)
 
 
-def whereabouts(pid: int) -> str:
-    """What the kernel tells of a process: whether it lives, and what each of its threads waits in."""
-    told = []
-    for task in sorted(Path(f"/proc/{pid}/task").glob("*")):
-        for name in ("status", "wchan", "syscall", "stack"):
-            try:
-                text = (task / name).read_text().strip()
-            except OSError as e:
-                text = str(e)
-            told.append(f"{task}/{name}: {text}")
-    return "\n".join(told) or f"process {pid} is gone"
+def processes() -> str:
+    """What every other process of this world does now: a line each, down to what it waits for in the kernel."""
+    found = []
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        words = {
+            name: _read(pid, name) for name in ("cmdline", "stat", "wchan", "syscall", "stack")
+        }
+        if pid not in (1, os.getpid()) and words["stat"]:
+            _, state, parent, *_ = words["stat"].rpartition(")")[2].split(" ")
+            waits = " < ".join(line.split()[-1] for line in words["stack"].splitlines()[:6])
+            called = " ".join(words["cmdline"].split("\0"))[-160:]
+            found.append(
+                f"{pid} of {parent}: {state} {waits or words['wchan']} [{words['syscall'].strip()}] {called}"
+            )
+    return "\n".join(found)
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return ""

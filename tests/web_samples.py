@@ -72,6 +72,7 @@ def well() -> dict[str, Any]:
             _change(now - 8059, "alpha", "web", "STANDBY", "ACTIVE", 7, "no holder is heard"),
         ],
         "counters": {"sent": 80700, "received": {"beta/eth0": 80650}, "rejected": {}},
+        "troubles": [],
     }
 
 
@@ -92,6 +93,10 @@ def dead() -> dict[str, Any]:
     told["history"].append(
         _change(now - 42.2, "alpha", "mail", "STANDBY", "ACTIVE", 4, "no holder is heard")
     )
+    told["troubles"] = [
+        "12 packets were dropped on eth0 since the start, the newest 0.1 s ago from 192.168.1.9: signature "
+        "(its signature does not match)"
+    ]
     return told
 
 
@@ -100,6 +105,7 @@ def acquiring() -> dict[str, Any]:
     told = well()
     web = told["groups"]["web"]
     web.update(role="STANDBY", state="acquiring", step=1, steps=2)
+    web["under_way"] = {"alpha": "acquiring, step 1 of 2", "gamma": "releasing, step 2 of 3"}
     words = "acquiring, step 1 of 2: 192.168.1.100/24"
     told["nodes"]["alpha"]["groups"]["web"].update(role="ACTIVE", reason=words)
     return told
@@ -133,6 +139,7 @@ def _group(
         "eligible": True,
         "step": 0,
         "steps": 0,
+        "under_way": {},
         "resources": resources,
         "checks": [],
     }

@@ -64,7 +64,6 @@ const two = (number) => String(number).padStart(2, "0");
 const entries = (object) => Object.entries(object ?? {});
 const list = (names) => names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
-const BETWEEN = ["acquiring", "releasing", "stopping"];
 // What somebody who is woken up must know, worst first.
 function holders(group) {
   return entries(status.nodes).filter(([, n]) => n.alive && n.groups?.[group]?.role === "ACTIVE").map(([node]) => node);
@@ -75,7 +74,10 @@ function problems() {
     const held = holders(group);
     if (held.length > 1) bad.push(`Group ${group} is held by ${list(held)} at the same time`);
     else if (!g.holder && !held.length) bad.push(`Nobody holds group ${group}`);
-    if (BETWEEN.includes(g.state)) warn.push(`${status.node} is ${g.state} group ${group}${g.steps ? `, step ${g.step} of ${g.steps}` : ""}`);
+    for (const [node, doing] of entries(g.under_way)) {
+      const [what, ...step] = doing.split(",");
+      warn.push([`${node} is ${what} group ${group}`, ...step].join(","));
+    }
     const holder = held[0] ?? g.holder;
     const others = entries(status.nodes).filter(([node, n]) => node !== holder && n.alive && n.groups?.[group]?.eligible);
     if (holder && !others.length) warn.push(`Nobody could take over group ${group} from ${holder}`);
@@ -93,6 +95,7 @@ function problems() {
         if (silent(heard)) warn.push(`${node} is not heard on link ${link}`);
     if (n.alive && !n.self && n.received < 19) warn.push(`Of the last 20 heartbeats of ${node} only ${n.received} arrived`);
   }
+  warn.push(...(status.troubles ?? []));
   if (status.drained) warn.push(`${status.node} is drained: it takes over nothing`);
   if (status.guarantee?.level === "best effort") warn.push(`The guarantee is best effort: ${status.guarantee.reason}`);
   return { bad, warn };
@@ -138,7 +141,7 @@ function groupCard([group, g]) {
     card.append(el("p", "since warn", `! ${g.state ?? "under way"}, step ${g.step} of ${g.steps}`), progress);
   }
   const rows = entries(status.nodes).filter(([, n]) => n.groups?.[group]).sort(([, a], [, b]) => rank(a, group) - rank(b, group));
-  card.append(el("ul", "rows", rows.map(([node, n]) => groupRow(node, n, n.groups[group], held.length > 1))));
+  card.append(el("ul", "rows", rows.map(([node, n]) => groupRow(node, n, n.groups[group], held.length > 1, g.under_way?.[node]))));
   if (g.checks?.length)
     card.append(el("ul", "rows", g.checks.map((check) => {
       const kind = { good: "good", failed: "bad" }[check.state] ?? "warn";
@@ -154,11 +157,12 @@ function since(time, reason, term) {
   return el("p", "since", begun, number, reason ? [begun ? ": " : "", free(reason)] : "");
 }
 const rank = (n, group) => (n.alive ? 0 : 1000) + (n.groups[group].role === "ACTIVE" ? 0 : 500) - (n.groups[group].priority ?? 0);
-function groupRow(node, n, said, conflict) {
+function groupRow(node, n, said, conflict, doing) {
   const state = !n.alive ? goneBadge(n) : conflict && said.role === "ACTIVE" ? badge("bad", "ACTIVE") : roleBadge(said.role);
   const fitness = n.alive ? el("span", fitnessKind(said.fitness), `${SIGNS[fitnessKind(said.fitness)]} ${said.fitness}`) : "";
   const more = [`priority ${said.priority}`];
-  if (n.alive && said.role !== "ACTIVE" && !said.eligible) more.push("could not take over");
+  if (n.alive && doing) more.push(doing);
+  else if (n.alive && said.role !== "ACTIVE" && !said.eligible) more.push("could not take over");
   return el("li", "", el("div", "row", name(node), n.self ? el("span", "soft", "this node") : "", fitness, el("span", "right", state)),
     el("div", "soft number", more.join(", ")), said.reason ? el("div", "soft", free(said.reason)) : "");
 }

@@ -7,7 +7,7 @@ Live tests run as a whole inside a private world::
 from __future__ import annotations
 
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 import pytest_twisted
@@ -18,6 +18,7 @@ from hatwist.lab import world
 from hatwist.lab.judge import Judge
 from hatwist.lab.lab import Lab
 from hatwist.lab.lan import Lan
+from tests.daemons import processes
 
 useMonotonic(reactor)  # what is waited for here must not end because the machine's clock was set
 
@@ -34,6 +35,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             "and the unit tests without: python -m pytest -p no:twisted tests/unit",
             returncode=world.IMPOSSIBLE,
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows what its processes were doing then, before they are ended."""
+    report = yield
+    if call.when == "call" and report.failed:
+        report.sections.append(("Processes", processes()))
+    return report
 
 
 @pytest_twisted.async_yield_fixture

@@ -107,14 +107,16 @@ async def test_well(site: Site) -> None:
 @pytest_twisted.ensureDeferred
 async def test_dead(site: Site) -> None:
     """A node that is gone, an unfit one and a silent link are named, with how long and why."""
-    page = await site.look(web_samples.dead)
+    told = web_samples.dead()
+    page = await site.look(lambda: told)
     verdict = page.of("verdict")
-    assert verdict.startswith("! 4 things need attention")
+    assert verdict.startswith("! 5 things need attention")
     for text in (
         "Nobody could take over group web from alpha",
         "gamma is unfit for group web: http://127.0.0.1/: connection refused",
         "Node beta is gone; last heard of 42 s ago",
         "gamma is not heard on link eth1",
+        told["troubles"][0],
     ):
         assert f"! {text}" in verdict
     assert "beta ✕ GONE last heard of 42 s ago" in page.of("nodes")
@@ -140,6 +142,8 @@ async def test_acquiring(site: Site) -> None:
     page = await site.look(web_samples.acquiring)
     groups = page.of("groups")
     assert "! alpha is acquiring group web, step 1 of 2" in page.of("verdict")
+    assert "! gamma is releasing group web, step 2 of 3" in page.of("verdict")
+    assert "priority 100, releasing, step 2 of 3" in groups
     assert "Being taken over by alpha" in groups
     assert "! acquiring, step 1 of 2" in groups
     assert "acquiring, step 1 of 2: 192.168.1.100/24" in groups
