@@ -93,10 +93,10 @@ def dead() -> dict[str, Any]:
     told["history"].append(
         _change(now - 42.2, "alpha", "mail", "STANDBY", "ACTIVE", 4, "no holder is heard")
     )
-    told["troubles"] = [
-        "12 packets were dropped on eth0 since the start, the newest 0.1 s ago from 192.168.1.9: signature "
-        "(its signature does not match)"
-    ]
+    dropped = (
+        "12 packets were dropped on eth0 since the start, the newest 0.1 s ago from 192.168.1.9"
+    )
+    told["troubles"] = [f"{dropped}: signature (its signature does not match)"]
     return told
 
 
