@@ -140,7 +140,7 @@ class Judge(ProcessProtocol):
         self._conditions.append(entry)
 
         def late(_result: object, seconds: float) -> None:
-            state = {a: sorted(h) for a, h in self._holders.items() if a in self._answering}
+            state = {a: sorted(hosts) for a, hosts in self._holders.items() if hosts}
             raise TimeoutError(
                 f"not seen within {seconds} s: {what}; holders {state}, answering {self._answering}"
             )

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import count
 from socket import AF_PACKET, SOCK_RAW
 from socket import socket as Socket
 from typing import Any
@@ -30,6 +31,7 @@ from hatwist.lab.switch import Switch, writeSysctl
 CLIENT = "client"
 CLIENT_NUMBER = 200
 IFF_LOWER_UP = 0x10000  # include/uapi/linux/if.h
+_made = count()
 
 
 class Host:
@@ -49,6 +51,8 @@ class Host:
         self.programs: list[Program] = []
         self._switch = switch
         self._links = links
+        # It remembers for as long as its LAN exists; nothing of hosts that were called so before.
+        self._memory = f"{os.getpid()}.{next(_made)}"
         self.namespace = Namespace()
         with self.namespace.entered():
             for which in ("all", "default"):
@@ -160,9 +164,8 @@ class Host:
         environment = dict(os.environ if env is None else env)
         environment.setdefault("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
         if "STATE_DIRECTORY" in os.environ:
-            # A host remembers for as long as this LAN exists.
             environment["STATE_DIRECTORY"] = os.path.join(
-                os.environ["STATE_DIRECTORY"], f"{id(self.namespace):x}"
+                os.environ["STATE_DIRECTORY"], self._memory
             )
         with self.namespace.entered():
             reactor.spawnProcess(program, setsid, [setsid, *argv], environment, path)

@@ -18,6 +18,7 @@ from hatwist.lab import world
 from hatwist.lab.judge import Judge
 from hatwist.lab.lab import Lab
 from hatwist.lab.lan import Lan
+from hatwist.lab.program import Program
 from tests.daemons import processes
 
 useMonotonic(reactor)  # what is waited for here must not end because the machine's clock was set
@@ -41,11 +42,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed shows what its processes were doing then, before they are ended."""
+    """A test that failed shows what its processes said and were doing then, before they are ended."""
     report = yield
     if call.when == "call" and report.failed:
+        for fixture in getattr(item, "funcargs", {}).values():
+            for program in _programs(fixture):
+                report.sections.append((program.name, program.tail(12)))
         report.sections.append(("Processes", processes()))
     return report
+
+
+def _programs(fixture: object) -> list[Program]:
+    """What was started on a LAN."""
+    hosts = fixture.hosts.values() if isinstance(fixture, Lan) else []
+    return [program for host in hosts for program in host.programs]
 
 
 @pytest_twisted.async_yield_fixture
