@@ -10,7 +10,6 @@ solicitation, unsolicited advertisement), RFC 1071 (checksum).
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -64,27 +63,30 @@ class Sighting(NamedTuple):
     answer: bool
 
 
+NOWHERE = "/dev/null/hatwist"
+"""A directory that cannot be made: scapy goes without its caches, as it does on a disk that is read-only."""
+
+
 @contextmanager
-def _scapyElsewhere() -> Iterator[None]:
-    """Let scapy write its caches where they are removed again, not into somebody's home."""
+def _withoutCaches() -> Iterator[None]:
+    """Keep scapy from writing into somebody's home, and from waiting for a disk."""
     names = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
     before = {name: os.environ.get(name) for name in names}
-    with tempfile.TemporaryDirectory(prefix="hatwist-scapy-") as directory:
-        os.environ.update(dict.fromkeys(names, directory))
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+    os.environ.update(dict.fromkeys(names, NOWHERE))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @cache
 def templates() -> Templates:
     """Build the templates. The first call imports scapy (0.2-0.5 s): call before it is urgent."""
-    with _scapyElsewhere():
+    with _withoutCaches():
         # mypy knows no types of scapy's layers
         from scapy.layers.inet6 import (  # type: ignore[import-untyped,unused-ignore]
             ICMPv6ND_NA,
