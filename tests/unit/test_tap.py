@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -134,7 +135,10 @@ class MakeServiceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         # The reactor that trial uses keeps its clock.
-        self.reactor = Clock()
+        reactor: Any = Clock()
+        self.reactor = reactor
+        self.whenRunning: list[Any] = []
+        reactor.callWhenRunning = self.whenRunning.append
         self.patch(twisted.internet, "reactor", self.reactor)
         self.patch(host, "mayChangeAddresses", lambda: True)
         self.patch(host, "maySendFrames", lambda: True)
@@ -192,6 +196,11 @@ class MakeServiceTests(SynchronousTestCase):
             self.patch(optionSettings, "hostProblems", lambda found, name: ())
             self.make("--interface", "lo", "--address", "10.0.0.1/24", "--alias", "eth0:1")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_garbage(self) -> None:
+        """What was imported is looked through by no collection of garbage, which would delay heartbeats."""
+        self.make("--interface", "lo", "--address", "10.0.0.1/24")
+        self.assertEqual(self.whenRunning, [gc.freeze])
 
     def test_everyProblem(self) -> None:
         """Every problem is in one message."""
