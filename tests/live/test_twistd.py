@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,58 @@ async def test_help(lan: Lan) -> None:
         shown = host.spawn(reactor, [*command, "ha", "--help"])
         assert await shown.ended() == 0
         assert [line for line in shown.lines if "--preempt-delay=" in line], shown.tail()
+
+
+INTERRUPTED = """
+import os, signal
+from twisted.python import threadable
+from twisted.scripts.twistd import run
+from hatwist import reporting
+
+armed = []
+
+class Block:
+    def __init__(self, lock):
+        self.acquire_, self.release = lock.acquire, lock.release
+    def acquire(self, *how):
+        taken = self.acquire_(*how)
+        if armed:
+            armed.clear()
+            os.kill(os.getpid(), signal.SIGTERM)
+        return taken
+
+def before(self, before=threadable._synchPre):
+    lock = self.__dict__.get("_threadable_lock")
+    if armed and lock is not None:
+        lock._block = Block(lock._block)
+    before(self)
+
+def changed(self, change, changed=reporting.Reporter._changed):
+    if change.new.name == "ACTIVE":
+        armed.append(change)
+    changed(self, change)
+
+threadable._synchPre = before
+reporting.Reporter._changed = changed
+run()
+"""
+
+
+@pytest_twisted.ensureDeferred
+async def test_interruptedLog(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+    """
+    SIGTERM in the very instruction in which the lock of the log file was taken ends the daemon all the same.
+
+    Python's handlers run between any two instructions; one that writes to that log waits for itself.
+    """
+    pidfile, log = tmp_path / "ha.pid", tmp_path / "ha.log"
+    command = (sys.executable, "-c", INTERRUPTED, f"--pidfile={pidfile}", f"--logfile={log}")
+    parent = start(lan.host("alpha"), "--address", CIDR, command=command)
+    assert await ended(parent) < 10.0
+    await judge.untilHeldBy(ADDRESS, "alpha")
+    await judge.untilHeldBy(ADDRESS)
+    await until(lambda: not pidfile.exists(), log.read_text)
+    assert "ACTIVE -> SHUTDOWN" in log.read_text()
 
 
 @pytest_twisted.ensureDeferred

@@ -349,6 +349,25 @@ class ReloaderTests(SynchronousTestCase):
         self.signalled(signal.SIGHUP, *self.GOOD)
         self.assertIn("Reloaded, but: 10.0.0.2/24: no", self.observed)
 
+    def test_postponed(self) -> None:
+        """The reactor's own handlers of SIGTERM and SIGINT, which log, run in one of its turns; others stay."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        started: list[Any] = []
+        reactor = mock.Mock(callFromThread=self.callFromThread, callWhenRunning=started.append)
+        Reloader(reactor, mock.Mock(), parsed(*self.GOOD), self.notifier).startService()
+        own = mock.Mock()
+        signal.signal(signal.SIGTERM, reactor.sigTerm)
+        signal.signal(signal.SIGINT, own)
+        (postpone,) = started
+        postpone()
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        reactor.sigTerm.assert_not_called()
+        own.assert_called_once()
+        ((function, (number, _), _),) = self.calls
+        self.assertEqual((function, number), (reactor.sigTerm, signal.SIGTERM))
+
     def test_ignored(self) -> None:
         """SIGUSR1 is logged by the reactor."""
         self.signalled(signal.SIGUSR1, *self.GOOD)
