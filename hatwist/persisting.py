@@ -36,9 +36,11 @@ class Persister:
         self._open = True
         self._forgetful = False
         self._retries: list[IDelayedCall] = []
+        self._newest: dict[str, Persist] = {}
 
     def persist(self, effect: Persist) -> None:
         group, record = effect
+        self._newest[group] = effect
         done = self._store.write(self._machine.session, {group: record})
         done.addCallback(self._persisted, group, record)
         done.addErrback(self._notPersisted, effect)
@@ -65,7 +67,8 @@ class Persister:
 
     def _persistAgain(self, effect: Persist) -> None:
         self._retries = [call for call in self._retries if call.active()]
-        self.persist(effect)
+        if self._newest[effect.group] is effect:  # else the disk has, or will have, more than this
+            self.persist(effect)
 
     def close(self) -> None:
         """Try nothing again, and report nothing more."""
