@@ -14,6 +14,7 @@ from typing import Any
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -35,6 +36,8 @@ from hatwist.resources.service import ServiceResource
 from hatwist.settings import Settings
 from hatwist.web.server import Web
 
+GUARD_AGAIN = 1.0
+"""Seconds after which a guard that could not be started is tried again."""
 WRITTEN = 0.2
 """Seconds that a stop waits for the history to be on disk."""
 
@@ -70,6 +73,7 @@ class HAService(MultiService):
         self._reloading = Reloading(reactor, self._assembly, self._netlink)
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
+        self._guardLater: IDelayedCall | None = None
         self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
         self._witness: Witness | None = None
         if settings.witness is not None:
@@ -200,7 +204,7 @@ class HAService(MultiService):
             self._netlink.stop()
             self._lock.free()
             raise
-        self._guard.start().addErrback(self._unguarded)
+        self._startGuard()
         self._log.info(
             "Node {node} of cluster {cluster} listens on {links}, {group}; interval {interval} s, "
             "tolerance {tolerance} s, heartbeats {signed}",
@@ -250,8 +254,15 @@ class HAService(MultiService):
 
     def _unguarded(self, failure: Failure) -> None:
         self._log.critical(
-            "No guard, so nothing will be held here: {error}", error=failure.getErrorMessage()
+            "No guard, so nothing will be held here until there is one: {error}",
+            error=failure.getErrorMessage(),
         )
+        if self.node is not None:
+            self._guardLater = self._reactor.callLater(GUARD_AGAIN, self._startGuard)
+
+    def _startGuard(self) -> None:
+        self._guardLater = None
+        self._guard.start().addErrback(self._unguarded)
 
     def preview(self, settings: Settings) -> Deferred[tuple[str, ...]]:
         """
@@ -288,6 +299,9 @@ class HAService(MultiService):
             await node.stop()
             await self._blind()
             self._assembly.node = None
+            if self._guardLater is not None:
+                self._guardLater.cancel()
+                self._guardLater = None
             await self._guard.stop()
             for group in self.groups.values():
                 group.close()

@@ -248,8 +248,9 @@ class Deleter:
         try:
             self._socket.send(sent)
             while waiting:
-                left = until - time.monotonic()
-                if left <= 0 or not select.select([self._socket.fileno()], [], [], left)[0]:
+                # What took long may have been the sending itself: the answers lie there then.
+                left = max(0.0, until - time.monotonic())
+                if not select.select([self._socket.fileno()], [], [], left)[0]:
                     return
                 data, (port, _groups) = self._socket.recvfrom(65536)
                 if port == 0:

@@ -29,7 +29,7 @@ from hatwist.phrases import joined
 
 COMMAND = (sys.executable, "-I", "-S", program.__file__)
 START_LIMIT = 5.0
-"""Seconds within which the first guard must be ready."""
+"""Seconds within which a guard must be ready."""
 END_LIMIT = 2.0
 """Seconds within which one that fires, or is no longer needed, must end; then it is killed."""
 AGAIN = 0.2
@@ -117,7 +117,6 @@ class Guard:
         except OSError as error:
             self._started = None
             return fail(GuardError(f"the guard cannot be started: {error}"))
-        self._call = self._reactor.callLater(START_LIMIT, self._kill)
         return started
 
     def arm(
@@ -248,6 +247,7 @@ class Guard:
         self._unanswered.clear()
         self._unread, self._read = 0, time.monotonic_ns()
         self._child = GuardProcess(self._reactor, self._command, self._received, self._ended)
+        self._call = self._reactor.callLater(START_LIMIT, self._kill)
 
     def _respawn(self) -> None:
         try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import errno
 from collections.abc import Callable
 from ipaddress import ip_interface
 from pathlib import Path
+from unittest.mock import Mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.linux import guard
 from hatwist.linux.memory import MemoryKernel
 from hatwist.linux.memory_guard import MemoryGuard
-from hatwist.linux.messages import KernelAddress
+from hatwist.linux.messages import KernelAddress, encodeDelete
 from tests.contracts_guard import CONTRACT, Part
 
 
@@ -134,3 +136,23 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual([n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)], [])
         builtin = {"errno", "posix", "sys", "time"}
         self.assertEqual(found, builtin | {"_signal", "_socket", "select"})
+
+
+class DeleterTests(SynchronousTestCase):
+    """How the guard asks the kernel."""
+
+    def test_slowSend(self) -> None:
+        """A kernel that takes longer for the request than there is patience has answered: that counts."""
+        deleter = guard.Deleter()
+        real = deleter._socket
+        self.addCleanup(real.close)
+        clock = [0.0]
+        self.patch(guard, "time", Mock(monotonic=lambda: clock[0]))
+
+        def send(data: bytes) -> None:
+            real.send(data)
+            clock[0] += guard.PATIENCE + 0.1
+
+        deleter._socket = Mock(send=send, recvfrom=real.recvfrom, fileno=real.fileno)
+        gone = encodeDelete(ip_interface("10.255.255.1/24").ip, 24, 1)
+        self.assertIn(deleter.delete([gone]), ([errno.EADDRNOTAVAIL], [errno.EPERM]))

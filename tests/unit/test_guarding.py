@@ -1,16 +1,18 @@
-"""Tests for what L{hatwist.linux.guarding} logs; what it does is in L{tests.contracts_guard}."""
+"""What L{hatwist.linux.guarding} logs, and does of guards that hang; the rest is in L{tests.contracts_guard}."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.linux import guard as program
+from hatwist.linux import guarding
 from hatwist.linux.guard import Reader
-from hatwist.linux.guarding import Guard
+from hatwist.linux.guarding import START_LIMIT, Guard, GuardError
 
 
 class FiredTests(SynchronousTestCase):
@@ -52,3 +54,54 @@ class FiredTests(SynchronousTestCase):
         """Without a guard the groups are named the same way."""
         self.guard._fired(["main"], "it was not renewed in time")
         self.assertEqual(self.lines[0], "There was no guard when main had to be let go")
+
+
+class Child:
+    """A guard process that does nothing by itself."""
+
+    pid = 0
+    born = -1e9
+
+    def __init__(self, reactor: Any, command: Any, received: Any, ended: Any) -> None:
+        self.received, self.ended = received, ended
+        self.killed = 0
+        self.reaped = succeed("signal 9")
+        children.append(self)
+
+    def kill(self) -> None:
+        self.killed += 1
+
+
+children: list[Child] = []
+
+
+class StartLimitTests(SynchronousTestCase):
+    """A guard that is not ready in time is killed, whichever it is."""
+
+    def setUp(self) -> None:
+        children.clear()
+        self.patch(guarding, "GuardProcess", Child)
+        self.clock = Clock()
+        self.guard = Guard(self.clock)
+        self.started = self.guard.start()
+
+    def test_first(self) -> None:
+        """Of the first one, the owner is told."""
+        self.clock.advance(START_LIMIT)
+        self.assertEqual(children[0].killed, 1)
+        children[0].ended()
+        self.failureResultOf(self.started, GuardError)
+        self.assertEqual(len(children), 1)
+
+    def test_replacement(self) -> None:
+        """One that came in place of another is replaced in its turn."""
+        children[0].received(program.READY, Reader(b""))
+        self.clock.advance(2 * START_LIMIT)
+        self.assertEqual(children[0].killed, 0)
+        children[0].ended()
+        self.clock.advance(START_LIMIT)
+        self.assertEqual(children[1].killed, 1)
+        children[1].ended()
+        children[2].received(program.READY, Reader(b""))
+        self.clock.advance(2 * START_LIMIT)
+        self.assertEqual([child.killed for child in children], [0, 1, 0])

@@ -12,7 +12,7 @@ from unittest import mock
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService, Service
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
@@ -20,6 +20,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+import hatwist.service
 from hatwist import node
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.inside import Call
@@ -29,6 +30,7 @@ from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.link import MulticastGroup
 from hatwist.linkspec import LinkSpec
+from hatwist.linux.guarding import GuardError
 from hatwist.resources.command import Command
 from hatwist.resources.interface import Interface
 from hatwist.resources.listener import Listener
@@ -710,6 +712,38 @@ class FailingStartTests(ServiceTestCase):
         self.assertFalse(service.running)
         await maybeDeferred(broken.disownServiceParent)
         await self.active(service)
+
+
+class UnguardedTests(ServiceTestCase):
+    """A guard that cannot be started."""
+
+    async def test_again(self) -> None:
+        """Nothing is held without one, which is told; it is tried again, and then all is well."""
+        self.patch(hatwist.service, "GUARD_AGAIN", 0.1)
+        service, log = self.service(self.resource("one")), self.log()
+        start, failures = service._guard.start, [GuardError("no process"), GuardError("no memory")]
+        self.patch(service._guard, "start", lambda: fail(failures.pop(0)) if failures else start())
+        service.startService()
+        await self.until(lambda: service._guard.pid is not None)
+        told = "critical: No guard, so nothing will be held here until there is one: "
+        self.assertEqual(log.lines("No guard"), [f"{told}no process", f"{told}no memory"])
+
+    async def test_stopped(self) -> None:
+        """A service that is stopped meanwhile tries no more."""
+        self.patch(hatwist.service, "GUARD_AGAIN", 0.05)
+        service, starts = self.service(), []
+
+        def start() -> Deferred[None]:
+            starts.append(reactor.seconds())
+            return fail(GuardError("no process"))
+
+        self.patch(service._guard, "start", start)
+        service.startService()
+        await self.until(lambda: len(starts) > 1)
+        await service.stopService()
+        count = len(starts)
+        await self.elapse(0.2)
+        self.assertEqual(len(starts), count)
 
 
 class SeveralTests(ServiceTestCase):
