@@ -149,12 +149,15 @@ class Driver(Reporter):
                     else:
                         self._perform(effect)
                 beat = False
-                if not self._again:
+                if self._again:
+                    continue
+                told, reports = reports, []
+                for effect in told:
+                    self._perform(effect)
+                for change in self.chronicle.look(self.machine.view, now):
+                    self._tell(change)
+                if not self._again:  # nobody who was told wants anything
                     break
-            for effect in reports:
-                self._perform(effect)
-            for change in self.chronicle.look(self.machine.view, now):
-                self._tell(change)
         finally:
             self._deciding = False
         if len(self.keepers) > len(self.machine.elections):
@@ -238,7 +241,7 @@ class Driver(Reporter):
             if call is not None and call.active():
                 call.cancel()
         self._persister.close()
-        for keeper in self.keepers.values():
+        for keeper in list(self.keepers.values()):
             keeper.abandon()
         for link in self.links:
             link.close()

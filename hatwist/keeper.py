@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -187,6 +187,8 @@ class Keeper:
             self._onRefused(f"{resource.name}: {reason}")
 
     def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
+        if self._over:
+            return fail(ResourceError(f"{self.group}: stopped meanwhile"))
         done: Deferred[Any] = Deferred()
 
         async def work() -> None:

@@ -42,7 +42,7 @@ class Leases:
         if self._guard is None:
             return
         step = self._machine.rules.interval / 4
-        for name, election in self._machine.elections.items():
+        for name, election in list(self._machine.elections.items()):
             if election.role is Role.ACTIVE:
                 lease = self._machine.lease(name, now)
                 before = self._petted.get(name, 0.0)

@@ -187,8 +187,10 @@ class Node(Driver):
         self._close()
 
     def _hurry(self) -> None:
-        for keeper in self.keepers.values():
+        for keeper in list(self.keepers.values()):
             keeper.hurry()
+        if not self._running:  # that was the end
+            return
         self._late = self._reactor.callLater(HURRY_LIMIT, self._giveUp)
 
     def _giveUp(self) -> None:

@@ -56,9 +56,9 @@ class Program(ProcessProtocol):
         ended = reason.value
         assert isinstance(ended, (ProcessDone, ProcessTerminated))
         self.status = 128 + ended.signal if ended.signal else (ended.exitCode or 0)
-        for _, waiting in self._waiting:
+        # Each takes itself out of the list.
+        for _, waiting in list(self._waiting):
             waiting.errback(RuntimeError(f"{self.name} ended ({self.status}):\n{self.tail()}"))
-        self._waiting.clear()
         ends, self._ends = self._ends, []
         for end in ends:
             end.callback(self.status)

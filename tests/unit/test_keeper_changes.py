@@ -384,3 +384,9 @@ class ReplaceTests(Kept):
         replaced = self.keeper.replace(self.named("ab"))
         self.keeper.abandon()
         self.failureResultOf(replaced, ResourceError)
+
+    def test_givenUpBefore(self) -> None:
+        """Who asks one that was given up already is told so, too."""
+        self.keeper.abandon()
+        self.failureResultOf(self.keeper.replace(self.named("ab")), ResourceError)
+        self.failureResultOf(self.keeper.perform(lambda: succeed(None)), ResourceError)

@@ -1,12 +1,15 @@
-"""Tests for L{hatwist.lab.waiting}."""
+"""Tests for L{hatwist.lab.waiting}, and for who waits for a program of the lab."""
 
 from __future__ import annotations
 
 import os
 
+from twisted.internet.error import ProcessDone
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from hatwist.lab.program import Program
 from hatwist.lab.waiting import STEP, Waiting, runDelay
 
 
@@ -55,3 +58,15 @@ class WaitingTests(SynchronousTestCase):
         """The kernel tells it of a process; one that is gone has waited for nothing."""
         self.assertGreaterEqual(runDelay(os.getpid()), 0.0)
         self.assertEqual(runDelay(2**22 + 1), 0.0)
+
+
+class ProgramTests(SynchronousTestCase):
+    """Who waits for what a program says."""
+
+    def test_ended(self) -> None:
+        """Its end is told to all of them at once."""
+        program = Program("one", Clock())
+        waiting = [program.says(text) for text in ("this", "that", "something")]
+        program.processEnded(Failure(ProcessDone(0)))
+        for each in waiting:
+            self.assertIn("one ended (0)", str(self.failureResultOf(each, RuntimeError).value))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
+from unittest.mock import Mock
 
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
@@ -13,18 +13,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hatwist.auth import Keyring
-from hatwist.effects import RoleChange
+from hatwist.effects import Persist, RoleChange
 from hatwist.election import GroupRules, Quorum
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Role
+from hatwist.heartbeat import Grant, Role
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.machine import Machine
 from hatwist.node import HURRY_LIMIT, STOP_LIMIT, Node
-from hatwist.persisting import RETRY
+from hatwist.persisting import RETRY, Persister
 from hatwist.resources.memory import MemoryResource
 from hatwist.rules import NodeRules
 from hatwist.store import MemoryStore
+from hatwist.votes import Record
 from hatwist.worth import Fitness
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -181,7 +182,7 @@ class NodeTests(Nodes):
 
     def test_answeredMeanwhile(self) -> None:
         """What the guard had answered, and so ends as that is read, leaves nothing to do after a stop."""
-        self.guard = mock.Mock()
+        self.guard = Mock()
         alpha, one, link = self.node("alpha", 200)
         alpha.start()
         self.pass_(T + I)
@@ -323,6 +324,99 @@ class NodeTests(Nodes):
         self.pass_(10.0)
         for (_, _, link), count in zip(nodes, before, strict=True):
             self.assertApproximates(len(link.sent) - count, 100, 2)
+
+
+@implementer(IRoleObserver)
+class Acting:
+    """An observer that does something once it has seen these changes."""
+
+    def __init__(self, roles: Sequence[Role], act: Callable[[], object]) -> None:
+        self.roles = list(roles)
+        self.act = act
+        self.seen: list[Role] = []
+
+    def roleChanged(self, change: RoleChange) -> None:
+        self.seen.append(change.new)
+        if self.seen == self.roles:
+            self.act()
+
+
+class TurnTests(Nodes):
+    """What happens while a node is deciding, telling or stopping, in the same turn of the reactor."""
+
+    def test_stopInObserver(self) -> None:
+        """An observer may stop the node: its goodbye is said, and the change to SHUTDOWN is told."""
+        for roles in ((Role.STANDBY, Role.ACTIVE), (Role.STANDBY, Role.ACTIVE, Role.STANDBY)):
+            alpha, one, link = self.node("alpha", 200)
+            acting = Acting(roles, alpha.stop)
+            alpha.addObserver(acting)
+            alpha.start()
+            self.pass_(T + I)
+            alpha.drain(True)
+            self.pass_(I)
+            self.successResultOf(alpha.stop())
+            self.assertEqual(acting.seen, [*roles, Role.SHUTDOWN])
+            last = alpha.machine.keyring.open(link.sent[-1])
+            self.assertEqual((one.held, last.groups[0].role), (False, Role.SHUTDOWN))
+
+    def test_drainInObserver(self) -> None:
+        """What an observer wants is done in the same turn, and does not wait for a heartbeat."""
+        alpha, one, _ = self.node("alpha", 200)
+        acting = Acting((Role.STANDBY, Role.ACTIVE), lambda: alpha.drain(True))
+        alpha.addObserver(acting)
+        alpha.start()
+        while Role.ACTIVE not in acting.seen:
+            self.pass_(0.001)
+        self.assertFalse(one.held)
+        self.assertEqual(acting.seen[-1], Role.STANDBY)
+
+    def test_hurried(self) -> None:
+        """A stop that ends as it is cut short is over, and nothing is said to the contrary later."""
+        alpha, one, _ = self.node("alpha", 200)
+        alpha.start()
+        self.pass_(T + I)
+        keeper = alpha.keepers["g"]
+        one.delay = None
+        stopped = alpha.stop()
+        keeper.hurry = one.finish  # type: ignore[method-assign]
+        with capturedLogs() as logged:
+            self.pass_(STOP_LIMIT + HURRY_LIMIT + 0.1)
+        self.successResultOf(stopped)
+        errors = [event for event in logged if event["log_level"] >= LogLevel.error]
+        self.assertEqual((one.held, errors), (False, []))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class PersisterTests(SynchronousTestCase):
+    """What could not be written is written later, but never over what came after it."""
+
+    def test_newerStays(self) -> None:
+        """Once a newer record is on disk the older one is not written again."""
+        clock, store = Clock(), MemoryStore()
+        told: list[Record] = []
+        persister = Persister(
+            clock, Mock(session=1), store, lambda group, record: told.append(record)
+        )
+        older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
+        store.failure = OSError(errno.ENOSPC, "No space left on device")
+        persister.persist(Persist("g", older))
+        store.failure = None
+        persister.persist(Persist("g", newer))
+        clock.advance(RETRY)
+        self.assertEqual((store.records, told), ({"g": newer}, [newer]))
+
+    def test_again(self) -> None:
+        """One that is still the newest is."""
+        clock, store = Clock(), MemoryStore()
+        told: list[Record] = []
+        persister = Persister(
+            clock, Mock(session=1), store, lambda group, record: told.append(record)
+        )
+        store.failure = OSError(errno.ENOSPC, "No space left on device")
+        persister.persist(Persist("g", Record(16)))
+        store.failure = None
+        clock.advance(RETRY)
+        self.assertEqual((store.records, told), ({"g": Record(16)}, [Record(16)]))
 
 
 class MemoryOfTermsTests(Nodes):
