@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import signal
-from functools import partial
 from typing import Any, NoReturn
 
 from twisted.application.service import IService, Service
@@ -17,6 +16,7 @@ from hatwist.control import place
 from hatwist.control.server import Control
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.lock import NodeLock, Taken
+from hatwist.logs import postponeSignals
 from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
@@ -258,19 +258,7 @@ class Reloader(Service):
         super().startService()
         signal.signal(signal.SIGHUP, self._hangup)
         signal.signal(signal.SIGUSR1, self._ignored)
-        self._reactor.callWhenRunning(self._postpone)
-
-    def _postpone(self) -> None:
-        """
-        Let the reactor's own handlers, which write to the log, run in one of its turns.
-
-        Python calls a handler between any two instructions: if one of them has just taken the lock of the log file
-        (L{threading._RLock}, which does not know its owner then), the handler waits for it for ever.
-        """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            handler = signal.getsignal(number)
-            if handler in (self._reactor.sigTerm, self._reactor.sigInt):
-                signal.signal(number, partial(self._reactor.callFromThread, handler))
+        self._reactor.callWhenRunning(postponeSignals, self._reactor)
 
     async def preview(self) -> tuple[str, ...]:
         """

@@ -353,14 +353,14 @@ class ReloaderTests(SynchronousTestCase):
         """The reactor's own handlers of SIGTERM and SIGINT, which log, run in one of its turns; others stay."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
-        started: list[Any] = []
-        reactor = mock.Mock(callFromThread=self.callFromThread, callWhenRunning=started.append)
+        started = mock.Mock()
+        reactor = mock.Mock(callFromThread=self.callFromThread, callWhenRunning=started)
         Reloader(reactor, mock.Mock(), parsed(*self.GOOD), self.notifier).startService()
         own = mock.Mock()
         signal.signal(signal.SIGTERM, reactor.sigTerm)
         signal.signal(signal.SIGINT, own)
-        (postpone,) = started
-        postpone()
+        function, *args = started.call_args.args
+        function(*args)
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         reactor.sigTerm.assert_not_called()
