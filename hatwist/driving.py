@@ -216,7 +216,8 @@ class Driver(Reporter):
             self._log.failure("An effect could not be performed: {effect}", effect=effect)
 
     def _persisted(self, group: str, record: Record) -> None:
-        self._report(self.machine.persisted, group, record)
+        if group in self.machine.elections:  # else it went meanwhile
+            self._report(self.machine.persisted, group, record)
 
     def _dismiss(self) -> None:
         """What the machine has forgotten needs no keeper."""

@@ -433,6 +433,17 @@ class MemoryOfTermsTests(Nodes):
             found.append((node, resource, store))
         return found
 
+    def test_gone(self) -> None:
+        """What is on disk at last, of a group that is here no more, is not written again and again."""
+        store = MemoryStore()
+        alpha, _, _ = self.node("alpha", 200, store=store)
+        alpha.start()
+        store.failure = self.full
+        alpha._persister.persist(Persist("gone", Record(16)))
+        store.failure, writes = None, store.writes
+        self.pass_(3 * RETRY)
+        self.assertEqual((store.writes, store.records["gone"]), (writes + 1, Record(16)))
+
     def test_written(self) -> None:
         """A term is on disk before the claim that uses it, with room for many more, and the session with it."""
         store = MemoryStore()
