@@ -36,8 +36,11 @@ class Reloading:
         """See L{hatwist.service.HAService.reload}."""
         return self._one.run(lambda: Deferred.fromCoroutine(self._reload(settings)))
 
-    async def preview(self, settings: Settings) -> tuple[str, ...]:
+    def preview(self, settings: Settings) -> Deferred[tuple[str, ...]]:
         """See L{hatwist.service.HAService.preview}."""
+        return self._one.run(lambda: Deferred.fromCoroutine(self._preview(settings)))
+
+    async def _preview(self, settings: Settings) -> tuple[str, ...]:
         old = self._assembly.settings
         found = changes(old, settings)
         problems = list(found.problems)
@@ -63,7 +66,7 @@ class Reloading:
         return list(misplaced(new, links, routes, known=old))
 
     async def _reload(self, settings: Settings) -> tuple[str, ...]:
-        lines = await self.preview(settings)
+        lines = await self._preview(settings)
         if not lines:
             return ()
         assembly, groups = self._assembly, self._assembly.groups

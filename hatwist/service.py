@@ -266,11 +266,11 @@ class HAService(MultiService):
 
     def preview(self, settings: Settings) -> Deferred[tuple[str, ...]]:
         """
-        What a L{reload} would do; nothing is touched.
+        What a L{reload} would do, once one that is under way has ended; nothing is touched.
 
         Fires with a sentence for each change; fails with L{ConfigurationError} where that would.
         """
-        return Deferred.fromCoroutine(self._reloading.preview(settings))
+        return self._reloading.preview(settings)
 
     def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
         """

@@ -54,7 +54,7 @@ def addReload(commands: Subparsers[argparse.ArgumentParser]) -> None:
 
 def _reload(options: argparse.Namespace, client: Client) -> int:
     """Say what will be changed, change it, wait, and say how long it took."""
-    told = client.call("Reload", dry=True)["changes"]
+    told = client.call("Preview", RELOADING)["changes"]
     print("\n".join(told or ["nothing has changed"]), flush=True)
     if told and not options.dry_run:
         answer = client.call("Reload", RELOADING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -66,6 +66,18 @@ def _said(error: ConfigurationError | ResourceError) -> str:
         return f"reloaded, but: {error}"
     lines = "".join(f"\n  {problem}" for problem in error.problems)
     return f"not reloaded, and the old configuration goes on:{lines}"
+
+
+def _goingOn(pending: Deferred[Any]) -> Deferred[Any]:
+    """Fires with it; who waits no more does not end it."""
+    waiting: Deferred[Any] = Deferred()
+
+    def tell(result: Any) -> None:
+        if not waiting.called:
+            waiting.callback(result)
+
+    pending.addBoth(tell)
+    return waiting
 
 
 def _left(failure: Failure) -> None:
@@ -247,20 +259,28 @@ class Answers(amp.CommandLocator):
 
     # The daemon itself
 
+    @answering(commands.Preview)
+    async def preview(self, arguments: dict[str, Any]) -> Any:
+        return {"changes": await self._reloaded(self._reloader().preview())}
+
     @answering(commands.Reload)
     async def reload(self, arguments: dict[str, Any]) -> Any:
+        began = self.service.seconds()
+        changes = await self._reloaded(_goingOn(self._reloader().reload()))
+        return {"changes": changes, "total": self.service.seconds() - began}
+
+    def _reloader(self) -> Any:
         try:
-            reloader: Any = self.service.getServiceNamed("reloader")
+            return self.service.getServiceNamed("reloader")
         except KeyError:
             raise Refused(
                 "this program has its configuration from its own code, and not from a file"
             ) from None
+
+    @staticmethod
+    async def _reloaded(pending: Awaitable[Sequence[str]]) -> list[str]:
         try:
-            if arguments.get("dry"):
-                return {"changes": list(await reloader.preview())}
-            began = self.service.seconds()
-            changes = list(await reloader.reload())
-            return {"changes": changes, "total": self.service.seconds() - began}
+            return list(await pending)
         except (ConfigurationError, ResourceError) as e:
             raise Refused(_said(e)) from None
 

@@ -70,8 +70,9 @@ class LogLevel(Question):
     """C{level}, C{namespace}; the answer has the same."""
 
 
+class Preview(Question):
+    """The answer has C{changes}, a list of sentences: what a L{Reload} would do; none: there are none."""
+
+
 class Reload(Question):
-    """
-    The answer has C{changes}, a list of sentences; none: there are none. C{dry}: it only tells them; else it has
-    C{total}, the seconds that it took.
-    """
+    """The answer has C{changes}, as above, which are done, and C{total}, the seconds that it took."""

@@ -9,9 +9,10 @@ import stat
 import tempfile
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
@@ -20,11 +21,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.chronicle import Change
 from hatwist.cli.status import exitStatus
-from hatwist.control import boxes, place, server
+from hatwist.control import boxes, commands, place, server
+from hatwist.control.answers import Answers
 from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 from hatwist.control.levels import Threshold
 from hatwist.control.server import Control, Server
-from hatwist.errors import BadPacket
+from hatwist.errors import BadPacket, ConfigurationError
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.service import HAService
 from hatwist.settings import GroupSettings
@@ -206,6 +208,7 @@ class AnswerTests(SocketTestCase):
         await self.active(self.controlled())
         for command, arguments, words in (
             ("Nonsense", {}, "of another version"),
+            ("Preview", {}, "has its configuration from its own code"),
             ("Reload", {}, "has its configuration from its own code"),
             ("Watch", {"wait": "soon"}, "wait: allowed are 0 to 3600 seconds"),
             ("LogLevel", {"level": "loud"}, "there is no level 'loud'; allowed are debug"),
@@ -735,3 +738,34 @@ class UsualTests(SynchronousTestCase):
         self.patch(os, "environ", {"RUNTIME_DIRECTORY": "/run/one:/run/two"})
         self.assertEqual(place.defaultPath("web", "alpha"), "/run/one/web.alpha.sock")
         self.assertEqual(place.sockets("/nonexistent"), [])
+
+
+class ReloadTests(SynchronousTestCase):
+    """A reload that somebody asks for over the socket."""
+
+    def setUp(self) -> None:
+        self.reloaded: Deferred[tuple[str, ...]] = Deferred(lambda _: self.fail("it was ended"))
+        self.reloader = mock.Mock(reload=lambda: self.reloaded)
+        service = mock.Mock(seconds=iter((1.0, 3.5)).__next__)
+        service.getServiceNamed.return_value = self.reloader
+        self.answers = Answers(service, Clock(), Threshold())
+        self.done: Deferred[Any] = Deferred.fromCoroutine(self.answers.reload({}))
+        self.answers.pending = self.done
+
+    def test_told(self) -> None:
+        """What was done and how long it took is the answer."""
+        self.reloaded.callback(("this", "that"))
+        expected = {"changes": ["this", "that"], "total": 2.5}
+        self.assertEqual(self.successResultOf(self.done), expected)
+
+    def test_refused(self) -> None:
+        """So is what is wrong."""
+        self.reloaded.errback(ConfigurationError(["a", "b"]))
+        refused = self.failureResultOf(self.done, commands.Refused).value
+        self.assertEqual(str(refused), "not reloaded, and the old configuration goes on:\n  a\n  b")
+
+    def test_left(self) -> None:
+        """Who asked for it may leave: it goes on, and is not left half done."""
+        self.answers.cancel()
+        self.failureResultOf(self.done, CancelledError)
+        self.reloaded.callback(("this",))
