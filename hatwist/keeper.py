@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IAnnouncer, IFenced, ILeased, IResource
@@ -142,8 +141,7 @@ class Keeper:
         if self._again is not None and self._again.active():
             self._again.cancel()
         self._interrupt()
-        while self._jobs:
-            self._jobs.popleft()[1].errback(ResourceError(f"{self.group}: stopped meanwhile"))
+        self._drop()
 
     @property
     def stopTime(self) -> float:
@@ -187,19 +185,20 @@ class Keeper:
             self._onRefused(f"{resource.name}: {reason}")
 
     def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
-        if self._over:
-            return fail(ResourceError(f"{self.group}: stopped meanwhile"))
         done: Deferred[Any] = Deferred()
 
         async def work() -> None:
-            try:
-                done.callback(await job())
-            except Exception:
-                done.errback(Failure())
+            await Deferred.fromCoroutine(job()).addBoth(done.callback)
 
         self._jobs.append((work, done))
+        if self._over:
+            self._drop()
         self._work()
         return done
+
+    def _drop(self) -> None:
+        while self._jobs:
+            self._jobs.popleft()[1].errback(ResourceError(f"{self.group}: stopped meanwhile"))
 
     def _work(self) -> None:
         if not self._working:

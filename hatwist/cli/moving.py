@@ -6,10 +6,8 @@ import argparse
 from typing import Any
 
 from hatwist.cli.asking import DONE, Subparsers, addCommand, word
+from hatwist.control import LONGEST, WAIT
 from hatwist.control.client import PATIENCE, Client
-
-WAIT, LONGEST = 30.0, 3600.0
-"""Seconds that may be waited for a move: the usual, and the most."""
 
 
 def addMove(commands: Subparsers[argparse.ArgumentParser]) -> None:

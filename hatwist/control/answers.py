@@ -12,7 +12,7 @@ from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from hatwist.chronicle import Change
-from hatwist.control import commands
+from hatwist.control import LONGEST, WAIT, commands
 from hatwist.control.commands import Refused
 from hatwist.control.levels import NAMESPACE, Threshold
 from hatwist.control.transfer import (
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from hatwist.service import HAService
 
 _Method = Callable[[Any, dict[str, Any]], Any]
-WAIT = 30.0
-"""Seconds that are waited for a move, unless told otherwise."""
-LONGEST = 3600.0
-"""Seconds that may be waited for anything."""
 
 
 def answering(command: type[commands.Question]) -> Callable[[_Method], _Method]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,6 +20,7 @@ from hatwist.linux.messages import (
     decodeLink,
     decodeRoute,
     encodeDump,
+    errnoOf,
     numbered,
     split,
 )
@@ -66,6 +68,8 @@ def _dump(kind: int, decode: Callable[[bytes], _Entry | None]) -> list[_Entry]:
         while True:
             for message in split(sock.recv(1 << 18)):
                 if message.kind in (NLMSG_DONE, NLMSG_ERROR):
+                    if code := errnoOf(message.body):
+                        raise OSError(code, os.strerror(code))
                     return found
                 entry = decode(message.body)
                 if entry is not None:
