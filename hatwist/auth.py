@@ -92,6 +92,10 @@ class ReplayWindow:
         self._newest: dict[tuple[str, str], tuple[int, int]] = {}
         self._sessions: dict[str, int] = {}
 
+    def newest(self, name: str) -> tuple[int, int]:
+        """The greatest stamp of a sender, on whichever link."""
+        return max(stamp for (sender, _), stamp in self._newest.items() if sender == name)
+
     def accept(self, heartbeat: Heartbeat, link: str) -> None:
         """
         Note a heartbeat.

@@ -40,6 +40,8 @@ class Cause(Enum):
     """They could not be acquired, or were lost."""
     GUARD = "guard"
     """The guard let go for this node."""
+    NAME = "name"
+    """Another node has this node's name."""
     STOPPED = "stopped"
     """The node was stopped."""
     OTHER = "other"

@@ -82,8 +82,7 @@ class Chronicle:
             for group in self.groups:
                 new = SILENT
                 if heard:
-                    state = peer.states.get(group)
-                    new = _NAMES[state.role] if state is not None else "STANDBY"
+                    new = _NAMES[peer.state(group).role]
                     if new == "ACTIVE" and known.get(group) != "ACTIVE":
                         new = _progress(peer, group, now, known.get(group, ""))
                 if known.get(group) != new:

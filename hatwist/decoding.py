@@ -31,6 +31,8 @@ from hatwist.wire import (
     HAS_RELEASED,
     HEARD,
     HEARD_GROUP,
+    LEAVING,
+    LEFT,
     LENGTH,
     LETTING_GO,
     LISTENING,
@@ -43,6 +45,7 @@ from hatwist.wire import (
     PREFIX,
     REQUEST,
     TERM,
+    UNTOLD,
     WITNESSED,
     keyIdOf,
 )
@@ -91,7 +94,7 @@ class _Reader:
         return raw.decode("ascii")
 
     def heartbeat(self) -> tuple[Heartbeat, int]:
-        _, _, _, _, cluster = self.take(PREFIX)
+        _, _, flags, _, cluster = self.take(PREFIX)
         name = self.name()
         session, seq, interval, tolerance, raw, digest, groupCount, heardCount = self.take(NODE)
         if session > MAX_SESSION:
@@ -119,6 +122,7 @@ class _Reader:
             digest,
             groups,
             heard,
+            bool(flags & LEAVING),
         )
         return heartbeat, self.at
 
@@ -188,7 +192,7 @@ class _Reader:
             raise BadPacket("malformed", "session of a heard node")
         if received > 20:
             raise BadPacket("malformed", "received")
-        groups = tuple([self.heardGroup(names, name) for _ in range(count)])
+        told = [self.heardGroup(names, name) for _ in range(count)]
         return Heard(
             name,
             session,
@@ -197,13 +201,18 @@ class _Reader:
             bool(flags & DIRECT),
             bool(flags & LISTS),
             received,
-            groups,
+            tuple([group for group in told if isinstance(group, HeardGroup)]),
+            bool(flags & LEFT),
+            tuple([group for group in told if isinstance(group, str)]),
         )
 
-    def heardGroup(self, names: list[str], sender: str) -> HeardGroup:
+    def heardGroup(self, names: list[str], sender: str) -> HeardGroup | str:
+        """What is known of one group; its bare name: nothing is told of it."""
         index, role, flags = self.take(HEARD_GROUP)
         if index >= len(names):
             raise BadPacket("malformed", "group index")
+        if flags & UNTOLD:
+            return str(names[index])
         claim = None
         if flags & HAS_CLAIM:
             term, fitness, priority, raw = self.take(CLAIM_ADDRESS)

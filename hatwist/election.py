@@ -40,6 +40,7 @@ class Election(Holder):
     _asked = 0
     _serving = False
     _heir, _heirUntil = "", -inf
+    _noted = -inf
 
     # Decisions
 
@@ -115,7 +116,7 @@ class Election(Holder):
             self.input(Input.CLAIM, now)
         elif (
             rivals
-            or any(self._blocks(peer, now) for peer, _ in view.actives(self.rules.name, now))
+            or any(self._blocks(peer, view, now) for peer, _ in view.actives(self.rules.name, now))
             or not self._may(view, now)
             or self._at(self.askedAt + ASKING * self.timing.interval, now)
         ):
@@ -159,9 +160,13 @@ class Election(Holder):
             self.deferringSince = None
             return
         actives = [
-            (peer, claim) for peer, claim in view.actives(group, now) if self._blocks(peer, now)
+            (peer, claim)
+            for peer, claim in view.actives(group, now)
+            if self._blocks(peer, view, now)
         ]
         if actives:
+            for peer, _ in actives:
+                self._missed.pop(peer.name, None)
             self.deferringSince = None
             self._serving = self.chosen = False
             self._heir = ""
@@ -187,21 +192,22 @@ class Election(Holder):
             return
         if self.voter is None:
             self.input(Input.CLAIM, now, why, cause)
-        elif self.voter.grant is None and self.highest < self.reserved:
+        elif self.voter.grant is None:
             if self._at(max(self.askAfter, self.voter.silentUntil), now):
                 self.confirmedAt = -inf
                 self.input(Input.ASK, now, why, cause)
 
-    def _blocks(self, peer: Peer, now: float) -> bool:
+    def _blocks(self, peer: Peer, view: Membership, now: float) -> bool:
         """
-        An ACTIVE that lists this node's session, or did of late, is no recording of an old one.
+        An ACTIVE that is no recording, see L{Membership.believed}, is left alone.
 
-        One that does not may be: it counts for as long as the LAN answers for the address. What another
-        node tells of a holder that cannot be heard here is that node's to judge.
+        One that may be is so too for two tolerances, in which it could name this node, and for as long as the LAN
+        answers for the address. What another node tells of a holder that cannot be heard here is that node's to
+        judge.
         """
-        if not self.rules.asks or not peer.direct(now):
+        if not self.rules.asks or not peer.direct(now) or view.believed(peer, now):
             return True
-        limit = max(peer.listedAt, self.startedAt) + 2 * self.timing.tolerance
+        limit = max(peer.directSince, self.startedAt) + 2 * self.timing.tolerance
         if not self._at(limit, now):
             return True
         self._probe(now)
@@ -213,7 +219,11 @@ class Election(Holder):
 
         It has been asked for a while when a holder falls silent; who was not listening then asks first.
         """
-        if not self.rules.asks or self._lastRelease(view)[0] is not None:
+        if not self.rules.asks:
+            return False
+        released, _, by = self._lastRelease(view)
+        # A goodbye may be recorded, unless its sender has named this start before.
+        if released is not None and (by is None or by.listedSeq >= 0):
             return False
         self._probe(now)
         served = self.served(now)
@@ -228,7 +238,7 @@ class Election(Holder):
         return served or not asked
 
     def _eligibleToClaim(self, view: Membership, now: float) -> bool:
-        if not self._may(view, now):
+        if not self._may(view, now) or not self.storable:
             return False
         if self._at(self.backoffUntil, now):
             return True
@@ -237,7 +247,7 @@ class Election(Holder):
     def _vacant(self, view: Membership, now: float) -> tuple[str, Cause]:
         """With no live holder known: why this node claims now, or C{""} and any cause."""
         group = self.rules.name
-        released, since = self._lastRelease(view)
+        released, since, _ = self._lastRelease(view)
         if released is not None:
             self._heir = released.successor
             self._heirUntil = since + SUCCESSION * self.timing.interval
@@ -261,8 +271,12 @@ class Election(Holder):
             return "", Cause.OTHER
         worth = self.worth
         better = [p for p in self._candidates(view, now) if self._worthOf(p) > worth]
-        if released is not None:  # a successor that let its time pass is no longer deferred to
-            better = [p for p in better if p.name != released.successor]
+        if released is not None and successor is not None:
+            if self._noted != since and now >= self._heirUntil:
+                self._noted = since
+                self._miss(successor.name, now)
+            # One that let its time pass is no longer deferred to.
+            better = [p for p in better if p is not successor]
         if better:
             if self.deferringSince is None:
                 self.deferringSince = now
@@ -278,17 +292,17 @@ class Election(Holder):
             return "the holder let go", Cause.VACANCY
         return "no holder is heard", Cause.SILENCE
 
-    def _lastRelease(self, view: Membership) -> tuple[Released | None, float]:
+    def _lastRelease(self, view: Membership) -> tuple[Released | None, float, Peer | None]:
         """
-        The newest release, and since when it is known; C{None} if a claim has followed it.
+        The newest release, since when it is known, and whose it is; C{None} if a claim has followed it.
 
         Not its term decides: the holder that won a conflict may have the lower one.
         """
-        best, since = self.released, self.releasedAt
+        best, since, by = self.released, self.releasedAt, None
         for peer in view:
             state = peer.state(self.rules.name)
             if state.released:
                 told = peer.releasedSince(self.rules.name)
                 if best is None or told > since:
-                    best, since = state.released, told
-        return (None, since) if self.highestAt > since else (best, since)
+                    best, since, by = state.released, told, peer
+        return (None if self.highestAt > since else best), since, by

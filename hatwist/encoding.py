@@ -24,6 +24,8 @@ from hatwist.wire import (
     HAS_RELEASED,
     HEARD,
     HEARD_GROUP,
+    LEAVING,
+    LEFT,
     LENGTH,
     LETTING_GO,
     LISTENING,
@@ -38,6 +40,7 @@ from hatwist.wire import (
     PREFIX,
     REQUEST,
     TERM,
+    UNTOLD,
     VERSION,
     WITNESSED,
 )
@@ -60,11 +63,13 @@ def encode(heartbeat: Heartbeat, keyId: bytes = b"\0\0\0\0") -> bytes:
 
 
 def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
-    (cluster, name, session, seq, interval, tolerance, address, digest, groups, heard) = heartbeat
+    (cluster, name, session, seq, interval, tolerance, address, digest, groups, heard, leaving) = (
+        heartbeat
+    )
     if len(cluster) != 8 or len(digest) != 8:
         raise ValueError("cluster and digest have eight bytes each")
     parts = [
-        PREFIX.pack(MAGIC, VERSION, 0, keyId, cluster),
+        PREFIX.pack(MAGIC, VERSION, LEAVING if leaving else 0, keyId, cluster),
         _packName(name),
         NODE.pack(
             session,
@@ -84,9 +89,16 @@ def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
     for other in heard:
         parts.append(_packName(other.name))
         age = min(round(max(other.age, 0.0) * MICROSECONDS), 0xFFFFFFFF)
-        flags = (DIRECT if other.direct else 0) | (LISTS if other.lists else 0)
+        flags = (
+            (DIRECT if other.direct else 0)
+            | (LISTS if other.lists else 0)
+            | (LEFT if other.left else 0)
+        )
         known = [g for g in other.groups if g.name in index]
-        parts.append(HEARD.pack(other.session, other.seq, age, flags, other.received, len(known)))
+        untold = [index[group] for group in other.untold]
+        count = len(known) + len(untold)
+        parts.append(HEARD.pack(other.session, other.seq, age, flags, other.received, count))
+        parts += [HEARD_GROUP.pack(number, 0, UNTOLD) for number in untold]
         for entry in known:
             flags = (
                 (HAS_CLAIM if entry.claim else 0)

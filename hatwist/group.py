@@ -19,6 +19,7 @@ from hatwist.roles import State
 from hatwist.rules import (
     ANSWER_FRESH,
     ASK_EVERY,
+    MAX_BACKOFF,
     MAX_RETRY,
     WITNESSED,
     GroupRules,
@@ -70,6 +71,7 @@ class Group:
     @ivar movingTo: the successor that the operator wants, while the group is let go of.
     @ivar ended: why it was stopped; C{""}: it was not.
     @ivar chosen: the operator wants this node: its next claim stays, whoever is worthier.
+    @ivar muted: the node is silent, since another one has its name: it may hold nothing.
     """
 
     def __init__(
@@ -125,7 +127,8 @@ class Group:
         self.request: Request | None = None
         self.requestUntil = -inf
         self.movingTo = ""
-        self.chosen = False
+        self.chosen = self.muted = False
+        self._missed: dict[str, tuple[int, float]] = {}
         self.why = self.ended = ""
         self.cause = Cause.OTHER
         self.transitions: Counter[tuple[Role | None, Role, Cause]] = Counter()
@@ -160,6 +163,11 @@ class Group:
     def worth(self) -> Worth:
         return Worth(self.fitness, self.rules.priority, self.address, self.name)
 
+    @property
+    def lettingGo(self) -> bool:
+        """It holds no longer than its release takes."""
+        return self.state in (State.RELEASING, State.STOPPING) and self.claim is not None
+
     def tell(self, view: Membership, now: float) -> GroupState:
         """This group's part of the next packet."""
         standing = self.fitnessReason
@@ -181,7 +189,7 @@ class Group:
             # Claimed, and not yet held: also before the first step, and between two.
             max(steps, 1) if self.state is State.ACQUIRING else steps,
             reason,
-            self.state in (State.RELEASING, State.STOPPING) and self.claim is not None,
+            self.lettingGo,
             self.rules.witness and now < self.doubtAt,
             self.request,
         )
@@ -192,8 +200,14 @@ class Group:
             self.state not in (State.STARTING, State.STOPPING, State.SHUTDOWN)
             and now >= self.backoffUntil
             and now >= self.patience
+            and self.storable
             and self._may(view, now)
         )
+
+    @property
+    def storable(self) -> bool:
+        """The next term is safe on disk, where votes need that."""
+        return self.voter is None or self.highest < self.reserved
 
     @property
     def retryAt(self) -> float:
@@ -204,6 +218,8 @@ class Group:
 
     def _may(self, view: Membership, now: float) -> bool:
         """Fit or kept, and heard by somebody if it hears anybody."""
+        if self.muted:
+            return False
         if self.fitness == Fitness.UNFIT and not (
             self.rules.keepUnfit and not self._candidates(view, now, fit=True)
         ):
@@ -216,7 +232,11 @@ class Group:
             return False
         if self.voter is not None:
             members = self.voter.quorum.members
-            present = sum(peer.name in members and peer.twoWay(now) for peer in view)
+            since = self.unheardSeq if self.unheardSeq is not None else -1
+            present = sum(
+                peer.name in members and peer.twoWay(now) and peer.listedSeq >= since
+                for peer in view
+            )
             return present + 1 >= self.voter.quorum.needed
         direct = [peer for peer in view if peer.direct(now)]
         return not direct or any(peer.twoWay(now) for peer in direct)
@@ -230,8 +250,14 @@ class Group:
         """The witness has answered recently enough to hold, or none is asked."""
         return not self.rules.witness or now < self.witnessedAt + self.timing.witnessHold
 
-    def _candidates(self, view: Membership, now: float, fit: bool = False) -> list[Peer]:
-        """Who could hold the group instead: eligible, in both directions, and not holding now."""
+    def _candidates(
+        self, view: Membership, now: float, fit: bool = False, missed: bool = False
+    ) -> list[Peer]:
+        """
+        Who could hold the group instead: eligible, in both directions, and not holding now.
+
+        @param missed: also who has let a succession pass.
+        """
         found = []
         for peer in view:
             said = peer.announced(self.rules.name)
@@ -242,6 +268,7 @@ class Group:
                 and said.role == peer.state(self.rules.name).role == Role.STANDBY
                 and peer.twoWay(now)
                 and not (fit and said.fitness == Fitness.UNFIT)
+                and (missed or self._at(self._missed.get(peer.name, (0, -inf))[1], now))
             ):
                 found.append(peer)
         return found
@@ -256,8 +283,15 @@ class Group:
 
     def _target(self, name: str, view: Membership, now: float) -> Peer | None:
         """The node of that name, if the operator may move the group there."""
-        candidates = self._candidates(view, now, fit=True)
+        candidates = self._candidates(view, now, fit=True, missed=True)
         return next((peer for peer in candidates if peer.name == name), None)
+
+    def _miss(self, name: str, now: float) -> None:
+        """A named successor let its time pass: it is passed over for a while, each time for twice as long."""
+        count = self._missed.get(name, (0, -inf))[0]
+        tolerances = min(1 << min(count, 10), MAX_BACKOFF)
+        self._missed[name] = (count + 1, now + tolerances * self.timing.tolerance)
+        self.event("succession-missed", name, "it was named as successor, and did not claim")
 
     # What comes of it
 

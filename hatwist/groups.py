@@ -33,6 +33,7 @@ class Groups:
         self.elections: dict[str, Election] = {}
         for group in rules.groups:
             self._add(group, records.get(group.name, NOTHING), now)
+        self.view.serve(self.elections)
 
     def _add(self, group: GroupRules, record: Record, now: float) -> None:
         rules = self.rules
@@ -68,6 +69,7 @@ class Groups:
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
+        self.view.serve(self.elections)
 
     def _configured(self) -> set[str]:
         return {group.name for group in self.rules.groups}
@@ -79,6 +81,7 @@ class Groups:
             election = self.elections[name]
             if election.state is State.SHUTDOWN and election.released is None:
                 del self.elections[name]
+                self.view.serve(self.elections)
 
     # What the driver reports
 
@@ -113,13 +116,15 @@ class Groups:
 
     def fenced(self, why: str, now: float) -> None:
         """
-        The guard has fired: it released what it could, and said goodbye for this session.
+        The guard has fired: it released what it could, and if that was all, said goodbye for this session.
 
         To be told before anything else when this node wakes.
         """
-        self.session += 1
+        said = all(election.rules.guardable for election in self.elections.values())
+        if said:
+            self.session += 1
         for election in self.elections.values():
-            election.fenced(why, now)
+            election.fenced(why, now, said)
 
     # What it asks and wants
 

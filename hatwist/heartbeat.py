@@ -119,6 +119,9 @@ class Heard(NamedTuple):
     @ivar direct: the sender itself receives its packets.
     @ivar lists: that node says that it receives the sender's packets.
     @ivar received: how many of its last 20 packets arrived.
+    @ivar groups: what it is in those groups of the sender in which it is more than a plain standby.
+    @ivar left: it said goodbye.
+    @ivar untold: the sender's groups of which it has no word as new as C{seq}: nothing follows for them.
     """
 
     name: str
@@ -129,6 +132,8 @@ class Heard(NamedTuple):
     lists: bool
     received: int
     groups: tuple[HeardGroup, ...] = ()
+    left: bool = False
+    untold: tuple[str, ...] = ()
 
 
 class Heartbeat(NamedTuple):
@@ -140,6 +145,7 @@ class Heartbeat(NamedTuple):
     @ivar interval, tolerance: seconds, to a microsecond.
     @ivar address: the number that breaks ties of worth.
     @ivar digest: eight bytes; equal on nodes that share a configuration.
+    @ivar leaving: the last words of this session: nothing is held, and nothing will be.
     """
 
     cluster: bytes
@@ -152,6 +158,7 @@ class Heartbeat(NamedTuple):
     digest: bytes
     groups: tuple[GroupState, ...]
     heard: tuple[Heard, ...] = ()
+    leaving: bool = False
 
 
 def clusterId(name: str) -> bytes:

@@ -19,10 +19,13 @@ class Holder(Movable):
 
     def holding(self, view: Membership, sent: dict[int, float], now: float) -> None:
         """Decide as a holder: yield, hand over, or go on."""
+        if self.muted:
+            self._yield("another node of this name is heard", now, Cause.NAME)
+            return
         if self._conflict(view, now) or self._unwitnessed(view, now):
             return
         if self.voter is not None:
-            if self._outvoted(now):
+            if self._outvoted(sent, now):
                 return
         elif self._unheard(view, sent, now):
             return
@@ -70,7 +73,7 @@ class Holder(Movable):
             since = self.conflicts[peer.name]
             if peer.state(self.rules.name).lettingGo:
                 continue
-            if not self._proven(peer, now):
+            if not self._proven(peer, view, now):
                 if now >= self.answeredAt + ANSWER * interval:
                     self.answeredAt = now
                     self.sendNow = True
@@ -100,20 +103,24 @@ class Holder(Movable):
                 self.effects.append(Announce(self.rules.name))
         return False
 
-    def _proven(self, peer: Peer, now: float) -> bool:
+    def _proven(self, peer: Peer, view: Membership, now: float) -> bool:
         """
-        Its packets are no recording: they know of this start of this node, or the LAN says the same.
+        Its packets are no recording, see L{Membership.believed}, or the LAN says the same.
 
-        One that has not heard of it yet will have, at its next packet, since it is answered at once.
+        One that has not heard of this node yet will have, at its next packet, since it is answered at once.
         """
         if not self.rules.asks or self.served(now):
             return True
-        return peer.listedSeq >= 0 if peer.direct(now) else peer.deafSince is None
+        return view.believed(peer, now) if peer.direct(now) else peer.deafSince is None
 
     def lease(self, now: float) -> float:
-        """Until when this node may hold, on its own clock, if nothing more is heard."""
+        """
+        Until when this node may hold, on its own clock, if nothing more is heard.
+
+        While it lets go, as it must at the end of the lease, until that must be done.
+        """
         since = now if self.voter is None else self.confirmedAt
-        return since + self.timing.hold
+        return since + self.timing.hold + (self.timing.grace if self.lettingGo else 0.0)
 
     def _unwitnessed(self, view: Membership, now: float) -> bool:
         """A holder that the witness does not answer may be the one that is cut off."""
@@ -130,15 +137,17 @@ class Holder(Movable):
         self._yield("the witness does not answer", now, Cause.WITNESS)
         return True
 
-    def _outvoted(self, now: float) -> bool:
+    def _outvoted(self, sent: dict[int, float], now: float) -> bool:
         """
         Once the votes are too old, others may have them: the claim is over.
 
-        A little earlier than the guard believes so: that is for a daemon that cannot decide any more.
+        A little earlier than the guard believes so: that is for a daemon that cannot decide any more. This node
+        may claim again once a majority has heard of it since.
         """
         if not self._at(self.lease(now) - self.timing.lateness, now):
             return False
         age = now - self.confirmedAt
+        self.unheardSeq = max(sent, default=0) + 1
         self._yield(f"no majority has confirmed its heartbeats for {age:.3f} s", now, Cause.VOTES)
         return True
 

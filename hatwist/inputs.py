@@ -84,8 +84,6 @@ class Driven(Group):
         self.activated = self.clean = False
         self.conflicts.clear()
         self.listenUntil = now + self.timing.tolerance
-        if self.voter is not None:
-            self.voter.silentUntil = self.listenUntil
 
     def _letGo(self, now: float) -> None:
         why, self.why = self.why or "released", ""
@@ -132,9 +130,17 @@ class Driven(Group):
             self.successor = holders[0][0].name if holders else best.name if best else ""
         self.input(Input.RELEASED, now)
 
-    def fenced(self, why: str, now: float) -> None:
-        """The guard has fired: whatever it could release is gone, and this session is dead to all others."""
-        self.input(Input.FENCED, now, why)
+    def fenced(self, why: str, now: float, said: bool) -> None:
+        """
+        The guard has fired: whatever it could release is gone.
+
+        @param said: it may have said goodbye, so that this session is dead to all others. Else the claim ends
+            as any other: once the rest is released, and not before.
+        """
+        if said:
+            self.input(Input.FENCED, now, why)
+        else:
+            self._yield(why, now, Cause.GUARD)
 
     def persisted(self, record: Record) -> None:
         """What L{Persist} asked for is on disk."""

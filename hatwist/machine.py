@@ -8,7 +8,8 @@ only when all is read is what keeps a node that was frozen from acting on old ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv6Address
 from math import inf
 from typing import NoReturn
 
@@ -16,17 +17,18 @@ from hatwist.attendance import Attendance
 from hatwist.auth import Keyring, ReplayWindow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import MAX_SESSION, Heartbeat
+from hatwist.heartbeat import MAX_SESSION, Claim, Heard, Heartbeat, Role
 from hatwist.membership import MAX_PEERS, repeats
 from hatwist.rules import NodeRules
 from hatwist.sending import BURST, Sender, leads
 from hatwist.votes import Record
+from hatwist.worth import NO_ADDRESS
 
 STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 
 REPEAT = 10.0
-"""Seconds between two warnings that a peer remembers a later start: with two daemons of one name, each packet does."""
+"""Seconds between two warnings of one kind of which each packet gives a reason: of two nodes of one name, say."""
 
 
 def _urgency(effect: Effect) -> int:
@@ -59,7 +61,10 @@ class Machine(Sender):
         self.news = True
         self._window = ReplayWindow()
         self._lastRun = now
-        self._twinTold = False
+        self._startedAt = now
+        self._rivalUntil = -inf
+        self._rivalToldAt = -inf
+        self._wanted = session
         self._remembered: dict[str, float] = {}
         self._events: list[Event] = []
         self._attendance = Attendance(self.view, self._say)
@@ -85,15 +90,17 @@ class Machine(Sender):
             self._twin(beat, now)
         if beat.name not in self.view.peers and len(self.view.peers) >= MAX_PEERS:
             raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
-        self._window.accept(beat, link)
+        try:
+            self._window.accept(beat, link)
+        except BadPacket:
+            if beat.name not in self.view.peers:
+                self.view.recall(beat.name, *self._window.newest(beat.name), now)
+            raise
         self._notice(now)
         for heard in beat.heard:
             # Beyond half of what there is no start was ever numbered, and there is room for all to come.
             if heard.name == self.rules.name and self.session < heard.session < MAX_SESSION // 2:
-                if now >= self._remembered.get(beat.name, -inf) + REPEAT:
-                    self._remembered[beat.name] = now
-                    self._say("session", beat.name, "it remembers a later start of this node")
-                self.session = heard.session + 1
+                self._listed(heard, beat.name, now)
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()
         self.news = self.news or not (
@@ -116,22 +123,84 @@ class Machine(Sender):
         elif leads(peer) and now >= self.lastSent + self.rules.interval / 2:
             self._answer = self._answer or self._claimless()
 
+    # Other starts and other nodes of this name
+
+    def _listed(self, heard: Heard, by: str, now: float) -> None:
+        """A later start of this node is known: an earlier one, and the clock was behind, or another node."""
+        if now >= self._remembered.get(by, -inf) + REPEAT:
+            self._remembered[by] = now
+            self._say("session", by, "it has seen a later start of a node of this name")
+        spoke = now - heard.age
+        if heard.left or heard.age >= self.rules.tolerance:
+            self._outbid(heard.session)
+        elif spoke < self._startedAt:
+            # It may live: what is said meanwhile nobody would believe.
+            self._silentUntil = max(self._silentUntil, spoke + self.rules.tolerance)
+        else:
+            claims = [group.claim for group in heard.groups if group.role is Role.ACTIVE]
+            if self._rank()[1] > _first(claims)[0]:
+                self._outbid(heard.session)
+            else:
+                self._giveWay(spoke + self.rules.tolerance, "", now)
+
     def _twin(self, beat: Heartbeat, now: float) -> NoReturn:
         """
         A packet with this node's own name.
 
-        One of a later start is no recording: somebody else has this name. There can be only one, and
-        all others listen to the later start: this one gives up. Its goodbye tells its twin.
+        One of this host is an echo or a recording. Else two nodes have one name, and exactly one of them goes on: a
+        holder before one that holds nothing, one that has spoken before one that has not, then the later start,
+        to which all others listen.
         """
-        if beat.session == self.session:
+        if beat.session == self.session and beat.address == self.rules.address:
             raise BadPacket("reflected")
-        if not self._twinTold:
-            self._twinTold = True
-            self._say("same-name", beat.name, "another host runs a node of this name")
-        if beat.session > self.session:
-            self._displaced = True
-            self.stop(now, "another host has started a node of the same name")
+        if beat.address == self.rules.address != NO_ADDRESS:
+            raise BadPacket("replayed", "of an earlier start of this node")
+        self._window.accept(beat, "")
+        claims = [group.claim for group in beat.groups if group.role is Role.ACTIVE]
+        if self._rank() > (True, *_first(claims), beat.session, -beat.address):
+            if now >= self._rivalToldAt + REPEAT:
+                self._rivalToldAt = now
+                self._say("same-name", beat.name, f"{_host(beat)} runs a node of this name, too")
+            self._outbid(beat.session)
+            self._answer = True
+        else:
+            self._giveWay(now + max(beat.tolerance, self.rules.tolerance), _host(beat), now)
         raise BadPacket("same-name", "another host runs a node of this name; --node must differ")
+
+    def _rank(self) -> tuple[bool, int, int, int]:
+        claims = [e.claim for e in self.elections.values() if e.role is Role.ACTIVE]
+        return (self.seq > 0 and not self.displaced, *_first(claims), self.session, -self.rules.address)
+
+    def _giveWay(self, until: float, host: str, now: float) -> None:
+        """Be silent, and hold nothing, until the other node of this name was not heard for a tolerance."""
+        if not self.displaced:
+            self._say(
+                "same-name",
+                self.rules.name,
+                f"{host or 'another host'} runs a node of this name, too; this one is silent, and holds "
+                "nothing, until the other has stopped",
+            )
+            for election in self.elections.values():
+                election.muted = True
+        self.rivalAt = now
+        self._rivalUntil = max(self._rivalUntil, until)
+
+    def _return(self, now: float) -> None:
+        """The name is free: go on."""
+        self.rivalAt = self._rivalUntil = -inf
+        self._say("name-free", "", "no other node of this name is heard: this one goes on")
+        for election in self.elections.values():
+            election.muted = False
+
+    def _outbid(self, session: int) -> None:
+        """
+        Others listen to this node again from a later session on.
+
+        Votes were given to the present one: it goes on until nothing is held by them.
+        """
+        self._wanted = max(self._wanted, session + 1)
+        if self.rules.quorum is None or self._claimless():
+            self.session = max(self.session, self._wanted)
 
     # What goes out
 
@@ -144,6 +213,10 @@ class Machine(Sender):
         self._notice(now)
         self.news = False
         self.view.forget(now)
+        if self.displaced and now >= self._rivalUntil:
+            self._return(now)
+        if self._wanted > self.session:
+            self._outbid(self._wanted - 1)
         effects: list[Effect] = []
         wake = inf
         urgent = self._answer
@@ -160,10 +233,10 @@ class Machine(Sender):
         hurried, follows = self._hurried(now), self._follows(now)
         if self._differs(told):
             self._bursts, urgent = BURST, True
-        if (self._displaced and not self.over) or self._unclean(now):
-            pass  # others may listen to its twin already, or "nothing is held here" is not yet true
-        elif self.over:  # its last words, and none after them
-            while self._goodbyes:
+        if self.displaced or (not self.over and self._quiet(now) > now):
+            pass  # others listen to another node of its name, or "nothing is held here" is not yet true
+        elif self.over:  # its last words, and none after them; who has said nothing has none
+            while self._goodbyes and self.seq:
                 self._goodbyes -= 1
                 effects.append(Send(self._compose(told, now)))
         elif (
@@ -177,6 +250,8 @@ class Machine(Sender):
         effects += self._events
         self._events = []
         self._forget()
+        if self.displaced:
+            wake = min(wake, self._rivalUntil)
         self.deadline = min(wake, self._due(now, hurried, follows))
         # Others wait for a release, then for the word of it; the log waits for both.
         effects.sort(key=_urgency)
@@ -191,5 +266,24 @@ class Machine(Sender):
             for election in self.elections.values():
                 election.stalled(gap, self.view, now)
 
+    def fenced(self, why: str, now: float) -> None:
+        session = self.session
+        super().fenced(why, now)
+        if self.session > session:
+            self._uncleanUntil = now + self.rules.tolerance
+
     def _say(self, kind: str, peer: str, reason: str) -> None:
         self._events.append(Event(kind, "", peer, reason))
+
+
+def _first(claims: Iterable[Claim | None]) -> tuple[int]:
+    """The term of what is held, 0: nothing."""
+    return (max((claim.term for claim in claims if claim is not None), default=0),)
+
+
+def _host(beat: Heartbeat) -> str:
+    """The host that sent it, as far as it says."""
+    if beat.address == NO_ADDRESS:
+        return "another host"
+    address = IPv6Address(beat.address)
+    return str(address.ipv4_mapped or address)

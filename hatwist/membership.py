@@ -3,12 +3,14 @@ Who is alive, by which way that is known, and who hears whom.
 
 A fact about a node is ordered by its stamp, the pair (session, seq): what is not newer than the known
 fact changes nothing, whichever way it came. Facts arrive directly or by hearsay in another
-node's heartbeat; hearsay carries its age, so going round in circles cannot keep a dead node alive.
+node's heartbeat; hearsay carries its age, so going round in circles cannot keep a dead node alive. Who tells by
+hearsay may lack a group: so the word on each group has a stamp of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from hatwist.heartbeat import MAX_SEQ, Claim, GroupState, Heard, HeardGroup, Heartbeat, Role
 from hatwist.worth import Worth
@@ -25,7 +27,7 @@ def repeats(before: Heartbeat | None, beat: Heartbeat, name: str) -> bool:
 
     What a vote names changes with each packet of the claim; it matters to the claim itself only.
     """
-    if before is None or len(before.groups) != len(beat.groups):
+    if before is None or len(before.groups) != len(beat.groups) or beat.leaving:
         return False
     for old, new in zip(before.groups, beat.groups, strict=True):
         if new.request is not None or (new.grant is not None and new.grant.name == name):
@@ -44,6 +46,19 @@ def repeats(before: Heartbeat | None, beat: Heartbeat, name: str) -> bool:
     return newer
 
 
+class Word(NamedTuple):
+    """
+    The newest word on one group of one node.
+
+    @ivar seq: of the packet in which that node said so; -1: no word of this session.
+    @ivar at: when it was true, in seconds of the local clock.
+    """
+
+    seq: int
+    at: float
+    state: HeardGroup
+
+
 class Peer:
     """
     Everything known of one other node. Times are seconds of the local clock.
@@ -57,16 +72,16 @@ class Peer:
     @ivar receivedOfMine: how many of this node's last 20 packets it said it received.
     @ivar lost: how many of its packets were missing when a later one came.
     @ivar deafSince: hearsay says that it receives nobody, since then; C{None}: no such word.
+    @ivar words: the newest word on each group of which it said something.
+    @ivar complete: no word on a group of this node is older than C{seq}.
     """
 
     def __init__(self, name: str, session: int, tolerance: float) -> None:
         self.name = name
         self.tolerance = tolerance
         self.restart(session)
-        self.states: dict[str, HeardGroup] = {}
         self.releases: dict[str, tuple[int, float]] = {}
         self.links: dict[str, float] = {}
-        self._left = False
         self.lost = 0
 
     def restart(self, session: int) -> None:
@@ -81,6 +96,10 @@ class Peer:
         self.receivedOfMine = 20
         self.arrivals = 0xFFFFF
         self.deafSince: float | None = None
+        self.words: dict[str, Word] = {}
+        self._others = Word(-1, float("-inf"), _PLAIN)  # the word on all other groups
+        self.complete = False
+        self._left = False
 
     def __repr__(self) -> str:
         return f"<Peer {self.name} session {self.session} seq {self.seq} at {self.at:.6f}>"
@@ -91,7 +110,7 @@ class Peer:
         return self.arrivals.bit_count()
 
     def left(self) -> bool:
-        """It said goodbye in every group."""
+        """It said goodbye."""
         return self._left
 
     def alive(self, now: float) -> bool:
@@ -109,17 +128,34 @@ class Peer:
         """When its newest release of a group was first told here."""
         return self.releases.get(group, (0, float("-inf")))[1]
 
-    def tell(self, states: Iterable[HeardGroup], now: float) -> None:
-        """Its newest word on every group, true at C{now}."""
-        self.states = {state.name: state for state in states}
-        roles = {state.role for state in self.states.values()}
-        self._left = roles == {Role.SHUTDOWN}
-        for name, state in self.states.items():
-            if state.released and self.releases.get(name, (0, 0.0))[0] != state.released.term:
-                self.releases[name] = (state.released.term, now)
+    def heard(self, seq: int, at: float, left: bool) -> None:
+        """There is newer word of it than any before, by whichever way."""
+        self.seq, self.at, self._left = seq, max(self.at, at), left
+
+    def tell(self, states: Iterable[HeardGroup], seq: int, now: float) -> None:
+        """Its own word on all that it has."""
+        self.words = {name: word for name, word in self.words.items() if word.seq > seq}
+        self._others = Word(seq, now, _PLAIN)
+        for state in states:
+            self.learn(Word(seq, now, state), now)
+
+    def learn(self, word: Word, now: float) -> None:
+        """Word on one group; what is not newer changes nothing."""
+        name, released = word.state.name, word.state.released
+        known = self.words.get(name)
+        if known is not None and word.seq <= known.seq:
+            return
+        self.words[name] = word
+        if released and self.releases.get(name, (0, 0.0))[0] != released.term:
+            self.releases[name] = (released.term, now)
+
+    def word(self, group: str) -> Word:
+        """The newest word on a group; of one that it does not have: that it holds nothing."""
+        return self.words.get(group, self._others)
 
     def state(self, group: str) -> HeardGroup:
-        return self.states.get(group, _PLAIN)
+        """What it is in a group, by the newest word."""
+        return self.word(group).state
 
     def announced(self, group: str) -> GroupState | None:
         """Its own newest word on a group, or C{None}."""
@@ -141,6 +177,7 @@ class Membership:
     @param name: this node, about which nobody's word is taken.
     @param tolerance: seconds; used for a node that is known by hearsay only.
     @param digest: of this node's shared configuration.
+    @ivar groups: the names of this node's groups; see L{serve}.
     """
 
     def __init__(self, name: str, tolerance: float, digest: bytes = b"") -> None:
@@ -148,7 +185,14 @@ class Membership:
         self.tolerance = tolerance
         self.digest = digest
         self.peers: dict[str, Peer] = {}
+        self.groups: tuple[str, ...] = ()
         self._terms: dict[str, tuple[int, float]] = {}
+
+    def serve(self, groups: Iterable[str]) -> None:
+        """This node has these groups from now on."""
+        self.groups = tuple(groups)
+        for peer in self:
+            peer.complete = False
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self.peers.values())
@@ -178,16 +222,19 @@ class Membership:
         peer.beat, peer.tolerance = beat, beat.tolerance
         peer.deafSince = None
         if beat.seq >= peer.seq:
-            peer.seq, peer.at = beat.seq, now
-            peer.tell(
-                [HeardGroup(g.name, g.role, g.claim, g.released, g.lettingGo) for g in beat.groups],
-                now,
-            )
+            peer.heard(beat.seq, now, beat.leaving)
+            peer.complete = True
+        peer.tell(
+            [HeardGroup(g.name, g.role, g.claim, g.released, g.lettingGo) for g in beat.groups],
+            beat.seq,
+            now,
+        )
+        names = {group.name for group in beat.groups}
         for group in beat.groups:
             self._term(group.name, group.highest, now)
         for heard in beat.heard:
             if heard.name != self.name:
-                self._hearsay(heard, now)
+                self._hearsay(heard, names, now)
             elif heard.session == session:
                 peer.listedSeq, peer.receivedOfMine = heard.seq, heard.received
                 if heard.direct and heard.age < self.tolerance:
@@ -201,8 +248,8 @@ class Membership:
             peer.lost += step - 1
         peer.arrivals = ((peer.arrivals << min(step, 20)) | 1) & 0xFFFFF
 
-    def _hearsay(self, heard: Heard, now: float) -> None:
-        stamp = (heard.session, heard.seq)
+    def _hearsay(self, heard: Heard, groups: set[str], now: float) -> None:
+        """@param groups: those of the teller: on others it has no word."""
         peer = self.peers.get(heard.name)
         if peer is None:
             if len(self.peers) >= MAX_PEERS:
@@ -214,16 +261,27 @@ class Membership:
                 peer.deafSince = None
             elif peer.deafSince is None:
                 peer.deafSince = now
-        if stamp <= (peer.session, peer.seq):
+        newer = (heard.session, heard.seq) > (peer.session, peer.seq)
+        if heard.session < peer.session or (peer.complete and not newer):
             return
         if heard.session > peer.session:
+            # A start that has been silent for long says nothing of the one that is heard now.
+            patience = max(self.tolerance, peer.tolerance)
+            if heard.age >= patience and now < peer.at + patience:
+                return
             peer.restart(heard.session)
-        peer.seq = heard.seq
-        peer.at = max(peer.at, now - heard.age)
-        peer.tell(heard.groups, now)
-        for group in heard.groups:
-            if group.claim:
-                self._term(group.name, group.claim.term, now)
+        at = now - heard.age
+        if newer:
+            peer.heard(heard.seq, at, heard.left)
+        told = {state.name: state for state in heard.groups}
+        for name in groups:
+            if name not in heard.untold:
+                state = told.get(name) or HeardGroup(name, Role.STANDBY)
+                if heard.seq > peer.word(name).seq:
+                    peer.learn(Word(heard.seq, at, state), now)
+                if state.claim:
+                    self._term(name, state.claim.term, now)
+        peer.complete = all(peer.word(name).seq >= peer.seq for name in self.groups)
 
     def forget(self, now: float) -> None:
         """Drop who has been silent for longer than anybody would ask about."""
@@ -246,10 +304,15 @@ class Membership:
                     tuple(
                         [
                             state
-                            for state in peer.states.values()
-                            if state.role != Role.STANDBY or state.released
+                            for word in peer.words.values()
+                            if word.seq >= peer.seq
+                            and ((state := word.state).role != Role.STANDBY or state.released)
                         ]
                     ),
+                    peer.left(),
+                    ()
+                    if peer.complete
+                    else tuple([n for n in self.groups if peer.word(n).seq < peer.seq]),
                 )
                 for peer in self
                 if peer.seq >= 0
@@ -260,15 +323,39 @@ class Membership:
         """The live nodes that are ACTIVE in a group, known directly or by hearsay."""
         found = []
         for peer in self:
-            state = peer.states.get(group)
+            word = peer.words.get(group)
             if (
-                state is not None
-                and state.role == Role.ACTIVE
-                and state.claim is not None
-                and now < peer.at + peer.tolerance
+                word is not None
+                and word.state.role == Role.ACTIVE
+                and word.state.claim is not None
+                and now < word.at + peer.tolerance
             ):
-                found.append((peer, state.claim))
+                found.append((peer, word.state.claim))
         return found
+
+    def believed(self, peer: Peer, now: float) -> bool:
+        """
+        It is no recording: it has named this start of this node, or a node says so that has a two-way
+        link both with it and with this one.
+
+        A recording names no start that came after it, and nobody has a two-way link with one.
+        """
+        return peer.listedSeq >= 0 or any(
+            other is not peer
+            and other.beat is not None
+            and other.twoWay(now)
+            and any(
+                heard[:2] == (peer.name, peer.session) and heard.direct and heard.lists
+                for heard in other.beat.heard
+            )
+            for other in self
+        )
+
+    def recall(self, name: str, session: int, seq: int, now: float) -> None:
+        """A node that was forgotten sends as an earlier start: list what it must be told, its last one."""
+        if name not in self.peers and len(self.peers) < MAX_PEERS:
+            peer = self.peers[name] = Peer(name, session, self.tolerance)
+            peer.heard(seq, now - REMEMBERED / 2, False)
 
     def agrees(self, peer: Peer) -> bool:
         """Its shared configuration is this node's, as far as is known."""

@@ -141,7 +141,7 @@ def _occupied(election: Election, view: Membership, now: float) -> Why | None:
         wait = max(election.askAfter, voter.silentUntil) - now
         if wait > 0:
             return Why("ask-later", f"asks for votes again in {duration(wait)}")
-    released, since = election._lastRelease(view)
+    released, since, _ = election._lastRelease(view)
     if released is not None and released.successor not in ("", election.name):
         if now < since + SUCCESSION * election.timing.interval:
             return Why("successor", f"waits for {released.successor}, which was named as successor")

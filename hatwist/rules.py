@@ -39,6 +39,7 @@ class GroupRules(NamedTuple):
     @ivar asks: the driver can ask the LAN who has the addresses.
     @ivar witness: only a node that reaches the witness may hold.
     @ivar keepUnwitnessed: unless the others that it hears do not reach it either.
+    @ivar guardable: the guard can release all of it; where that is so of all groups, it says goodbye for the node.
     """
 
     name: str
@@ -49,6 +50,7 @@ class GroupRules(NamedTuple):
     asks: bool = False
     witness: bool = False
     keepUnwitnessed: bool = False
+    guardable: bool = True
 
 
 class Quorum(NamedTuple):
@@ -97,9 +99,19 @@ class Timing(NamedTuple):
 
     @property
     def releaseTime(self) -> float:
-        if self.release is not None:
-            return self.release
+        return self.release if self.release is not None else self._ordinary
+
+    @property
+    def _ordinary(self) -> float:
         return min(0.020, 0.0015 + 0.010 * self.tolerance)
+
+    @property
+    def grace(self) -> float:
+        """
+        For how much longer than the lease the guard waits for a daemon that lets go by itself; what then is left
+        of the time of a release is the guard's own.
+        """
+        return self.releaseTime - self._ordinary / 2
 
     @property
     def lateness(self) -> float:

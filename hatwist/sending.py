@@ -22,6 +22,8 @@ LOSSY = 19
 """Of 20 packets: a peer that received fewer of this node's makes it send more of them."""
 KEPT = 512
 """Send times remembered."""
+FIRST_WORD = 1.1
+"""Intervals from the start to the first packet: by then every other node has spoken, one of the same name too."""
 
 
 class Sender(Groups):
@@ -30,6 +32,7 @@ class Sender(Groups):
 
     @ivar seq: the number of its newest packet.
     @ivar sent: when each recent one left, by its number.
+    @ivar rivalAt: when a node of the same name was last heard, to which this one gave way; C{-inf}: there is none.
     """
 
     def __init__(
@@ -44,18 +47,19 @@ class Sender(Groups):
         self._bursts = 0
         self._goodbyes = 1 + BURST
         self._told: list[GroupState] = []
-        self._displaced = False
-        self._startedAt = now
-
-    @property
-    def silent(self) -> bool:
-        """It sends nothing any more: it was stopped, or gave way to another node of its name."""
-        return self._displaced or self.over
+        self._silentUntil = now + FIRST_WORD * rules.interval
+        self._uncleanUntil = now + rules.tolerance
+        self.rivalAt = -inf
 
     @property
     def displaced(self) -> bool:
-        """It gave way to another node of its name."""
-        return self._displaced
+        """It is silent, and takes nothing, because another node of its name is heard."""
+        return self.rivalAt > -inf
+
+    @property
+    def silent(self) -> bool:
+        """It sends nothing: it was stopped, or another node of its name is heard."""
+        return self.displaced or self.over
 
     def withdraw(self, heartbeat: Heartbeat) -> None:
         """This packet was not sent: the next decision makes another, with what is true then."""
@@ -83,14 +87,21 @@ class Sender(Groups):
             for a, b in zip(old, told, strict=True)
         )
 
-    def _unclean(self, now: float) -> bool:
+    def _quiet(self, now: float) -> float:
         """
-        What an earlier start may have left is not released yet. That is awaited before anything is
-        said; who cannot release it speaks after a tolerance all the same, and is not eligible.
+        Until when nothing may be said; C{-inf}: it may.
+
+        At a start, until a node of the same name would have been heard. And then, as after the guard has fired,
+        until everything is released: what is said means that nothing is held. Who cannot release it speaks
+        after a tolerance all the same, when no other node counts on this one, and is not eligible.
         """
-        return now < self._startedAt + self.rules.tolerance and any(
+        if now < self._silentUntil:
+            return self._silentUntil
+        if now < self._uncleanUntil and any(
             e.state is State.STARTING and not e.clean for e in self.elections.values()
-        )
+        ):
+            return self._uncleanUntil
+        return -inf
 
     def _hurried(self, now: float) -> bool:
         claimless = self._claimless()
@@ -113,10 +124,10 @@ class Sender(Groups):
         due = inf
         if self._bursts:
             due = self.lastSent + SPACING * interval
-        if self.over or self._displaced:
+        if self.silent:
             return inf
-        if self._unclean(now):
-            return self._startedAt + self.rules.tolerance
+        if (quiet := self._quiet(now)) > now:
+            return quiet
         if hurried:
             due = min(due, self.lastSent + HURRY * interval)
         if follows:
@@ -135,10 +146,14 @@ class Sender(Groups):
             for old in list(self.sent)[: KEPT // 2]:
                 del self.sent[old]
         self._told = told
-        return self._heartbeat(self.seq, tuple(told), self.view.heard(now))
+        return self._heartbeat(self.seq, tuple(told), self.view.heard(now), self.over)
 
     def _heartbeat(
-        self, seq: int, groups: tuple[GroupState, ...], heard: tuple[Heard, ...]
+        self,
+        seq: int,
+        groups: tuple[GroupState, ...],
+        heard: tuple[Heard, ...],
+        leaving: bool,
     ) -> Heartbeat:
         rules = self.rules
         return Heartbeat(
@@ -152,6 +167,7 @@ class Sender(Groups):
             rules.digest,
             groups,
             heard,
+            leaving,
         )
 
     def farewell(self, group: str) -> Heartbeat:
@@ -174,9 +190,9 @@ class Sender(Groups):
                 reason=f"the guard let go of {group}",
             )
             states.append(state)
-        return self._heartbeat(MAX_SEQ, tuple(states), ())
+        return self._heartbeat(MAX_SEQ, tuple(states), (), True)
 
 
 def leads(peer: Peer) -> bool:
     """It holds some group, by its newest word."""
-    return any(state.role == Role.ACTIVE for state in peer.states.values())
+    return any(word.state.role == Role.ACTIVE for word in peer.words.values())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import inf
 from typing import NamedTuple
 
-from hatwist.heartbeat import Grant, Role
+from hatwist.heartbeat import Grant, GroupState, Role
 from hatwist.membership import Membership, Peer
 from hatwist.rules import Quorum
 
@@ -53,6 +53,7 @@ class Voter:
         self.promised = record.reserved
         self.last = record.vote
         self.grant: Grant | None = None
+        self._address = -1  # of the claimer
         self.until = -inf
         self._tolerance = tolerance
 
@@ -84,11 +85,14 @@ class Voter:
         assert grant is not None
         peer = view.peers.get(grant.name)
         if peer is not None:
-            state = peer.state(self.group)
-            if peer.session > grant.session or (
+            word = peer.word(self.group)
+            claim = word.state.claim
+            # A later start of that node says that this one has ended; one of another node of its name does not.
+            later = peer.session > grant.session and peer.beat is not None
+            if (later and peer.beat is not None and peer.beat.address == self._address) or (
                 peer.session == grant.session
-                and peer.seq > grant.seq
-                and (state.claim is None or state.claim.term != grant.term)
+                and word.seq > grant.seq
+                and (claim is None or claim.term != grant.term)
             ):
                 self.grant = None  # it says itself that nothing is held by this claim
                 return
@@ -120,7 +124,7 @@ class Voter:
                 or peer.name not in self.quorum.members
                 or peer.state(self.group).claim != said.claim
                 or not peer.twoWay(now)
-                or not self._mayHave(peer, said.claim.term, reserved)
+                or not self._mayHave(peer, said, reserved)
             ):
                 continue
             rank = (said.role == Role.ACTIVE, said.claim.worth)
@@ -131,11 +135,17 @@ class Voter:
             self.promised = max(self.promised, term)
             self.grant = Grant(chosen.name, chosen.session, term, chosen.directSeq)
             self.last = self.grant
+            assert chosen.beat is not None
+            self._address = chosen.beat.address
             self.until = self._end(chosen)
             at(self.until, now)
 
-    def _mayHave(self, peer: Peer, term: int, reserved: int) -> bool:
-        if self.promised < term <= reserved:
+    def _mayHave(self, peer: Peer, said: GroupState, reserved: int) -> bool:
+        assert said.claim is not None
+        term = said.claim.term
+        # Who holds already has a majority: one vote more takes none from anybody, and a voter that was not
+        # there at the claim can confirm it.
+        if (self.promised < term or said.role is Role.ACTIVE) and term <= reserved:
             return True
         # The same claim once more promises nothing new.
         return self.last is not None and self.last[:3] == (peer.name, peer.session, term)

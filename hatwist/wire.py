@@ -19,7 +19,7 @@ MAX_SIZE = 65_507
 MICROSECONDS = 1_000_000
 NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}\Z")
 
-PREFIX = Struct("!2sBB4s8s")  # magic, version, reserved, key id, cluster
+PREFIX = Struct("!2sBB4s8s")  # magic, version, flags, key id, cluster
 NODE = Struct("!QQII16s8sHH")  # session, seq, interval, tolerance, address, digest, groups, heard
 GROUP = Struct("!BBBBQBB")  # flags, role, fitness, priority, highest term, step, steps
 CLAIM = Struct("!QBB")  # term, fitness, priority
@@ -37,7 +37,9 @@ MIN_SIZE = PREFIX.size + 2 + NODE.size + LENGTH.size
 ELIGIBLE, LISTENING, HAS_CLAIM, HAS_RELEASED, HAS_GRANT, LETTING_GO = 1, 2, 4, 8, 16, 32
 WITNESSED, MOVED = 64, 128
 MOVE = 1  # the kind of an extension: a request to move a group
-DIRECT, LISTS = 1, 2
+DIRECT, LISTS, LEFT = 1, 2, 4
+UNTOLD = 1  # the flag of a heard group of which the sender has no word as new as the rest
+LEAVING = 1  # the flag of a whole packet
 
 
 def keyIdOf(data: bytes) -> bytes:

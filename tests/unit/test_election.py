@@ -250,7 +250,7 @@ class RoleTests(SynchronousTestCase):
         for state in (State.ACQUIRING, State.ACTIVE, State.RELEASING):
             group = election(state)
             group.clean = True
-            group.fenced("the guard let go", 7.0)
+            group.fenced("the guard let go", 7.0, said=True)
             told = group.tell(Membership("a", 0.35), 7.0)
             self.assertEqual((told.role, told.claim, told.listening), (Role.STANDBY, None, True))
             self.assertIsNone(told.released)

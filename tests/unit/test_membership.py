@@ -172,7 +172,7 @@ class MembershipTests(SynchronousTestCase):
 
     def test_goodbye(self) -> None:
         """A node that said goodbye is not alive, however fresh its packet."""
-        peer = self.receive(beat("b", 1, role=Role.SHUTDOWN), 10.0)
+        peer = self.receive(beat("b", 1, role=Role.SHUTDOWN)._replace(leaving=True), 10.0)
         self.assertTrue(peer.left())
         self.assertEqual((peer.alive(10.0), peer.direct(10.0), peer.twoWay(10.0)), (False,) * 3)
 

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.causes import Cause
 from hatwist.heartbeat import Heartbeat, Role
+from hatwist.sending import FIRST_WORD
 from hatwist.testing import Simulation
 from hatwist.worth import Fitness
 
@@ -131,9 +132,9 @@ class StartTests(Scenario):
         killed = sim.now
         sim.run(0.1)
         sim.start("alpha", 200)
-        sim.run(HANDOVER)
+        sim.run(FIRST_WORD * I + HANDOVER)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertLess(sim.darkness(killed), 0.1 + HANDOVER)
+        self.assertLess(sim.darkness(killed), 0.1 + FIRST_WORD * I + HANDOVER)
         sim.run(2.0)
         self.assertEqual(sim.holders(), ["alpha"])
         self.assertEqual(sim.overlap(), 0)
@@ -247,7 +248,7 @@ class HandoverTests(Scenario):
             sim = self.cluster(("gamma", 100), seed=seed)
             joined = sim.now
             sim.start("beta", 150)
-            sim.run(0.03 + seed * 0.015)
+            sim.run(0.03 + seed * 0.01)
             sim.start("alpha", 200)
             sim.run(3.0)
             self.assertEqual(self.claims(sim, joined), ["alpha"], f"seed {seed}")

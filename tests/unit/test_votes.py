@@ -420,7 +420,7 @@ class NeededTests(SynchronousTestCase):
         sim = Simulation(seed=seed, members=NAMES)
         sim.start("alpha")
         sim.start("beta")
-        sim.run(0.0025)
+        sim.run(0.001)
         sim.start("gamma")
         sim.cut("beta", "gamma")
         sim.fitness("alpha", Fitness.UNFIT)
@@ -457,7 +457,7 @@ class NeededTests(SynchronousTestCase):
             for other in ("beta", "gamma"):
                 sim.cut("alpha", other)
             for peer in sim.nodes["beta"].machine.view, sim.nodes["gamma"].machine.view:
-                peer.peers["alpha"].tell((), 0.0)  # they forget that it holds
+                peer.peers["alpha"].words.clear()  # they forget that it holds
             sim.run(1.0)
             return sim
 

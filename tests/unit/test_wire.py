@@ -108,6 +108,10 @@ def heards(draw: st.DrawFn, groups: list[str]) -> Heard:
         draw(st.booleans()),
         draw(st.integers(0, 20)),
         tuple(known),
+        draw(st.booleans()),
+        tuple(sorted({*groups} - {group.name for group in known}))
+        if draw(st.booleans())
+        else (),
     )
 
 
@@ -128,6 +132,7 @@ def heartbeats(draw: st.DrawFn) -> Heartbeat:
         draw(st.binary(min_size=8, max_size=8)),
         tuple([draw(groupStates(name, address, sender)) for name in groups]),
         tuple(draw(st.lists(heards(groups), max_size=3))),
+        draw(st.booleans()),
     )
 
 
@@ -301,11 +306,11 @@ class BadBytesTests(SynchronousTestCase):
         return FULL[:-34] + (3 + len(content)).to_bytes(2, "big") + head + content
 
     def test_reservedIgnored(self) -> None:
-        """The reserved byte and unknown flags may be anything: a later release may use them."""
-        self.assertEqual(decode(MINIMAL[:3] + b"\x55" + MINIMAL[4:]), vectors.MINIMAL_VALUE)
+        """Flags that are not known may be anything: a later release may use them."""
+        self.assertEqual(decode(MINIMAL[:3] + b"\xfe" + MINIMAL[4:]), vectors.MINIMAL_VALUE)
         at = FULL.index(b"\x04beta") + 5 + 20
         self.assertEqual(FULL[at], 3)
-        self.assertEqual(decode(FULL[:at] + b"\xff" + FULL[at + 1 :]), vectors.FULL_VALUE)
+        self.assertEqual(decode(FULL[:at] + b"\xfb" + FULL[at + 1 :]), vectors.FULL_VALUE)
 
     def test_malformed(self) -> None:
         """Every field out of its range is refused as malformed."""
