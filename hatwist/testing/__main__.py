@@ -2,7 +2,7 @@
 Run random fault schedules.
 
     python -m hatwist.testing --schedules 20000
-    python -m hatwist.testing --majority --schedules 20000
+    python -m hatwist.testing --kind majority --schedules 20000
 """
 
 from __future__ import annotations
@@ -12,20 +12,27 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from hatwist.testing import majority, schedules
+from hatwist.testing import majority, schedules, standing
 from hatwist.testing.schedules import Violation
 
+KINDS = {
+    "plain": schedules.run,
+    "majority": majority.run,
+    "cuts": standing.cuts,
+    "islands": standing.islands,
+    "rolling": standing.rolling,
+    "broken": standing.broken,
+}
+"""What runs the schedule of one seed, by kind."""
+WIRE = 3
+"""Each third schedule sends real bytes; values are faster."""
 
-def judge(seeds: range, wireEvery: int = 10, votes: bool = False) -> list[Violation]:
-    """
-    Run the schedules of these seeds; every tenth sends real bytes.
 
-    @param votes: of clusters that vote.
-    """
-    run = majority.run if votes else schedules.run
+def judge(seeds: range, kind: str = "plain") -> list[Violation]:
+    """Run the schedules of these seeds."""
     found: list[Violation] = []
     for seed in seeds:
-        found += run(seed, wire=seed % wireEvery == 0)[0]
+        found += KINDS[kind](seed, wire=seed % WIRE == 0)[0]
     return found
 
 
@@ -34,34 +41,41 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--schedules", type=int, default=2000, help="how many (default 2000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument(
-        "--majority", action="store_true", help="clusters in which claims take votes"
+        "--kind", choices=[*KINDS, "all"], default="plain", help="of schedules (default plain)"
     )
     parser.add_argument("--processes", type=int, default=None, help="how many at a time")
     parser.add_argument("--transcript", action="store_true", help="print what happened (one seed)")
     options = parser.parse_args(argv)
     if options.transcript:
-        run = majority.run if options.majority else schedules.run
-        violations, sim = run(options.seed, wire=options.seed % 10 == 0)
+        if options.kind == "all":
+            parser.error("--transcript takes one kind of schedules: " + ", ".join(KINDS))
+        violations, sim = KINDS[options.kind](options.seed, wire=options.seed % WIRE == 0)
         for at, node, what in sim.transcript:
             print(f"{at:9.4f} {node:8} {what}")
         for violation in violations:
             print(violation)
         return 1 if violations else 0
-    slices = [
-        range(start, min(start + 100, options.seed + options.schedules))
-        for start in range(options.seed, options.seed + options.schedules, 100)
-    ]
-    failures = done = 0
+    kinds = list(KINDS) if options.kind == "all" else [options.kind]
+    failures = 0
     with ProcessPoolExecutor(options.processes) as pool:
-        results = pool.map(partial(judge, votes=options.majority), slices)
-        for part, violations in zip(slices, results, strict=True):
-            done += len(part)
-            failures += len(violations)
-            for violation in violations:
-                print(f"seed {violation.seed} at {violation.at:.4f} s: {violation.what}")
-            if done % 1000 == 0 or done == options.schedules:
-                print(f"{done} schedules, {failures} violations", flush=True)
+        for kind in kinds:
+            failures += _runAll(pool, kind, options.seed, options.schedules)
     return 1 if failures else 0
+
+
+def _runAll(pool: ProcessPoolExecutor, kind: str, first: int, count: int) -> int:
+    """Run so many schedules of a kind, and print what was wrong; the result is how often."""
+    last = first + count
+    slices = [range(start, min(start + 100, last)) for start in range(first, last, 100)]
+    failures = done = 0
+    for part, violations in zip(slices, pool.map(partial(judge, kind=kind), slices), strict=True):
+        done += len(part)
+        failures += len(violations)
+        for violation in violations:
+            print(f"{kind} seed {violation.seed} at {violation.at:.4f} s: {violation.what}")
+        if done % 1000 == 0 or done == count:
+            print(f"{done} schedules ({kind}), {failures} violations", flush=True)
+    return failures
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from hatwist.worth import Fitness, addressNumber
 
 class Simulation(Works):
     """
-    A cluster of one group, C{"g"}, and its operator.
+    A cluster of one group, C{"g"}, or several, and its operator, who knows of the first only.
 
     What happens when, and what has happened: see L{hatwist.testing.timeline.Timeline}. The ways between the
     nodes: see L{hatwist.testing.lan.Lan}.
@@ -53,6 +53,7 @@ class Simulation(Works):
             bool(rules.get("witness")),
         )
         self.tolerance = tolerance
+        self.guardable = bool(rules.get("guardable", True))
         self.rules = rules
         self.quorum = Quorum(frozenset(members), len(members) // 2 + 1) if members else None
         self.release: float | None = None
@@ -65,9 +66,14 @@ class Simulation(Works):
         address: str | None = None,
         rate: float = 1.0,
         offset: float | None = None,
+        groups: Sequence[str] = (GROUP,),
         **rules: Any,
     ) -> Node:
-        """Start a node; one that ran before starts anew, with nothing but a greater session."""
+        """
+        Start a node; one that ran before starts anew, with nothing but its disk and a greater session.
+
+        @param groups: the names of its groups, which may lack that of the others.
+        """
         if offset is None:
             offset = self.random.uniform(0, 1000)
         before = self.nodes.get(name)
@@ -81,15 +87,21 @@ class Simulation(Works):
             name,
             self.interval,
             self.tolerance,
-            (GroupRules(GROUP, priority, **{**self.rules, **rules}),),
+            tuple([GroupRules(group, priority, **{**self.rules, **rules}) for group in groups]),
             number,
             quorum=self.quorum,
             release=self.release,
         )
         disk = before.disk if before is not None else {}
         machine = Machine(settings, self.keyring, session, offset + self.now * rate, disk)
-        node = self.nodes[name] = Node(name, machine, rate, offset)
+        node = self.nodes[name] = Node(name, machine, rate, offset, groups)
         node.disk = dict(disk)
+        if before is not None:
+            node.refusing, node.guardTime = before.refusing, before.guardTime
+            for group, part in before.groups.items():  # what a crash has left
+                if group in node.groups:
+                    node.groups[group].held, part.held = part.held, False
+                    node.groups[group].clean = not node.groups[group].held
         if before is not None and before.machine.drained:
             machine.drain(True)
         self._note(name, "starts")
@@ -102,9 +114,10 @@ class Simulation(Works):
         """The host loses power: nothing of it is left, its address included."""
         node = self.nodes[name]
         node.running = False
-        node.guard = None
         node.inbox.clear()
-        self._hold(node, False)
+        for group, part in node.groups.items():
+            part.guard = None
+            self._hold(node, False, group)
         self._note(name, "loses power")
 
     def crash(self, name: str) -> None:
@@ -113,8 +126,7 @@ class Simulation(Works):
         node.running = False
         node.inbox.clear()
         self._note(name, "crashes")
-        if node.guard is not None:
-            self._fire(node)
+        self._fire(node)
 
     def fire(self, name: str) -> None:
         """Its guard fires for no reason."""

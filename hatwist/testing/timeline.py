@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hatwist.testing.host import Node
+from hatwist.testing.host import GROUP, Node
 
 
 class Moment(NamedTuple):
@@ -24,8 +24,8 @@ class Timeline:
     @ivar now: seconds of true time since the start.
     @ivar nodes: the hosts, by name.
     @ivar transcript: role changes, events and faults, in order.
-    @ivar changes: (time, node, holds now), each time a node became or ceased to be a holder. A node
-        is a holder from the start of acquire to the end of release.
+    @ivar changes: (time, node, holds now), each time a node became or ceased to be a holder of the first group. A
+        node is a holder from the start of acquire to the end of release.
     """
 
     def __init__(self) -> None:
@@ -68,9 +68,13 @@ class Timeline:
 
     # What has happened
 
-    def holders(self) -> list[str]:
-        """Who holds the group now, sorted."""
-        return sorted(name for name, node in self.nodes.items() if node.held)
+    def holders(self, group: str = GROUP) -> list[str]:
+        """Who holds a group now, sorted."""
+        return sorted(
+            name
+            for name, node in self.nodes.items()
+            if group in node.groups and node.groups[group].held
+        )
 
     def said(self, what: str, since: float = 0.0) -> list[Moment]:
         """The lines of the transcript that contain C{what}."""
@@ -101,10 +105,12 @@ class Timeline:
         for watcher in self.watchers:
             watcher("note", self.nodes.get(node, _NOBODY), what)
 
-    def _hold(self, node: Node, holds: bool) -> None:
-        if node.held != holds:
-            node.held = holds
-            self.changes.append((self.now, node.name, holds))
+    def _hold(self, node: Node, holds: bool, group: str = GROUP) -> None:
+        part = node.groups[group]
+        if part.held != holds:
+            part.held = holds
+            if group == GROUP:
+                self.changes.append((self.now, node.name, holds))
 
 
 _NOBODY: Any = None

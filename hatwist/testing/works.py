@@ -12,6 +12,9 @@ from hatwist.heartbeat import Heartbeat
 from hatwist.testing.host import GROUP, QUEUE, Node
 from hatwist.testing.lan import WITNESS, Lan
 
+RETRY = 1.0
+"""Seconds after which a refused write is tried again."""
+
 
 class Works(Lan):
     """
@@ -20,7 +23,7 @@ class Works(Lan):
     @param interval: seconds.
     @param wire: packets travel as bytes.
     @param guarded: each node has a guard.
-    @ivar guardTime: how long a guard takes to let go, in seconds.
+    @ivar guardable: a guard that fires releases everything; else it cannot release what only a daemon can.
     @ivar sent: how many packets were sent.
     """
 
@@ -38,7 +41,7 @@ class Works(Lan):
         self.keyring = keyring
         self.wire = wire
         self.guarded = guarded
-        self.guardTime = 0.001
+        self.guardable = True
         self.witness = True
         self.sent = 0
 
@@ -58,8 +61,10 @@ class Works(Lan):
     def _wake(self, node: Node) -> None:
         """Before anything else, a daemon looks whether its guard has fired."""
         if node.fenced and node.running and not node.frozen:
-            node.fenced = node.wanted = False
-            node.operation += 1
+            node.fenced = False
+            for part in node.groups.values():
+                part.wanted = False
+                part.operation += 1
             node.machine.fenced("the guard has fired", node.local(self.now))
 
     def _beat(self, node: Node) -> None:
@@ -95,22 +100,26 @@ class Works(Lan):
             if isinstance(effect, Send):
                 self._send(node, effect.heartbeat)
             elif isinstance(effect, Hold):
-                node.wanted = True
-                for watcher in self.watchers:
-                    watcher("hold", node, effect)
+                part = node.groups[effect.group]
+                part.wanted, part.clean = True, False
+                if effect.group == GROUP:
+                    for watcher in self.watchers:
+                        watcher("hold", node, effect)
                 if self.guarded:
-                    node.armed += 1
-                    node.guard = node.machine.lease(GROUP, node.local(self.now))
-                    self._guardAt(node)
-                self._hold(node, True)
-                self._operate(node, node.acquireTime, self._acquired)
+                    part.armed += 1
+                    part.guard = node.machine.lease(effect.group, node.local(self.now))
+                    self._guardAt(node, effect.group)
+                self._hold(node, True, effect.group)
+                self._operate(node, effect.group, part.acquireTime, self._acquired)
             elif isinstance(effect, Release):
-                node.wanted = False
-                self._operate(node, node.releaseTime if node.held else 0.0, self._released)
+                part = node.groups[effect.group]
+                part.wanted = False
+                seconds = 0.0 if part.clean else part.releaseTime
+                self._operate(node, effect.group, seconds, self._released)
             elif isinstance(effect, Persist):
                 self._persist(node, effect)
             elif isinstance(effect, Ask):
-                self._ask(node)
+                self._ask(node, effect.group)
             elif isinstance(effect, RoleChange):
                 old = effect.old.name if effect.old is not None else "-"
                 self._note(
@@ -121,41 +130,56 @@ class Works(Lan):
 
     # Its resources, its disk, and whom it asks
 
-    def _operate(self, node: Node, seconds: float, done: Callable[[Node], None]) -> None:
-        node.operation += 1
-        operation = node.operation
+    def _operate(
+        self, node: Node, group: str, seconds: float, done: Callable[[Node, str], None]
+    ) -> None:
+        part = node.groups[group]
+        part.operation += 1
+        operation = part.operation
 
         def finish() -> None:
-            if operation == node.operation and node.running:
-                done(node)
+            if operation == part.operation and node.running:
+                if node.frozen:  # whoever does it stands still, too
+                    self._attend(node, finish)
+                else:
+                    done(node, group)
 
         self.at(self.now + seconds, finish)
 
-    def _acquired(self, node: Node) -> None:
+    def _acquired(self, node: Node, group: str) -> None:
         def act() -> None:
-            if not node.wanted:
+            part = node.groups[group]
+            if not part.wanted:
                 return
-            if node.failing:
-                node.machine.refused(GROUP, "told to fail", node.local(self.now))
+            if part.failing:
+                node.machine.refused(group, "told to fail", node.local(self.now))
             else:
-                node.machine.held(GROUP, node.local(self.now))
+                node.machine.held(group, node.local(self.now))
             self._decide(node)
 
         self._attend(node, act)
 
-    def _released(self, node: Node) -> None:
-        self._hold(node, False)
-        node.guard = None
+    def _released(self, node: Node, group: str) -> None:
+        self._hold(node, False, group)
+        part = node.groups[group]
+        part.guard, part.clean = None, True
 
         def act() -> None:
-            node.machine.released(GROUP, node.local(self.now))
-            self._decide(node)
+            if group in node.machine.elections:
+                node.machine.released(group, node.local(self.now))
+                self._decide(node)
 
         self._attend(node, act)
 
     def _persist(self, node: Node, effect: Persist) -> None:
         def written() -> None:
             if not node.running or self.nodes[node.name] is not node:
+                return
+            if node.refusing:
+                self.at(self.now + RETRY, written)
+                return
+            before = node.disk.get(effect.group)
+            if before is not None and before.reserved > effect.record.reserved:
                 return
             node.disk[effect.group] = effect.record
 
@@ -168,7 +192,7 @@ class Works(Lan):
 
         self.at(self.now + self.random.uniform(0.0005, 0.003), written)
 
-    def _ask(self, node: Node) -> None:
+    def _ask(self, node: Node, group: str) -> None:
         """Every reachable host that holds the address answers, whatever its daemon does."""
         for other in self.nodes.values():
             if other is node or {(node.name, other.name), (other.name, node.name)} & self.blocked:
@@ -176,10 +200,11 @@ class Works(Lan):
 
             def answer(other: Node = other) -> None:
                 def act() -> None:
-                    node.machine.served(GROUP, node.local(self.now))
-                    self._decide(node)
+                    if group in node.machine.elections:
+                        node.machine.served(group, node.local(self.now))
+                        self._decide(node)
 
-                if other.held:
+                if group in other.groups and other.groups[group].held:
                     self._attend(node, act)
 
             self.at(self.now + 2 * self.random.uniform(*self.weather.delay), answer)
@@ -229,37 +254,44 @@ class Works(Lan):
 
     def _fire(self, node: Node) -> None:
         """The guard lets go of the address, says goodbye for its node, and is gone."""
-        if node.guard is None:
+        fired = [(group, part) for group, part in node.groups.items() if part.guard is not None]
+        if not fired:
             return
-        node.guard = None
+        for _, part in fired:
+            part.guard = None
         node.fenced = True
-        farewell = node.machine.farewell(GROUP)
+        farewell = node.machine.farewell(fired[0][0])
 
         def gone() -> None:
-            if self.nodes[node.name] is node or not node.running:
-                self._hold(node, False)
-                for _ in range(3):
-                    self._send(node, farewell)
-                if node.running:
-                    self._attend(node, lambda: self._decide(node))
+            if not self.guardable or (self.nodes[node.name] is not node and node.running):
+                return
+            for group, _ in fired:
+                self._hold(node, False, group)
+            for _ in range(3):
+                self._send(node, farewell)
+            if node.running:
+                self._attend(node, lambda: self._decide(node))
 
         self._note(node.name, "its guard fires")
-        self.at(self.now + self.guardTime, gone)
+        self.at(self.now + node.guardTime, gone)
 
-    def _watchGuard(self, node: Node, armed: int) -> None:
-        if node.guard is None or node.armed != armed:
+    def _watchGuard(self, node: Node, group: str, armed: int) -> None:
+        part = node.groups[group]
+        if part.guard is None or part.armed != armed:
             return
-        if node.local(self.now) >= node.guard:
+        if node.local(self.now) >= part.guard:
             self._fire(node)
         else:
-            self._guardAt(node)
+            self._guardAt(node, group)
 
-    def _guardAt(self, node: Node) -> None:
-        assert node.guard is not None
-        at = (node.guard - node.offset) / node.rate + 1e-6
-        armed = node.armed
-        self.at(max(at, self.now), lambda: self._watchGuard(node, armed))
+    def _guardAt(self, node: Node, group: str) -> None:
+        part = node.groups[group]
+        assert part.guard is not None
+        at = (part.guard - node.offset) / node.rate + 1e-6
+        armed = part.armed
+        self.at(max(at, self.now), lambda: self._watchGuard(node, group, armed))
 
     def _pet(self, node: Node) -> None:
-        if node.guard is not None:
-            node.guard = max(node.guard, node.machine.lease(GROUP, node.local(self.now)))
+        for group, part in node.groups.items():
+            if part.guard is not None:
+                part.guard = max(part.guard, node.machine.lease(group, node.local(self.now)))

@@ -254,6 +254,39 @@ class NoDelayTests(SynchronousTestCase):
         self.assertLess(sim.now, T + 0.002)
 
 
+class RecordedGoodbyeTests(SynchronousTestCase):
+    """A goodbye ends the question only where its sender is known to have named this start."""
+
+    def test_recordedGoodbye(self) -> None:
+        """Only heartbeats are lost: one recorded goodbye of an earlier start makes no second holder."""
+        sim = pair()
+        goodbyes: list[Heartbeat] = []
+
+        def record(source: str, target: str, beat: Heartbeat) -> bool:
+            if beat.leaving:
+                goodbyes.append(beat)
+            return not beat.leaving
+
+        sim.filters.append(record)
+        sim.stop("alpha")
+        sim.run(0.1)
+        sim.start("alpha", priority=200)
+        sim.run(2.0)
+        sim.filters.clear()
+        filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
+        sim.kill("beta")
+        sim.start("beta")
+        sim.run(2.0)
+        self.assertEqual(sim.holders(), ["alpha"])
+        self.assertTrue(sim.said("still-served"))
+        beta = sim.nodes["beta"].machine
+        for goodbye in goodbyes:
+            beta.hear(goodbye, "eth0", sim.nodes["beta"].local(sim.now))
+            sim.run(1.0)
+        self.assertGreater(len(goodbyes), 0)
+        self.assertEqual((sim.holders(), sim.overlap()), (["alpha"], 0))
+
+
 class ReplayTests(SynchronousTestCase):
     """A recording of old packets, with valid signatures, is played to nodes that run now."""
 

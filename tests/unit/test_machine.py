@@ -24,7 +24,7 @@ from hatwist.heartbeat import (
     clusterId,
 )
 from hatwist.machine import Machine
-from hatwist.membership import MAX_PEERS
+from hatwist.membership import MAX_PEERS, REMEMBERED
 from hatwist.rules import NodeRules, Quorum
 from hatwist.sending import FIRST_WORD
 from hatwist.testing import Simulation
@@ -263,9 +263,7 @@ class RefusalTests(MachineTests):
         self.hold()
         self.twin(1, 9)
         effects = self.decide(100.5)
-        self.assertIn(
-            Event("same-name", "", "a", "::2 runs a node of this name, too"), effects
-        )
+        self.assertIn(Event("same-name", "", "a", "::2 runs a node of this name, too"), effects)
         self.assertEqual([b.session for b in self.sent(effects)], [10])
         self.assertFalse(self.machine.displaced)
         self.twin(2, 9, now=100.6)
@@ -377,6 +375,7 @@ class SessionTests(MachineTests):
         )
         self.machine = Machine(rules, Keyring(), 5, 100.0, {"web": Record(64)})
         self.machine.released("web", 100.01)
+        self.machine.persisted("web", Record(128), 100.01)
         for step in range(1, 8):
             self.decide(100.0 + step * I / 2, True)
             self.decide(100.001 + step * I / 2)
@@ -426,6 +425,21 @@ class SessionTests(MachineTests):
                 encode(one)
         group = self.machine.elections["web"]
         self.assertEqual((group.state, group.highest), (State.ACQUIRING, MAX_TERM + 1))
+
+    def test_forgotten(self) -> None:
+        """A node that was forgotten, and starts without its memory and its clock behind, is told of its last start."""
+        self.machine.hear(beat("b", 7, session=9), "eth0", 100.0)
+        self.decide(100.0 + REMEMBERED + 1.0)
+        self.assertEqual(self.machine.view.heard(4000.0), ())
+        now = 100.0 + REMEMBERED + 2.0
+        self.assertRaises(BadPacket, self.machine.hear, beat("b", 1, session=3), "eth0", now)
+        self.decide(now)
+        (told,) = self.machine.view.heard(now)
+        self.assertEqual((told.name, told.session), ("b", 9))
+        self.assertGreater(told.age, T)
+        self.assertFalse(self.machine.view.peers["b"].alive(now))
+        self.machine.hear(beat("b", 1, session=10), "eth0", now + 1.0)
+        self.assertTrue(self.machine.view.peers["b"].alive(now + 1.0))
 
     def test_stays(self) -> None:
         """Listed with its own session or an earlier one, it keeps it."""

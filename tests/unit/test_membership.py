@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.heartbeat import Claim, GroupState, Heard, HeardGroup, Heartbeat, Released, Role
-from hatwist.membership import REMEMBERED, Membership, Peer
+from hatwist.membership import REMEMBERED, Membership, Peer, Word
 from hatwist.worth import Fitness, Worth
 from tests import vectors
 
@@ -169,6 +169,57 @@ class MembershipTests(SynchronousTestCase):
         self.assertEqual(self.view.peers["c"].deafSince, 10.0)
         self.receive(beat("b", 3, heard=(word("c", 3),)), 10.2)
         self.assertIsNone(self.view.peers["c"].deafSince)
+
+    def test_groupThatTheTellerLacks(self) -> None:
+        """Who lacks a group has no word on it: neither a newer one, nor that its holder lives, nor hearsay of it."""
+        self.view.serve(("g",))
+        self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
+        teller = beat("b", 1, heard=(word("c", 9),))._replace(groups=())
+        self.receive(teller, 10.2)
+        peer = self.view.peers["c"]
+        self.assertEqual((peer.seq, peer.at), (9, 10.2))
+        self.assertEqual(peer.word("g"), Word(5, 10.0, peer.state("g")))
+        self.assertEqual([p.name for p, _ in self.view.actives("g", 10.3)], ["c"])
+        self.assertEqual(self.view.actives("g", 10.4), [])
+        told = self.view.heard(10.3)[0]
+        self.assertEqual((told.seq, told.groups, told.untold), (9, (), ("g",)))
+        self.receive(beat("d", 1, heard=(told,)), 10.3)
+        self.assertEqual(peer.word("g").seq, 5)
+        self.receive(beat("d", 2, heard=(word("c", 9),)), 10.3)
+        self.assertEqual((peer.word("g").seq, peer.state("g").role), (9, Role.STANDBY))
+        self.assertEqual(self.view.heard(10.3)[0].untold, ())
+
+    def test_groupThatIsGone(self) -> None:
+        """A node that gives up its only group is still there, and holds nothing."""
+        self.receive(beat("b", 1, role=Role.ACTIVE), 10.0)
+        self.receive(beat("b", 2, role=Role.SHUTDOWN), 10.1)
+        peer = self.receive(beat("b", 3)._replace(groups=()), 10.2)
+        self.assertTrue(peer.alive(10.3))
+        self.assertEqual((peer.state("g").role, peer.word("g").seq), (Role.STANDBY, 3))
+
+    def test_deadLaterStart(self) -> None:
+        """Word of a later start that is older than a tolerance says nothing of the start that is heard."""
+        self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
+        self.receive(beat("b", 1, heard=(word("c", 9, age=T, session=2),)), 10.1)
+        self.assertEqual(self.view.peers["c"].session, 1)
+        self.receive(beat("b", 2, heard=(word("c", 9, age=T / 2, session=2),)), 10.1)
+        self.assertEqual(self.view.peers["c"].session, 2)
+        self.assertEqual(self.view.actives("g", 10.1), [])
+
+    def test_believed(self) -> None:
+        """A recording never names this start, and no two-way neighbour has a two-way link with it."""
+        peer = self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
+        self.assertFalse(self.view.believed(peer, 10.0))
+        me = word("a", 1)
+        self.receive(beat("b", 1, heard=(me, word("c", 5, lists=False))), 10.0)
+        self.assertFalse(self.view.believed(peer, 10.0))
+        self.receive(beat("d", 1, heard=(word("c", 5),)), 10.0)  # nor does a second recording count
+        self.assertFalse(self.view.believed(peer, 10.0))
+        self.receive(beat("b", 2, heard=(me, word("c", 5))), 10.0)
+        self.assertTrue(self.view.believed(peer, 10.0))
+        self.assertFalse(self.view.believed(peer, 10.0 + T))
+        self.receive(beat("c", 6, role=Role.ACTIVE, heard=(word("a", 1, direct=False),)), 10.1)
+        self.assertTrue(self.view.believed(peer, 11.0))
 
     def test_goodbye(self) -> None:
         """A node that said goodbye is not alive, however fresh its packet."""

@@ -278,7 +278,7 @@ class VoteTests(SynchronousTestCase):
         found, done = [], 0
         with ProcessPoolExecutor(2, mp_context=context) as pool:
             for two in zip(slices[::2], [*slices[1::2], range(0)], strict=True):
-                for part in pool.map(partial(judge, votes=True), two):
+                for part in pool.map(partial(judge, kind="majority"), two):
                     found += part
                 done += sum(map(len, two))
                 if time.monotonic() > until:
@@ -301,12 +301,12 @@ class NeededTests(SynchronousTestCase):
         """The random schedules find two holders where votes are not asked for, and one term held twice."""
         good = votes.confirmed
         self.patch(election, "confirmed", lambda *args: args[-1])
-        found = [violation.what for violation in judge(range(25, 35, 9), votes=True)]
+        found = [violation.what for violation in judge(range(25, 35, 9), "majority")]
         self.assertTrue(any("two holders" in what for what in found), found)
         self.assertTrue(any("do not rise" in what for what in found), found)
         self.patch(election, "confirmed", good)
         self.patch(votes.Voter, "decide", lambda *args: False)
-        found = [violation.what for violation in judge(range(1), votes=True)]
+        found = [violation.what for violation in judge(range(1), "majority")]
         self.assertTrue(any("no holder although" in what for what in found), found)
 
     def cutOff(self) -> Simulation:
