@@ -37,7 +37,7 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         members=names,
         preempt=chance.random() < 0.7,
         preemptDelay=chance.choice((0.0, 0.0, 0.2)),
-        asks=seed % 2 == 1,
+        asks=seed % 8 != 0,
     )
     slow = chance.random() < 0.3
     if slow:
@@ -47,6 +47,7 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
 
     def start(name: str) -> None:
         node = sim.start(name, priority=priorities[name], rate=rates[name])
+        node.guardTime = chance.uniform(0.0005, 0.002)
         if slow:
             node.acquireTime = chance.uniform(0, 0.3)
             node.releaseTime = chance.uniform(0, 0.07)

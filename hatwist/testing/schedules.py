@@ -257,7 +257,7 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         wire=wire,
         preempt=chance.random() < 0.7,
         preemptDelay=chance.choice((0.0, 0.0, 0.2)),
-        asks=seed % 2 == 1,
+        asks=seed % 8 != 0,
     )
     monitor = Monitor(sim, seed)
 

@@ -53,7 +53,7 @@ async def together(lab: Lab) -> None:
 @pytest.mark.parametrize("apart", [0.0, 1.5])
 @pytest_twisted.ensureDeferred
 async def test_sameName(apart: float) -> None:
-    """Two nodes of one name, started together or one later: both say so, and one holds in the end."""
+    """Two nodes of one name, started together or one later: one goes on, the other says why it does not."""
     lab = Lab(reactor, hosts=("alpha", "beta"), daemon=changed("--node", "alpha"))
     try:
         if apart:
@@ -68,11 +68,44 @@ async def test_sameName(apart: float) -> None:
             print(report.held)
             print(lab.said())
             assert report.twoHolders == 0, lab.said()
-            assert len(report.held[-1].hosts) == 1, lab.said()
+            assert report.holders == (("alpha",),), lab.said()
+            await lab.programs["beta"].says("same-name alpha: 10[.]99[.]0[.]1[0-9]* runs a node of")
         else:
             await together(lab)
-        for name in lab.names:
-            await lab.programs[name].says("same-name")
+            said = "this one is silent, and holds nothing"
+            assert lab.said().count(said) == 1, lab.said()
+    finally:
+        await lab.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_sameNameAmongThree() -> None:
+    """
+    With a third node: the incumbent keeps the address, the newcomer is silent, and takes part by itself when the
+    name is free.
+    """
+    lab = Lab(reactor, hosts=("alpha", "beta", "gamma"), daemon=changed("--node", "alpha"))
+    try:
+        await lab.judge.start()
+        await lab.judge.watch(lab.address)
+        lab.run("alpha")
+        await lab.judge.untilHeldBy(lab.address, "alpha")
+        lab.run("gamma")
+        await lab.elapse(SPAN)
+        since = await lab.judge.mark()
+        lab.run("beta")
+        await lab.programs["beta"].says("same-name alpha: .* this one is silent")
+        await lab.elapse(SPAN)
+        report = await lab.judge.report(lab.address, since)
+        assert report.holders == (("alpha",),), lab.said()
+        assert "same-name" not in lab.programs["alpha"].tail(1000), lab.said()
+        lab.programs["alpha"].kill()
+        await lab.judge.untilHeldBy(lab.address, "gamma")
+        await lab.programs["beta"].says("name-free")
+        # It is worthier than the third node.
+        await lab.judge.untilHeldBy(lab.address, "beta")
+        report = await lab.judge.report(lab.address, since)
+        assert report.twoHolders == 0, lab.said()
     finally:
         await lab.close()
 

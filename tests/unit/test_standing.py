@@ -190,16 +190,16 @@ class VoteTests(SynchronousTestCase):
     def test_standbyStops(self) -> None:
         """The last voter that saw the claim stops: the others, which were restarted since, confirm the holder."""
         sim = cluster("alpha", "beta", "gamma", preempt=False)
+        began = sim.now
         for name in ("gamma", "beta"):
             sim.stop(name)
             sim.run(1.0)
             sim.kill(name)
             sim.start(name)
             sim.run(2.0)
-        stopped = sim.now
         sim.stop("beta")
         sim.run(2.0)
-        self.assertEqual((sim.holders(), claims(sim, stopped)), (["alpha"], []))
+        self.assertEqual((sim.holders(), claims(sim, began)), (["alpha"], []))
 
     def test_deafHolder(self) -> None:
         """A holder that hears nobody loses its votes, and does not get the group straight back."""
