@@ -135,7 +135,7 @@ class Assembly:
         claim = machine.elections[group].claim
         return Mission(
             claim.term if claim is not None else 0,
-            machine.lease(group, self._reactor.seconds()),
+            node.leases.until(group),
             # No goodbye, which is for all groups, while something may be left here.
             [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
         )

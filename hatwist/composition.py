@@ -14,7 +14,8 @@ from hatwist.errors import ResourceError
 from hatwist.guarantee import Guarantee, guarantee
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
-from hatwist.keeper import LIMIT, Keeper
+from hatwist.keeper import Keeper
+from hatwist.limits import LIMIT
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.node import Node
@@ -196,23 +197,28 @@ class Composition:
             self._netlink,
             specs,
             arm=lambda: self._guarded.arm(found, found.deletions()),
-            permitted=lambda: self._guard.permits(name),
+            until=lambda: self._guard.until(name),
         )
         found.lease = self._lease
         return found
 
     def _single(self, spec: ResourceSpec) -> Any:
         if isinstance(spec, AliasSpec):
-            return Alias(self._reactor, spec.alias, self._netlink, spec.timeout)
+            return Alias(
+                self._reactor, spec.alias, self._netlink, spec.timeout, permitted=self._permitted
+            )
         if isinstance(spec, InterfaceSpec):
-            return Interface(self._reactor, self._netlink, spec.interface)
+            return Interface(self._reactor, self._netlink, spec.interface, self._permitted)
         if isinstance(spec, CommandSpec):
             environment = {"HATWIST_GROUP": self.group.name}
             return Command(
                 self._reactor, spec.command, spec.undo, spec.timeout, spec.check, environment
             )
         assert isinstance(spec, UnitSpec)
-        return Unit(self._reactor, spec.unit, spec.timeout)
+        return Unit(self._reactor, spec.unit, spec.timeout, permitted=self._permitted)
+
+    def _permitted(self) -> bool:
+        return self._guard.permits(self.group.name)
 
     def _managed(self) -> set[str]:
         """Interfaces that are down unless the group is here; ifup can be given an interface's own name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 from hatwist.heartbeat import Role
 from hatwist.keeper import Keeper
@@ -20,6 +21,7 @@ class Leases:
     @ivar kernel: whole seconds for which the kernel keeps what is not renewed; 0: for ever.
     @ivar margins: the least that was left of the lease of each group held here, in seconds, whenever it
         was renewed.
+    @ivar decided: when this node decided last.
     """
 
     def __init__(
@@ -27,11 +29,16 @@ class Leases:
     ) -> None:
         self.kernel = 0
         self.margins: dict[str, float] = {}
+        self.decided = -inf
         self._machine = machine
         self._keepers = keepers
         self._guard = guard
         self._petted: dict[str, float] = {}
         self._renewed: dict[str, float] = {}
+
+    def until(self, name: str) -> float:
+        """Until when a group may be held here by the last decision: who has slept since knows of no newer one."""
+        return self._machine.lease(name, self.decided)
 
     def fenced(self) -> None:
         """The guard has fired: what it was told counts no more."""

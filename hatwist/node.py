@@ -141,7 +141,16 @@ class Node(Driver):
         self.lateness.start(self.startedAt, self.machine.rules.tolerance / 2)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
+    def permits(self, group: str) -> bool:
+        """Look now: may this node go on to acquire a group, as it has decided last?"""
+        if self._guard is not None:
+            self._guard.check()
+        return group in self.machine.elections and self._reactor.seconds() < self.leases.until(
+            group
+        )
+
     def _employ(self, name: str, keeper: Keeper) -> None:
+        keeper.permitted = lambda: self.permits(name)
         keeper.start(
             lambda: self._report(self.machine.held, name),
             lambda reason: self._report(self.machine.refused, name, reason),

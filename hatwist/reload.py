@@ -14,7 +14,7 @@ from hatwist.effects import RoleChange
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
-from hatwist.keeper import LIMIT
+from hatwist.limits import LIMIT
 from hatwist.linux import INetlink
 from hatwist.settings import Settings
 from hatwist.settings.changes import changes

@@ -139,10 +139,18 @@ class MemoryKernel:
 
     # INetlink
 
-    def request(self, messages: Sequence[bytes]) -> Deferred[list[int]]:
+    def request(
+        self, messages: Sequence[bytes], permitted: Callable[[], bool] = lambda: True
+    ) -> Deferred[list[int]]:
         """See L{INetlink.request}."""
         self.requests += 1
-        return self._run(lambda: [self._change(m) for data in messages for m in split(data)])
+
+        def change() -> list[int]:
+            if not permitted():
+                return [errno.ECANCELED] * len(messages)
+            return [self._change(m) for data in messages for m in split(data)]
+
+        return self._run(change)
 
     def dumpAddresses(self) -> Deferred[list[KernelAddress]]:
         """See L{INetlink.dumpAddresses}."""

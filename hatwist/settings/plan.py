@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hatwist.guarantee import Guarantee, guarantee
-from hatwist.keeper import LIMIT
+from hatwist.limits import LIMIT
 from hatwist.phrases import oneLine
 from hatwist.resources.placing import AddressSpec
 from hatwist.rules import Timing
