@@ -15,6 +15,7 @@ from hatwist.guarantee import Guarantee, guarantee
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
 from hatwist.keeper import Keeper
+from hatwist.leases import Leases
 from hatwist.limits import LIMIT
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
@@ -79,7 +80,7 @@ class Composition:
         self._settings = settings
         self._netlink = netlink
         self._guard = guard
-        self._lease: int | None = None
+        self._leases: Leases | None = None
         self._guarded = Guarded(guard, group.name, mission, not group.addresses)
         self.resources: list[Any] = [self._guarded, *map(self._make, _runs(group.resources))]
         for resource in resources:
@@ -199,7 +200,7 @@ class Composition:
             arm=lambda: self._guarded.arm(found, found.deletions()),
             until=lambda: self._guard.until(name),
         )
-        found.lease = self._lease
+        self._limit(found)
         return found
 
     def _single(self, spec: ResourceSpec) -> Any:
@@ -283,12 +284,16 @@ class Composition:
         ordinary = Timing(self._settings.interval, self._settings.tolerance)
         return ordinary._replace(release=ordinary.releaseTime + slow) if slow else ordinary
 
-    def lease(self, seconds: int) -> None:
-        """For how long the kernel keeps addresses; 0: for ever."""
-        self._lease = seconds or None
+    def lease(self, leases: Leases) -> None:
+        """The kernel keeps addresses as these say."""
+        self._leases = leases
         for resource in self.resources:
             if isinstance(resource, Addresses):
-                resource.lease = self._lease
+                self._limit(resource)
+
+    def _limit(self, addresses: Addresses) -> None:
+        if self._leases is not None:
+            addresses.lease, addresses.margin = self._leases.kernel or None, self._leases.margin
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.HAService.releaseLeft}."""

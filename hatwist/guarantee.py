@@ -12,6 +12,8 @@ GUARDABLE_LEASE = 1.0
 """Seconds: the kernel counts leases in whole ones, so that shorter ones cannot be written down."""
 LEASE_MARGIN = 0.4
 """Seconds by which a lease is shorter than the votes, before it is cut down to whole ones."""
+LEASE_PROMPT = 0.1
+"""Seconds after its sending in which a heartbeat is confirmed, where no packet is lost."""
 LEASE_LATE = 1.0
 """Seconds that the kernel may remove late (check_lifetime in net/ipv4/devinet.c runs once in a second)."""
 
@@ -165,7 +167,7 @@ def _hasty(timing: Timing, delay: float) -> str:
 def _late(timing: Timing) -> list[str]:
     """Where the kernel's lease may end after the votes are free."""
     both = "daemon and guard killed together"
-    if timing.hold - LEASE_MARGIN < GUARDABLE_LEASE:
+    if not leaseFollows(timing):
         return [f"{both}: the kernel's lease is longer than the votes"]
     spare = timing.tolerance / (1 + CLOCK_ERROR) - timing.hold
     late = LEASE_LATE - LEASE_MARGIN - spare
@@ -174,9 +176,18 @@ def _late(timing: Timing) -> list[str]:
     return [f"{both}, and cut off: the kernel's lease may end up to {late:.1f} s after the votes"]
 
 
+def leaseFollows(timing: Timing) -> bool:
+    """Whether the votes last for so long that the kernel can count what is left of them."""
+    return timing.hold - LEASE_MARGIN - LEASE_PROMPT >= GUARDABLE_LEASE
+
+
 def kernelLease(timing: Timing, quorum: Quorum | None, lease: int) -> int:
     """The seconds for which addresses are added: what was asked for, but no longer than the votes."""
-    if quorum is None or not lease:
+    if quorum is None or not lease or not leaseFollows(timing):
         return lease
-    votes = floor(timing.hold - LEASE_MARGIN)
-    return min(lease, votes) if votes >= 1 else lease
+    return min(lease, floor(timing.hold - LEASE_MARGIN))
+
+
+def leaseMargin(timing: Timing, quorum: Quorum | None) -> float | None:
+    """Seconds by which each lease ends before the votes; C{None}: it does not follow them."""
+    return LEASE_MARGIN if quorum is not None and leaseFollows(timing) else None
