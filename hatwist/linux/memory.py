@@ -206,6 +206,7 @@ class MemoryKernel:
                 return errno.ENODEV
             promotes = message.body[-4:] != bytes(4)  # the only change we ever ask for
             self.links[link.ifindex] = self.links[link.ifindex]._replace(promotes=promotes)
+            self._tell(LinkChange(True, self.links[link.ifindex]))
             return 0
         entry = decodeAddress(message.body)
         if entry is None or message.kind not in (RTM_NEWADDR, RTM_DELADDR):

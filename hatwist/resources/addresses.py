@@ -187,7 +187,8 @@ class Addresses(HeldAddresses):
                 self._log.info("{resource} has no place: {error}", resource=self.name, error=error)
 
     async def _remove(self) -> None:
-        await self._removal.remove(list(self._places.placed.values()))
+        await self._removal.remove(list(self._places.placed.values()), self._places.promoted)
+        self._places.promoted.clear()
 
     # Change
 
@@ -195,8 +196,9 @@ class Addresses(HeldAddresses):
         old, places = self.specs, self._places
         if not self._held:
             await Removal(self.name, self._netlink, [*old, *specs]).remove(
-                [*places.placed.values()]
+                [*places.placed.values()], places.promoted
             )
+            places.promoted.clear()
             places.take(Found({}, {}))
             self._serve(specs)
             await self._release()

@@ -115,7 +115,9 @@ class HeldAddresses:
         messages = [placement.add for placement in placed]
         if seconds is not None:
             messages = [lasting(message, seconds) for message in messages]
-        return await self._ask(self._netlink.request(messages, self._mayBeHere))
+        first = self._places.promoting(placed)
+        answers = await self._ask(self._netlink.request([*first, *messages], self._mayBeHere))
+        return answers[len(first) :]
 
     # What happens to them while they are held
 
@@ -138,6 +140,18 @@ class HeldAddresses:
             return
         if self._places.linkChanged(link):
             self.announce()
+        if self._held and not link.promotes:
+            # Whoever else had addresses there has put it back as it was before that.
+            self._promote()
+
+    def _promote(self) -> None:
+        if not (messages := self._places.promoting(self._places.placed.values())):
+            return
+        self._netlink.request(messages, self._mayBeHere).addErrback(
+            lambda failure: self._log.warn(
+                "promote_secondaries cannot be set: {error}", error=failure.getErrorMessage()
+            )
+        )
 
     def _restoreSoon(self) -> None:
         """Restore what is missing in the reactor's next turn: all that went together, at once."""

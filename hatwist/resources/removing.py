@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -54,15 +54,22 @@ class Removal:
         for spec in specs:
             self._specs.setdefault(spec.address, []).append(spec)
 
-    async def remove(self, placed: Sequence[Placement]) -> None:
+    async def remove(
+        self, placed: Sequence[Placement], promoted: Collection[int] = frozenset()
+    ) -> None:
         """
         Delete what is C{placed}, then ask the kernel, and delete, until it knows of none.
 
+        @param promoted: interfaces of which promote_secondaries was set for them, and is put back.
         @raise ResourceError: when one is still there after L{ROUNDS} rounds.
         """
         # Asked anew: promote_secondaries may have changed, and is put back to what it is now.
         links = await self._links()
-        known = [(links[p.link.ifindex], p.delete) for p in placed if p.link.ifindex in links]
+        known = [
+            (unpromoted(links[p.link.ifindex], promoted), p.delete)
+            for p in placed
+            if p.link.ifindex in links
+        ]
         answers = await self._delete(known)
         left = await self._left()
         self.found = self.found or bool(left)
@@ -138,6 +145,11 @@ class Removal:
             and (not link.flags & IFF_LOOPBACK or spec.interface == link.name)
             for spec in specs
         )
+
+
+def unpromoted(link: KernelLink, promoted: Collection[int]) -> KernelLink:
+    """C{link} as it was before promote_secondaries was set here."""
+    return link._replace(promotes=False) if link.ifindex in promoted else link
 
 
 def deleting(deletions: Sequence[tuple[KernelLink, bytes]]) -> list[bytes]:

@@ -121,6 +121,6 @@ class LeasesTests(SynchronousTestCase):
     def test_byTheLastDecision(self) -> None:
         """Until when it may hold is what it decided last, not what it would think if it were asked now."""
         self.make(1.0, 3.5)
-        self.machine.lease = lambda group, now: now + 3.4  # type: ignore[method-assign,assignment]
+        self.machine.lease = lambda group, now: now + 3.4  # type: ignore[method-assign]
         self.leases.decided = 10.0
         self.assertEqual(self.leases.until("g"), 13.4)

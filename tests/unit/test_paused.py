@@ -13,6 +13,7 @@ from hatwist.errors import ResourceError
 from hatwist.keeper import TOO_LATE, Keeper
 from hatwist.linux.memory import MemoryKernel
 from hatwist.linux.memory_guard import MemoryGuard
+from hatwist.linux.messages import AddressChange
 from hatwist.resources.addresses import Addresses
 from hatwist.resources.guarded import Guarded, Mission
 from hatwist.resources.memory import MemoryResource
@@ -71,7 +72,11 @@ class PausedTests(SynchronousTestCase):
         )
         self.successResultOf(self.guarded.acquire())
         self.events: list[bool] = []
-        self.kernel.subscribe(lambda events: self.events.extend(e.present for e in events))  # type: ignore[union-attr]
+        self.kernel.subscribe(
+            lambda events: self.events.extend(
+                event.present for event in events if isinstance(event, AddressChange)
+            )
+        )
 
     def lifetime(self) -> list[int]:
         return [e.valid for e in self.kernel.addresses if e.address == SHARED]
