@@ -225,6 +225,11 @@ class Guard:
         """The guard's process, while it runs."""
         return None if self._child is None else self._child.pid
 
+    @property
+    def ready(self) -> bool:
+        """One is there that would let go."""
+        return self._child is not None and self._ready and not self._final
+
     # The clocks
 
     def _limits(self, now: Clocks, deadline: float) -> Clocks:

@@ -57,6 +57,7 @@ FLOORS = {
     "node": MIDDLE,
     "driving": MIDDLE,
     "leases": MIDDLE,
+    "unguarded": MIDDLE,
     "limits": GROUND,
     "persisting": MIDDLE,
     "reporting": MIDDLE,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -39,6 +41,8 @@ from hatwist.resources.placing import AddressSpec
 from hatwist.rules import Quorum
 from hatwist.service import HAService
 from hatwist.settings import GroupSettings, Settings
+from hatwist.status import status
+from hatwist.worth import Fitness
 
 
 @implementer(IRoleObserver)
@@ -727,6 +731,29 @@ class UnguardedTests(ServiceTestCase):
         await self.until(lambda: service._guard.pid is not None)
         told = "critical: No guard, so nothing will be held here until there is one: "
         self.assertEqual(log.lines("No guard"), [f"{told}no process", f"{told}no memory"])
+
+    async def test_lost(self) -> None:
+        """A holder that can get no other one is less fit, and what it says of the guarantee is true."""
+        service = self.service(self.resource("one"))
+        await self.active(service)
+        guard = service._guard
+        self.assertIs(service.guarantee.level, Level.BEST_EFFORT)  # the resource is one of ours
+        self.assertNotIn("no guard", service.guarantee.reason)
+
+        def spawn(*arguments: Any) -> None:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        with mock.patch("hatwist.linux.guarding.GuardProcess", spawn):
+            assert guard.pid is not None
+            os.kill(guard.pid, signal.SIGKILL)
+            assert service.node is not None
+            election = service.node.machine.elections["default"]
+            await self.until(lambda: election.fitness is Fitness.DEGRADED)
+            self.assertEqual(election.fitnessReason, "no guard is running")
+            self.assertEqual(service.guarantee.reason, "no guard is running")
+            self.assertEqual(status(service)["guarantee"]["level"], "best effort")
+        await self.until(lambda: election.fitness is Fitness.FIT)
+        self.assertNotIn("no guard", service.guarantee.reason)
 
     async def test_stopped(self) -> None:
         """A service that is stopped meanwhile tries no more."""
