@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
 from hatwist.errors import ResourceError
-from hatwist.guarantee import Guarantee, guarantee
+from hatwist.guarantee import Guarantee, guarantee, releasing
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
 from hatwist.keeper import Keeper
@@ -26,6 +26,7 @@ from hatwist.resources.command import Command
 from hatwist.resources.guarded import Guarded, Mission
 from hatwist.resources.interface import Interface
 from hatwist.resources.placing import AddressSpec
+from hatwist.resources.process import CUT_SHORT
 from hatwist.resources.service import ServiceResource
 from hatwist.resources.unit import Unit
 from hatwist.rules import GroupRules, Timing
@@ -279,10 +280,15 @@ class Composition:
 
     @property
     def timing(self) -> Timing:
-        """With the time that everything takes to stop of which the guard cannot make sure."""
-        slow = sum(getattr(r, "releaseTime", LIMIT) for r in self._beyondGuard())
+        """With the time that everything takes to stop, C{prepare} too if it must be cut short."""
+        quick = (Addresses, Guarded)
+        slow = [
+            getattr(r, "releaseTime", LIMIT) for r in self.resources if not isinstance(r, quick)
+        ]
+        if dict(self.group.hooks).get("prepare"):
+            slow.append(CUT_SHORT)
         ordinary = Timing(self._settings.interval, self._settings.tolerance)
-        return ordinary._replace(release=ordinary.releaseTime + slow) if slow else ordinary
+        return releasing(ordinary, len(self.group.addresses), sum(slow))
 
     def lease(self, leases: Leases) -> None:
         """The kernel keeps addresses as these say."""

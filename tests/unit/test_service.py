@@ -517,6 +517,33 @@ class GuaranteeTests(ServiceTestCase):
         self.assertEqual(self.rules.release, 3.02)
         self.assertIn("best effort: the guard cannot release /bin/true, /bin/true", first)
 
+    def test_slowService(self) -> None:
+        """So is what a service takes that runs where the address is, and that a tolerance has no room for it."""
+        for tolerance, timeout, level in (
+            (10.0, 3.0, Level.EXCLUSIVE),
+            (3.5, 10.0, Level.SELF_RELEASING),
+        ):
+            service = self.service(quorum=self.three, interval=1.0, tolerance=tolerance)
+            service.addActive(Noting("web", self.transcript), timeout)
+            found = service.guarantee
+            self.assertIs(found.level, level)
+        self.assertIn("letting go may take 10.02 s", found.reason)
+
+    def test_prepare(self) -> None:
+        """So is the killing of what prepares."""
+        hooks = (("prepare", (("sleep", "9"),)),)
+        self.told(groups=(GroupSettings(hooks=hooks),), quorum=self.three, tolerance=10.0)
+        self.assertEqual(self.rules.release, 0.14)
+
+    def test_many(self) -> None:
+        """So are many addresses."""
+        for count, release in ((20, None), (1000, 0.069)):
+            specs = tuple(
+                AddressSpec.parse(f"198.18.{n // 250}.{n % 250 + 1}/15@lo") for n in range(count)
+            )
+            self.told(groups=(GroupSettings(resources=specs),), quorum=self.three, tolerance=10.0)
+            self.assertEqual(self.rules.release, release)
+
     def test_tooSlowRelease(self) -> None:
         """Where they take too long for the tolerance it runs all the same, and says so."""
         first, second, *_ = self.told(
