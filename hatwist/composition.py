@@ -41,6 +41,7 @@ from hatwist.settings import (
     UnitSpec,
 )
 from hatwist.settings.values import ResourceSpec
+from hatwist.strays import Strays
 from hatwist.worth import Fitness
 
 
@@ -87,12 +88,16 @@ class Composition:
         for resource in resources:
             self.add(resource)
         self.senses = self._sensing()
+        self._strays = self._straying()
         self.hooks = Hooks(reactor, group.name, dict(group.hooks))
         self.checks = Checks(
             reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
         )
         self._ownChecks: list[CheckSpec] = []
         self._node: Node | None = None
+
+    def _straying(self) -> Strays:
+        return Strays(self._reactor, self._netlink, self.group.name, self.group.addresses)
 
     def _sensing(self) -> Senses:
         return Senses(
@@ -113,11 +118,13 @@ class Composition:
         self._node = node
         self.hooks.start(node)
         self.senses.start(node)
+        self._strays.start(node)
         self.checks.start()
 
     def stop(self) -> Deferred[None]:
         """Tell nothing more. Fires when every check and every command of an event has ended."""
         self._node = None
+        self._strays.stop()
         self.senses.stop()
         ends = gatherResults([self.checks.stop(), self.hooks.stop()])
         return ends.addCallback(lambda _: None)
@@ -145,8 +152,10 @@ class Composition:
         self.hooks.change(dict(group.hooks))
         if group.addresses != old.addresses and self._node is not None:
             self.senses.stop()
-            self.senses = self._sensing()
+            self._strays.stop()
+            self.senses, self._strays = self._sensing(), self._straying()
             self.senses.start(self._node)
+            self._strays.start(self._node)
         if group.checks != old.checks:
             await self.checks.change([*group.checks, *self._ownChecks])
 

@@ -148,6 +148,11 @@ class Keeper:
         """Seconds that what may be held here asks for when the process is to end."""
         return float(sum(getattr(resource, "stopTime", 0.0) for resource in self._left))
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is held, wanted or under way: what is here nevertheless is not of this process."""
+        return not (self.wanted or self.held or self._asked or self._working or self._over)
+
     def announce(self) -> None:
         """Tell the LAN again."""
         if self.held and self.wanted:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hatwist.driving import Driver
+from hatwist.effects import Event
 from hatwist.heartbeat import Role
 from hatwist.keeper import Keeper
 from hatwist.link import Link
@@ -33,6 +34,7 @@ class Node(Driver):
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @ivar startedAt: when it last began.
+    @ivar notes: the newest of each group and kind that was given to L{note}, and when.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Node(Driver):
         self._store = store if store is not None else MemoryStore()
         super().__init__(reactor, machine, links, keepers, self._store, guard)
         self.startedAt = -inf
+        self.notes: dict[tuple[str, str], tuple[float, str]] = {}
 
     # What it is told, asked and ordered
 
@@ -54,6 +57,11 @@ class Node(Driver):
         """Another host has answered for an address of a group."""
         if self._running:
             self._report(self.machine.served, group)
+
+    def note(self, kind: str, group: str, reason: str) -> None:
+        """Tell the log and the observers of something that the election need not know."""
+        self.notes[group, kind] = self._reactor.seconds(), reason
+        self._noted(Event(kind, group, "", reason))
 
     def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
         """

@@ -71,7 +71,7 @@ class Removal:
             if p.link.ifindex in links
         ]
         answers = await self._delete(known)
-        left = await self._left()
+        left = await self.left()
         self.found = self.found or bool(left)
         for _ in range(ROUNDS):
             if not left:
@@ -79,7 +79,7 @@ class Removal:
             for entry, link in left:
                 self._tell(entry, link)
             answers = await self._delete([(link, encodeDelete(*keyOf(e))) for e, link in left])
-            left = await self._left()
+            left = await self.left()
         if left:
             refused = [number for number in answers if number and number not in _GONE]
             why = explained(refused[0]) if refused else "another program adds it again"
@@ -104,7 +104,7 @@ class Removal:
         links = await asked(self._name, self._netlink.dumpLinks())
         return {link.ifindex: link for link in links}
 
-    async def _left(self) -> list[tuple[KernelAddress, KernelLink]]:
+    async def left(self) -> list[tuple[KernelAddress, KernelLink]]:
         """Return what is there of ours, with its interface."""
         there = await asked(self._name, self._netlink.dumpAddresses())
         there = [entry for entry in there if entry.address in self._specs]

@@ -76,6 +76,7 @@ FLOORS = {
     "assembly": TOP,
     "reload": TOP,
     "senses": TOP,
+    "strays": TOP,
     "cables": TOP,
     "status": TOP,
     "troubles": GROUND,
