@@ -207,7 +207,7 @@ def word(good: bool) -> str:
 
 
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
-    useMonotonic(reactor)
+    useMonotonic(reactor, time.monotonic)
     with tempfile.TemporaryDirectory() as directory:
         keyFile = Path(directory, "key")
         keyFile.write_bytes(KEY)

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from hatwist.auth import Keyring
 from hatwist.composition import Composition
-from hatwist.guarantee import Guarantee, Level, affordable, kernelLease
+from hatwist.guarantee import Guarantee, Level, affordable, kernelLease, leaseMargin
 from hatwist.keeper import Keeper
 from hatwist.link import interfaceAddress, makeLinks
 from hatwist.linux.guarding import Guard
@@ -101,8 +101,9 @@ class Assembly:
         node = Node(reactor, machine, links, keepers, store, self._guard)
         timing = Timing(settings.interval, settings.tolerance, rules.release)
         node.leases.kernel = kernelLease(timing, settings.quorum, settings.lease)
+        node.leases.margin = leaseMargin(timing, settings.quorum)
         for group in self.groups.values():
-            group.lease(node.leases.kernel)
+            group.lease(node.leases)
         self.node = node
         return node
 
@@ -119,6 +120,7 @@ class Assembly:
             settings.digest(),
             settings.quorum,
             affordable(self._timing, settings.quorum, settings.witness is not None),
+            max(group.timing.guarding for group in self.groups.values()),
         )
 
     def keeper(self, group: Composition) -> Keeper:
@@ -135,7 +137,7 @@ class Assembly:
         claim = machine.elections[group].claim
         return Mission(
             claim.term if claim is not None else 0,
-            machine.lease(group, self._reactor.seconds()),
+            node.leases.until(group),
             # No goodbye, which is for all groups, while something may be left here.
             [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
         )

@@ -11,10 +11,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
 from hatwist.errors import ResourceError
-from hatwist.guarantee import Guarantee, guarantee
+from hatwist.guarantee import Guarantee, guarantee, releasing
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
-from hatwist.keeper import LIMIT, Keeper
+from hatwist.keeper import Keeper
+from hatwist.leases import Leases
+from hatwist.limits import LIMIT
 from hatwist.linux.guarding import Guard
 from hatwist.linux.netlink import Netlink
 from hatwist.node import Node
@@ -24,6 +26,7 @@ from hatwist.resources.command import Command
 from hatwist.resources.guarded import Guarded, Mission
 from hatwist.resources.interface import Interface
 from hatwist.resources.placing import AddressSpec
+from hatwist.resources.process import CUT_SHORT
 from hatwist.resources.service import ServiceResource
 from hatwist.resources.unit import Unit
 from hatwist.rules import GroupRules, Timing
@@ -38,6 +41,7 @@ from hatwist.settings import (
     UnitSpec,
 )
 from hatwist.settings.values import ResourceSpec
+from hatwist.strays import Strays
 from hatwist.worth import Fitness
 
 
@@ -78,18 +82,22 @@ class Composition:
         self._settings = settings
         self._netlink = netlink
         self._guard = guard
-        self._lease: int | None = None
+        self._leases: Leases | None = None
         self._guarded = Guarded(guard, group.name, mission, not group.addresses)
         self.resources: list[Any] = [self._guarded, *map(self._make, _runs(group.resources))]
         for resource in resources:
             self.add(resource)
         self.senses = self._sensing()
+        self._strays = self._straying()
         self.hooks = Hooks(reactor, group.name, dict(group.hooks))
         self.checks = Checks(
             reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
         )
         self._ownChecks: list[CheckSpec] = []
         self._node: Node | None = None
+
+    def _straying(self) -> Strays:
+        return Strays(self._reactor, self._netlink, self.group.name, self.group.addresses)
 
     def _sensing(self) -> Senses:
         return Senses(
@@ -110,11 +118,13 @@ class Composition:
         self._node = node
         self.hooks.start(node)
         self.senses.start(node)
+        self._strays.start(node)
         self.checks.start()
 
     def stop(self) -> Deferred[None]:
         """Tell nothing more. Fires when every check and every command of an event has ended."""
         self._node = None
+        self._strays.stop()
         self.senses.stop()
         ends = gatherResults([self.checks.stop(), self.hooks.stop()])
         return ends.addCallback(lambda _: None)
@@ -142,8 +152,10 @@ class Composition:
         self.hooks.change(dict(group.hooks))
         if group.addresses != old.addresses and self._node is not None:
             self.senses.stop()
-            self.senses = self._sensing()
+            self._strays.stop()
+            self.senses, self._strays = self._sensing(), self._straying()
             self.senses.start(self._node)
+            self._strays.start(self._node)
         if group.checks != old.checks:
             await self.checks.change([*group.checks, *self._ownChecks])
 
@@ -196,23 +208,28 @@ class Composition:
             self._netlink,
             specs,
             arm=lambda: self._guarded.arm(found, found.deletions()),
-            permitted=lambda: self._guard.permits(name),
+            until=lambda: self._guard.until(name),
         )
-        found.lease = self._lease
+        self._limit(found)
         return found
 
     def _single(self, spec: ResourceSpec) -> Any:
         if isinstance(spec, AliasSpec):
-            return Alias(self._reactor, spec.alias, self._netlink, spec.timeout)
+            return Alias(
+                self._reactor, spec.alias, self._netlink, spec.timeout, permitted=self._permitted
+            )
         if isinstance(spec, InterfaceSpec):
-            return Interface(self._reactor, self._netlink, spec.interface)
+            return Interface(self._reactor, self._netlink, spec.interface, self._permitted)
         if isinstance(spec, CommandSpec):
             environment = {"HATWIST_GROUP": self.group.name}
             return Command(
                 self._reactor, spec.command, spec.undo, spec.timeout, spec.check, environment
             )
         assert isinstance(spec, UnitSpec)
-        return Unit(self._reactor, spec.unit, spec.timeout)
+        return Unit(self._reactor, spec.unit, spec.timeout, permitted=self._permitted)
+
+    def _permitted(self) -> bool:
+        return self._guard.permits(self.group.name)
 
     def _managed(self) -> set[str]:
         """Interfaces that are down unless the group is here; ifup can be given an interface's own name."""
@@ -246,6 +263,7 @@ class Composition:
             asks=bool(group.addresses),
             witness=settings.witness is not None,
             keepUnwitnessed=settings.witnessLost == "keep",
+            guardable=not self.unguardable(),
         )
 
     @property
@@ -272,17 +290,26 @@ class Composition:
 
     @property
     def timing(self) -> Timing:
-        """With the time that everything takes to stop of which the guard cannot make sure."""
-        slow = sum(getattr(r, "releaseTime", LIMIT) for r in self._beyondGuard())
+        """With the time that everything takes to stop, C{prepare} too if it must be cut short."""
+        quick = (Addresses, Guarded)
+        slow = [
+            getattr(r, "releaseTime", LIMIT) for r in self.resources if not isinstance(r, quick)
+        ]
+        if dict(self.group.hooks).get("prepare"):
+            slow.append(CUT_SHORT)
         ordinary = Timing(self._settings.interval, self._settings.tolerance)
-        return ordinary._replace(release=ordinary.releaseTime + slow) if slow else ordinary
+        return releasing(ordinary, len(self.group.addresses), sum(slow))
 
-    def lease(self, seconds: int) -> None:
-        """For how long the kernel keeps addresses; 0: for ever."""
-        self._lease = seconds or None
+    def lease(self, leases: Leases) -> None:
+        """The kernel keeps addresses as these say."""
+        self._leases = leases
         for resource in self.resources:
             if isinstance(resource, Addresses):
-                resource.lease = self._lease
+                self._limit(resource)
+
+    def _limit(self, addresses: Addresses) -> None:
+        if self._leases is not None:
+            addresses.lease, addresses.margin = self._leases.kernel or None, self._leases.margin
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.HAService.releaseLeft}."""

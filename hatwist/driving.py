@@ -137,7 +137,7 @@ class Driver(Reporter):
                 self._guard.check()
             while True:
                 self._again = False
-                now = self._reactor.seconds()
+                now = self.leases.decided = self._reactor.seconds()
                 effects = self.machine.decide(now, beat)
                 self.recorder.decided(now, effects)
                 for effect in effects:

@@ -26,7 +26,7 @@ class Groups:
     ) -> None:
         self.rules = rules
         self.session = session
-        self.timing = Timing(rules.interval, rules.tolerance, rules.release)
+        self.timing = Timing(rules.interval, rules.tolerance, rules.release, rules.guarding)
         self.view = Membership(rules.name, rules.tolerance, rules.digest)
         self.drained = False
         self._stopped = False
@@ -59,7 +59,7 @@ class Groups:
             raise ValueError(f"{', '.join(back)}: still being let go of; try again when it is done")
         self.rules = rules
         self.view.digest = rules.digest
-        self.timing = self.timing._replace(release=rules.release)
+        self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
         for name, election in self.elections.items():
             election.timing = self.timing
             if name in wanted:

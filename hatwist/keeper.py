@@ -18,15 +18,13 @@ from twisted.logger import Logger
 
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IAnnouncer, IFenced, ILeased, IResource
+from hatwist.limits import LIMIT, timeFor
 
-LIMIT = 60.0
-"""Seconds for one operation of a resource that does not say how long it takes."""
 PAUSE = 2.0
 """Seconds between two attempts at a release that keeps failing; the first one follows sooner."""
-MARGIN = 2.0
-"""Seconds beyond what it says: it keeps its own time, and kills what exceeds it, in a better way."""
 HURRIED = 0.1
 """Seconds for each operation once the keeper was told to hurry."""
+TOO_LATE = "this node did nothing for longer than it may hold"
 
 
 def _nothing(*ignored: object) -> None: ...
@@ -39,6 +37,7 @@ class Keeper:
     @ivar wanted: they are to be held here.
     @ivar held: all of them are, and the owner was told.
     @ivar prepare: called with the term, and awaited, before the first resource; its failure is only logged.
+    @ivar permitted: asked before each step of an acquisition, and after the last: may this node still hold?
     @ivar over: called when an acquisition is undone to its end: nothing is held, which is proven.
     """
 
@@ -53,6 +52,7 @@ class Keeper:
         self._retry = retry
         self.wanted = self.held = False
         self.prepare: Callable[[int], Deferred[None]] = lambda term: succeed(None)
+        self.permitted: Callable[[], bool] = lambda: True
         self.over: Callable[[], None] = _nothing
         self._left = list(resources)  # what may be held here: at first whatever an earlier run left
         self._here: list[Any] = []  # what is: acquired, and not being released yet
@@ -147,6 +147,11 @@ class Keeper:
     def stopTime(self) -> float:
         """Seconds that what may be held here asks for when the process is to end."""
         return float(sum(getattr(resource, "stopTime", 0.0) for resource in self._left))
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is held, wanted or under way: what is here nevertheless is not of this process."""
+        return not (self.wanted or self.held or self._asked or self._working or self._over)
 
     def announce(self) -> None:
         """Tell the LAN again."""
@@ -246,9 +251,11 @@ class Keeper:
     async def _acquire(self) -> bool:
         """C{False}: it failed, the owner was told, and nothing more is to be done until it asks."""
         self._asked = self._attempted = True
-        if not await self._prepare():
-            return True
-        reason = await self._acquireThese(self.resources)
+        reason = self._tooLate()
+        if not reason:
+            if not await self._prepare():
+                return True
+            reason = await self._acquireThese(self.resources)
         if not self.wanted:
             return True
         if reason:
@@ -277,6 +284,8 @@ class Keeper:
         """Acquire them in order, as long as that is wanted; the result says what failed and why, or C{""}."""
         failed = ""
         for number, resource in enumerate(resources, 1):
+            if failed := self._tooLate():
+                break
             self._step("acquiring", number, len(resources), resource.name)
             if resource not in self._left:
                 self._left.append(resource)
@@ -290,7 +299,11 @@ class Keeper:
             if resource not in self._here:
                 self._here.append(resource)
         self._step()
-        return failed
+        return failed or self._tooLate()
+
+    def _tooLate(self) -> str:
+        """Why nothing more may be acquired, for a process that was stopped in the middle of it; or C{""}."""
+        return "" if self.permitted() else TOO_LATE
 
     # Release
 
@@ -382,18 +395,6 @@ class Keeper:
         leaving = [resource for resource in self._left if resource not in kept]
         if leaving and await self._releaseThese(leaving[::-1]):
             self._clearLater()
-
-
-def timeFor(resource: Any, attribute: str) -> float:
-    """
-    Seconds that an operation of C{resource} may take here.
-
-    @param attribute: C{"acquireTime"} or C{"releaseTime"}, where it says so itself; else its C{timeout} counts.
-    """
-    own = getattr(resource, attribute, None)
-    if own is None:
-        own = getattr(resource, "timeout", None)
-    return LIMIT if own is None else own + MARGIN
 
 
 def _said(error: Exception) -> str:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hatwist.driving import Driver
+from hatwist.effects import Event
 from hatwist.heartbeat import Role
 from hatwist.keeper import Keeper
 from hatwist.link import Link
@@ -33,6 +34,7 @@ class Node(Driver):
     @param store: remembers terms and votes, see L{hatwist.store}; C{None}: nothing does.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @ivar startedAt: when it last began.
+    @ivar notes: the newest of each group and kind that was given to L{note}, and when.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Node(Driver):
         self._store = store if store is not None else MemoryStore()
         super().__init__(reactor, machine, links, keepers, self._store, guard)
         self.startedAt = -inf
+        self.notes: dict[tuple[str, str], tuple[float, str]] = {}
 
     # What it is told, asked and ordered
 
@@ -54,6 +57,11 @@ class Node(Driver):
         """Another host has answered for an address of a group."""
         if self._running:
             self._report(self.machine.served, group)
+
+    def note(self, kind: str, group: str, reason: str) -> None:
+        """Tell the log and the observers of something that the election need not know."""
+        self.notes[group, kind] = self._reactor.seconds(), reason
+        self._noted(Event(kind, group, "", reason))
 
     def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
         """
@@ -141,7 +149,16 @@ class Node(Driver):
         self.lateness.start(self.startedAt, self.machine.rules.tolerance / 2)
         self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
 
+    def permits(self, group: str) -> bool:
+        """Look now: may this node go on to acquire a group, as it has decided last?"""
+        if self._guard is not None:
+            self._guard.check()
+        return group in self.machine.elections and self._reactor.seconds() < self.leases.until(
+            group
+        )
+
     def _employ(self, name: str, keeper: Keeper) -> None:
+        keeper.permitted = lambda: self.permits(name)
         keeper.start(
             lambda: self._report(self.machine.held, name),
             lambda reason: self._report(self.machine.refused, name, reason),

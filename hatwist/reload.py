@@ -14,7 +14,7 @@ from hatwist.effects import RoleChange
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.heartbeat import Role
 from hatwist.interfaces import IRoleObserver
-from hatwist.keeper import LIMIT
+from hatwist.limits import LIMIT
 from hatwist.linux import INetlink
 from hatwist.settings import Settings
 from hatwist.settings.changes import changes
@@ -81,7 +81,7 @@ class Reloading:
         coming = [assembly.compose(group) for name, group in new.items() if name not in before]
         for composition in coming:
             groups[composition.group.name] = composition
-            composition.lease(node.leases.kernel)
+            composition.lease(node.leases)
         node.change(assembly.rules(), {c.group.name: assembly.keeper(c) for c in coming})
         for composition in coming:
             composition.start(node)

@@ -24,6 +24,7 @@ _WARNINGS = frozenset(
         "same-name",
         "not-heard",
         "move-failed",
+        "stray-address",
     )
 )
 

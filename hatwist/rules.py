@@ -73,6 +73,7 @@ class NodeRules(NamedTuple):
     @ivar digest: eight bytes, equal on all nodes that share a configuration.
     @ivar quorum: who votes on claims; C{None}: nobody need.
     @ivar release: how long the slowest release takes, in seconds; C{None}: what addresses take.
+    @ivar guarding: what of that the guard needs where there are very many addresses.
     """
 
     cluster: str
@@ -84,6 +85,7 @@ class NodeRules(NamedTuple):
     digest: bytes = bytes(8)
     quorum: Quorum | None = None
     release: float | None = None
+    guarding: float = 0.0
 
 
 class Timing(NamedTuple):
@@ -91,11 +93,13 @@ class Timing(NamedTuple):
     Seconds: the interval and tolerance of this node, and what follows from them.
 
     @ivar release: how long letting go takes; C{None}: what netlink takes on a loaded host.
+    @ivar guarding: what of that the guard needs where there are very many addresses.
     """
 
     interval: float
     tolerance: float
     release: float | None = None
+    guarding: float = 0.0
 
     @property
     def releaseTime(self) -> float:
@@ -111,7 +115,7 @@ class Timing(NamedTuple):
         For how much longer than the lease the guard waits for a daemon that lets go by itself; what then is left
         of the time of a release is the guard's own.
         """
-        return self.releaseTime - self._ordinary / 2
+        return max(0.0, self.releaseTime - self._ordinary / 2 - self.guarding)
 
     @property
     def lateness(self) -> float:

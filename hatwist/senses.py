@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,6 +22,8 @@ from hatwist.node import Node
 from hatwist.resources.placing import AddressSpec, Finder
 from hatwist.worth import Fitness
 
+COPIES = 60.0
+"""Seconds in which a holder asks once for each of its addresses, whether another host has it too."""
 DEFEND = 10.0
 """Seconds between two defences of one address (RFC 5227, section 2.4): two hosts must not shout for ever."""
 
@@ -60,6 +64,7 @@ class Senses:
         self._defended: dict[Address, float] = {}
         self._carrier: Carrier | None = None
         self._cables = Cables(reactor, netlink, group, managed)
+        self._copies: IDelayedCall | None = None
 
     def start(self, node: Node) -> None:
         """
@@ -92,6 +97,8 @@ class Senses:
             asker = self._openAsker(self._reactor, self._netlink, name)
             self._askers[asker] = addresses
             asker.start(addresses, self._answered, self._seized)
+        if self._askers:
+            self._askForCopies(self._owned())
 
     def _failed(self, failure: Failure) -> None:
         self._log.error(
@@ -106,6 +113,9 @@ class Senses:
         if self._carrier is not None:
             self._carrier.stop()
             self._carrier = None
+        if self._copies is not None and self._copies.active():
+            self._copies.cancel()
+        self._copies = None
         for asker in self._askers:
             asker.close()
         self._askers.clear()
@@ -118,9 +128,25 @@ class Senses:
             # One address speaks for all: they are held and let go of together.
             asker.ask(addresses[0])
 
+    def _owned(self) -> Iterator[tuple[IAsker, Address]]:
+        """All of them, over and over."""
+        return cycle([(asker, each) for asker, owned in self._askers.items() for each in owned])
+
+    def _askForCopies(self, owned: Iterator[tuple[IAsker, Address]]) -> None:
+        """While they are held: ask for the next one. Nobody but this host should have it."""
+        node = self._node
+        if node is not None and node.roles.get(self._group) is Role.ACTIVE:
+            asker, address = next(owned)
+            asker.ask(address)
+        self._copies = self._reactor.callLater(COPIES / len(self._specs), self._askForCopies, owned)
+
     def _answered(self, address: Address, mac: bytes) -> None:
-        if self._node is not None:
-            self._node.served(self._group)
+        node = self._node
+        if node is None:
+            return
+        node.served(self._group)
+        if not node.machine.elections[self._group].conflicts:  # of which the nodes make an end
+            self._contest(node, address, mac, "answers for")
 
     def _seized(self, address: Address, mac: bytes) -> None:
         """Somebody announces an address of ours: while it is held here that is a conflict."""
@@ -129,13 +155,17 @@ class Senses:
             return
         # As good as an answer, and heard even where questions of ours are lost on their way.
         node.served(self._group)
+        self._contest(node, address, mac, "announces")
+
+    def _contest(self, node: Node, address: Address, mac: bytes, does: str) -> None:
         if node.roles[self._group] is Role.ACTIVE:
             if self._claimed.get(address) != mac:
                 self._claimed[address] = mac
                 self._log.warn(
-                    "conflict in {group}: {mac} announces {address}, which is held here",
+                    "conflict in {group}: {mac} {does} {address}, which is held here",
                     group=self._group,
                     mac=mac.hex(":"),
+                    does=does,
                     address=str(address),
                 )
             now = self._reactor.seconds()

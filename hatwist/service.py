@@ -34,6 +34,7 @@ from hatwist.node import Node
 from hatwist.reload import Reloading
 from hatwist.resources.service import ServiceResource
 from hatwist.settings import Settings
+from hatwist.unguarded import REASON, Unguarded
 from hatwist.web.server import Web
 
 GUARD_AGAIN = 1.0
@@ -69,6 +70,7 @@ class HAService(MultiService):
         self._observers: list[IRoleObserver] = []
         self._netlink = Netlink(reactor)
         self._guard = Guard(reactor)
+        self._unguarded = Unguarded(reactor, self._guard)
         self._assembly = Assembly(reactor, settings, self._netlink, self._guard, resources)
         self._reloading = Reloading(reactor, self._assembly, self._netlink)
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
@@ -101,7 +103,10 @@ class HAService(MultiService):
     @property
     def guarantee(self) -> Guarantee:
         """How sure it is that no two nodes hold, why, and what is not covered: that of the weakest group."""
-        return self._assembly.guarantee
+        found = self._assembly.guarantee
+        if self._unguarded.missing:
+            return found._replace(level=Level.BEST_EFFORT, reason=REASON)
+        return found
 
     def seconds(self) -> float:
         """The time on the clock of everything here."""
@@ -204,6 +209,7 @@ class HAService(MultiService):
             self._netlink.stop()
             self._lock.free()
             raise
+        self._unguarded.start(node)
         self._startGuard()
         self._log.info(
             "Node {node} of cluster {cluster} listens on {links}, {group}; interval {interval} s, "
@@ -252,7 +258,7 @@ class HAService(MultiService):
         for gap in found.gaps:
             emit("Not covered: {gap}", gap=gap)
 
-    def _unguarded(self, failure: Failure) -> None:
+    def _noGuard(self, failure: Failure) -> None:
         self._log.critical(
             "No guard, so nothing will be held here until there is one: {error}",
             error=failure.getErrorMessage(),
@@ -262,7 +268,7 @@ class HAService(MultiService):
 
     def _startGuard(self) -> None:
         self._guardLater = None
-        self._guard.start().addErrback(self._unguarded)
+        self._guard.start().addErrback(self._noGuard)
 
     def preview(self, settings: Settings) -> Deferred[tuple[str, ...]]:
         """
@@ -297,6 +303,7 @@ class HAService(MultiService):
         node = self.node
         if node is not None:
             await node.stop()
+            self._unguarded.stop()
             await self._blind()
             self._assembly.node = None
             if self._guardLater is not None:

@@ -13,8 +13,9 @@ from hatwist.explain import Explanation, explain
 from hatwist.heartbeat import GroupState
 from hatwist.membership import Peer
 from hatwist.node import Node
+from hatwist.phrases import duration
 from hatwist.resources.guarded import Guarded
-from hatwist.troubles import dropping, gaveWay
+from hatwist.troubles import RECENT, dropping, gaveWay
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
@@ -94,6 +95,11 @@ def status(service: HAService) -> dict[str, Any]:
 def troubles(node: Node, now: float) -> list[str]:
     """What an operator should know that no role shows, a clause each."""
     found = dropping(node.links, now)
+    found += [
+        f"{kind} in {group}, {duration(now - at)} ago: {reason}"
+        for (group, kind), (at, reason) in node.notes.items()
+        if now - at < RECENT
+    ]
     if node.machine.displaced:
         found.insert(0, gaveWay(node.machine.rules.name))
     return found

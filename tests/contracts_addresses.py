@@ -186,6 +186,47 @@ async def othersSecondariesStay(world: World) -> None:
     world.delete("10.77.0.2/24", world.interface)
 
 
+async def promotes(world: World) -> bool:
+    """Whether promote_secondaries is set."""
+    links = {link.name: link for link in await world.netlink.dumpLinks()}
+    return links[world.interface].promotes
+
+
+async def ownStays(world: World) -> None:
+    """The host's own address that came back after ours, as its secondary, outlives ours when the lease ends."""
+    await world.netlink.request([encodePromote(world.index(), False)])
+    resource = world.addresses(f"10.77.0.100/24@{world.interface}")
+    resource.lease = 1
+    await resource.acquire()
+    world.add("10.77.0.2/24", world.interface)
+    resource.watch(lambda reason: None)
+    await world.until(lambda: not _here(world, "10.77.0.100/24") & world.present())
+    assert _here(world, "10.77.0.2/24") <= world.present()
+    await resource.release()
+    assert _here(world, "10.77.0.2/24") <= world.present()
+    assert not await promotes(world), "promote_secondaries was not put back"
+    world.delete("10.77.0.2/24", world.interface)
+
+
+async def twoPromote(world: World) -> None:
+    """Of two batches on one interface neither takes promote_secondaries away from the other."""
+    await world.netlink.request([encodePromote(world.index(), False)])
+    one, two = (world.addresses(f"10.77.0.{n}/24@{world.interface}") for n in (100, 101))
+    await one.acquire()
+    await two.acquire()
+    assert await promotes(world)
+    await one.release()
+    await world.elapse(0.05)
+    assert await promotes(world)
+    await two.release()
+    assert not await promotes(world)
+    await world.netlink.request([encodePromote(world.index(), True)])
+    await one.acquire()
+    await one.release()
+    assert await promotes(world)
+    await world.netlink.request([encodePromote(world.index(), False)])
+
+
 async def copiesAreRemoved(world: World) -> None:
     """A release removes what an earlier run left, on any interface, and no other program's address."""
     before = world.present()
@@ -396,6 +437,8 @@ CONTRACT: tuple[Part, ...] = (
     releasedStaysAway,
     primaryDeleted,
     othersSecondariesStay,
+    ownStays,
+    twoPromote,
     copiesAreRemoved,
     downAndUp,
     leaseRunsOut,

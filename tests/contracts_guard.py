@@ -162,6 +162,39 @@ async def latePet(world: GuardWorld) -> None:
     await world.until(lambda: not world.has("10.9.0.100/24"))
 
 
+async def armedTooLate(world: GuardWorld) -> None:
+    """An owner that hung past the deadline before it knew that it was armed is never told that it is."""
+    await world.guard.start()
+    if isinstance(world.guard, MemoryGuard):
+        world.guard.slow = True
+    arming = world.guard.arm(
+        "web", 7, world.seconds() + TOLERANCE, [deletionOf(world, "10.9.0.100/24")]
+    )
+    world.hang(1.5 * TOLERANCE)
+    if isinstance(world.guard, MemoryGuard):
+        world.guard.confirm()
+    try:
+        await arming
+    except GuardError:
+        pass
+    else:
+        raise AssertionError("it should have failed")
+    assert not world.guard.permits("web")
+    await world.until(lambda: world.fired == [("web",)])
+
+
+async def untilWhen(world: GuardWorld) -> None:
+    """It knows until when a group may be held; before it is armed, and after its end, not at all."""
+    await world.guard.start()
+    assert world.guard.until("web") < 0
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE)
+    assert abs(world.guard.until("web") - world.seconds() - TOLERANCE) < 0.1
+    world.guard.pet("web", world.seconds() + LONG)
+    assert abs(world.guard.until("web") - world.seconds() - LONG) < 0.1
+    await world.guard.disarm("web")
+    assert world.guard.until("web") < 0
+
+
 async def foundByLooking(world: GuardWorld) -> None:
     """The first look after the deadline says so, once, before anything else runs."""
     await world.guard.start()
@@ -264,6 +297,8 @@ CONTRACT: tuple[Part, ...] = (
     pettedHolds,
     disarmedStays,
     latePet,
+    armedTooLate,
+    untilWhen,
     foundByLooking,
     allFire,
     armedAnew,

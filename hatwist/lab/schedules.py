@@ -309,7 +309,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     seeds = range(options.seed, options.seed + options.count)
 
     def run(reactor: Any) -> Deferred[None]:
-        useMonotonic(reactor)
+        useMonotonic(reactor, time.monotonic)
         played: Coroutine[Any, Any, None] = _all(reactor, seeds)
         return Deferred.fromCoroutine(played)
 

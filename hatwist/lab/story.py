@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, TextIO
@@ -216,7 +217,7 @@ def run(plan: Plan) -> int:
     from twisted.internet import reactor
 
     assert IReactorCore.providedBy(reactor)
-    useMonotonic(reactor)
+    useMonotonic(reactor, time.monotonic)
     progress = Progress(reactor, sys.stderr)
     status = [1]
 

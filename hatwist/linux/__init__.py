@@ -21,12 +21,17 @@ class INetlink(Interface):
     when the kernel cannot be reached at all; a refusal of one message is a number in the result.
     """
 
-    def request(messages: Sequence[bytes]) -> Deferred[list[int]]:
+    def request(
+        messages: Sequence[bytes], permitted: Callable[[], bool] = lambda: True
+    ) -> Deferred[list[int]]:
         """
         Send changes (L{hatwist.linux.messages}) and fire with one errno for each, 0 for done.
 
         Every event of a deletion made here is delivered before it fires. Cancelling keeps what was
         not yet sent from being sent.
+
+        @param permitted: asked last, each time before anything is sent; if not, ECANCELED is the
+            answer to all that was not.
         """
 
     def dumpAddresses() -> Deferred[list[KernelAddress]]:
@@ -97,7 +102,8 @@ class IGuard(Interface):
         """
         Guard a group from now on, in place of what was armed for it: fires when that is confirmed.
 
-        Only then may an address be added. Fails with L{GuardError} when it fires or is disarmed before.
+        Only then may an address be added, and only while L{permits} says so. Fails with L{GuardError} when it
+        fires or is disarmed before, and when the deadline has passed by then.
 
         @param deletions: netlink messages, in order.
         """
@@ -117,6 +123,13 @@ class IGuard(Interface):
         Look now, without waiting: False when this very look found that it fired or died.
 
         C{onFired} or C{onDied} has then been called.
+        """
+
+    def until(group: str) -> float:
+        """
+        Look now: until when may addresses of the group be here, on the reactor's clock?
+
+        C{-inf}: they may not, see L{permits}.
         """
 
     def permits(group: str) -> bool:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -194,9 +195,16 @@ class Guard:
 
     def permits(self, group: str) -> bool:
         """See L{IGuard.permits}."""
+        return self.until(group) > -inf
+
+    def until(self, group: str) -> float:
+        """See L{IGuard.until}."""
         self.check()
         armed = self._groups.get(group)
-        return armed is not None and armed.confirmed
+        if armed is None or not armed.confirmed:
+            return -inf
+        left = min(limit - now for limit, now in zip(armed.limits, clocks(), strict=True))
+        return float(self._reactor.seconds()) + left / 1e9
 
     def stop(self) -> Deferred[None]:
         """See L{IGuard.stop}."""
@@ -216,6 +224,11 @@ class Guard:
     def pid(self) -> int | None:
         """The guard's process, while it runs."""
         return None if self._child is None else self._child.pid
+
+    @property
+    def ready(self) -> bool:
+        """One is there that would let go."""
+        return self._child is not None and self._ready and not self._final
 
     # The clocks
 
@@ -285,7 +298,12 @@ class Guard:
             name = reader.string(1).decode()
             self._unanswered[name] -= 1
             entry = self._groups.get(name)
-            if entry is not None and not self._unanswered[name]:
+            if entry is None or self._unanswered[name]:
+                return
+            if self._late(entry):
+                # Whoever slept meanwhile reads of it before the end that has followed.
+                self._fired([name], "it was armed, and confirmed too late")
+            else:
                 self._confirm(entry)
         elif kind == program.DISARMED:
             waiting = self._leaving.get(name := reader.string(1).decode(), [])

@@ -139,10 +139,18 @@ class MemoryKernel:
 
     # INetlink
 
-    def request(self, messages: Sequence[bytes]) -> Deferred[list[int]]:
+    def request(
+        self, messages: Sequence[bytes], permitted: Callable[[], bool] = lambda: True
+    ) -> Deferred[list[int]]:
         """See L{INetlink.request}."""
         self.requests += 1
-        return self._run(lambda: [self._change(m) for data in messages for m in split(data)])
+
+        def change() -> list[int]:
+            if not permitted():
+                return [errno.ECANCELED] * len(messages)
+            return [self._change(m) for data in messages for m in split(data)]
+
+        return self._run(change)
 
     def dumpAddresses(self) -> Deferred[list[KernelAddress]]:
         """See L{INetlink.dumpAddresses}."""
@@ -198,6 +206,7 @@ class MemoryKernel:
                 return errno.ENODEV
             promotes = message.body[-4:] != bytes(4)  # the only change we ever ask for
             self.links[link.ifindex] = self.links[link.ifindex]._replace(promotes=promotes)
+            self._tell(LinkChange(True, self.links[link.ifindex]))
             return 0
         entry = decodeAddress(message.body)
         if entry is None or message.kind not in (RTM_NEWADDR, RTM_DELADDR):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -38,6 +39,7 @@ class MemoryGuard:
     @ivar armed: what is armed, by group.
     @ivar said: every farewell that was sent, in order.
     @ivar frozen: the owner does not run, so nothing is delivered: a hung daemon.
+    @ivar slow: it confirms what it is armed with only when a test says so, by L{confirm}.
     """
 
     def __init__(self, reactor: IReactorTime, kernel: INetlink) -> None:
@@ -46,7 +48,8 @@ class MemoryGuard:
         self.counters: Counter[str] = Counter()
         self.armed: dict[str, Armed] = {}
         self.said: list[Farewell] = []
-        self.frozen = False
+        self.frozen = self.slow = False
+        self._waiting: dict[str, list[Deferred[None]]] = {}
         self._reactor = reactor
         self._kernel = kernel
         self._running = False
@@ -74,6 +77,17 @@ class MemoryGuard:
             for armed in groups.values():
                 self.said.extend(armed.farewells * 3)
         self._tell("fired", tuple(groups))
+
+    def confirm(self) -> None:
+        """Tell the owner what is armed, as it was told to, before anything else that has happened."""
+        waiting, self._waiting = self._waiting, {}
+        self._elapse()
+        for group, each in waiting.items():
+            for done in each:
+                if group in self.armed:
+                    done.callback(None)
+                else:
+                    done.errback(GuardError("the guard fired"))
 
     def die(self) -> None:
         """Die without firing; another is in its place at once, with the same armed."""
@@ -114,6 +128,10 @@ class MemoryGuard:
             return fail(GuardError("the guard fired"))
         self.armed[group] = Armed(term, deadline, tuple(deletions), tuple(farewells))
         self._schedule()
+        if self.slow:
+            done: Deferred[None] = Deferred()
+            self._waiting.setdefault(group, []).append(done)
+            return done
         return succeed(None)
 
     def pet(self, group: str, deadline: float) -> None:
@@ -127,6 +145,8 @@ class MemoryGuard:
         """See L{IGuard.disarm}."""
         self.armed.pop(group, None)
         self._schedule()
+        for done in self._waiting.pop(group, []):
+            done.errback(GuardError("it was disarmed"))
         return succeed(None)
 
     def check(self) -> bool:
@@ -138,8 +158,13 @@ class MemoryGuard:
 
     def permits(self, group: str) -> bool:
         """See L{IGuard.permits}."""
+        return self.until(group) > -inf
+
+    def until(self, group: str) -> float:
+        """See L{IGuard.until}."""
         self.check()
-        return group in self.armed
+        known = group in self.armed and group not in self._waiting
+        return self.armed[group].deadline if known else -inf
 
     def stop(self) -> Deferred[None]:
         """See L{IGuard.stop}."""

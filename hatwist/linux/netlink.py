@@ -160,10 +160,12 @@ class Netlink:
                 reader.socket.close()
         self._fail(OSError(errno.ESHUTDOWN, "netlink is stopped"))
 
-    def request(self, messages: Sequence[bytes]) -> Deferred[list[int]]:
+    def request(
+        self, messages: Sequence[bytes], permitted: Callable[[], bool] = lambda: True
+    ) -> Deferred[list[int]]:
         """See L{INetlink.request}."""
         done: Deferred[list[int]] = Deferred(self._cancel)
-        return self._submit(Batch(messages, done), done)
+        return self._submit(Batch(messages, done, permitted), done)
 
     def dumpAddresses(self) -> Deferred[list[KernelAddress]]:
         """See L{INetlink.dumpAddresses}."""
@@ -229,6 +231,9 @@ class Netlink:
             self._finish(operation)
             return True
         if operation.idle:
+            if not operation.permitted():
+                operation.abandon()
+                return True
             data, self._sequence = operation.next(self._sequence)
             self._sequence &= 0x7FFFFFFF
             reader.socket.send(data)

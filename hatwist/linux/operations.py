@@ -33,8 +33,14 @@ class Batch:
     reads = READS
     failure: OSError | None = None
 
-    def __init__(self, messages: Sequence[bytes], done: Deferred[Any]) -> None:
+    def __init__(
+        self,
+        messages: Sequence[bytes],
+        done: Deferred[Any],
+        permitted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.done = done
+        self.permitted = permitted
         self._messages = messages
         self._sent = 0
         self._waiting: dict[int, int] = {}
@@ -55,7 +61,8 @@ class Batch:
         return self.idle and self.last
 
     def abandon(self) -> None:
-        """Send no more; what was sent is still answered."""
+        """Send no more; what was sent is still answered, and what was not has ECANCELED."""
+        self.result[self._sent :] = [errno.ECANCELED] * (len(self.result) - self._sent)
         self._messages = self._messages[: self._sent]
 
     def next(self, sequence: int) -> tuple[bytes, int]:
@@ -80,6 +87,11 @@ class Dump:
 
     reads = DUMP_READS
     last = True
+
+    @staticmethod
+    def permitted() -> bool:
+        """It changes nothing."""
+        return True
 
     def __init__(
         self, kind: int, item: int, decode: Callable[[bytes], Any], done: Deferred[Any]

@@ -25,6 +25,8 @@ __all__ = ["AddressSpec", "Addresses"]
 
 # Seconds until it is asked again whether a lease was renewed
 WAIT = 0.05
+# Seconds between arming and adding that cost no whole second of the lease
+PROMPT = 0.4
 
 
 @implementer(IResource, IAnnouncer, ILeased)
@@ -38,7 +40,8 @@ class Addresses(HeldAddresses):
     @param lease: seconds for which they are added, whole, at least 1: the kernel deletes them then, up
         to 1.0 s late, unless L{renew} was called. None: they stay.
     @param arm: called when it is known what will be added (see L{deletions}), which waits for it.
-    @param permitted: asked before anything is added again or renewed; if not, they are lost.
+    @param until: until when they may be here, as the guard has it, on the reactor's clock: asked last, before
+        anything is added, renewed or announced. After that time they are lost. C{inf}: for the lease.
     @ivar lease: may be changed between two acquires.
     @ivar specs: the addresses now, see L{change}.
     """
@@ -51,14 +54,14 @@ class Addresses(HeldAddresses):
         openSender: Callable[[KernelLink], ISender] = PacketSender,
         lease: int | None = None,
         arm: Callable[[], Deferred[None]] | None = None,
-        permitted: Callable[[], bool] = lambda: True,
+        until: Callable[[], float] = lambda: inf,
     ) -> None:
         if not specs:
             raise ValueError("no address to share")
         if lease is not None and lease < 1:
             raise ValueError(f"a lease of {lease} s: the kernel counts whole seconds from 1")
         frames.templates()  # scapy's slow import happens here, while nothing is urgent
-        super().__init__(reactor, netlink, openSender, lease, permitted)
+        super().__init__(reactor, netlink, openSender, lease, until)
         self._arm = arm
         self._serve(specs)
 
@@ -133,14 +136,15 @@ class Addresses(HeldAddresses):
     async def _acquire(self) -> None:
         try:
             await self._place()
+            began = self._reactor.seconds()
             await self._armed()
             if self._unsubscribe is None:
                 # From here on, what happens to an address between its adding and the last answer counts.
                 self._missing.clear()
                 self._unsubscribe = self._netlink.subscribe(self._changed)
             placed = list(self._places.placed.values())
-            self._until = inf if self.lease is None else self._reactor.seconds() + self.lease
-            await self._addAll(placed, self.lease)
+            self._leased = inf if self.lease is None else began + self.lease
+            await self._addAll(placed, await self._leaseToAdd(PROMPT))
             self._held = True
             self._announcer.start()
         except Exception as error:  # CancelledError is one
@@ -152,8 +156,11 @@ class Addresses(HeldAddresses):
         self._places.closeUnused()
 
     async def _addAll(self, placed: Sequence[Placement], seconds: int | None) -> None:
-        """Add them, or fail for the first that is refused."""
+        """Add them, or fail for the first that is refused, and where it was too late."""
         answers = await self._add(placed, seconds)
+        if not self._mayBeHere():
+            # Whoever was stopped in the very moment of adding has added it too late.
+            raise ResourceError(f"{self.name}: {RAN_OUT}")
         for placement, number in zip(placed, answers, strict=True):
             if number:
                 raise ResourceError(refusal(placement, number))
@@ -180,7 +187,8 @@ class Addresses(HeldAddresses):
                 self._log.info("{resource} has no place: {error}", resource=self.name, error=error)
 
     async def _remove(self) -> None:
-        await self._removal.remove(list(self._places.placed.values()))
+        await self._removal.remove(list(self._places.placed.values()), self._places.promoted)
+        self._places.promoted.clear()
 
     # Change
 
@@ -188,8 +196,9 @@ class Addresses(HeldAddresses):
         old, places = self.specs, self._places
         if not self._held:
             await Removal(self.name, self._netlink, [*old, *specs]).remove(
-                [*places.placed.values()]
+                [*places.placed.values()], places.promoted
             )
+            places.promoted.clear()
             places.take(Found({}, {}))
             self._serve(specs)
             await self._release()
@@ -222,15 +231,19 @@ class Addresses(HeldAddresses):
         if gone:
             await self._armed()
 
-    async def _leaseToAdd(self) -> int | None:
-        """Wait until what is held has a second left at least: the kernel knows no shorter lease."""
-        while self._held and self._mayAdd():
-            seconds = self._left()
-            if seconds != 0:
+    async def _leaseToAdd(self, late: float = 0.0) -> int | None:
+        """
+        Wait until a second is left at least: the kernel knows no shorter lease.
+
+        @param late: see L{_left}.
+        """
+        while self._unsubscribe is not None and self._mayBeHere():
+            seconds = self._left(late)
+            if seconds is None or seconds > 0:
                 return seconds
             await deferLater(self._reactor, WAIT)
         self._lose(RAN_OUT)
-        raise ResourceError(f"{self.name}: lost meanwhile")
+        raise ResourceError(f"{self.name}: {RAN_OUT}")
 
     async def _armed(self) -> None:
         if self._arm is not None:

@@ -52,6 +52,7 @@ class Alias:
     @param timeout: seconds that each ifup and ifdown may take.
     @ivar acquireTime, releaseTime: seconds that these may take: of ifup after both kinds of ifdown, or those.
     @param openSender: opens what announces on an interface; OSError when that is not possible.
+    @param permitted: asked before it is announced or brought back.
     """
 
     _log = Logger()
@@ -63,6 +64,7 @@ class Alias:
         netlink: INetlink,
         timeout: float = 10.0,
         openSender: Callable[[KernelLink], ISender] = PacketSender,
+        permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         frames.templates()  # scapy's slow import happens here, while nothing is urgent
         self._reactor = reactor
@@ -77,8 +79,8 @@ class Alias:
         self.term = 0
         self._held: list[_Shown] = []
         self._senders: dict[tuple[int, str], ISender] = {}
-        self._announcer = Announcer(reactor, self._announcements)
-        self._vigil = Vigil(reactor, self.name, self.verify, self._ifupAgain)
+        self._announcer = Announcer(reactor, self._announcements, permitted)
+        self._vigil = Vigil(reactor, self.name, self.verify, self._ifupAgain, permitted)
         self._vigil.lost = self._isLost
         self._lost: Callable[[str], None] | None = None
 

@@ -22,14 +22,19 @@ class Announcer:
 
     @param reactor: for the time of the rounds.
     @param frames: called when a round begins; gives each frame with where to send it.
+    @param permitted: asked before each slice; if not, nothing more is sent: it has gone, as its owner will learn.
     @ivar sent: how many frames were sent so far.
     """
 
     def __init__(
-        self, reactor: IReactorTime, frames: Callable[[], Iterable[tuple[ISender, bytes]]]
+        self,
+        reactor: IReactorTime,
+        frames: Callable[[], Iterable[tuple[ISender, bytes]]],
+        permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._reactor = reactor
         self._frames = frames
+        self._permitted = permitted
         self.sent = 0
         self._began = 0.0
         self._rounds = 0
@@ -53,6 +58,8 @@ class Announcer:
 
     def _send(self, frames: Iterator[tuple[ISender, bytes]]) -> None:
         self._call = None
+        if not self._permitted():
+            return
         sent = 0
         for sender, frame in islice(frames, SLICE):
             sender.send(frame)

@@ -35,6 +35,8 @@ class HeldAddresses:
     A batch of addresses, of which L{hatwist.resources.addresses.Addresses} says when it is held.
 
     @ivar lease: seconds that the kernel keeps them unless L{renew} is called; C{None}: for ever.
+    @ivar margin: seconds by which a lease ends before C{until}, whatever is asked for; C{None}: there is no
+        room for that, and it ends when it ends.
     """
 
     _log = Logger()
@@ -46,21 +48,24 @@ class HeldAddresses:
         netlink: INetlink,
         openSender: Callable[[KernelLink], ISender],
         lease: int | None,
-        permitted: Callable[[], bool],
+        until: Callable[[], float],
     ) -> None:
         self._reactor = reactor
         self._netlink = netlink
         self._places = Places(reactor, netlink, openSender)
         self.lease = lease
-        self._permitted = permitted
-        self._until = inf  # when the lease ends that was last asked for
+        self.margin: float | None = None
+        self._until = until
+        self._leased = inf  # when the lease ends that was last asked for
         self._waiter: IDelayedCall | None = None
         self._held = False
         self._missing: set[Key] = set()
         self._doubt = False
         self._restorer: IDelayedCall | None = None
         self._restored: dict[Key, tuple[float, int]] = {}
-        self._announcer = Announcer(reactor, lambda: self._places.announcements(self._missing))
+        self._announcer = Announcer(
+            reactor, lambda: self._places.announcements(self._missing), self._mayBeHere
+        )
         self._unsubscribe: Callable[[], None] | None = None
         self._lost: Callable[[str], None] | None = None
 
@@ -83,7 +88,7 @@ class HeldAddresses:
         From now on the kernel keeps them for C{seconds}, at least 1. Not held, or without a lease: does nothing.
 
         Fires when that is so or they are lost; never fails. What had gone is added again. After the
-        time that was last confirmed nothing is renewed: they are lost.
+        time until which they may be here nothing is renewed: they are lost.
         """
         if seconds < 1:
             raise ValueError(f"a lease of {seconds} s: the kernel counts whole seconds from 1")
@@ -110,7 +115,9 @@ class HeldAddresses:
         messages = [placement.add for placement in placed]
         if seconds is not None:
             messages = [lasting(message, seconds) for message in messages]
-        return await self._ask(self._netlink.request(messages))
+        first = self._places.promoting(placed)
+        answers = await self._ask(self._netlink.request([*first, *messages], self._mayBeHere))
+        return answers[len(first) :]
 
     # What happens to them while they are held
 
@@ -133,6 +140,18 @@ class HeldAddresses:
             return
         if self._places.linkChanged(link):
             self.announce()
+        if self._held and not link.promotes:
+            # Whoever else had addresses there has put it back as it was before that.
+            self._promote()
+
+    def _promote(self) -> None:
+        if not (messages := self._places.promoting(self._places.placed.values())):
+            return
+        self._netlink.request(messages, self._mayBeHere).addErrback(
+            lambda failure: self._log.warn(
+                "promote_secondaries cannot be set: {error}", error=failure.getErrorMessage()
+            )
+        )
 
     def _restoreSoon(self) -> None:
         """Restore what is missing in the reactor's next turn: all that went together, at once."""
@@ -154,11 +173,11 @@ class HeldAddresses:
         ]
         if not self._held or not waiting:
             return
-        if not self._mayAdd():
+        if not self._mayBeHere():
             self._lose(RAN_OUT)
             return
         seconds = self._left()
-        if seconds == 0:
+        if seconds is not None and seconds < 1:
             # The kernel has no shorter lease than a second: the renewal adds them, if it comes in time.
             self._waitForRenewal()
             return
@@ -174,6 +193,8 @@ class HeldAddresses:
         )
         placed = [self._places.placed[key] for key in waiting]
         answers = await self._add(placed, seconds)
+        if self._late():
+            return
         refused = [(p, number) for p, number in zip(placed, answers, strict=True) if number]
         if refused:
             await self._cannotRestore(refused)
@@ -182,22 +203,42 @@ class HeldAddresses:
 
     # The lease
 
-    def _mayAdd(self) -> bool:
-        return self._reactor.seconds() < self._until and self._permitted()
+    def _mayBeHere(self) -> bool:
+        return self._reactor.seconds() < self._end()
 
-    def _left(self) -> int | None:
-        """Return the whole seconds that the lease still lasts."""
-        return None if self.lease is None else int(self._until - self._reactor.seconds())
+    def _end(self) -> float:
+        """Until when they may be here: as the guard has it, else by the lease."""
+        until = self._until()
+        return self._leased if until == inf else until
+
+    def _left(self, late: float = 0.0) -> int | None:
+        """
+        Return the whole seconds for which they may be added; C{None}: for ever.
+
+        @param late: by so many seconds more may it last than the lease that was asked for.
+        """
+        if self.lease is None:
+            return None
+        now = self._reactor.seconds()
+        if self.margin is None:
+            return int(self._leased + late - now)
+        return int(min(self.lease, self._end() - self.margin - now))
+
+    def _late(self) -> bool:
+        """If the guard let go of them in the very moment of an adding, they are lost."""
+        if self._held and not self._mayBeHere():
+            self._lose(RAN_OUT)
+        return not self._held
 
     def _waitForRenewal(self) -> None:
         if self._waiter is None or not self._waiter.active():
-            wait = max(0.0, self._until - self._reactor.seconds())
+            wait = max(0.0, self._end() - self._reactor.seconds())
             self._waiter = self._reactor.callLater(wait, self._restore)
 
     async def _renew(self, seconds: int) -> None:
         if not self._held or self.lease is None:
             return
-        if not self._mayAdd():
+        if not self._mayBeHere():
             self._lose(RAN_OUT)
             return
         here = [
@@ -207,13 +248,12 @@ class HeldAddresses:
         ]
         back = [placement.key for placement in here if placement.key in self._missing]
         self._missing.difference_update(back)
-        self._until = self._reactor.seconds() + seconds
+        self._leased = self._reactor.seconds() + seconds
         answers = await self._add(here, seconds)
-        if self._held and not self._permitted():
-            # The guard let go of them in this very moment, and this may have added them again.
-            self._lose(RAN_OUT)
+        if self._late():
+            return
         refused = [(p, number) for p, number in zip(here, answers, strict=True) if number]
-        if refused and self._held:
+        if refused:
             await self._cannotRestore(refused)
         if back and self._held:
             self._announcer.start()

@@ -43,13 +43,21 @@ class Interface:
 
     Setting it down takes its IPv6 addresses and its routes with it, as the kernel has it; its IPv4 addresses
     stay, unreachable. Somebody else's setting it down while it is held is undone.
+
+    @param permitted: asked before that.
     """
 
-    def __init__(self, reactor: IReactorTime, netlink: INetlink, name: str) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        netlink: INetlink,
+        name: str,
+        permitted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._netlink = netlink
         self.interface = name
         self.name = f"interface {name}"
-        self._vigil = Vigil(reactor, self.name, self.verify, self._up)
+        self._vigil = Vigil(reactor, self.name, self.verify, self._up, permitted)
 
     def acquire(self) -> Deferred[None]:
         """Set it up."""

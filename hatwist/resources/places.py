@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
@@ -10,9 +10,9 @@ from twisted.internet.task import deferLater
 
 from hatwist.errors import ResourceError
 from hatwist.linux import INetlink, ISender
-from hatwist.linux.messages import Address, KernelLink
+from hatwist.linux.messages import Address, KernelLink, encodePromote
 from hatwist.resources.placing import AddressSpec, Finder, Placement, announcementsOf, place
-from hatwist.resources.removing import asked, deleting, explained
+from hatwist.resources.removing import asked, deleting, explained, unpromoted
 
 # Addresses encoded in one turn of the reactor: 8 ms
 ENCODED = 50
@@ -38,6 +38,7 @@ class Places:
     @param openSender: opens what announces on an interface; OSError when that is not possible.
     @ivar placed, links: as in L{Found}: what was last taken over by L{take}.
     @ivar coming: is about to be added, and so is among what the guard is to delete.
+    @ivar promoted: interfaces of which promote_secondaries was set here, until all is released.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Places:
         self.links: dict[int, KernelLink] = {}
         self.indexes: frozenset[int] = frozenset()
         self.coming: Sequence[Placement] = ()
+        self.promoted: set[int] = set()
 
     async def find(self, name: str, specs: Sequence[AddressSpec]) -> Found:
         """
@@ -113,7 +115,21 @@ class Places:
     def deletions(self) -> list[bytes]:
         """The netlink messages that delete them all, and what is L{coming}."""
         placements = (*self.placed.values(), *self.coming)
-        return deleting([(self.links.get(p.link.ifindex, p.link), p.delete) for p in placements])
+        links = {i: unpromoted(link, self.promoted) for i, link in self.links.items()}
+        return deleting([(links.get(p.link.ifindex, p.link), p.delete) for p in placements])
+
+    def promoting(self, placed: Iterable[Placement]) -> list[bytes]:
+        """
+        The netlink messages that set promote_secondaries where these are, as long as they are there.
+
+        Whichever way ours goes, by lease, too: it may be the primary of its subnet, because the host's own
+        address went and came back after it, and the host's own would go with it.
+        """
+        here = {p.link.ifindex for p in placed if p.spec.address.version == 4}
+        unset = sorted(i for i in here if i in self.links and not self.links[i].promotes)
+        self.promoted.update(unset)
+        self.links.update((i, self.links[i]._replace(promotes=True)) for i in unset)
+        return [encodePromote(i, True) for i in unset]
 
     def announcements(self, missing: Collection[Key]) -> Iterator[tuple[ISender, bytes]]:
         """Yield each frame with its sender: first the form that most hosts heed, of every address."""

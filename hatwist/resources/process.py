@@ -24,6 +24,7 @@ from hatwist.errors import ResourceError
 
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 LINGER = 0.1  # seconds that output may still take once the program has ended
+CUT_SHORT = LINGER + 0.02  # seconds from a cancellation until it is known that all was killed
 LINES = 50  # of one run that are logged; the others are counted
 WIDTH = 400  # bytes of a line that are kept
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -54,17 +54,24 @@ class Removal:
         for spec in specs:
             self._specs.setdefault(spec.address, []).append(spec)
 
-    async def remove(self, placed: Sequence[Placement]) -> None:
+    async def remove(
+        self, placed: Sequence[Placement], promoted: Collection[int] = frozenset()
+    ) -> None:
         """
         Delete what is C{placed}, then ask the kernel, and delete, until it knows of none.
 
+        @param promoted: interfaces of which promote_secondaries was set for them, and is put back.
         @raise ResourceError: when one is still there after L{ROUNDS} rounds.
         """
         # Asked anew: promote_secondaries may have changed, and is put back to what it is now.
         links = await self._links()
-        known = [(links[p.link.ifindex], p.delete) for p in placed if p.link.ifindex in links]
+        known = [
+            (unpromoted(links[p.link.ifindex], promoted), p.delete)
+            for p in placed
+            if p.link.ifindex in links
+        ]
         answers = await self._delete(known)
-        left = await self._left()
+        left = await self.left()
         self.found = self.found or bool(left)
         for _ in range(ROUNDS):
             if not left:
@@ -72,7 +79,7 @@ class Removal:
             for entry, link in left:
                 self._tell(entry, link)
             answers = await self._delete([(link, encodeDelete(*keyOf(e))) for e, link in left])
-            left = await self._left()
+            left = await self.left()
         if left:
             refused = [number for number in answers if number and number not in _GONE]
             why = explained(refused[0]) if refused else "another program adds it again"
@@ -97,7 +104,7 @@ class Removal:
         links = await asked(self._name, self._netlink.dumpLinks())
         return {link.ifindex: link for link in links}
 
-    async def _left(self) -> list[tuple[KernelAddress, KernelLink]]:
+    async def left(self) -> list[tuple[KernelAddress, KernelLink]]:
         """Return what is there of ours, with its interface."""
         there = await asked(self._name, self._netlink.dumpAddresses())
         there = [entry for entry in there if entry.address in self._specs]
@@ -138,6 +145,11 @@ class Removal:
             and (not link.flags & IFF_LOOPBACK or spec.interface == link.name)
             for spec in specs
         )
+
+
+def unpromoted(link: KernelLink, promoted: Collection[int]) -> KernelLink:
+    """C{link} as it was before promote_secondaries was set here."""
+    return link._replace(promotes=False) if link.ifindex in promoted else link
 
 
 def deleting(deletions: Sequence[tuple[KernelLink, bytes]]) -> list[bytes]:

@@ -63,13 +63,19 @@ class Unit:
     what systemd starts at boot is stopped here until it is this node's turn.
 
     @param timeout: seconds that its start and its stop may each take.
+    @param permitted: asked before it is started again.
     @ivar acquireTime, releaseTime: seconds that an acquire and a release may take.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: IProgramReactor, unit: str, timeout: float = 30.0, every: float = EVERY
+        self,
+        reactor: IProgramReactor,
+        unit: str,
+        timeout: float = 30.0,
+        every: float = EVERY,
+        permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._reactor = reactor
         self.name = f"unit {unit}"
@@ -79,7 +85,7 @@ class Unit:
         self.acquireTime = 3 * timeout
         self.releaseTime = self.stopTime = 2 * timeout
         self._oneAtATime = DeferredLock()
-        self._vigil = Vigil(reactor, self.name, self._holds, self._restart)
+        self._vigil = Vigil(reactor, self.name, self._holds, self._restart, permitted)
         self._next: IDelayedCall | None = None
         self._restarted = float("-inf")
         self._unanswered = 0

@@ -23,6 +23,7 @@ class Vigil:
 
     @param verify: asks the kernel whether it is there.
     @param restore: brings it back; fails with L{ResourceError}.
+    @param permitted: asked before that; if not, it is not this node's any more, as its owner will learn.
     """
 
     _log = Logger()
@@ -33,11 +34,13 @@ class Vigil:
         name: str,
         verify: Callable[[], Deferred[bool]],
         restore: Callable[[], Deferred[None]],
+        permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._reactor = reactor
         self._name = name
         self._verify = verify
         self._restore = restore
+        self._permitted = permitted
         self._unsubscribe: Callable[[], None] | None = None
         self._busy = False
         self._again = False
@@ -83,6 +86,8 @@ class Vigil:
             await deferLater(self._reactor, pause)
             if await self._verify():
                 return
+        if not self._permitted():
+            return
         self._log.warn("{name} was taken away, restoring it", name=self._name)
         self._restored = self._reactor.seconds()
         await self._restore()

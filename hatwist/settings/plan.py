@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hatwist.guarantee import Guarantee, guarantee
-from hatwist.keeper import LIMIT
+from hatwist.guarantee import Guarantee, guarantee, releasing
+from hatwist.limits import LIMIT
 from hatwist.phrases import oneLine
 from hatwist.resources.placing import AddressSpec
+from hatwist.resources.process import CUT_SHORT
 from hatwist.rules import Timing
 from hatwist.settings.values import (
     MIN_LEASE,
@@ -32,9 +33,10 @@ def releaseTime(spec: ResourceSpec) -> float:
 def guaranteeOf(settings: Settings, group: GroupSettings) -> Guarantee:
     """How sure it is that no two nodes hold a group."""
     slow = sum(releaseTime(spec) for spec in group.resources)
-    timing = Timing(settings.interval, settings.tolerance)
+    if dict(group.hooks).get("prepare"):
+        slow += CUT_SHORT
     return guarantee(
-        timing._replace(release=timing.releaseTime + slow) if slow else timing,
+        releasing(Timing(settings.interval, settings.tolerance), len(group.addresses), slow),
         settings.quorum,
         True,
         settings.lease if group.addresses else MIN_LEASE,

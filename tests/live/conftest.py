@@ -7,6 +7,7 @@ Live tests run as a whole inside a private world::
 from __future__ import annotations
 
 import pathlib
+import time
 from collections.abc import AsyncIterator, Generator
 
 import pytest
@@ -21,7 +22,9 @@ from hatwist.lab.lan import Lan
 from hatwist.lab.program import Program
 from tests.daemons import processes
 
-useMonotonic(reactor)  # what is waited for here must not end because the machine's clock was set
+useMonotonic(
+    reactor, time.monotonic
+)  # what is waited for here must not end because the machine's clock was set
 
 HERE = pathlib.Path(__file__).parent
 HOSTS = ("alpha", "beta", "gamma")

@@ -311,3 +311,19 @@ async def test_unreachable(lan: Lan, judge: Judge) -> None:
     assert judge.holders(ADDRESS) == {"alpha"}
     assert beta.status is None
     assert "Traceback" not in beta.tail(1000)
+
+
+@pytest.mark.needs("ip")
+@pytest_twisted.ensureDeferred
+async def test_strayAddress(lan: Lan, judge: Judge) -> None:
+    """The shared address that somebody adds on a standby is told of, and gone at once."""
+    alpha, beta = (start(lan.host(name), "--address", CIDR) for name in ("alpha", "beta"))
+    await heldAndKnown(judge, lan.host("alpha"), alpha, beta)
+    begun = await judge.mark()
+    adding = lan.host("beta").spawn(reactor, ["ip", "address", "add", CIDR, "dev", "eth0"])
+    await adding.ended()
+    await beta.says(r"stray-address in default: .* put there by somebody else")
+    await judge.untilHeldBy(ADDRESS, "alpha")
+    report = await judge.report(ADDRESS, begun)
+    print(f"\non two hosts for {report.twoHolders * 1000:.1f} ms")
+    assert 0.0 < report.twoHolders < 0.2

@@ -563,7 +563,7 @@ async def test_notAddedBack(world: LiveGuardWorld) -> None:
         [AddressSpec.parse(text) for text in texts],
         lease=2,
         arm=arm,
-        permitted=lambda: world.guard.permits("web"),
+        until=lambda: world.guard.until("web"),
     )
     losses: list[str] = []
     resource.watch(losses.append)

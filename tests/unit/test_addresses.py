@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
+from math import inf
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -332,14 +333,14 @@ class HeldTests(SynchronousTestCase):
                 found.append(round(self.clock.seconds() - start, 6))
         return found
 
-    def leased(self, lease: int, permitted: Callable[[], bool] = lambda: True) -> Addresses:
+    def leased(self, lease: int, until: Callable[[], float] = lambda: inf) -> Addresses:
         resource = Addresses(
             self.clock,
             self.kernel,
             specsOf(("10.9.0.100/24",)),
             self.kernel.openSender,
             lease,
-            permitted=permitted,
+            until=until,
         )
         resource.watch(self.losses.append)
         self.successResultOf(resource.acquire())
@@ -410,9 +411,9 @@ class HeldTests(SynchronousTestCase):
     def test_deletedByGuard(self) -> None:
         """What the guard deleted is lost, and neither added again nor renewed."""
         for renewing in (False, True):
-            permitted = [True]
-            resource = self.leased(5, lambda permitted=permitted: permitted[0])  # type: ignore[misc]
-            permitted[0] = False
+            until = [1000.0]
+            resource = self.leased(5, lambda until=until: until[0])  # type: ignore[misc]
+            until[0] = -inf
             self.successResultOf(self.kernel.request(resource.deletions()))
             if renewing:
                 self.successResultOf(resource.renew(5))
@@ -423,11 +424,11 @@ class HeldTests(SynchronousTestCase):
 
     def test_deletedWhileRenewing(self) -> None:
         """When the guard fires in the moment of a renewal, which adds again, the address is lost."""
-        permitted = [True]
-        resource = self.leased(5, lambda: permitted[0])
+        until = [1000.0]
+        resource = self.leased(5, lambda: until[0])
         self.kernel.pause()
         renewing = resource.renew(5)
-        permitted[0] = False
+        until[0] = -inf
         self.kernel.resume()
         self.successResultOf(renewing)
         self.assertEqual(self.losses, ["its lease ran out"])

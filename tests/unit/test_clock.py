@@ -7,7 +7,8 @@ import time
 from twisted.internet.selectreactor import SelectReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.clock import ClockError, isMonotonic, useMonotonic
+from hatwist.clock import ClockError, boottime, isMonotonic, useMonotonic
+from hatwist.linux import guarding
 
 
 class FakeReactor:
@@ -31,7 +32,25 @@ class ClockTests(SynchronousTestCase):
         useMonotonic(reactor)
         useMonotonic(reactor)
         self.assertTrue(isMonotonic(reactor))
-        self.assertApproximates(reactor.seconds(), time.monotonic(), 5)
+        self.assertApproximates(reactor.seconds(), time.clock_gettime(time.CLOCK_BOOTTIME), 5)
+
+    def test_suspended(self) -> None:
+        """
+        What was confirmed before a suspension is old afterwards, also for the guard's other clock, though
+        CLOCK_MONOTONIC stood still meanwhile.
+        """
+        now = {time.CLOCK_MONOTONIC: 100.0, time.CLOCK_BOOTTIME: 200.0}
+        self.patch(time, "clock_gettime", now.__getitem__)
+        self.patch(time, "monotonic", lambda: now[time.CLOCK_MONOTONIC])
+        reactor = FakeReactor([])
+        useMonotonic(reactor)
+        confirmed = reactor.seconds()
+        guard = guarding.Guard(reactor)
+        now[time.CLOCK_BOOTTIME] += 3.0
+        now[time.CLOCK_MONOTONIC] += 0.5
+        clocks = int(now[time.CLOCK_MONOTONIC] * 1e9), int(now[time.CLOCK_BOOTTIME] * 1e9)
+        limits = guard._limits(clocks, confirmed + 3.4)
+        self.assertEqual([round(limit / 1e9, 3) for limit in limits], [100.9, 203.4])
 
     def test_real(self) -> None:
         """The timers of a real reactor count from the monotonic clock afterwards."""
@@ -39,7 +58,7 @@ class ClockTests(SynchronousTestCase):
         # Its own wakers are readers and no timers.
         useMonotonic(reactor)
         call = reactor.callLater(10, lambda: None)
-        self.assertApproximates(call.getTime(), time.monotonic() + 10, 5)
+        self.assertApproximates(call.getTime(), boottime() + 10, 5)
         call.cancel()
 
     def test_tooLate(self) -> None:

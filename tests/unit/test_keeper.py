@@ -6,7 +6,8 @@ from twisted.internet import reactor
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.keeper import LIMIT, Keeper
+from hatwist.keeper import Keeper
+from hatwist.limits import LIMIT
 from hatwist.resources.command import Command
 from hatwist.resources.memory import MemoryResource
 

@@ -13,7 +13,8 @@ from zope.interface import implementer
 
 from hatwist.errors import ResourceError
 from hatwist.interfaces import ILeased
-from hatwist.keeper import LIMIT, MARGIN, Keeper
+from hatwist.keeper import Keeper
+from hatwist.limits import LIMIT, MARGIN
 from hatwist.resources.memory import MemoryResource
 
 

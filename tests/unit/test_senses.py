@@ -351,3 +351,19 @@ class SeizedTests(SensesTestCase):
         self.pass_(1.0)
         self.lan.announce(SHARED, OTHER)
         self.assertEqual(self.log.warn.call_count, 2)
+
+    def test_copy(self) -> None:
+        """A host that has one too, and says nothing, is found within a minute, each of them in its turn."""
+        self.pass_(0.5)
+        self.lan.asked.clear()
+        self.lan.use(SPECS[1].address, OTHER)
+        self.clock.pump([0.1] * 600)
+        self.assertEqual(self.lan.asked, [SHARED, SPECS[1].address])
+        ((text,), fields), *more = self.log.warn.call_args_list
+        self.assertEqual(more, [])
+        self.assertEqual(
+            text.format(**fields),
+            "conflict in default: 02:00:00:00:00:0b answers for 10.0.0.101, which is held here",
+        )
+        self.assertEqual(self.announced, 1)
+        self.assertEqual(self.node.roles["default"], Role.ACTIVE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -39,6 +41,8 @@ from hatwist.resources.placing import AddressSpec
 from hatwist.rules import Quorum
 from hatwist.service import HAService
 from hatwist.settings import GroupSettings, Settings
+from hatwist.status import status
+from hatwist.worth import Fitness
 
 
 @implementer(IRoleObserver)
@@ -513,6 +517,33 @@ class GuaranteeTests(ServiceTestCase):
         self.assertEqual(self.rules.release, 3.02)
         self.assertIn("best effort: the guard cannot release /bin/true, /bin/true", first)
 
+    def test_slowService(self) -> None:
+        """So is what a service takes that runs where the address is, and that a tolerance has no room for it."""
+        for tolerance, timeout, level in (
+            (10.0, 3.0, Level.EXCLUSIVE),
+            (3.5, 10.0, Level.SELF_RELEASING),
+        ):
+            service = self.service(quorum=self.three, interval=1.0, tolerance=tolerance)
+            service.addActive(Noting("web", self.transcript), timeout)
+            found = service.guarantee
+            self.assertIs(found.level, level)
+        self.assertIn("letting go may take 10.02 s", found.reason)
+
+    def test_prepare(self) -> None:
+        """So is the killing of what prepares."""
+        hooks = (("prepare", (("sleep", "9"),)),)
+        self.told(groups=(GroupSettings(hooks=hooks),), quorum=self.three, tolerance=10.0)
+        self.assertEqual(self.rules.release, 0.14)
+
+    def test_many(self) -> None:
+        """So are many addresses."""
+        for count, release in ((20, None), (1000, 0.069)):
+            specs = tuple(
+                AddressSpec.parse(f"198.18.{n // 250}.{n % 250 + 1}/15@lo") for n in range(count)
+            )
+            self.told(groups=(GroupSettings(resources=specs),), quorum=self.three, tolerance=10.0)
+            self.assertEqual(self.rules.release, release)
+
     def test_tooSlowRelease(self) -> None:
         """Where they take too long for the tolerance it runs all the same, and says so."""
         first, second, *_ = self.told(
@@ -727,6 +758,29 @@ class UnguardedTests(ServiceTestCase):
         await self.until(lambda: service._guard.pid is not None)
         told = "critical: No guard, so nothing will be held here until there is one: "
         self.assertEqual(log.lines("No guard"), [f"{told}no process", f"{told}no memory"])
+
+    async def test_lost(self) -> None:
+        """A holder that can get no other one is less fit, and what it says of the guarantee is true."""
+        service = self.service(self.resource("one"))
+        await self.active(service)
+        guard = service._guard
+        self.assertIs(service.guarantee.level, Level.BEST_EFFORT)  # the resource is one of ours
+        self.assertNotIn("no guard", service.guarantee.reason)
+
+        def spawn(*arguments: Any) -> None:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        with mock.patch("hatwist.linux.guarding.GuardProcess", spawn):
+            assert guard.pid is not None
+            os.kill(guard.pid, signal.SIGKILL)
+            assert service.node is not None
+            election = service.node.machine.elections["default"]
+            await self.until(lambda: election.fitness is Fitness.DEGRADED)
+            self.assertEqual(election.fitnessReason, "no guard is running")
+            self.assertEqual(service.guarantee.reason, "no guard is running")
+            self.assertEqual(status(service)["guarantee"]["level"], "best effort")
+        await self.until(lambda: election.fitness is Fitness.FIT)
+        self.assertNotIn("no guard", service.guarantee.reason)
 
     async def test_stopped(self) -> None:
         """A service that is stopped meanwhile tries no more."""
