@@ -96,7 +96,8 @@ class Assembly:
         keyring = Keyring(settings.keys)
         rules = self.rules()
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
-        links = makeLinks(reactor, settings.ways, settings.multicast)
+        shared = [spec.address for spec in settings.addresses]
+        links = makeLinks(reactor, settings.ways, settings.multicast, shared=shared)
         keepers = {name: self.keeper(group) for name, group in self.groups.items()}
         node = Node(reactor, machine, links, keepers, store, self._guard)
         timing = Timing(settings.interval, settings.tolerance, rules.release)
