@@ -91,6 +91,8 @@ class Assembly:
         self._address = addressNumber(own)
         store = self._store
         store.read()
+        for number in store.ignored:
+            self._log.error("Not remembered, since it is out of its range: {number}", number=number)
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
         keyring = Keyring(settings.keys)

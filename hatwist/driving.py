@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 
+from hatwist.counting import TRUSTED
 from hatwist.effects import (
     Announce,
     Ask,
@@ -83,8 +84,10 @@ class Driver(Reporter):
     def _received(self, datagram: bytes, link: str) -> None:
         if not self._running:
             return
-        now = self._reactor.seconds()
+        now, before = self._reactor.seconds(), self.machine.session
         beat = self.machine.receive(datagram, link, now)
+        if self.machine.session > max(before, TRUSTED):
+            self._persister.count()
         self.received[beat.name, link] += 1
         self.recorder.packet(now, link, beat)
         if self._soon is None and self.machine.news:

@@ -14,9 +14,10 @@ from typing import NoReturn
 
 from hatwist.attendance import Attendance
 from hatwist.auth import Keyring, ReplayWindow
+from hatwist.counting import follow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import MAX_SESSION, Heartbeat
+from hatwist.heartbeat import Heartbeat
 from hatwist.membership import MAX_PEERS, repeats
 from hatwist.rules import NodeRules
 from hatwist.sending import BURST, Sender, leads
@@ -85,11 +86,16 @@ class Machine(Sender):
             self._twin(beat, now)
         if beat.name not in self.view.peers and len(self.view.peers) >= MAX_PEERS:
             raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
+        if beat.name in self.view.peers:
+            session = self.view.peers[beat.name].session
+            if beat.session > follow(session, beat.session):
+                raise BadPacket("malformed", f"session {beat.session} after {session}")
         self._window.accept(beat, link)
         self._notice(now)
         for heard in beat.heard:
-            # Beyond half of what there is no start was ever numbered, and there is room for all to come.
-            if heard.name == self.rules.name and self.session < heard.session < MAX_SESSION // 2:
+            if heard.name == self.rules.name and self.session < heard.session == follow(
+                self.session, heard.session
+            ):
                 if now >= self._remembered.get(beat.name, -inf) + REPEAT:
                     self._remembered[beat.name] = now
                     self._say("session", beat.name, "it remembers a later start of this node")

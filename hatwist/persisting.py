@@ -45,6 +45,11 @@ class Persister:
         done.addCallback(self._persisted, group, record)
         done.addErrback(self._notPersisted, effect)
 
+    def count(self) -> None:
+        """A start's number that others could not bring back to this node is remembered at once."""
+        done = self._store.write(self._machine.session, {})
+        done.addErrback(lambda failure: failure.trap(OSError))  # the next record brings it along
+
     def _persisted(self, result: None, group: str, record: Record) -> None:
         if self._forgetful:
             self._forgetful = False

@@ -16,7 +16,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
-from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
+from hatwist.counting import LAST, REMEMBERED
+from hatwist.heartbeat import Grant
 from hatwist.votes import Record
 
 DIRECTORY = "/var/lib/hatwist"
@@ -29,6 +30,8 @@ class Store:
     @ivar session: of the start before this one; 0: there was none.
     @ivar records: by group.
     @ivar drained: the operator wants nothing to be held here.
+    @ivar ignored: what was read and is not remembered, since nobody can have counted that far: such as
+        "the last start's number 4611686018427387904". An earlier version took and wrote such numbers.
     """
 
     def __init__(self, reactor: Any, path: str) -> None:
@@ -39,6 +42,7 @@ class Store:
         self.session = 0
         self.records: dict[str, Record] = {}
         self.drained = False
+        self.ignored: list[str] = []
 
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> Store:
@@ -71,15 +75,32 @@ class Store:
                 str(name): Record(int(entry["reserved"]), _grant(entry["vote"]))
                 for name, entry in content["groups"].items()
             }
-            highest = max((record.reserved for record in self.records.values()), default=0)
+            numbers = [self.session, *(record.reserved for record in self.records.values())]
+            for record in self.records.values():
+                numbers += record.vote[1:] if record.vote is not None else ()
+            if min(numbers) < 0:
+                raise ValueError("a number is out of its range")
             drained = content.get("drained", False)  # a file may be older than draining
             if not isinstance(drained, bool):
                 raise ValueError(f"drained is {drained!r}, and must be true or false")
             self.drained = drained
-            if not (0 <= self.session < MAX_SESSION and 0 <= highest <= MAX_TERM):
-                raise ValueError("a number is out of its range")
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
             raise ValueError(f"{self._path} is not a state file of hatwist: {e!r}") from e
+        self._ignore()
+
+    def _ignore(self) -> None:
+        """
+        A number that was used up is as good as none: to forget it is as safe as to start for the first time,
+        while no other node would take a claim beyond it.
+        """
+        self.ignored = []
+        if self.session > LAST:
+            self.ignored.append(f"the last start's number {self.session}")
+            self.session = 0
+        for name, record in list(self.records.items()):
+            if record.reserved > REMEMBERED:
+                self.ignored.append(f"the terms of group {name} up to {record.reserved}")
+                del self.records[name]
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
         """

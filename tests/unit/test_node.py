@@ -13,10 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hatwist.auth import Keyring
+from hatwist.counting import TRUSTED
 from hatwist.effects import Persist, RoleChange
 from hatwist.election import GroupRules, Quorum
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Grant, Role
+from hatwist.heartbeat import Grant, Heard, Heartbeat, Role, clusterId
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.machine import Machine
@@ -385,6 +386,24 @@ class TurnTests(Nodes):
         errors = [event for event in logged if event["log_level"] >= LogLevel.error]
         self.assertEqual((one.held, errors), (False, []))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class CountedTests(Nodes):
+    """A start's number beyond what any clock says."""
+
+    def test_count(self) -> None:
+        """One that others brought about is on disk at once: after a restart they could not do so again."""
+        store = MemoryStore()
+        node, _, link = self.node("a", 100, store=store)
+        node.start()
+        self.pass_(T)
+        for told, kept in ((77, 1), (TRUSTED, TRUSTED + 1)):
+            heard = (Heard("a", told, 1, 0.0, True, True, 20),)
+            beat = Heartbeat(
+                clusterId("c"), "b", 1, told, I, T, 2, node.machine.rules.digest, (), heard
+            )
+            link.receiver(Keyring([b"k" * 16]).seal(beat), "memory")
+            self.assertEqual((node.machine.session, store.session), (told + 1, kept))
 
 
 class PersisterTests(SynchronousTestCase):

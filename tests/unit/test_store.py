@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import store
+from hatwist.counting import REMEMBERED
 from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
 from hatwist.store import MemoryStore, Store
 from hatwist.votes import NOTHING, Record
@@ -290,11 +291,11 @@ class FileTests(Contract, SynchronousTestCase):
             b'{"session": "x", "groups": {}}',
             b'{"session": 1, "groups": []}',
             json.dumps({**good, "session": -1}).encode(),
-            json.dumps({**good, "session": MAX_SESSION}).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": 1}}}).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": 1e999, "vote": None}}}).encode(),
+            json.dumps({**good, "groups": {"web": {"reserved": -1, "vote": None}}}).encode(),
             json.dumps(
-                {**good, "groups": {"web": {"reserved": MAX_TERM + 1, "vote": None}}}
+                {**good, "groups": {"web": {"reserved": 1, "vote": ["b", 1, -3, 4]}}}
             ).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": 1, "vote": vote[:3]}}}).encode(),
             json.dumps(good).encode()[:-7],
@@ -302,6 +303,28 @@ class FileTests(Contract, SynchronousTestCase):
             self.put(content)
             error = self.assertRaises(ValueError, self.make)
             self.assertIn(self.path, str(error), content)
+
+    def test_usedUp(self) -> None:
+        """
+        What an earlier version took from a packet and wrote, beyond all that can be counted, is not remembered:
+        the node starts, and says what it left out. The rest of the file counts.
+        """
+        found = self.make()
+        records = {"web": Record(MAX_TERM + 64, VOTE), "mail": Record(65, VOTE)}
+        self.successResultOf(found.write(MAX_SESSION, records))
+        found = self.make()
+        self.assertEqual((found.session, found.records), (0, {"mail": Record(65, VOTE)}))
+        self.assertEqual(
+            found.ignored,
+            [
+                f"the last start's number {MAX_SESSION}",
+                f"the terms of group web up to {MAX_TERM + 64}",
+            ],
+        )
+        self.successResultOf(found.write(7, {"web": Record(REMEMBERED, None)}))
+        found = self.make()
+        self.assertEqual((found.session, found.ignored), (7, []))
+        self.assertEqual(found.records["web"], Record(REMEMBERED, None))
 
     def test_unreadable(self) -> None:
         """A file that cannot be read is an error, too."""
