@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
 from hatwist.errors import ResourceError
-from hatwist.guarantee import Guarantee, guarantee
+from hatwist.guarantee import Guarantee, askLimit, guarantee
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
 from hatwist.keeper import LIMIT, Keeper
@@ -246,6 +246,7 @@ class Composition:
             asks=bool(group.addresses),
             witness=settings.witness is not None,
             keepUnwitnessed=settings.witnessLost == "keep",
+            askLimit=min(group.askLimit, askLimit(self.timing, settings.quorum, settings.lease)),
         )
 
     @property

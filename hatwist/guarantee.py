@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import NamedTuple
 
 from hatwist.rules import CLOCK_ERROR, Quorum, Timing
@@ -172,6 +172,17 @@ def _late(timing: Timing) -> list[str]:
     if late <= 0:
         return []
     return [f"{both}, and cut off: the kernel's lease may end up to {late:.1f} s after the votes"]
+
+
+def askLimit(timing: Timing, quorum: Quorum | None, lease: int) -> float:
+    """
+    How long after a holder's last word an answer of the LAN can still be that holder's; L{inf}: for ever.
+
+    With votes it has let go, at the latest, when the lease is over that the kernel had from its last vote.
+    """
+    if quorum is None or not lease:
+        return inf
+    return kernelLease(timing, quorum, lease) + LEASE_LATE + timing.tolerance
 
 
 def kernelLease(timing: Timing, quorum: Quorum | None, lease: int) -> int:

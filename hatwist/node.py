@@ -50,10 +50,10 @@ class Node(Driver):
 
     # What it is told, asked and ordered
 
-    def served(self, group: str) -> None:
-        """Another host has answered for an address of a group."""
+    def served(self, group: str, by: str = "") -> None:
+        """Another host has answered for an address of a group: C{by}, the MAC address it named."""
         if self._running:
-            self._report(self.machine.served, group)
+            self._report(self.machine.served, group, by)
 
     def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
         """

@@ -120,7 +120,7 @@ class Senses:
 
     def _answered(self, address: Address, mac: bytes) -> None:
         if self._node is not None:
-            self._node.served(self._group)
+            self._node.served(self._group, mac.hex(":"))
 
     def _seized(self, address: Address, mac: bytes) -> None:
         """Somebody announces an address of ours: while it is held here that is a conflict."""
@@ -128,7 +128,7 @@ class Senses:
         if node is None:
             return
         # As good as an answer, and heard even where questions of ours are lost on their way.
-        node.served(self._group)
+        node.served(self._group, mac.hex(":"))
         if node.roles[self._group] is Role.ACTIVE:
             if self._claimed.get(address) != mac:
                 self._claimed[address] = mac

@@ -176,7 +176,7 @@ class Works(Lan):
 
             def answer(other: Node = other) -> None:
                 def act() -> None:
-                    node.machine.served(GROUP, node.local(self.now))
+                    node.machine.served(GROUP, "", node.local(self.now))
                     self._decide(node)
 
                 if other.held:
