@@ -162,6 +162,8 @@ class Node(Driver):
             self.keepers[name] = keeper
             self.roles[name] = Role.STANDBY
             self._employ(name, keeper)
+        if self._persister.problem:
+            self._remembers(self._persister.problem)
         self._decide()
 
     def stop(self, why: str = "stopped") -> Deferred[None]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -166,31 +167,61 @@ def _grant(entry: Any) -> Grant | None:
 
 
 class MemoryStore:
-    """The double: remembers as long as it lives, and fails as it is told."""
+    """
+    The double: remembers as long as it lives, and is as slow and full as it is told.
+
+    @ivar failure: what each write fails with; C{None}: it does not.
+    @ivar failures: how many writes do, after which the disk has room again; L{inf}: all.
+    @ivar hangs: writes begin, and end when L{goOn} is called, in the order in which they began.
+    """
 
     def __init__(self) -> None:
         self.session = 0
         self.records: dict[str, Record] = {}
         self.drained = False
         self.failure: OSError | None = None
+        self.failures = inf
+        self.hangs = False
         self.writes = 0
+        self._waiting: list[Callable[[], None]] = []
 
     def read(self) -> None:
         """Nothing to do."""
 
     def drain(self, session: int, on: bool) -> Deferred[None]:
-        done = self.write(session, {})
-        if self.failure is None:
-            self.drained = on
-        return done
+        return self._write(session, {}, on)
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
+        """As L{Store.write}."""
+        return self._write(session, records, None)
+
+    def goOn(self) -> None:
+        """The disk answers again: what was waiting is done."""
+        self.hangs = False
+        while self._waiting and not self.hangs:
+            self._waiting.pop(0)()
+
+    def _write(
+        self, session: int, records: Mapping[str, Record], drained: bool | None
+    ) -> Deferred[None]:
         done: Deferred[None] = Deferred()
-        if self.failure is not None:
-            done.errback(self.failure)
-            return done
-        self.writes += 1
-        self.session = session
-        self.records.update(records)
-        done.callback(None)
+
+        def work() -> None:
+            if self.failure is not None:
+                error, self.failures = self.failure, self.failures - 1
+                if self.failures <= 0:
+                    self.failure, self.failures = None, inf
+                done.errback(error)
+                return
+            self.writes += 1
+            self.session = session
+            self.records.update(records)
+            if drained is not None:
+                self.drained = drained
+            done.callback(None)
+
+        if self.hangs:
+            self._waiting.append(work)
+        else:
+            work()
         return done

@@ -22,7 +22,7 @@ from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.machine import Machine
 from hatwist.node import HURRY_LIMIT, STOP_LIMIT, Node
-from hatwist.persisting import RETRY, Persister
+from hatwist.persisting import RETRY, SLOW, Persister
 from hatwist.resources.memory import MemoryResource
 from hatwist.rules import NodeRules
 from hatwist.store import MemoryStore
@@ -538,6 +538,58 @@ class MemoryOfTermsTests(Nodes):
         beta.start()
         self.pass_(3.0)
         self.assertEqual((one.held, two.held), (False, False))
+
+    def standby(self, votes: bool) -> tuple[list[Node], list[MemoryResource], list[MemoryStore]]:
+        """The worthier alpha holds, and beta could."""
+        nodes, resources, stores = zip(*self.voters(), strict=True)
+        if not votes:
+            self.cable.links.clear()
+            found = [self.node(n, p, store=MemoryStore()) for n, p in (("a", 200), ("b", 100))]
+            nodes, resources, _ = zip(*found, strict=True)
+            stores = tuple(node._store for node in nodes)
+        for node in nodes:
+            node.start()
+        self.pass_(T + 2 * I)
+        self.assertEqual([one.held for one in resources], [True, False])
+        return list(nodes), list(resources), list(stores)
+
+    def test_degraded(self) -> None:
+        """
+        A holder that cannot remember hands over to a node that can, with votes or without, as long as its disk
+        fails; status, heartbeats and the log have the reason. Then it is like the others again.
+        """
+        for votes in (True, False):
+            nodes, resources, stores = self.standby(votes)
+            (alpha, _), (first, _) = nodes, stores
+            first.failure = self.full
+            alpha._persister.persist(Persist("g", Record(99)))
+            self.pass_(1.0)
+            self.assertEqual([one.held for one in resources], [False, True], votes)
+            group = alpha.machine.elections["g"]
+            self.assertIs(group.fitness, Fitness.DEGRADED)
+            reason = "terms and votes cannot be remembered: [Errno 28] No space left on device"
+            self.assertEqual(group.fitnessReason, reason)
+            self.pass_(5.0)
+            self.assertEqual([one.held for one in resources], [False, True], votes)
+            first.failures = 1
+            self.pass_(3 * RETRY)
+            self.assertIs(group.fitness, Fitness.FIT)
+            self.assertEqual([one.held for one in resources], [True, False], votes)
+            for node in nodes:
+                node.abort()
+
+    def test_slow(self) -> None:
+        """A disk that hangs is as bad as a full one, after two seconds; one that is slow is not."""
+        nodes, resources, stores = self.standby(votes=False)
+        alpha, first = nodes[0], stores[0]
+        for wait, holds in ((SLOW - 0.1, True), (SLOW + 1.0, False)):
+            first.hangs = True
+            alpha._persister.persist(Persist("g", Record(99)))
+            self.pass_(wait)
+            self.assertEqual(resources[0].held, holds)
+            first.goOn()
+            self.pass_(3.0)
+            self.assertEqual([one.held for one in resources], [True, False])
 
     def test_usedUp(self) -> None:
         """When the disk fills later, claims go on up to the last term on disk, and not beyond."""

@@ -75,6 +75,10 @@ class Contract:
         """The disk is full from now on."""
         raise NotImplementedError
 
+    def hang(self, store: Any, on: bool) -> None:
+        """Writes end no more; or those that wait do now."""
+        raise NotImplementedError
+
     def test_nothing(self: Any) -> None:
         """Before the first write nothing is known, and that is no error."""
         found = self.make()
@@ -106,6 +110,21 @@ class Contract:
         self.assertEqual(failure.value.errno, errno.ENOSPC)
         again = self.again(found)
         self.assertEqual((again.session, again.records), (1, {"web": Record(65, VOTE)}))
+
+    def test_hangs(self: Any) -> None:
+        """While the disk hangs nothing is written and nothing fails; then all is, in the order of the calls."""
+        found = self.make()
+        self.successResultOf(found.write(1, {"web": Record(65)}))
+        self.hang(found, True)
+        writes = [found.write(2, {"web": Record(70)}), found.write(3, {"web": Record(75)})]
+        for write in writes:
+            self.assertNoResult(write)
+        self.assertEqual(self.again(found).session, 1)
+        self.hang(found, False)
+        for write in writes:
+            self.successResultOf(write)
+        again = self.again(found)
+        self.assertEqual((again.session, again.records), (3, {"web": Record(75)}))
 
     def test_drained(self: Any) -> None:
         """Whether the node is drained is there after a restart, and other writes leave it as it is."""
@@ -142,6 +161,20 @@ class MemoryTests(Contract, SynchronousTestCase):
     def fail_(self, store: MemoryStore) -> None:
         store.failure = OSError(errno.ENOSPC, "No space left on device")
 
+    def hang(self, store: MemoryStore, on: bool) -> None:
+        store.hangs = on
+        if not on:
+            store.goOn()
+
+    def test_forAWhile(self) -> None:
+        """It can fail so many times, and has room then."""
+        found = self.make()
+        self.fail_(found)
+        found.failures = 2
+        for _ in range(2):
+            self.failureResultOf(found.write(1, {}), OSError)
+        self.assertIsNone(self.successResultOf(found.write(2, {})))
+
 
 class FileTests(Contract, SynchronousTestCase):
     """The file."""
@@ -162,6 +195,11 @@ class FileTests(Contract, SynchronousTestCase):
     def fail_(self, store_: Store) -> None:
         # Every write to this device fails as on a full disk.
         self.patch(store, "_private", lambda path, flags: os.open("/dev/full", os.O_WRONLY))
+
+    def hang(self, store_: Store, on: bool) -> None:
+        self.threads.held = on
+        while not on and self.threads.waiting:
+            self.threads.waiting.pop(0)()
 
     def write(self, *more: Any) -> Deferred[None]:
         return self.make().write(*(more or (1, {"web": Record(65, VOTE)})))
