@@ -91,12 +91,15 @@ class Assembly:
         self._address = addressNumber(own)
         store = self._store
         store.read()
+        for number in store.ignored:
+            self._log.error("Not remembered, since it is out of its range: {number}", number=number)
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
         keyring = Keyring(settings.keys)
         rules = self.rules()
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
-        links = makeLinks(reactor, settings.ways, settings.multicast)
+        shared = [spec.address for spec in settings.addresses]
+        links = makeLinks(reactor, settings.ways, settings.multicast, shared=shared)
         keepers = {name: self.keeper(group) for name, group in self.groups.items()}
         node = Node(reactor, machine, links, keepers, store, self._guard)
         timing = Timing(settings.interval, settings.tolerance, rules.release)

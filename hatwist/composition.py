@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
 from hatwist.errors import ResourceError
-from hatwist.guarantee import Guarantee, guarantee, releasing
+from hatwist.guarantee import Guarantee, askLimit, guarantee, releasing
 from hatwist.hooks import Hooks
 from hatwist.interfaces import IResource
 from hatwist.keeper import Keeper
@@ -264,6 +264,7 @@ class Composition:
             witness=settings.witness is not None,
             keepUnwitnessed=settings.witnessLost == "keep",
             guardable=not self.unguardable(),
+            askLimit=min(group.askLimit, askLimit(self.timing, settings.quorum, settings.lease)),
         )
 
     @property

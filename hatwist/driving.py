@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 
+from hatwist.counting import TRUSTED
 from hatwist.effects import (
     Announce,
     Ask,
@@ -36,6 +37,7 @@ from hatwist.recorder import Recorder
 from hatwist.reporting import Reporter
 from hatwist.tally import Lateness
 from hatwist.votes import Record
+from hatwist.worth import Fitness
 
 
 class Driver(Reporter):
@@ -62,7 +64,7 @@ class Driver(Reporter):
         self.links = list(links)
         self.keepers = dict(keepers)
         self._guard = guard
-        self._persister = Persister(reactor, machine, store, self._persisted)
+        self._persister = Persister(reactor, machine, store, self._persisted, self._remembers)
         self.leases = Leases(machine, self.keepers, guard)
         self.lateness = Lateness()
         self.ask: Callable[[str], None] = lambda group: None
@@ -83,8 +85,10 @@ class Driver(Reporter):
     def _received(self, datagram: bytes, link: str) -> None:
         if not self._running:
             return
-        now = self._reactor.seconds()
+        now, before = self._reactor.seconds(), self.machine.session
         beat = self.machine.receive(datagram, link, now)
+        if self.machine.session > max(before, TRUSTED):
+            self._persister.count()
         self.received[beat.name, link] += 1
         self.recorder.packet(now, link, beat)
         if self._soon is None and self.machine.news:
@@ -218,6 +222,15 @@ class Driver(Reporter):
     def _persisted(self, group: str, record: Record) -> None:
         if group in self.machine.elections:  # else it went meanwhile
             self._report(self.machine.persisted, group, record)
+
+    def _remembers(self, problem: str) -> None:
+        """Whether terms can be written: a node that can is the better holder, where votes are taken or not."""
+        now = self._reactor.seconds()
+        verdict = Fitness.DEGRADED if problem else Fitness.FIT
+        for group in self.machine.elections:
+            self.recorder.told(now, "fitness", group, (verdict.name.lower(), problem, "memory"))
+            self.machine.fitness(group, verdict, problem, "memory")
+        self._decide()
 
     def _dismiss(self) -> None:
         """What the machine has forgotten needs no keeper."""

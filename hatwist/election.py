@@ -23,6 +23,7 @@ from hatwist.rules import (
     ASK_EVERY,
     ASKING,
     LAST_CALL,
+    REMIND,
     SUCCESSION,
     GroupRules,
     Quorum,
@@ -38,7 +39,8 @@ class Election(Holder):
     """One group on one node, complete."""
 
     _asked = 0
-    _serving = False
+    _serving = (False, False)
+    _remindAt = -inf
     _heir, _heirUntil = "", -inf
     _noted = -inf
 
@@ -168,9 +170,10 @@ class Election(Holder):
             for peer, _ in actives:
                 self._missed.pop(peer.name, None)
             self.deferringSince = None
-            self._serving = self.chosen = False
+            self._serving, self.chosen = (False, False), False
             self._heir = ""
             for peer, _ in actives:
+                self.wordAt = max(self.wordAt, peer.at)
                 if self._at(peer.at + ASK_AFTER * timing.interval, now):
                     self._probe(now)
                 self._at(peer.at + peer.tolerance, now)
@@ -217,7 +220,8 @@ class Election(Holder):
         """
         Nobody is heard to hold, but the LAN answers for the address: heartbeats are lost on their way.
 
-        It has been asked for a while when a holder falls silent; who was not listening then asks first.
+        It has been asked for a while when a holder falls silent; who was not listening then asks first. Anybody
+        can answer: where no holder can be left by then, that prevents nothing.
         """
         if not self.rules.asks:
             return False
@@ -228,10 +232,18 @@ class Election(Holder):
         self._probe(now)
         served = self.served(now)
         self._at(self.servedAt + ANSWER_FRESH * self.timing.interval, now)
-        if served != self._serving:
-            self._serving = served
-            if served:
-                self.event("still-served", reason="a host answers for the address; it stays there")
+        late = self._at(self.askUntil, now)
+        if served and ((served, late) != self._serving or now >= self._remindAt):
+            self._remindAt = now + REMIND
+            answers = "answers for the address; it stays there"
+            if late:
+                answers = (
+                    "answers for the address; no holder was heard for so long that it is taken"
+                )
+            self.event("still-served", reason=f"{self.answerer} {answers}")
+        self._serving = (served, late)
+        if late:
+            return False
         if served and self.deferringSince is not None:
             self.deferringSince = now  # a worthier node does not claim for the same reason
         asked = self._at(self.askingSince + ASK_EVERY * self.timing.interval, now)

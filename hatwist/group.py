@@ -18,6 +18,7 @@ from hatwist.membership import Membership, Peer
 from hatwist.roles import State
 from hatwist.rules import (
     ANSWER_FRESH,
+    ASK_AFTER,
     ASK_EVERY,
     MAX_BACKOFF,
     MAX_RETRY,
@@ -64,6 +65,9 @@ class Group:
     @ivar sendNow: something changed or must be answered: a packet is due now.
     @ivar transitions: how many role changes there were, by old role, new role and cause.
     @ivar counters: how many events there were, by kind.
+    @ivar wordAt: when a holder was last heard of, or this node started.
+    @ivar servedBy: the MAC address that last answered for an address of the group, C{heldFrom}: those that did
+        while a holder was heard.
     @ivar takeovers: seconds from each decision to claim until everything was held.
     @ivar failures, refusal: how often in a row it could not acquire, and the reason of the last time.
     @ivar session: which start of this node it is, which votes and requests name.
@@ -105,6 +109,9 @@ class Group:
         self.askedAt = self.askAfter = -inf
         self.witnessedAt = self.keptAt = -inf
         self.servedAt = self.probedAt = self.askingSince = -inf
+        self.servedBy = ""
+        self.heldFrom: set[str] = set()
+        self.wordAt = now
         self.claim: Claim | None = None
         self.released: Released | None = None
         self.releasedAt = -inf
@@ -313,6 +320,29 @@ class Group:
             self.probedAt = now
             self.effects.append(Ask(self.rules.name))
             self._at(now + ASK_EVERY * self.timing.interval, now)
+
+    def answered(self, by: str, now: float) -> None:
+        """Another host has answered for an address of the group: C{by}, the MAC address it named."""
+        self.servedAt = now
+        if by:
+            self.servedBy = by
+            # A stranger may announce it at any time, and is to fill no memory.
+            heard = self.startedAt < self.wordAt > now - ASK_AFTER * self.timing.interval
+            if heard and len(self.heldFrom) < 8:
+                self.heldFrom.add(by)
+
+    @property
+    def answerer(self) -> str:
+        """Who answered last for an address, and whether that was told of a holder ever before."""
+        if not self.servedBy:
+            return "another host"
+        strange = self.heldFrom and self.servedBy not in self.heldFrom
+        return self.servedBy + (" (not seen while a node held it)" if strange else "")
+
+    @property
+    def askUntil(self) -> float:
+        """Until when an answer of the LAN prevents a claim; L{inf}: for as long as there are any."""
+        return self.wordAt + self.rules.askLimit
 
     def served(self, now: float) -> bool:
         """Another host has answered of late for an address of the group."""

@@ -105,9 +105,9 @@ class Groups:
         """The driver has what L{Persist} asked for on disk."""
         self.elections[group].persisted(record)
 
-    def served(self, group: str, now: float) -> None:
-        """Another host has answered, on the LAN, for an address of a group."""
-        self.elections[group].servedAt = now
+    def served(self, group: str, by: str, now: float) -> None:
+        """Another host has answered, on the LAN, for an address of a group: C{by}, the MAC address it named."""
+        self.elections[group].answered(by, now)
 
     def witnessed(self, time: float) -> None:
         """The witness has answered the probe that was sent at C{time}."""

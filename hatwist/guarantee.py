@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import NamedTuple
 
 from hatwist.rules import CLOCK_ERROR, Quorum, Timing
@@ -198,6 +198,17 @@ def _late(timing: Timing) -> list[str]:
 def leaseFollows(timing: Timing) -> bool:
     """Whether the votes last for so long that the kernel can count what is left of them."""
     return timing.hold - LEASE_MARGIN - LEASE_PROMPT >= GUARDABLE_LEASE
+
+
+def askLimit(timing: Timing, quorum: Quorum | None, lease: int) -> float:
+    """
+    How long after a holder's last word an answer of the LAN can still be that holder's; L{inf}: for ever.
+
+    With votes it has let go, at the latest, when the lease is over that the kernel had from its last vote.
+    """
+    if quorum is None or not lease:
+        return inf
+    return kernelLease(timing, quorum, lease) + LEASE_LATE + timing.tolerance
 
 
 def kernelLease(timing: Timing, quorum: Quorum | None, lease: int) -> int:

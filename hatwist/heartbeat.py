@@ -10,7 +10,7 @@ from hatwist.worth import Fitness, Worth
 
 MAX_SEQ = (1 << 64) - 1
 MAX_TERM = MAX_SESSION = 1 << 62
-"""What a packet may say. The field has room above it: the next one after any that was heard can be sent."""
+"""What a packet may say. How much of it is believed is in L{hatwist.counting}: there is room to go on."""
 
 
 class Role(IntEnum):

@@ -13,7 +13,7 @@ import os
 import socket
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import pack
 from typing import Any, NamedTuple
@@ -120,7 +120,8 @@ class Link(DatagramProtocol, ABC):
         port, self._port = self._port, None
         if port is not None:
             port.stopListening()
-            # The port itself does that in the reactor's next turn; until then nothing could be opened.
+            # The port itself does both in the reactor's next turn; until then nothing could be opened.
+            port.socket.close()
             self.transport = None
 
     def drain(self) -> None:
@@ -308,10 +309,18 @@ class UnicastLink(Link):
     """
     Heartbeats to named peers of one address family, and from them only.
 
-    @param port: our own; also of every peer that has none of its own.
+    @param port: our own; also of every peer that has none.
+    @param shared: addresses that come and go, which are not listened at alone.
     """
 
-    def __init__(self, reactor: Any, interface: str, port: int, peers: Sequence[LinkPeer]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        interface: str,
+        port: int,
+        peers: Sequence[LinkPeer],
+        shared: Collection[IPv4Address | IPv6Address] = (),
+    ) -> None:
         versions = {peer.address.version for peer in peers}
         if len(versions) != 1:
             raise ValueError("a unicast link has peers of one address family")
@@ -320,22 +329,30 @@ class UnicastLink(Link):
             self.family = socket.AF_INET6
             name += "6"
         super().__init__(reactor, interface, name)
-        self._number = port
-        self._peers = tuple(peers)
+        self._number, self._peers = port, tuple(peers)
         self._admitted = frozenset(str(peer.address) for peer in peers)
+        self._shared = frozenset(shared)
+        self._own: udp.Own | None = None
 
     def _prepare(self) -> socket.socket:
-        return udp.openUnicast(self.interface, self._number, self.family)
+        self._index = udp.indexOf(self.interface)
+        # At one address it stays out of the way of links of other kinds, in other processes too.
+        own = udp.ownAddress(self.interface, self.family, self._targets())
+        self._own = None if own and ip_address(own.address) in self._shared else own
+        return udp.openUnicast(self.interface, self._number, self.family, self._own)
+
+    def send(self, datagram: bytes) -> None:
+        if self._own is not None and not udp.isOwn(self._own, self.family):
+            self.close()  # the host has another address now, or none: opened again as that is
+        super().send(datagram)
 
     def _targets(self) -> Sequence[Any]:
         port = self._number
         if self.family == socket.AF_INET:
             return [(str(peer.address), peer.port or port) for peer in self._peers]
-        # The scope matters for link-local addresses only.
-        return [
-            (str(p.address), p.port or port, 0, self._index if p.address.is_link_local else 0)
-            for p in self._peers
-        ]
+        scopes = [self._index if peer.address.is_link_local else 0 for peer in self._peers]
+        pairs = zip(self._peers, scopes, strict=True)
+        return [(str(p.address), p.port or port, 0, scope) for p, scope in pairs]
 
     def _admit(self, addr: Any) -> None:
         if addr[0].partition("%")[0] not in self._admitted:
@@ -343,13 +360,18 @@ class UnicastLink(Link):
 
 
 def makeLinks(
-    reactor: Any, specs: Sequence[LinkSpec], group: MulticastGroup, loop: bool = False
+    reactor: Any,
+    specs: Sequence[LinkSpec],
+    group: MulticastGroup,
+    loop: bool = False,
+    shared: Collection[IPv4Address | IPv6Address] = (),
 ) -> list[Link]:
     """
     The links that C{specs} ask for: one each, two for a unicast one with peers of both families.
 
     @param group: of all multicast links; its port is that of all links.
     @param loop: what is multicast also reaches other sockets of this host.
+    @param shared: the addresses that the cluster keeps alive.
     """
     links: list[Link] = []
     for spec in specs:
@@ -363,7 +385,7 @@ def makeLinks(
             for version in (4, 6):
                 peers = [peer for peer in spec.peers if peer.address.version == version]
                 if peers:
-                    links.append(UnicastLink(reactor, spec.interface, group.port, peers))
+                    links.append(UnicastLink(reactor, spec.interface, group.port, peers, shared))
     return links
 
 

@@ -15,9 +15,10 @@ from typing import NoReturn
 
 from hatwist.attendance import Attendance
 from hatwist.auth import Keyring, ReplayWindow
+from hatwist.counting import follow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import MAX_SESSION, Claim, Heard, Heartbeat, Role
+from hatwist.heartbeat import Claim, Heard, Heartbeat, Role
 from hatwist.membership import MAX_PEERS, repeats
 from hatwist.rules import NodeRules
 from hatwist.sending import BURST, Sender, leads
@@ -90,6 +91,10 @@ class Machine(Sender):
             self._twin(beat, now)
         if beat.name not in self.view.peers and len(self.view.peers) >= MAX_PEERS:
             raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
+        if beat.name in self.view.peers:
+            session = self.view.peers[beat.name].session
+            if beat.session > follow(session, beat.session):
+                raise BadPacket("malformed", f"session {beat.session} after {session}")
         try:
             self._window.accept(beat, link)
         except BadPacket:
@@ -98,8 +103,9 @@ class Machine(Sender):
             raise
         self._notice(now)
         for heard in beat.heard:
-            # Beyond half of what there is no start was ever numbered, and there is room for all to come.
-            if heard.name == self.rules.name and self.session < heard.session < MAX_SESSION // 2:
+            if heard.name == self.rules.name and self.session < heard.session == follow(
+                self.session, heard.session
+            ):
                 self._listed(heard, beat.name, now)
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()

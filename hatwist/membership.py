@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from hatwist.counting import TRUSTED, follow
 from hatwist.heartbeat import MAX_SEQ, Claim, GroupState, Heard, HeardGroup, Heartbeat, Role
 from hatwist.worth import Worth
 
@@ -251,6 +252,9 @@ class Membership:
     def _hearsay(self, heard: Heard, groups: set[str], now: float) -> None:
         """@param groups: those of the teller: on others it has no word."""
         peer = self.peers.get(heard.name)
+        session = heard.session
+        if session > (TRUSTED if peer is None else follow(peer.session, session)):
+            return  # its own packets may say so
         if peer is None:
             if len(self.peers) >= MAX_PEERS:
                 return
@@ -362,9 +366,10 @@ class Membership:
         return not self.digest or peer.beat is None or peer.beat.digest == self.digest
 
     def highest(self, group: str) -> tuple[int, float]:
-        """The highest term anybody told of, and when it was first told here."""
+        """The highest term anybody told of, as far as it is believed, and when it was first told here."""
         return self._terms.get(group, (0, float("-inf")))
 
     def _term(self, group: str, term: int, now: float) -> None:
-        if term > self.highest(group)[0]:
-            self._terms[group] = (term, now)
+        known = self.highest(group)[0]
+        if term > known:
+            self._terms[group] = (follow(known, term), now)

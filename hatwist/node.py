@@ -53,10 +53,10 @@ class Node(Driver):
 
     # What it is told, asked and ordered
 
-    def served(self, group: str) -> None:
-        """Another host has answered for an address of a group."""
+    def served(self, group: str, by: str = "") -> None:
+        """Another host has answered for an address of a group: C{by}, the MAC address it named."""
         if self._running:
-            self._report(self.machine.served, group)
+            self._report(self.machine.served, group, by)
 
     def note(self, kind: str, group: str, reason: str) -> None:
         """Tell the log and the observers of something that the election need not know."""
@@ -179,6 +179,8 @@ class Node(Driver):
             self.keepers[name] = keeper
             self.roles[name] = Role.STANDBY
             self._employ(name, keeper)
+        if self._persister.problem:
+            self._remembers(self._persister.problem)
         self._decide()
 
     def stop(self, why: str = "stopped") -> Deferred[None]:

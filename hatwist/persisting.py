@@ -15,6 +15,8 @@ from hatwist.votes import Record
 
 RETRY = 1.0
 """Seconds after which a failed write to the store is tried again."""
+SLOW = 2.0
+"""Seconds that a write may take before the disk counts as one that cannot be written."""
 
 
 class Persister:
@@ -22,19 +24,27 @@ class Persister:
     @param reactor: provides IReactorTime.
     @param store: see L{hatwist.store}.
     @param done: called with group and record when they are on disk.
+    @param changed: called with why nothing can be remembered, and with C{""} once something could again.
+    @ivar problem: the last of these.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, machine: Machine, store: Any, done: Callable[[str, Record], None]
+        self,
+        reactor: Any,
+        machine: Machine,
+        store: Any,
+        done: Callable[[str, Record], None],
+        changed: Callable[[str], None] = lambda problem: None,
     ) -> None:
         self._reactor = reactor
         self._machine = machine
         self._store = store
         self._done = done
+        self._changed = changed
         self._open = True
-        self._forgetful = False
+        self.problem = ""
         self._retries: list[IDelayedCall] = []
         self._newest: dict[str, Persist] = {}
 
@@ -42,28 +52,47 @@ class Persister:
         group, record = effect
         self._newest[group] = effect
         done = self._store.write(self._machine.session, {group: record})
+        if not done.called:
+            slow = self._reactor.callLater(
+                SLOW, self._failing, f"a write takes more than {SLOW:g} s"
+            )
+            self._retries.append(slow)
+            done.addBoth(_cancel, slow)
         done.addCallback(self._persisted, group, record)
         done.addErrback(self._notPersisted, effect)
 
+    def count(self) -> None:
+        """A start's number that others could not bring back to this node is remembered at once."""
+        done = self._store.write(self._machine.session, {})
+        done.addErrback(lambda failure: failure.trap(OSError))  # the next record brings it along
+
     def _persisted(self, result: None, group: str, record: Record) -> None:
-        if self._forgetful:
-            self._forgetful = False
+        if self.problem:
+            self.problem = ""
             self._log.info("Terms can be remembered again")
+            if self._open:
+                self._changed("")
         if self._open:
             self._done(group, record)
 
     def _notPersisted(self, failure: Failure, effect: Persist) -> None:
-        if not self._forgetful:
-            self._forgetful = True
-            self._log.error(
-                "Terms and votes cannot be remembered: {error}; {consequence}",
-                error=failure.getErrorMessage(),
-                consequence="no claim is made and no vote given beyond those on disk"
-                if self._machine.rules.quorum is not None
-                else "after a crash a term may be used twice",
-            )
+        self._failing(failure.getErrorMessage())
         if self._open:
             self._retries.append(self._reactor.callLater(RETRY, self._persistAgain, effect))
+
+    def _failing(self, error: str) -> None:
+        if self.problem:
+            return
+        self.problem = f"terms and votes cannot be remembered: {error}"
+        self._log.error(
+            "Terms and votes cannot be remembered: {error}; {consequence}",
+            error=error,
+            consequence="no claim is made and no vote given beyond those on disk"
+            if self._machine.rules.quorum is not None
+            else "after a crash a term may be used twice",
+        )
+        if self._open:
+            self._changed(self.problem)
 
     def _persistAgain(self, effect: Persist) -> None:
         self._retries = [call for call in self._retries if call.active()]
@@ -76,3 +105,9 @@ class Persister:
         for call in self._retries:
             if call.active():
                 call.cancel()
+
+
+def _cancel(result: Any, call: IDelayedCall) -> Any:
+    if call.active():
+        call.cancel()
+    return result

@@ -120,17 +120,22 @@ def _unable(election: Group, view: Membership, now: float) -> Why | None:
     return None
 
 
+def _until(election: Election, now: float) -> str:
+    left = election.askUntil - now
+    return "" if left == inf else f"; that counts for {duration(left)} more"
+
+
 def _occupied(election: Election, view: Membership, now: float) -> Why | None:
     """What keeps an able node from claiming now, as L{Election._standby} has it."""
     group = election.rules.name
     actives = view.actives(group, now)
     if actives:
         return _against(election, view, actives[0][0], now)
-    if election.served(now):
+    if election.served(now) and now < election.askUntil:
         return Why(
             "served",
-            "hears of no holder, but another host answers on the LAN for the address: "
-            "heartbeats are lost on their way",
+            f"hears of no holder, but {election.answerer} answers on the LAN for the address: "
+            f"heartbeats are lost on their way, or it is a stranger{_until(election, now)}",
         )
     voter = election.voter
     if voter is not None:

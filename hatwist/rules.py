@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 from hatwist.worth import NO_ADDRESS
@@ -24,6 +25,8 @@ ASKING = 1.0
 """Intervals for which votes are asked for at a time."""
 ASK_AFTER, ASK_EVERY, ANSWER_FRESH = 1.5, 0.25, 1.0
 """Intervals: of a holder's silence before the LAN is asked, between two questions, and for which an answer counts."""
+REMIND = 60.0
+"""Seconds between two warnings that another host goes on answering for the address."""
 WITNESSED = 0.6
 """Intervals after the last answered question (there are four in one) until others are told that it was the last."""
 CLOCK_ERROR = 0.01
@@ -37,6 +40,7 @@ class GroupRules(NamedTuple):
     @ivar preemptDelay: seconds for which a worthier node must be eligible before it is handed the group.
     @ivar keepUnfit: with nobody fit, an unfit node may hold (C{last_resort = "keep"}).
     @ivar asks: the driver can ask the LAN who has the addresses.
+    @ivar askLimit: seconds after a holder's last word, or the start, after which no answer prevents a claim.
     @ivar witness: only a node that reaches the witness may hold.
     @ivar keepUnwitnessed: unless the others that it hears do not reach it either.
     @ivar guardable: the guard can release all of it; where that is so of all groups, it says goodbye for the node.
@@ -51,6 +55,7 @@ class GroupRules(NamedTuple):
     witness: bool = False
     keepUnwitnessed: bool = False
     guardable: bool = True
+    askLimit: float = inf
 
 
 class Quorum(NamedTuple):

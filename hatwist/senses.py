@@ -144,7 +144,7 @@ class Senses:
         node = self._node
         if node is None:
             return
-        node.served(self._group)
+        node.served(self._group, mac.hex(":"))
         if not node.machine.elections[self._group].conflicts:  # of which the nodes make an end
             self._contest(node, address, mac, "answers for")
 
@@ -154,7 +154,7 @@ class Senses:
         if node is None:
             return
         # As good as an answer, and heard even where questions of ours are lost on their way.
-        node.served(self._group)
+        node.served(self._group, mac.hex(":"))
         self._contest(node, address, mac, "announces")
 
     def _contest(self, node: Node, address: Address, mac: bytes, does: str) -> None:

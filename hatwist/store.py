@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
-from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
+from hatwist.counting import LAST, REMEMBERED
+from hatwist.heartbeat import Grant
 from hatwist.votes import Record
 
 DIRECTORY = "/var/lib/hatwist"
@@ -29,6 +31,8 @@ class Store:
     @ivar session: of the start before this one; 0: there was none.
     @ivar records: by group.
     @ivar drained: the operator wants nothing to be held here.
+    @ivar ignored: what was read and is not remembered, since nobody can have counted that far: such as
+        "the last start's number 4611686018427387904". An earlier version took and wrote such numbers.
     """
 
     def __init__(self, reactor: Any, path: str) -> None:
@@ -39,6 +43,7 @@ class Store:
         self.session = 0
         self.records: dict[str, Record] = {}
         self.drained = False
+        self.ignored: list[str] = []
 
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> Store:
@@ -71,15 +76,32 @@ class Store:
                 str(name): Record(int(entry["reserved"]), _grant(entry["vote"]))
                 for name, entry in content["groups"].items()
             }
-            highest = max((record.reserved for record in self.records.values()), default=0)
+            numbers = [self.session, *(record.reserved for record in self.records.values())]
+            for record in self.records.values():
+                numbers += record.vote[1:] if record.vote is not None else ()
+            if min(numbers) < 0:
+                raise ValueError("a number is out of its range")
             drained = content.get("drained", False)  # a file may be older than draining
             if not isinstance(drained, bool):
                 raise ValueError(f"drained is {drained!r}, and must be true or false")
             self.drained = drained
-            if not (0 <= self.session < MAX_SESSION and 0 <= highest <= MAX_TERM):
-                raise ValueError("a number is out of its range")
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
             raise ValueError(f"{self._path} is not a state file of hatwist: {e!r}") from e
+        self._ignore()
+
+    def _ignore(self) -> None:
+        """
+        A number that was used up is as good as none: to forget it is as safe as to start for the first time,
+        while no other node would take a claim beyond it.
+        """
+        self.ignored = []
+        if self.session > LAST:
+            self.ignored.append(f"the last start's number {self.session}")
+            self.session = 0
+        for name, record in list(self.records.items()):
+            if record.reserved > REMEMBERED:
+                self.ignored.append(f"the terms of group {name} up to {record.reserved}")
+                del self.records[name]
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
         """
@@ -145,31 +167,61 @@ def _grant(entry: Any) -> Grant | None:
 
 
 class MemoryStore:
-    """The double: remembers as long as it lives, and fails as it is told."""
+    """
+    The double: remembers as long as it lives, and is as slow and full as it is told.
+
+    @ivar failure: what each write fails with; C{None}: it does not.
+    @ivar failures: how many writes do, after which the disk has room again; L{inf}: all.
+    @ivar hangs: writes begin, and end when L{goOn} is called, in the order in which they began.
+    """
 
     def __init__(self) -> None:
         self.session = 0
         self.records: dict[str, Record] = {}
         self.drained = False
         self.failure: OSError | None = None
+        self.failures = inf
+        self.hangs = False
         self.writes = 0
+        self._waiting: list[Callable[[], None]] = []
 
     def read(self) -> None:
         """Nothing to do."""
 
     def drain(self, session: int, on: bool) -> Deferred[None]:
-        done = self.write(session, {})
-        if self.failure is None:
-            self.drained = on
-        return done
+        return self._write(session, {}, on)
 
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
+        """As L{Store.write}."""
+        return self._write(session, records, None)
+
+    def goOn(self) -> None:
+        """The disk answers again: what was waiting is done."""
+        self.hangs = False
+        while self._waiting and not self.hangs:
+            self._waiting.pop(0)()
+
+    def _write(
+        self, session: int, records: Mapping[str, Record], drained: bool | None
+    ) -> Deferred[None]:
         done: Deferred[None] = Deferred()
-        if self.failure is not None:
-            done.errback(self.failure)
-            return done
-        self.writes += 1
-        self.session = session
-        self.records.update(records)
-        done.callback(None)
+
+        def work() -> None:
+            if self.failure is not None:
+                error, self.failures = self.failure, self.failures - 1
+                if self.failures <= 0:
+                    self.failure, self.failures = None, inf
+                done.errback(error)
+                return
+            self.writes += 1
+            self.session = session
+            self.records.update(records)
+            if drained is not None:
+                self.drained = drained
+            done.callback(None)
+
+        if self.hangs:
+            self._waiting.append(work)
+        else:
+            work()
         return done

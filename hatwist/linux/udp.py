@@ -1,8 +1,10 @@
 """
 The sockets of the links: prepared here, since Twisted's own transport cannot choose all of this.
 
-One for each link and family, on one interface only. All share a port, so all of them
-say SO_REUSEADDR. Sources: ip(7), ipv6(7), socket(7), linux/in.h, linux/in6.h.
+One for each link and family, on one interface only. All share a port. Those for a group or a broadcast
+say SO_REUSEADDR: each of them gets a copy. A unicast datagram goes to one socket only, so a unicast link
+shares with nobody: any local user could bind a socket that is preferred, and have the heartbeats instead.
+Sources: ip(7), ipv6(7), socket(7), linux/in.h, linux/in6.h, net/ipv4/udp.c (udp_lib_lport_inuse).
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address
 from struct import pack
+from typing import Any, NamedTuple
 
 RECEIVE_BUFFER = 1 << 20
 """Bytes; the kernel may grant less. A flood must not push the peers' heartbeats out."""
@@ -24,6 +27,13 @@ EVERYBODY = "255.255.255.255"
 _SO_RCVBUFFORCE = 33
 _IP_MULTICAST_ALL = 49
 _IPV6_MULTICAST_ALL = 29
+
+
+class Own(NamedTuple):
+    """An address of this host; C{scope} is the number of its interface if it is link-local."""
+
+    address: str
+    scope: int = 0
 
 
 def indexOf(interface: str) -> int:
@@ -96,26 +106,66 @@ def openBroadcast(interface: str, port: int) -> socket.socket:
     return sock
 
 
-def openUnicast(interface: str, port: int, family: socket.AddressFamily) -> socket.socket:
+def openUnicast(
+    interface: str, port: int, family: socket.AddressFamily, own: Own | None = None
+) -> socket.socket:
     """
-    A socket for peers that are named; they may be behind a router.
+    A socket for peers that are named; they may be behind a router. No other socket can be bound to its
+    address and port from then on, by whomever.
 
     @param family: AF_INET or AF_INET6.
-    @raise OSError: no such interface, or not permitted.
+    @param own: which address of this host, see L{ownAddress}; C{None}: all of the interface's.
+    @raise OSError: no such interface, not permitted, or another socket has the port.
     """
-    with _prepared(family, interface) as sock:
+    with _prepared(family, interface, shared=False) as sock:
         if family == socket.AF_INET:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
-        sock.bind(("", port))
+        sock.bind(_at(own, port) if own is not None else ("", port))
     return sock
 
 
+def ownAddress(
+    interface: str, family: socket.AddressFamily, peers: Iterable[tuple[Any, ...]]
+) -> Own | None:
+    """
+    The address of this host from which an interface reaches peers; C{None}: there is none, or not one for all.
+
+    Peers take heartbeats from the address only to which they send their own.
+
+    @param peers: their socket addresses. Nothing is sent.
+    """
+    found = set()
+    for peer in peers:
+        with suppress(OSError), _prepared(family, interface) as sock, sock:
+            sock.connect(peer)
+            address, _, *scope = sock.getsockname()
+            found.add(Own(address.partition("%")[0], scope[-1] if scope else 0))
+    return found.pop() if len(found) == 1 else None
+
+
+def isOwn(own: Own, family: socket.AddressFamily) -> bool:
+    """Whether this host still has an address."""
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        try:
+            sock.bind(_at(own, 0))
+        except OSError as e:
+            return e.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV)
+    return True
+
+
+def _at(own: Own, port: int) -> tuple[Any, ...]:
+    return (own.address, port, 0, own.scope) if ":" in own.address else (own.address, port)
+
+
 @contextmanager
-def _prepared(family: socket.AddressFamily, interface: str) -> Iterator[socket.socket]:
+def _prepared(
+    family: socket.AddressFamily, interface: str, shared: bool = True
+) -> Iterator[socket.socket]:
     """A socket on one interface; an error within the C{with} closes it."""
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
         except OSError:  # not root of the whole machine: up to net.core.rmem_max then

@@ -93,6 +93,7 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
         ("preempt", "preempt"),
         ("preemptDelay", "preempt_delay"),
         ("lastResort", "last_resort"),
+        ("askLimit", "ask_limit"),
     ):
         one, other = getattr(old, field), getattr(new, field)
         if one != other:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 from hatwist.errors import ConfigurationError
 from hatwist.resources.placing import AddressSpec
@@ -58,6 +59,7 @@ def settings(
     link: Sequence[str] = (),
     witness: str | None = None,
     witnessLost: str = "release",
+    askLimit: str | float | None = None,
     control: str | None = None,
     http: str | None = None,
     here: bool = False,
@@ -87,6 +89,7 @@ def settings(
         "links": list(link),
         "witness": witness or None,
         "witness_lost": witnessLost,
+        "ask_limit": askLimit,
         "control": control or None,
         "http": http or None,
     }
@@ -102,6 +105,7 @@ def settings(
         table.take("priority", words.priority, PRIORITY),
         preempt,
         table.take("preempt_delay", words.seconds(0, 86400), 0.0),
+        askLimit=table.take("ask_limit", words.seconds(0, 86400), inf),
     )
     found = replace(found, groups=(group,), node=name)
     problems += disagreements(found, _called)

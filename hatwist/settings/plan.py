@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf
 
 from hatwist.guarantee import Guarantee, guarantee, releasing
 from hatwist.limits import LIMIT
@@ -100,6 +101,8 @@ def _group(
     back = f"after {group.preemptDelay:g} s" if group.preemptDelay else "at once"
     yield f"  a worthier node that returns gets it {back if group.preempt else 'only when the holder fails'}"
     yield f"  where no node is fit: {'the holder keeps it' if group.lastResort == 'keep' else 'nobody holds it'}"
+    if group.askLimit < inf:
+        yield f"  another host that answers for an address keeps it for {group.askLimit:g} s, if no holder is heard"
     for number, spec in enumerate(group.resources, 1):
         yield f"  {number}. {spec}"
     for check in group.checks:

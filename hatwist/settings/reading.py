@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import Any
 
 from hatwist.checks.check import CheckSpec
@@ -147,6 +148,7 @@ def readGroup(table: Table, name: str, node: str, priority: int = PRIORITY) -> G
         table.take("last_resort", words.choice("keep", "release"), "release"),
         tuple(found),
         tuple(_readChecks(table)),
+        table.take("ask_limit", words.seconds(0, 86400), inf),
     )
 
 

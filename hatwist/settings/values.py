@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from itertools import groupby
+from math import inf
 from typing import NamedTuple
 
 from hatwist.checks.check import CheckSpec
@@ -82,6 +83,7 @@ class GroupSettings:
 
     @ivar resources: in the order in which they are acquired.
     @ivar preemptDelay: seconds.
+    @ivar askLimit: seconds after a holder's last word; L{inf}: without end.
     @ivar lastResort: C{"keep"} or C{"release"} where no node is fit.
     @ivar hooks: events, each with the commands that it runs.
     @ivar checks: what decides whether this node is fit.
@@ -95,6 +97,7 @@ class GroupSettings:
     lastResort: str = "release"
     hooks: tuple[tuple[str, tuple[Argv, ...]], ...] = ()
     checks: tuple[CheckSpec, ...] = ()
+    askLimit: float = inf
 
     @property
     def addresses(self) -> tuple[AddressSpec, ...]:
@@ -105,7 +108,8 @@ class GroupSettings:
         return (
             self.name,
             list(self._sharedResources()),
-            f"{self.preempt} {self.preemptDelay:.6f} {self.lastResort}",
+            f"{self.preempt} {self.preemptDelay:.6f} {self.lastResort}"
+            + (f" {self.askLimit:.6f}" if self.askLimit < inf else ""),
             self.hooks,
             self.checks,
         )

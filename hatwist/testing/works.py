@@ -201,7 +201,7 @@ class Works(Lan):
             def answer(other: Node = other) -> None:
                 def act() -> None:
                     if group in node.machine.elections:
-                        node.machine.served(group, node.local(self.now))
+                        node.machine.served(group, "", node.local(self.now))
                         self._decide(node)
 
                 if group in other.groups and other.groups[group].held:

@@ -108,6 +108,16 @@ def _timing(node: Node) -> Iterator[Metric]:
 
 def _groups(node: Node, now: float) -> Iterator[Metric]:
     elections = node.machine.elections
+    yield _gauge(
+        "hatwist_answered_by_other",
+        "Whether another host, told by its MAC address, answers for an address that no node is heard to hold.",
+        [
+            ((name, e.servedBy), 1)
+            for name, e in elections.items()
+            if e.servedBy and e.served(now) and not node.machine.view.actives(name, now)
+        ],
+        ("group", "mac"),
+    )
     view = node.machine.view
     group = ("group",)
     yield _states(

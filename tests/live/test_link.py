@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -186,13 +190,116 @@ async def test_severalPeers(wire: Wire) -> None:
     wire.farIp("address", "add", "10.9.0.3/24", "dev", Wire.far)
     spec = LinkSpec.parse(f"{Wire.near},unicast=10.77.0.1,10.9.0.2,10.9.0.3")
     (link,) = makeLinks(reactor, [spec], GROUP)
-    far = End(wire, ",unicast=10.9.0.1", far=True)
+    ears = []
+    for peer in ("10.9.0.2", "10.9.0.3"):
+        with wire.there.entered():
+            ears.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        ears[-1].bind((peer, GROUP.port))
     link.open(lambda data, name: None)
     try:
         link.send(b"there")
-        await wire.until(lambda: len(far.got) == 2)
+        for ear in ears:
+            await wire.until(lambda ear=ear: arrived(ear) == b"there")  # type: ignore[misc]
     finally:
         link.close()
+        for ear in ears:
+            ear.close()
+
+
+def arrived(ear: socket.socket) -> bytes:
+    """One datagram; nothing: none is there yet."""
+    try:
+        return ear.recv(100)
+    except BlockingIOError:
+        return b""
+
+
+THIEF = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+for host in sys.argv[1:]:
+    for options in ([], [socket.SO_REUSEADDR], [socket.SO_REUSEADDR, socket.SO_REUSEPORT]):
+        for name in (b"", sys.argv[1].encode()):
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                for option in options:
+                    sock.setsockopt(socket.SOL_SOCKET, option, 1)
+                try:
+                    sock.bind((host, 5555))
+                except OSError as e:
+                    print(e.errno)
+                else:
+                    print("bound", host, options)
+"""
+
+
+@pytest.mark.needs("setpriv")
+@pytest.mark.parametrize("hosts", [("10.9.0.1", ""), ("fd09::1", "")], ids=("4", "6"))
+@pytest_twisted.ensureDeferred
+async def test_notShared(wire: Wire, hosts: tuple[str, ...]) -> None:
+    """
+    Another user of this host cannot bind a socket that gets a unicast link's heartbeats instead; nor can
+    any before it, unnoticed. A link that is opened again at once gets its port.
+    """
+    kind = ",unicast=fd09::{}" if ":" in hosts[0] else ",unicast=10.9.0.{}"
+    ends = Ends(wire, kind)
+    user = ("setpriv", "--reuid", "65533", "--clear-groups", "--bounding-set=-all")
+    python = os.path.realpath(sys.executable)
+    try:
+        done = subprocess.run(
+            [*user, "--inh-caps=-all", python, "-I", "-S", "-c", THIEF, *hosts],
+            capture_output=True,
+            text=True,
+        )
+        if "setresuid" in done.stderr:
+            pytest.skip("this world has one user only")
+        assert {*done.stdout.split()} == {str(errno.EADDRINUSE)}, done.stdout + done.stderr
+        ends.far.send(b"there")
+        await wire.until(lambda: bool(ends.near.got))
+        ends.near.close()
+        again = End(wire, kind)
+        again.close()
+        family = ends.near.link.family
+        with socket.socket(family, socket.SOCK_DGRAM) as early:
+            early.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            early.bind(("", GROUP.port))
+            with pytest.raises(OSError, match=os.strerror(errno.EADDRINUSE)):
+                End(wire, kind)
+    finally:
+        ends.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        (",unicast=10.9.0.{}", "10.9.0.1/24", "10.9.0.7/24"),
+        (",unicast=fd09::{}", "fd09::1/64", "fd09::7/64"),
+    ],
+    ids=("4", "6"),
+)
+@pytest_twisted.ensureDeferred
+async def test_anotherAddress(wire: Wire, kind: str, old: str, new: str) -> None:
+    """A unicast link goes on when the address of its host is taken away, and another one comes."""
+    near = End(wire, kind)
+    got: list[bytes] = []
+    spec = LinkSpec.parse(f"{Wire.far},unicast={new.partition('/')[0]}")
+    (far,) = makeLinks(reactor, [spec], GROUP)
+    with wire.there.entered():
+        far.open(lambda data, name: got.append(data))
+
+    def beating() -> bool:
+        near.send(b"here")
+        with wire.there.entered():
+            far.send(b"there")
+        return got[-1:] == [b"here"] and bool(near.got)
+
+    try:
+        ip("address", "del", old, "dev", Wire.near)
+        near.send(b"lost")
+        assert not got
+        ip("address", "add", new, "dev", Wire.near)
+        await wire.until(beating)
+    finally:
+        near.close()
         far.close()
 
 

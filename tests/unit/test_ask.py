@@ -212,6 +212,85 @@ class ServedTests(SynchronousTestCase):
         self.assertEqual(asked, [])
 
 
+class ForgedTests(SynchronousTestCase):
+    """Somebody who has no key answers for the address, again and again, after the holder died."""
+
+    mac, stranger = "02:00:00:00:00:0a", "02:00:00:00:00:42"
+
+    def answer(self, sim: Simulation, mac: str, name: str = "beta") -> None:
+        """Answers reach a node from now on, several in an interval; it asks for none of them."""
+        node = sim.nodes[name]
+
+        def again() -> None:
+            node.machine.served(GROUP, mac, node.local(sim.now))
+            sim.at(sim.now + I / 4, again)
+
+        again()
+
+    def reasons(self, sim: Simulation) -> list[str]:
+        return [moment.what for moment in sim.said("still-served", since=2.0)]
+
+    def test_limit(self) -> None:
+        """The node takes the address when the limit is over since the holder was last heard, and says so."""
+        for seed in range(5):
+            sim = pair(seed, askLimit=2.0)
+            sim.nodes["beta"].machine.served(GROUP, self.mac, sim.nodes["beta"].local(sim.now))
+            self.answer(sim, self.stranger)
+            sim.kill("alpha")
+            killed = sim.now
+            sim.run(1.9 - I)
+            self.assertEqual(sim.holders(), [])
+            sim.runUntil(partial(holds, sim, "beta"), I + 0.2)
+            self.assertLess(sim.now - killed, 2.0 + HANDLING)
+            first, last = self.reasons(sim)
+            self.assertIn("answers for the address; it stays there", first)
+            self.assertIn("answers for the address; no holder was heard for so long", last)
+
+    def test_stranger(self) -> None:
+        """One that answered while the holder was heard is told apart from one that did not."""
+        for mac, words in (
+            (self.mac, f"{self.mac} answers"),
+            (self.stranger, f"{self.stranger} (not seen while a node held it) answers"),
+        ):
+            sim = pair()
+            sim.nodes["beta"].machine.served(GROUP, self.mac, sim.nodes["beta"].local(sim.now))
+            sim.kill("alpha")
+            sim.run(I * 2)
+            self.answer(sim, mac)
+            sim.run(1.0)
+            (said,) = self.reasons(sim)
+            self.assertIn(words, said)
+
+    def test_noLimit(self) -> None:
+        """Without a limit it stays away, and says so again each minute."""
+        sim = pair()
+        self.answer(sim, self.stranger)
+        sim.kill("alpha")
+        sim.run(125.0)
+        self.assertEqual(sim.holders(), [])
+        times = [moment.at for moment in sim.said("still-served", since=2.0)]
+        gaps = [b - a for a, b in itertools.pairwise(times)]
+        self.assertEqual(len(gaps), 2)
+        for gap in gaps:
+            self.assertApproximates(gap, 60.0, I)
+
+    def test_fromTheStart(self) -> None:
+        """All were restarted, and nobody ever heard a holder: the limit counts from the start."""
+        sim = Simulation(seed=1, asks=True, askLimit=2.0)
+        sim.start("beta")
+        self.answer(sim, self.stranger)
+        sim.run(1.9)
+        self.assertEqual(sim.holders(), [])
+        sim.runUntil(partial(holds, sim, "beta"), 0.2)
+
+    def test_holderFiltered(self) -> None:
+        """Within the limit a holder whose heartbeats are lost is left alone, as without one."""
+        sim = pair(askLimit=30.0)
+        filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
+        sim.run(20.0)
+        self.assertEqual((sim.holders(), sim.overlap()), (["alpha"], 0))
+
+
 class NoDelayTests(SynchronousTestCase):
     """Asking costs a real failover nothing."""
 
@@ -239,7 +318,7 @@ class NoDelayTests(SynchronousTestCase):
     def test_goodbyeWhileSomebodyAnswers(self) -> None:
         """A goodbye is believed even if an answer for the address came just now."""
         sim = pair()
-        sim.nodes["beta"].machine.served(GROUP, sim.nodes["beta"].local(sim.now))
+        sim.nodes["beta"].machine.served(GROUP, "", sim.nodes["beta"].local(sim.now))
         sim.stop("alpha")
         stopped = sim.now
         sim.runUntil(lambda: sim.holders() == ["beta"], 1.0)

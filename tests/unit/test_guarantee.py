@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from hypothesis import given
@@ -15,6 +16,7 @@ from hatwist.guarantee import (
     Level,
     affordable,
     ample,
+    askLimit,
     enough,
     guarantee,
     kernelLease,
@@ -229,6 +231,12 @@ class LeaseTests(SynchronousTestCase):
         self.assertEqual(kernelLease(USUAL, THREE, 0), 0)
         self.assertEqual(kernelLease(Timing(1.0, 35.0), THREE, 10), 10)
         self.assertEqual(kernelLease(Timing(1.0, 35.0), THREE, 3600), 33)
+
+    def test_askLimit(self) -> None:
+        """With votes an answer of the LAN is no holder's once its last lease is over, and what others wait for."""
+        self.assertEqual(askLimit(USUAL, THREE, 4), 3 + 1 + 3.5)
+        self.assertEqual(askLimit(USUAL, None, 4), inf)
+        self.assertEqual(askLimit(USUAL, THREE, 0), inf)
 
     def test_cannotBe(self) -> None:
         """Where the votes last for less than a second the kernel cannot count that: what was asked for."""

@@ -21,6 +21,7 @@ FLOORS = {
     "errors": GROUND,
     "worth": GROUND,
     "heartbeat": GROUND,
+    "counting": GROUND,
     "wire": GROUND,
     "encoding": GROUND,
     "decoding": GROUND,

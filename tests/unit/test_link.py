@@ -114,15 +114,14 @@ class LinkTests(TestCase):
 
     def test_sideBySide(self) -> None:
         """All kinds live on one interface and port, and what is sent by one comes in by the same."""
-        other = GROUP.port + 1
-        for second in ("lo,broadcast", f"lo,unicast=127.0.0.1:{other}"):
+        other = GROUP._replace(port=GROUP.port + 1)
+        for second in ("lo,broadcast", f"lo,unicast=127.0.0.1:{other.port}"):
             mine = self.links("lo", second)
-            others = self.links("lo", second.replace(str(other), str(GROUP.port)))
             if "unicast" in second:
-                others[1].close()
-                others[1] = self.links(
-                    f"lo,unicast=127.0.0.1:{GROUP.port}", group=GROUP._replace(port=other)
-                )[0]
+                others = self.links("lo")
+                others += self.links(f"lo,unicast=127.0.0.1:{GROUP.port}", group=other)
+            else:
+                others = self.links("lo", second)
             self.got.clear()
             for link in mine:
                 link.send(link.name.encode())
@@ -182,6 +181,15 @@ class LinkTests(TestCase):
             link.drain()
             link.close()
             self.assertEqual(link.unsent, {"ENODEV": 1})
+
+    def test_reopened(self) -> None:
+        """A link that was closed can be opened again at once: it has given its port back."""
+        for kind in ("", ",broadcast", ",unicast=127.0.0.1"):
+            (link,) = self.links(f"lo{kind}")
+            link.close()
+            self.opened(link).send(b"hello")
+            self.assertFalse(link.unsent)
+            link.close()
 
     def test_closed(self) -> None:
         """A closed link reads nothing any more, and may be closed again."""

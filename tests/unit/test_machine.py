@@ -8,6 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.auth import Keyring
+from hatwist.counting import LEAP, TRUSTED
 from hatwist.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
 from hatwist.election import GroupRules, State
 from hatwist.encoding import encode
@@ -407,24 +408,25 @@ class SessionTests(MachineTests):
         self.assertGreater(self.machine.session, 400)
 
     def test_room(self) -> None:
-        """No number that a packet brings keeps this node from sending, now or after a restart."""
-        for session in (MAX_SESSION // 2, MAX_SESSION):
+        """
+        No number that a packet brings keeps this node from sending, now or after a restart: what is out of all
+        proportion moves it to half of the range at most, and a little further with each packet.
+        """
+        for number, session in enumerate((TRUSTED + LEAP + 1, MAX_SESSION)):
             heard = (Heard("a", session, 1, T, True, True, 20),)
-            self.machine.hear(beat("b", session, heard=heard), "eth0", 100.0)
+            self.machine.hear(beat("b", number, heard=heard), "eth0", 100.0)
         self.assertEqual(self.machine.session, 5)
-        heard = (Heard("a", MAX_SESSION // 2 - 1, 1, T, True, True, 20),)
+        heard = (Heard("a", TRUSTED, 1, T, True, True, 20),)
         claim = Claim(MAX_TERM, Worth(Fitness.FIT, 200, 2, "b"))
         state = GroupState("web", Role.ACTIVE, Fitness.FIT, 200, claim=claim, highest=MAX_TERM)
-        self.machine.hear(
-            beat("b", MAX_SEQ, MAX_SESSION, heard=heard)._replace(groups=(state,)), "eth0", 100.0
-        )
-        self.assertEqual(self.machine.session, MAX_SESSION // 2)
+        self.machine.hear(beat("b", MAX_SEQ, heard=heard)._replace(groups=(state,)), "eth0", 100.0)
+        self.assertEqual(self.machine.session, TRUSTED + 1)
         self.machine.released("web", 100.01)
         for step in range(12):
             for one in self.sent(self.decide(100.1 + step * I, True)):
                 encode(one)
         group = self.machine.elections["web"]
-        self.assertEqual((group.state, group.highest), (State.ACQUIRING, MAX_TERM + 1))
+        self.assertEqual((group.state, group.highest), (State.ACQUIRING, TRUSTED + 1))
 
     def test_forgotten(self) -> None:
         """A node that was forgotten, and starts without its memory and its clock behind, is told of its last start."""

@@ -13,15 +13,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hatwist.auth import Keyring
+from hatwist.counting import TRUSTED
 from hatwist.effects import Persist, RoleChange
 from hatwist.election import GroupRules, Quorum
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Grant, Role
+from hatwist.heartbeat import Grant, Heard, Heartbeat, Role, clusterId
 from hatwist.interfaces import IRoleObserver
 from hatwist.keeper import Keeper
 from hatwist.machine import Machine
 from hatwist.node import HURRY_LIMIT, STOP_LIMIT, Node
-from hatwist.persisting import RETRY, Persister
+from hatwist.persisting import RETRY, SLOW, Persister
 from hatwist.resources.memory import MemoryResource
 from hatwist.rules import NodeRules
 from hatwist.store import MemoryStore
@@ -387,6 +388,24 @@ class TurnTests(Nodes):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class CountedTests(Nodes):
+    """A start's number beyond what any clock says."""
+
+    def test_count(self) -> None:
+        """One that others brought about is on disk at once: after a restart they could not do so again."""
+        store = MemoryStore()
+        node, _, link = self.node("a", 100, store=store)
+        node.start()
+        self.pass_(T)
+        for told, kept in ((77, 1), (TRUSTED, TRUSTED + 1)):
+            heard = (Heard("a", told, 1, 0.0, True, True, 20),)
+            beat = Heartbeat(
+                clusterId("c"), "b", 1, told, I, T, 2, node.machine.rules.digest, (), heard
+            )
+            link.receiver(Keyring([b"k" * 16]).seal(beat), "memory")
+            self.assertEqual((node.machine.session, store.session), (told + 1, kept))
+
+
 class PersisterTests(SynchronousTestCase):
     """What could not be written is written later, but never over what came after it."""
 
@@ -519,6 +538,58 @@ class MemoryOfTermsTests(Nodes):
         beta.start()
         self.pass_(3.0)
         self.assertEqual((one.held, two.held), (False, False))
+
+    def standby(self, votes: bool) -> tuple[list[Node], list[MemoryResource], list[MemoryStore]]:
+        """The worthier alpha holds, and beta could."""
+        nodes, resources, stores = zip(*self.voters(), strict=True)
+        if not votes:
+            self.cable.links.clear()
+            found = [self.node(n, p, store=MemoryStore()) for n, p in (("a", 200), ("b", 100))]
+            nodes, resources, _ = zip(*found, strict=True)
+            stores = tuple(node._store for node in nodes)
+        for node in nodes:
+            node.start()
+        self.pass_(T + 2 * I)
+        self.assertEqual([one.held for one in resources], [True, False])
+        return list(nodes), list(resources), list(stores)
+
+    def test_degraded(self) -> None:
+        """
+        A holder that cannot remember hands over to a node that can, with votes or without, as long as its disk
+        fails; status, heartbeats and the log have the reason. Then it is like the others again.
+        """
+        for votes in (True, False):
+            nodes, resources, stores = self.standby(votes)
+            (alpha, _), (first, _) = nodes, stores
+            first.failure = self.full
+            alpha._persister.persist(Persist("g", Record(99)))
+            self.pass_(1.0)
+            self.assertEqual([one.held for one in resources], [False, True], votes)
+            group = alpha.machine.elections["g"]
+            self.assertIs(group.fitness, Fitness.DEGRADED)
+            reason = "terms and votes cannot be remembered: [Errno 28] No space left on device"
+            self.assertEqual(group.fitnessReason, reason)
+            self.pass_(5.0)
+            self.assertEqual([one.held for one in resources], [False, True], votes)
+            first.failures = 1
+            self.pass_(3 * RETRY)
+            self.assertIs(group.fitness, Fitness.FIT)
+            self.assertEqual([one.held for one in resources], [True, False], votes)
+            for node in nodes:
+                node.abort()
+
+    def test_slow(self) -> None:
+        """A disk that hangs is as bad as a full one, after two seconds; one that is slow is not."""
+        nodes, resources, stores = self.standby(votes=False)
+        alpha, first = nodes[0], stores[0]
+        for wait, holds in ((SLOW - 0.1, True), (SLOW + 1.0, False)):
+            first.hangs = True
+            alpha._persister.persist(Persist("g", Record(99)))
+            self.pass_(wait)
+            self.assertEqual(resources[0].held, holds)
+            first.goOn()
+            self.pass_(3.0)
+            self.assertEqual([one.held for one in resources], [True, False])
 
     def test_usedUp(self) -> None:
         """When the disk fills later, claims go on up to the last term on disk, and not beyond."""

@@ -75,7 +75,7 @@ class OptionsTests(SynchronousTestCase):
     def test_units(self) -> None:
         """Times have their unit."""
         timed = {name for name, row in self.rows().items() if row[1] == "seconds"}
-        self.assertEqual(timed, {"interval", "tolerance", "preempt-delay", "lease"})
+        self.assertEqual(timed, {"interval", "tolerance", "preempt-delay", "ask-limit", "lease"})
 
 
 class CommandTests(SynchronousTestCase):

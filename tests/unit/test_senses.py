@@ -286,6 +286,7 @@ class AskingTests(SensesTestCase):
         self.pass_(2.0)
         self.assertEqual(node.roles["default"], Role.STANDBY)
         self.assertEqual(node.counters["still-served"], 1)
+        self.assertEqual(node.machine.elections["default"].servedBy, "02:00:00:00:00:0b")
         self.lan.leave(SHARED, OTHER)
         self.pass_(0.5)
         self.assertEqual(node.roles["default"], Role.ACTIVE)

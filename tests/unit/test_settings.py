@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from ipaddress import IPv4Address, IPv6Address
+from math import inf
 from typing import Any
 from unittest import mock
 
@@ -186,6 +187,7 @@ class GoodTests(SynchronousTestCase):
             {"tolerance": "600"},
             {"preemptDelay": "0"},
             {"preemptDelay": "86400"},
+            {"askLimit": "0"},
             {"multicast": "224.0.0.1:1"},
             {"multicast": "239.255.255.255:65535"},
             {"node": "n" * 63},
@@ -317,6 +319,13 @@ class ImpossibleTests(SynchronousTestCase):
             ("", "GROUP:PORT"),
         ):
             self.check("multicast", value, allowed, multicast=value)
+
+    def test_askLimit(self) -> None:
+        """So is the time after which answers of the LAN count no more; there is none unless it is given."""
+        for value in ("-1", "86401"):
+            self.check("ask-limit", value, "0 to 86400 seconds", askLimit=value)
+        given = [settings(interface="eth0"), settings(interface="eth0", askLimit="30")]
+        self.assertEqual([found.groups[0].askLimit for found in given], [inf, 30])
 
     def test_preemptDelay(self) -> None:
         """A delay is no time in the past, and a day at most."""
@@ -654,6 +663,7 @@ class DigestTests(SynchronousTestCase):
             {"tolerance": "3.6"},
             {"preempt": False},
             {"preemptDelay": "1"},
+            {"askLimit": "1"},
             {"quorum": "2", "members": ["alpha,beta"], "node": "alpha"},
             {"quorum": "2", "members": ["alpha,beta,gamma"], "node": "alpha"},
             {"quorum": "3", "members": ["alpha,beta,gamma"], "node": "alpha"},

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import store
+from hatwist.counting import REMEMBERED
 from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
 from hatwist.store import MemoryStore, Store
 from hatwist.votes import NOTHING, Record
@@ -74,6 +75,10 @@ class Contract:
         """The disk is full from now on."""
         raise NotImplementedError
 
+    def hang(self, store: Any, on: bool) -> None:
+        """Writes end no more; or those that wait do now."""
+        raise NotImplementedError
+
     def test_nothing(self: Any) -> None:
         """Before the first write nothing is known, and that is no error."""
         found = self.make()
@@ -105,6 +110,21 @@ class Contract:
         self.assertEqual(failure.value.errno, errno.ENOSPC)
         again = self.again(found)
         self.assertEqual((again.session, again.records), (1, {"web": Record(65, VOTE)}))
+
+    def test_hangs(self: Any) -> None:
+        """While the disk hangs nothing is written and nothing fails; then all is, in the order of the calls."""
+        found = self.make()
+        self.successResultOf(found.write(1, {"web": Record(65)}))
+        self.hang(found, True)
+        writes = [found.write(2, {"web": Record(70)}), found.write(3, {"web": Record(75)})]
+        for write in writes:
+            self.assertNoResult(write)
+        self.assertEqual(self.again(found).session, 1)
+        self.hang(found, False)
+        for write in writes:
+            self.successResultOf(write)
+        again = self.again(found)
+        self.assertEqual((again.session, again.records), (3, {"web": Record(75)}))
 
     def test_drained(self: Any) -> None:
         """Whether the node is drained is there after a restart, and other writes leave it as it is."""
@@ -141,6 +161,20 @@ class MemoryTests(Contract, SynchronousTestCase):
     def fail_(self, store: MemoryStore) -> None:
         store.failure = OSError(errno.ENOSPC, "No space left on device")
 
+    def hang(self, store: MemoryStore, on: bool) -> None:
+        store.hangs = on
+        if not on:
+            store.goOn()
+
+    def test_forAWhile(self) -> None:
+        """It can fail so many times, and has room then."""
+        found = self.make()
+        self.fail_(found)
+        found.failures = 2
+        for _ in range(2):
+            self.failureResultOf(found.write(1, {}), OSError)
+        self.assertIsNone(self.successResultOf(found.write(2, {})))
+
 
 class FileTests(Contract, SynchronousTestCase):
     """The file."""
@@ -161,6 +195,11 @@ class FileTests(Contract, SynchronousTestCase):
     def fail_(self, store_: Store) -> None:
         # Every write to this device fails as on a full disk.
         self.patch(store, "_private", lambda path, flags: os.open("/dev/full", os.O_WRONLY))
+
+    def hang(self, store_: Store, on: bool) -> None:
+        self.threads.held = on
+        while not on and self.threads.waiting:
+            self.threads.waiting.pop(0)()
 
     def write(self, *more: Any) -> Deferred[None]:
         return self.make().write(*(more or (1, {"web": Record(65, VOTE)})))
@@ -290,11 +329,11 @@ class FileTests(Contract, SynchronousTestCase):
             b'{"session": "x", "groups": {}}',
             b'{"session": 1, "groups": []}',
             json.dumps({**good, "session": -1}).encode(),
-            json.dumps({**good, "session": MAX_SESSION}).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": 1}}}).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": 1e999, "vote": None}}}).encode(),
+            json.dumps({**good, "groups": {"web": {"reserved": -1, "vote": None}}}).encode(),
             json.dumps(
-                {**good, "groups": {"web": {"reserved": MAX_TERM + 1, "vote": None}}}
+                {**good, "groups": {"web": {"reserved": 1, "vote": ["b", 1, -3, 4]}}}
             ).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": 1, "vote": vote[:3]}}}).encode(),
             json.dumps(good).encode()[:-7],
@@ -302,6 +341,28 @@ class FileTests(Contract, SynchronousTestCase):
             self.put(content)
             error = self.assertRaises(ValueError, self.make)
             self.assertIn(self.path, str(error), content)
+
+    def test_usedUp(self) -> None:
+        """
+        What an earlier version took from a packet and wrote, beyond all that can be counted, is not remembered:
+        the node starts, and says what it left out. The rest of the file counts.
+        """
+        found = self.make()
+        records = {"web": Record(MAX_TERM + 64, VOTE), "mail": Record(65, VOTE)}
+        self.successResultOf(found.write(MAX_SESSION, records))
+        found = self.make()
+        self.assertEqual((found.session, found.records), (0, {"mail": Record(65, VOTE)}))
+        self.assertEqual(
+            found.ignored,
+            [
+                f"the last start's number {MAX_SESSION}",
+                f"the terms of group web up to {MAX_TERM + 64}",
+            ],
+        )
+        self.successResultOf(found.write(7, {"web": Record(REMEMBERED, None)}))
+        found = self.make()
+        self.assertEqual((found.session, found.ignored), (7, []))
+        self.assertEqual(found.records["web"], Record(REMEMBERED, None))
 
     def test_unreadable(self) -> None:
         """A file that cannot be read is an error, too."""

@@ -106,6 +106,7 @@ class OptionsTests(SynchronousTestCase):
             "--multicast= IPv4 multicast group and port of the heartbeats. [default: 239.2.3.4:5555]",
             "--no-preempt Leave the addresses where they are when a worthier node returns.",
             "--preempt-delay= Seconds for which a worthier node is up before it takes over.",
+            "--ask-limit= Seconds without a holder's word after which the address is taken though a host",
             "--link= Way of the heartbeats, INTERFACE[,KIND] of kind multicast, multicast6, broadcast or",
             "--members= Names of all nodes that vote, with commas between them;",
             "--quorum= Votes that a claim takes: majority, or a number; needs --members.",
