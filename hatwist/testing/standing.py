@@ -217,7 +217,7 @@ def rolling(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]
         holder = sim.holders()
         (sim.stop if chance.random() < 0.7 else sim.kill)(name)
         judge.fault()
-        sim.run(chance.choice((0.05, 0.5, 1.5)) * chance.uniform(0.5, 1.5))
+        sim.run(chance.choice((0.05, 0.3, 0.8)) * chance.uniform(0.5, 1.5))
         if [name] != holder:
             if judge.claims():
                 judge.bad(f"{judge.claims()} claimed after {name}, a standby, had gone")
@@ -228,7 +228,7 @@ def rolling(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]
             sim.kill(name)
         start(name)
         judge.fault()
-        sim.run(2 * sim.tolerance + 2 * sim.interval + chance.uniform(0, 1))
+        sim.run(2 * sim.tolerance + 2 * sim.interval + chance.uniform(0, 0.2))
         if before + len(judge.claims()) > (2 if [name] == holder else 1):
             judge.bad(f"{judge.claims()} claimed after {name} was back")
     _exclusive(sim, judge)
@@ -287,9 +287,9 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         elif node.frozen:
             sim.thaw(name)
     judge.fault()
-    sim.run(3.0)
+    sim.run(2.0)
     settled = sim.now
-    sim.run(3.0)
+    sim.run(1.5)
     _exclusive(sim, judge)
     able = [name for name in names if name not in full and name not in lacking]
     if len(able) * 2 > count and len(lacking) == 0 and sim.darkness(settled) > 0.3:
