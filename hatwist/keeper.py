@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IAnnouncer, IFenced, ILeased, IResource
+from hatwist.phrases import blamed
 
 LIMIT = 60.0
 """Seconds for one operation of a resource that does not say how long it takes."""
@@ -182,7 +183,7 @@ class Keeper:
             self._here.remove(resource)
         if self.wanted and resource in self.resources:
             self.held = False
-            self._onRefused(f"{resource.name}: {reason}")
+            self._onRefused(blamed(resource.name, reason))
 
     def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
         done: Deferred[Any] = Deferred()
@@ -283,7 +284,7 @@ class Keeper:
             try:
                 await self._bounded(resource.acquire, timeFor(resource, "acquireTime"))
             except Exception as e:
-                failed = f"{resource.name}: {_said(e)}"
+                failed = blamed(resource.name, _said(e))
                 break
             if not self.wanted:
                 break
@@ -330,7 +331,7 @@ class Keeper:
                 if resource in self._left:
                     self._left.remove(resource)
             except Exception as e:
-                failed = failed or f"{resource.name}: {_said(e)}"
+                failed = failed or blamed(resource.name, _said(e))
                 self._log.error(
                     "{group}: {resource} could not be released: {reason}",
                     group=self.group,

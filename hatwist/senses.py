@@ -32,6 +32,7 @@ class Senses:
     @param managed: interfaces that are down unless this node is ACTIVE: nobody can be asked there, and
         their carriers count while they are held.
     @param openAsker: asks the LAN on one interface.
+    @ivar answer: who answered last for which address, a clause; C{""}: nobody.
     """
 
     _log = Logger()
@@ -49,6 +50,7 @@ class Senses:
         self._netlink = netlink
         self._group = group
         self._node: Node | None = None
+        self.answer = ""
         self._askers: dict[IAsker, list[Address]] = {}
         self._without: set[str] = set()
         self._claimed: dict[Address, bytes] = {}
@@ -119,6 +121,7 @@ class Senses:
             asker.ask(addresses[0])
 
     def _answered(self, address: Address, mac: bytes) -> None:
+        self.answer = f"{mac.hex(':')} answers on the LAN for {address}"
         if self._node is not None:
             self._node.served(self._group)
 
@@ -128,6 +131,7 @@ class Senses:
         if node is None:
             return
         # As good as an answer, and heard even where questions of ours are lost on their way.
+        self.answer = f"{mac.hex(':')} announces {address}"
         node.served(self._group)
         if node.roles[self._group] is Role.ACTIVE:
             if self._claimed.get(address) != mac:

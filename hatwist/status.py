@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from hatwist import __version__
 from hatwist.election import Election
-from hatwist.explain import Explanation, explain
+from hatwist.explain import HOLDING, Explanation, explain
 from hatwist.heartbeat import GroupState
+from hatwist.isolation import Here, isolated, missing, split
 from hatwist.membership import Peer
 from hatwist.node import Node
+from hatwist.reasons import fenced
 from hatwist.resources.guarded import Guarded
-from hatwist.troubles import dropping, gaveWay
+from hatwist.troubles import dropping, rejecting, unsent, yielded
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
 
 SHOWN = 20
 """Changes of the history that are part of the status."""
+RECALLED = 7 * 86400.0
+"""Seconds for which a node counts as one of the cluster that the history names, and nobody hears any more."""
 
 
 def explanation(service: HAService, group: str) -> Explanation:
@@ -33,7 +37,11 @@ def explanation(service: HAService, group: str) -> Explanation:
     if node is None:
         raise KeyError(group)
     now = service.seconds()
-    found = explain(node.machine.elections[group], node.machine.view, now, node.chronicle)
+    here = Here(isolation(service), port=service.settings.multicast.port)
+    composition = service.groups.get(group)
+    if composition is not None and composition.senses.answer:
+        here = here._replace(answer=composition.senses.answer)
+    found = explain(node.machine.elections[group], node.machine.view, now, node.chronicle, here)
     if found.holder is not None:
         entry = service.history.began(found.holder, group, found.term)
         # An earlier start of this daemon may know more than "it held already".
@@ -41,6 +49,35 @@ def explanation(service: HAService, group: str) -> Explanation:
             age = max(found.age or 0.0, time.time() - entry.time)
             found = found._replace(age=age, because=entry.reason)
     return found
+
+
+def isolation(service: HAService) -> str:
+    """
+    What comes before everything else where this node hears no other: a sentence without full stop, or C{""}.
+
+    A node that has only just started, or was late itself, does not know yet.
+    """
+    node = service.node
+    if node is None or node.machine.silent:
+        return ""
+    now, tolerance = service.seconds(), service.settings.tolerance
+    rejected = rejecting(node.links, now, bool(service.settings.keys))
+    listening = now < max(node.startedAt, node.lateness.at) + tolerance
+    if listening and not rejected:
+        return ""
+    return isolated(node.machine.view, _known(service), rejected, now)
+
+
+def _known(service: HAService) -> set[str]:
+    """The nodes that there should be, as far as votes and the last days tell."""
+    quorum = service.settings.quorum
+    known = set(quorum.members) if quorum is not None else set()
+    last: dict[tuple[str, str], str] = {}
+    since = time.time() - RECALLED
+    for entry in service.history.entries:
+        if entry.time >= since:
+            last[entry.node, entry.group] = entry.new
+    return known | {name for (name, _), role in last.items() if role != "SHUTDOWN"}
 
 
 def status(service: HAService) -> dict[str, Any]:
@@ -62,6 +99,7 @@ def status(service: HAService) -> dict[str, Any]:
         "digest": settings.digest().hex(),
         "signed": bool(settings.keys),
         "drained": False,
+        "alone": isolation(service),
         "guarantee": {
             "level": guarantee.level.value,
             "reason": guarantee.reason,
@@ -87,16 +125,32 @@ def status(service: HAService) -> dict[str, Any]:
     for peer in sorted(node.machine.view, key=lambda peer: peer.name):
         found["nodes"][peer.name] = _peer(node, peer, now)
     found["counters"] = counters(node)
-    found["troubles"] = troubles(node, now)
+    found["troubles"] = [*filter(None, [_split(service, node, now)]), *troubles(service)]
     return found
 
 
-def troubles(node: Node, now: float) -> list[str]:
-    """What an operator should know that no role shows, a clause each."""
-    found = dropping(node.links, now)
+def troubles(service: HAService) -> list[str]:
+    """What an operator should know that no role and no reason shows, a clause each."""
+    node = service.node
+    if node is None:
+        return []
+    found = dropping(node.links, service.seconds(), bool(service.settings.keys))
+    found += unsent(node.links)
     if node.machine.displaced:
-        found.insert(0, gaveWay(node.machine.rules.name))
+        found.insert(0, yielded(node.machine.rules.name))
     return found
+
+
+def _split(service: HAService, node: Node, now: float) -> str:
+    """What a split network may mean now for what is held, without votes."""
+    view = node.machine.view
+    held = [
+        name
+        for name, election in node.machine.elections.items()
+        if election.voter is None and (election.claim is not None or view.actives(name, now))
+    ]
+    silent = missing(view, _known(service) if isolation(service) else (), now)
+    return split(held, silent)
 
 
 def _group(service: HAService, node: Node, election: Election, now: float) -> dict[str, Any]:
@@ -128,10 +182,6 @@ def _because(why: Explanation, node: str) -> str:
     """Why the holder holds; with nobody there, why this node does not."""
     nobody = not any(reason.kind in HOLDING for reason in why.nodes.values())
     return f"{node} {why.nodes[node].text}" if nobody else why.because
-
-
-HOLDING = ("holds", "acquiring", "releasing", "stopping")
-"""Kinds of L{hatwist.reasons.Why} of those whom others must take for holders."""
 
 
 def _underWay(node: Node, group: str, why: Explanation, told: GroupState) -> dict[str, str]:
@@ -181,6 +231,7 @@ def _peer(node: Node, peer: Peer, now: float) -> dict[str, Any]:
         "links": links,
         "received": peer.received,
         "left": peer.left(),
+        "fenced": fenced(peer),
         "hears_us": peer.twoWay(now),
         "groups": groups,
     }

@@ -21,7 +21,7 @@ def well() -> dict[str, Any]:
             "ACTIVE",
             7,
             now - 8059,
-            "no holder is heard",
+            "no holder was heard",
             ["192.168.1.100/24", "nginx.service"],
         ),
         "mail": _group(
@@ -66,10 +66,10 @@ def well() -> dict[str, Any]:
                 "ACTIVE",
                 "STANDBY",
                 2,
-                "handed over to beta, which is worthier",
+                "handed over to beta, which was worthier",
             ),
             _change(now - 8060.9, "beta", "mail", "STANDBY", "ACTIVE", 3, "named as successor"),
-            _change(now - 8059, "alpha", "web", "STANDBY", "ACTIVE", 7, "no holder is heard"),
+            _change(now - 8059, "alpha", "web", "STANDBY", "ACTIVE", 7, "no holder was heard"),
         ],
         "counters": {"sent": 80700, "received": {"beta/eth0": 80650}, "rejected": {}},
         "troubles": [],
@@ -83,7 +83,7 @@ def dead() -> dict[str, Any]:
     beta = told["nodes"]["beta"]
     beta.update(alive=False, age=42.6, links={"eth0": 42.6, "eth1": 42.7}, received=20)
     told["groups"]["mail"].update(
-        role="ACTIVE", holder="alpha", term=4, since=now - 42.2, reason="no holder is heard"
+        role="ACTIVE", holder="alpha", term=4, since=now - 42.2, reason="no holder was heard"
     )
     told["nodes"]["alpha"]["groups"]["mail"]["role"] = "ACTIVE"
     told["nodes"]["gamma"]["links"]["eth1"] = 61.3
@@ -91,7 +91,7 @@ def dead() -> dict[str, Any]:
         fitness="unfit", reason="http://127.0.0.1/: connection refused", eligible=False
     )
     told["history"].append(
-        _change(now - 42.2, "alpha", "mail", "STANDBY", "ACTIVE", 4, "no holder is heard")
+        _change(now - 42.2, "alpha", "mail", "STANDBY", "ACTIVE", 4, "no holder was heard")
     )
     dropped = (
         "12 packets were dropped on eth0 since the start, the newest 0.1 s ago from 192.168.1.9"

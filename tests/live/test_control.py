@@ -23,7 +23,7 @@ from tests import daemons
 from tests.daemons import ADDRESS, CIDR, TWIST
 
 HATWIST = (sys.executable, "-m", "hatwist.cli")
-MEASURED = r"default: held by (\w+) ([\d.]+) ms after (\w+) let go, ([\d.]+) ms after the command"
+MEASURED = r"default: held by (\w+) ([\d.]+) ms after (\w+) released it, ([\d.]+) ms after the command"
 
 
 def place(name: str) -> str:
@@ -66,7 +66,7 @@ async def test_status(lab: Lab) -> None:
         for words in (
             rf"^{name} of cluster default: up ",
             "^Guarantee: self-releasing: ",
-            "^Not covered: ",
+            "^Not protected: ",
             r"^default +alpha +\d",
             r"^alpha.* default +ACTIVE +fit +120 ",
             r"^beta.* default +STANDBY +fit +110 ",
@@ -120,7 +120,7 @@ async def test_move(lab: Lab) -> None:
     assert lab.judge.holders(lab.address) == {"gamma"}, f"{began} {lab.said()}"
     why = await hatwist(lab, "gamma", "why")
     assert "moved here by the operator" in why.text
-    assert "does not get it back by that, since the operator has moved it" in why.text
+    assert "default was moved to gamma by hand and stays there, although alpha has the higher priority (120)" in why.text
     back = await hatwist(lab, "gamma", "move", "default")
     assert back.text.startswith("default: from gamma to alpha, the worthiest"), back
     await lab.judge.mark()
@@ -152,7 +152,7 @@ async def test_drain(lab: Lab) -> None:
     said = await hatwist(lab, "alpha", "drain")
     plan, takes, last = said.text.splitlines()
     assert plan == "default: from alpha to beta"
-    assert takes == "alpha takes nothing until it is undrained"
+    assert takes == "alpha will take over no group until: hatwist undrain"
     assert re.fullmatch(MEASURED, last), last
     again = await hatwist(lab, "alpha", "drain")
     assert again == ("alpha is drained already", 0)
@@ -164,7 +164,7 @@ async def test_drain(lab: Lab) -> None:
     await lab.elapse(2 * lab.tolerance)
     assert lab.judge.holders(lab.address) == {"beta"}
     shown = await hatwist(lab, "beta", "status")
-    assert re.search("^alpha .*unfit: drained by the operator", shown.text, re.MULTILINE)
+    assert re.search("^alpha .*DRAINED +\\(hatwist undrain ends it\\)", shown.text, re.MULTILINE)
     drained = await hatwist(lab, "alpha", "status")
     assert drained.status == 1
     assert drained.text.startswith("alpha of cluster default, drained: up")
@@ -188,8 +188,8 @@ async def test_drainAlone(lab: Lab) -> None:
     said = await hatwist(lab, "alpha", "drain")
     assert said.status == 1
     assert said.text == (
-        "hatwist: nobody else can take default, which nobody would hold then; --force does it all the same. "
-        "beta has stopped. gamma has stopped"
+        "hatwist: no other node can take default, so it would be down. beta has stopped. gamma has stopped. "
+        "--force drains anyway"
     )
     assert lab.judge.holders(lab.address) == {"alpha"}
     forced = await hatwist(lab, "alpha", "drain", "--force")
@@ -199,7 +199,7 @@ async def test_drainAlone(lab: Lab) -> None:
     fault = await hatwist(lab, "alpha", "status", "default")
     assert fault.status == 2
     why = await hatwist(lab, "alpha", "why")
-    assert why.text.startswith("Nobody holds default. alpha (this node) is unfit: drained")
+    assert why.text.startswith("Nobody holds default. alpha (this node) is drained (hatwist undrain ends it)")
     undrained = await hatwist(lab, "alpha", "undrain")
     assert undrained.status == 0
     await lab.judge.mark()
@@ -216,8 +216,9 @@ async def test_why(lab: Lab) -> None:
     assert re.fullmatch(
         r"alpha holds default with term \d+, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \([^)]+\): .+\. "
         r"beta \(this node\) is ready, and less worthy \(fit, priority 110\) than alpha \(fit, priority 120\)\. "
-        r"gamma has been silent for .+ s\. "
-        r"beta takes it over when alpha stops, is drained, becomes unfit, or is silent for 0\.35 s\.",
+        r"gamma has not been heard for .+ s\. "
+        r"beta takes it over when alpha stops, is drained, becomes unfit, or is silent for 0\.35 s\. "
+        r"gamma is not heard\. If the network is split, another node may hold default too: .+\.",
         said.text,
     ), said.text
     lab.lan.healAll()
@@ -241,7 +242,7 @@ async def test_history(lab: Lab) -> None:
     await lab.settle()
     said = await hatwist(lab, "gamma", "history")
     for words in (
-        r"default: alpha ACTIVE -> SHUTDOWN, term \d+: said goodbye: the guard let go of default",
+        r"default: alpha ACTIVE -> SHUTDOWN, term \d+: died or hung: the guard released default",
         r"default: beta STANDBY -> ACTIVE, term \d+: ",
         r"default: beta ACTIVE -> STANDBY, term \d+: handed over to alpha",
         "default: gamma STANDBY -> SHUTDOWN: stopped",
@@ -505,7 +506,12 @@ async def test_jsonLog(lan: Lan, judge: Judge, tmp_path: Path) -> None:
         ]
         assert changes == [
             {"group": "default", "old": "-", "new": "STANDBY", "reason": "started, listening"},
-            {"group": "default", "old": "STANDBY", "new": "ACTIVE", "reason": "no holder is heard"},
+            {
+                "group": "default",
+                "old": "STANDBY",
+                "new": "ACTIVE",
+                "reason": "no holder was heard",
+            },
             {"group": "default", "old": "ACTIVE", "new": "SHUTDOWN", "reason": "stopped"},
         ], program.tail()
         await judge.untilHeldBy(ADDRESS)

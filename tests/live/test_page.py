@@ -92,11 +92,11 @@ async def test_well(site: Site) -> None:
     assert page.of("verdict") == "✓ All is well"
     groups = page.of("groups")
     assert "Group web this node ✓ ACTIVE Held by alpha since" in groups
-    assert "for 2 h 14 min (term 7) : no holder is heard" in groups
+    assert "for 2 h 14 min (term 7) : no holder was heard" in groups
     assert "Group mail this node ○ STANDBY Held by beta since" in groups
     assert "Check http://127.0.0.1/ ✓ good 200 in 0.004 s" in groups
     assert "beta ✓ ALIVE last heard of 40 ms ago Link eth0 ✓ 40 ms ago" in page.of("nodes")
-    assert "alpha in web : STANDBY → ACTIVE term 7 , no holder is heard" in page.of("changes")
+    assert "alpha in web : STANDBY → ACTIVE term 7 , no holder was heard" in page.of("changes")
     assert "✓ exclusive a holder has the votes of 2 of 3 nodes" in page.of("facts")
     assert "live" in page.of("live")
     assert "No answer" not in page.text

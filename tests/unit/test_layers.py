@@ -45,6 +45,7 @@ FLOORS = {
     "frames": GROUND,
     "chronicle": GROUND,
     "explain": GROUND,
+    "isolation": GROUND,
     "reasons": GROUND,
     "phrases": GROUND,
     "recorder": GROUND,

@@ -351,7 +351,7 @@ class LifeTests(ServiceTestCase):
             [(c.cluster, c.old, c.new, c.term, c.reason) for c in observer.changes],
             [
                 ("web", None, Role.STANDBY, 0, "started, listening"),
-                ("web", Role.STANDBY, Role.ACTIVE, 1, "no holder is heard"),
+                ("web", Role.STANDBY, Role.ACTIVE, 1, "no holder was heard"),
                 ("web", Role.ACTIVE, Role.SHUTDOWN, 1, "stopped"),
             ],
         )
