@@ -99,7 +99,7 @@ class Chronicle:
             del self._known[name]
             for group in self.groups:
                 self._unheard.pop((name, group), None)
-        # Who let go comes before who took over, so that the one explains the other.
+        # Who released comes before who took over, so that the one explains the other.
         found.sort(key=lambda change: change.new in _CLAIMED)
         return [self._explained(change, view) for change in found]
 

@@ -97,9 +97,7 @@ def explain(
             this = " (this node)" if name == election.name else ""
             sentences.append(f"{name}{this} {why.text}")
     if holder == election.name and here.alone:
-        sentences.append(
-            f"{holder} hears no other node. If {holder} is the one that is cut off, another may hold {group} too"
-        )
+        sentences.append(f"If {holder} is the one that is cut off, another may hold {group} too")
     else:
         sentences += _outlook(election, view, now, nodes, holder)
     return Explanation(group, holder, age, term, because, tuple(sentences), nodes)

@@ -27,17 +27,20 @@ RECALLED = 7 * 86400.0
 """Seconds for which a node counts as one of the cluster that the history names, and nobody hears any more."""
 
 
-def explanation(service: HAService, group: str) -> Explanation:
+def explanation(service: HAService, group: str, alone: str | None = None) -> Explanation:
     """
     Why a group is where it is, as this node knows it.
 
+    @param alone: what L{isolation} says, for who has asked it already.
     @raise KeyError: there is no such group, or the service does not run.
     """
     node = service.node
     if node is None:
         raise KeyError(group)
     now = service.seconds()
-    here = Here(isolation(service), port=service.settings.multicast.port)
+    here = Here(
+        isolation(service) if alone is None else alone, port=service.settings.multicast.port
+    )
     composition = service.groups.get(group)
     if composition is not None and composition.senses.answer:
         here = here._replace(answer=composition.senses.answer)
@@ -61,6 +64,8 @@ def isolation(service: HAService) -> str:
     if node is None or node.machine.silent:
         return ""
     now, tolerance = service.seconds(), service.settings.tolerance
+    if any(peer.direct(now) for peer in node.machine.view):  # as ever: the rest takes a while
+        return ""
     rejected = rejecting(node.links, now, bool(service.settings.keys))
     listening = now < max(node.startedAt, node.lateness.at) + tolerance
     if listening and not rejected:
@@ -87,7 +92,7 @@ def status(service: HAService) -> dict[str, Any]:
     A service that does not run has no C{groups} and no C{nodes}.
     """
     settings, node = service.settings, service.node
-    guarantee = service.guarantee
+    guarantee, alone = service.guarantee, isolation(service)
     found: dict[str, Any] = {
         "version": __version__,
         "cluster": settings.cluster,
@@ -99,7 +104,7 @@ def status(service: HAService) -> dict[str, Any]:
         "digest": settings.digest().hex(),
         "signed": bool(settings.keys),
         "drained": False,
-        "alone": isolation(service),
+        "alone": alone,
         "guarantee": {
             "level": guarantee.level.value,
             "reason": guarantee.reason,
@@ -118,14 +123,14 @@ def status(service: HAService) -> dict[str, Any]:
     found["uptime"] = round(now - service.startedAt, 3)
     found["drained"] = node.drained
     found["groups"] = {
-        name: _group(service, node, election, now)
+        name: _group(service, node, election, alone, now)
         for name, election in node.machine.elections.items()
     }
     found["nodes"] = {settings.node: _self(node, now)}
     for peer in sorted(node.machine.view, key=lambda peer: peer.name):
         found["nodes"][peer.name] = _peer(node, peer, now)
     found["counters"] = counters(node)
-    found["troubles"] = [*filter(None, [_split(service, node, now)]), *troubles(service)]
+    found["troubles"] = [*filter(None, [_split(service, node, alone, now)]), *troubles(service)]
     return found
 
 
@@ -141,7 +146,7 @@ def troubles(service: HAService) -> list[str]:
     return found
 
 
-def _split(service: HAService, node: Node, now: float) -> str:
+def _split(service: HAService, node: Node, alone: str, now: float) -> str:
     """What a split network may mean now for what is held, without votes."""
     view = node.machine.view
     held = [
@@ -149,14 +154,16 @@ def _split(service: HAService, node: Node, now: float) -> str:
         for name, election in node.machine.elections.items()
         if election.voter is None and (election.claim is not None or view.actives(name, now))
     ]
-    silent = missing(view, _known(service) if isolation(service) else (), now)
+    silent = missing(view, _known(service) if alone else (), now)
     return split(held, silent)
 
 
-def _group(service: HAService, node: Node, election: Election, now: float) -> dict[str, Any]:
+def _group(
+    service: HAService, node: Node, election: Election, alone: str, now: float
+) -> dict[str, Any]:
     name = election.rules.name
     told = election.tell(node.machine.view, now)
-    why = explanation(service, name)
+    why = explanation(service, name, alone)
     keeper = node.keepers[name]
     return {
         "role": node.roles[name].name,

@@ -42,7 +42,9 @@ def addDrain(commands: Subparsers[argparse.ArgumentParser]) -> None:
         run=_drain,
     )
     parser.add_argument(
-        "--force", action="store_true", help="also where no other node can take a group, which is down then"
+        "--force",
+        action="store_true",
+        help="also where no other node can take a group, which is down then",
     )
     _waiting(parser)
 

@@ -37,9 +37,9 @@ def addStatus(commands: Subparsers[argparse.ArgumentParser]) -> None:
         epilog=(
             "Exit status: 0 when this node holds all of GROUP (without GROUP: at least one group), 1 when this node "
             "does not (or not fully) hold it, 2 when something is wrong (GROUP, or without it any, has no holder or "
-            "two, or this node is unfit and not drained) and for wrong usage, 3 when no daemon is running, 4 when it is not "
-            "clear which one is meant or it cannot be asked; when this node hears no other node, and so may be the one "
-            "that is cut off, 5 where it holds and 6 where it does not. 3 and 4 are those of an init script."
+            "two, or this node is unfit and not drained) and for wrong usage, 3 when no daemon is running, 4 when it "
+            "is not clear which one is meant or it cannot be asked; when this node hears no other node, and so may be "
+            "the one that is cut off, 5 where it holds and 6 where it does not. 3 and 4 are those of an init script."
         ),
         run=_status,
     )

@@ -95,10 +95,11 @@ def _history(options: argparse.Namespace, client: Client) -> int:
             print(json.dumps(entry))
             continue
         term = f", term {entry['term']}" if entry["term"] else ""
+        old = f"{entry['old']} -> " if entry["old"] else ""
         print(
             oneLine(
-                f"{_time(entry['time'], 3)} {entry['group']}: {entry['node']} {entry['old'] or '-'} -> "
-                f"{entry['new']}{term}: {entry['reason']}"
+                f"{_time(entry['time'], 3)} {entry['group']}: {entry['node']} {old}{entry['new']}{term}: "
+                f"{entry['reason']}"
             )
         )
     return DONE

@@ -138,7 +138,7 @@ class Answers(amp.CommandLocator):
         names = [named] if named is not None else list(node.machine.elections)
         groups = {}
         for name in names:
-            why = known(self.service, name)
+            why = known(self.service, name, alone)
             since = ""
             if why.age is not None:
                 since = f"since {_timeOfDay(time.time() - why.age)}"
@@ -293,7 +293,7 @@ class Answers(amp.CommandLocator):
             self._threshold.set(level, namespace)
         except ValueError as e:
             raise Refused(str(e)) from None
-        self._log.info("The log of {of} is written from {lowest} on", of=namespace, lowest=level)
+        self._log.info("The log level of {of} is now {lowest}", of=namespace, lowest=level)
         return {"level": level, "namespace": namespace}
 
 

@@ -217,14 +217,15 @@ def running(service: HAService) -> Node:
     return service.node
 
 
-def known(service: HAService, group: str) -> Explanation:
+def known(service: HAService, group: str, alone: str | None = None) -> Explanation:
     """
+    @param alone: as of L{explanation}.
     @raise Refused: there is no such group.
     """
     groups = running(service).machine.elections
     if group not in groups:
         raise Refused(f"there is no group {group!r}; there is {', '.join(sorted(groups))}")
-    return explanation(service, group)
+    return explanation(service, group, alone)
 
 
 class Transfer:

@@ -107,4 +107,4 @@ def _group(
     found = guaranteeOf(settings[only or nodes[0]], group)
     yield f"  guarantee: {found.level.value}: {found.reason}"
     for gap in found.gaps:
-        yield f"    not covered: {gap}"
+        yield f"    not protected: {gap}"

@@ -17,13 +17,15 @@ from twisted.internet import reactor
 
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.judge import Judge
-from hatwist.lab.lab import HOSTS, PORT, Lab
+from hatwist.lab.lab import HOSTS, PORT, Lab, haDaemon
 from hatwist.lab.lan import Lan
 from tests import daemons
 from tests.daemons import ADDRESS, CIDR, TWIST
 
 HATWIST = (sys.executable, "-m", "hatwist.cli")
-MEASURED = r"default: held by (\w+) ([\d.]+) ms after (\w+) released it, ([\d.]+) ms after the command"
+MEASURED = (
+    r"default: held by (\w+) ([\d.]+) ms after (\w+) released it, ([\d.]+) ms after the command"
+)
 
 
 def place(name: str) -> str:
@@ -120,7 +122,10 @@ async def test_move(lab: Lab) -> None:
     assert lab.judge.holders(lab.address) == {"gamma"}, f"{began} {lab.said()}"
     why = await hatwist(lab, "gamma", "why")
     assert "moved here by the operator" in why.text
-    assert "default was moved to gamma by hand and stays there, although alpha has the higher priority (120)" in why.text
+    assert (
+        "default was moved to gamma by hand and stays there, although alpha has the higher priority (120)"
+        in why.text
+    )
     back = await hatwist(lab, "gamma", "move", "default")
     assert back.text.startswith("default: from gamma to alpha, the worthiest"), back
     await lab.judge.mark()
@@ -199,7 +204,9 @@ async def test_drainAlone(lab: Lab) -> None:
     fault = await hatwist(lab, "alpha", "status", "default")
     assert fault.status == 2
     why = await hatwist(lab, "alpha", "why")
-    assert why.text.startswith("Nobody holds default. alpha (this node) is drained (hatwist undrain ends it)")
+    assert why.text.startswith(
+        "Nobody holds default. alpha (this node) is drained (hatwist undrain ends it)"
+    )
     undrained = await hatwist(lab, "alpha", "undrain")
     assert undrained.status == 0
     await lab.judge.mark()
@@ -253,6 +260,72 @@ async def test_history(lab: Lab) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_cutOff(lab: Lab) -> None:
+    """
+    Without votes both sides of a cut hold: each says so, the one that hears nobody before anything else. When it
+    has healed, nobody is said to have taken over who held all along.
+    """
+    await lab.settle()
+    lab.lan.isolate("alpha")
+    for name, words in (("alpha", "peer-left gamma"), ("beta", "default: STANDBY -> ACTIVE")):
+        await lab.programs[name].says(words)
+    await lab.programs["alpha"].says("peer-left beta")
+    alone = "alpha hears no other node: it may be the one that is cut off. Look at the others: beta and gamma."
+    shown = await hatwist(lab, "alpha", "status")
+    assert (shown.text.splitlines()[0], shown.status) == (alone, 5), shown
+    why = await hatwist(lab, "alpha", "why")
+    assert why.text.startswith(f"{alone}\n\nalpha holds default with term "), why
+    assert "If alpha is the one that is cut off, another may hold default too." in why.text
+    other = await hatwist(lab, "beta", "status")
+    assert other.status == 0
+    torn = "alpha is not heard. If the network is split, another node may hold default too"
+    assert torn in other.text
+    assert torn in (await hatwist(lab, "beta", "why")).text
+    lab.lan.isolate("gamma")
+    await lab.programs["gamma"].says("peer-left beta")
+    blind = await hatwist(lab, "gamma", "status")
+    lab.lan.healAll()
+    assert blind.status in (5, 6)  # it may have claimed meanwhile
+    await lab.untilOnly("alpha")
+    await lab.elapse(2 * lab.tolerance)
+    told = (await hatwist(lab, "beta", "history", "-n", "20")).text
+    assert re.search(
+        r"alpha SILENT -> ACTIVE, term \d+: heard again; it had held all along", told
+    ), told
+    since = [(await status(lab, name))["groups"]["default"]["since"] for name in ("alpha", "beta")]
+    assert abs(since[0] - since[1]) < 1, since
+
+
+@pytest_twisted.ensureDeferred
+async def test_otherKey(lab: Lab, tmp_path: Path) -> None:
+    """A node with another key than the rest says that it rejects what arrives, from whom and why; so do the rest."""
+    key = tmp_path / "key"
+    key.write_bytes(b"a key that nobody else has, really")
+    key.chmod(0o600)
+    await lab.settle()
+    lab.programs["gamma"].stop()
+    await lab.programs["gamma"].ended()
+    # Its own history would name the others, too.
+    argv = [*haDaemon(lab, "gamma"), "--key-file", str(key), "--state-dir", str(tmp_path / "state")]
+    stranger = lab.host("gamma").spawn(reactor, argv)
+    await stranger.says("Dropped a packet from 10.99.0.")
+    shown = await hatwist(lab, "gamma", "status")
+    first = shown.text.splitlines()[0]
+    assert re.match(
+        "gamma hears no other node: it rejects what arrives, since 10.99.0.[12] does not sign its heartbeats",
+        first,
+    ), shown
+    assert shown.status == 6
+    assert re.search(r"^default +unknown", shown.text, re.MULTILINE), shown
+    await lab.programs["alpha"].says("Dropped a packet from 10.99.0.3")
+    other = await hatwist(lab, "alpha", "status")
+    assert "10.99.0.3 signs its heartbeats, and this node has no key_file: " in other.text
+    assert not other.text.startswith("alpha hears no other node")
+    stranger.stop()
+    await stranger.ended()
+
+
+@pytest_twisted.ensureDeferred
 async def test_announce(lab: Lab) -> None:
     """The LAN is told again, now; a standby has nothing to tell."""
     await lab.settle()
@@ -284,7 +357,7 @@ async def test_logLevel(lab: Lab) -> None:
         return sum(" -> " in line for line in program.lines)
 
     said = await hatwist(lab, "beta", "log-level", "warn")
-    assert said == ("hatwist is logged from warn on", 0)
+    assert said == ("the log level of hatwist is now warn", 0)
     before = changes()
     await hatwist(lab, "beta", "move", "default", "beta")
     await lab.elapse(lab.interval)

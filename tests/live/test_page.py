@@ -112,14 +112,14 @@ async def test_dead(site: Site) -> None:
     verdict = page.of("verdict")
     assert verdict.startswith("! 5 things need attention")
     for text in (
-        "Nobody could take over group web from alpha",
+        "No other node can take group web from alpha",
         "gamma is unfit for group web: http://127.0.0.1/: connection refused",
-        "Node beta is gone; last heard of 42 s ago",
+        "Node beta is not heard; last heard of 42 s ago",
         "gamma is not heard on link eth1",
         told["troubles"][0],
     ):
         assert f"! {text}" in verdict
-    assert "beta ✕ GONE last heard of 42 s ago" in page.of("nodes")
+    assert "beta ✕ NOT HEARD last heard of 42 s ago" in page.of("nodes")
     assert page.title.startswith("! ")
 
 
@@ -134,6 +134,30 @@ async def test_conflict(site: Site) -> None:
     assert "Conflict: held at the same time by ✕ alpha and beta" in page.of("groups")
     assert "Held by ✕ nobody" in page.of("groups")
     assert page.title.startswith("✕ ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_alone(site: Site) -> None:
+    """That no other node is heard comes before all else, and of the cluster nothing is stated that cannot be known."""
+    told = web_samples.alone()
+    page = await site.look(lambda: told)
+    verdict = page.of("verdict")
+    assert verdict.startswith(f"✕ Act now: {told['alone']}")
+    assert "Nobody" not in verdict
+    assert "! Node gamma died or hangs, and its guard released what it held; last heard" in verdict
+    assert "Held by ? unknown here" in page.of("groups")
+    assert "gamma ✕ GUARD FIRED" in page.of("nodes")
+    assert page.title.startswith("✕ ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_drained(site: Site) -> None:
+    """A drained node is not unfit: it has a badge of its own, and one line tells of it."""
+    page = await site.look(web_samples.drained)
+    verdict = page.of("verdict")
+    assert "! gamma is drained: it will take over no group" in verdict
+    assert "unfit" not in verdict
+    assert "gamma ! DRAINED" in page.of("groups")
 
 
 @pytest_twisted.ensureDeferred

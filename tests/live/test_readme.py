@@ -228,5 +228,5 @@ async def test_bothKilled(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 async def test_guaranteeIsLogged(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     """What README shows of the guarantee is what its two hosts log."""
     pair = Pair(lan, judge, tmp_path)
-    for text in re.findall(r"^    ((?:Guarantee|Not covered): .*)", README, re.MULTILINE):
+    for text in re.findall(r"^    ((?:Guarantee|Not protected): .*)", README, re.MULTILINE):
         await pair.beta.says(re.escape(text) + "$")

@@ -136,6 +136,7 @@ class ChronicleTests(SynchronousTestCase):
                 ("beta", "STANDBY", "ACTIVE", "alpha died or hung"),
             ],
         )
+        self.assertTrue(watched.sim.said("its daemon died or hung, and its guard said goodbye"))
 
     def test_return(self) -> None:
         """A worthier one that is back is heard again, and gets the group by handover."""
