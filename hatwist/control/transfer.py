@@ -11,11 +11,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from hatwist.chronicle import Change
 from hatwist.control.commands import Refused
 from hatwist.election import Election
-from hatwist.explain import Explanation
+from hatwist.explain import HOLDING, Explanation
 from hatwist.node import Node
-from hatwist.phrases import worthOf
+from hatwist.phrases import joined, worthOf
 from hatwist.reasons import ownReason
-from hatwist.status import explanation
+from hatwist.status import explanation, isolation
 from hatwist.worth import Fitness, Worth
 
 if TYPE_CHECKING:
@@ -106,8 +106,10 @@ def planDrain(service: HAService, force: bool) -> Plan:
             for other, reason in explanation(service, stuck[0]).nodes.items()
             if other != name
         )
+        alone = isolation(service) != ""
         raise Refused(
-            f"no other node can take {', '.join(stuck)}, so {'it' if len(stuck) == 1 else 'they'} would be down. "
+            f"no other node {'that is heard ' if alone else ''}can take {', '.join(stuck)}, so "
+            f"{'it' if len(stuck) == 1 else 'they'} {'may' if alone else 'would'} be down. "
             f"{whys or 'No other node is known.'} --force drains anyway"
         )
     return Plan([*lines, f"{name} will take over no group until: hatwist undrain"], moves)
@@ -128,9 +130,14 @@ def planUndrain(service: HAService) -> Plan:
             lines.append(f"{group}: not yet: {obstacle}")
             continue
         if why.holder is None:
-            lines.append(
-                f"{group}: nobody holds it; {name} will take it unless another node does first"
-            )
+            holders = [other for other, reason in why.nodes.items() if reason.kind in HOLDING]
+            if holders:
+                lines.append(
+                    f"{group}: {joined(holders)} hold it at once; first one of them yields"
+                )
+                continue
+            nobody = f"{name} hears no holder" if isolation(service) else "nobody holds it"
+            lines.append(f"{group}: {nobody}; {name} will take it unless another node does first")
             moves[group] = ("", name)
             continue
         said = _worth(node, election, why.holder)

@@ -21,7 +21,7 @@ from hatwist.settings.values import (
 
 
 def releaseTime(spec: ResourceSpec) -> float:
-    """Seconds that letting go of it may take, where the guard cannot make sure of it."""
+    """Seconds that its release may take, where the guard cannot make sure of it."""
     if isinstance(spec, AddressSpec):
         return 0.0
     if isinstance(spec, CommandSpec):

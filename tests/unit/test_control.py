@@ -443,6 +443,8 @@ class MovingTests(SocketTestCase):
         self.assertEqual(found["alone"], alone)
         self.assertIn("another node may hold default too", "".join(found["troubles"]))
         self.assertEqual(exitStatus(found), 5)
+        error = await self.assertFailure(self.of("alpha", "Drain"), Refused)
+        self.assertIn("no other node that is heard can take default, so it may be down", str(error))
         why = await self.of("alpha", "Why")
         self.assertEqual(why["alone"], alone)
         self.assertIn("another may hold default too", why["groups"]["default"]["text"])
@@ -452,6 +454,10 @@ class MovingTests(SocketTestCase):
         self.assertEqual(exitStatus(found), 6)
         why = await self.of("alpha", "Why")
         self.assertIn("cannot tell who holds default", why["groups"]["default"]["text"])
+        await self.of("alpha", "Drain")
+        node(alpha).fitness("default", Fitness.FIT, "", "carrier")
+        found = await self.of("alpha", "Undrain", dry=True)
+        self.assertIn("default: alpha hears no holder; alpha will take it", found["plan"][1])
 
     async def test_aloneAfterGoodbye(self) -> None:
         """A node whose only peer was stopped is alone as it should be."""
