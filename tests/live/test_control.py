@@ -243,6 +243,9 @@ async def test_history(lab: Lab) -> None:
     lab.programs["alpha"].kill()
     await lab.programs["alpha"].ended()
     await lab.programs["beta"].says("STANDBY -> ACTIVE")
+    why = await hatwist(lab, "beta", "why")
+    assert "alpha died or hangs; its guard released default" in why.text
+    assert (await status(lab, "beta"))["nodes"]["alpha"]["fenced"]
     await lab.settle()
     lab.programs["gamma"].stop()
     await lab.programs["gamma"].ended()
