@@ -29,8 +29,8 @@ TOLD = {
     State.ASKING: "ASKING",
     State.ACQUIRING: "ACTIVE",
     State.ACTIVE: "ACTIVE",
-    State.RELEASING: "ACTIVE, letting go",
-    State.STOPPING: "ACTIVE, letting go; STANDBY if it held nothing",
+    State.RELEASING: "ACTIVE, releasing",
+    State.STOPPING: "ACTIVE, releasing; STANDBY if it held nothing",
     State.SHUTDOWN: "SHUTDOWN",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
+from hatwist.heartbeat import MAX_SEQ
 from hatwist.membership import Membership, Peer
 
 
@@ -36,6 +37,8 @@ class Attendance:
             elif not alive and peer.name in self._present:
                 self._present.discard(peer.name)
                 why = "it said goodbye" if peer.left() else f"silent for {now - peer.at:.3f} s"
+                if peer.left() and peer.seq == MAX_SEQ:
+                    why = "its daemon died or hung, and its guard said goodbye"
                 self._say("peer-left", peer.name, why)
         return min(wake, self._hearing(now))
 

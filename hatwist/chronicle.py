@@ -1,8 +1,8 @@
 """
 The role changes of the whole cluster, as one node sees them, each with its cause.
 
-A node tells the others its roles, and not why they changed. What went before tells that: who let go, naming whom,
-and who fell silent.
+A node tells the others its roles, and not why they changed. What went before tells that: who released the group,
+naming whom, and who fell silent.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import NamedTuple
 from hatwist.effects import RoleChange
 from hatwist.heartbeat import Released, Role
 from hatwist.membership import Membership, Peer
+from hatwist.reasons import fenced
 from hatwist.worth import Fitness
 
 ACQUIRING = "ACQUIRING"
 """What a node is called that has claimed a group, and does not have all of it yet."""
 SILENT = "SILENT"
 """What a node is called that is no longer heard and has not said goodbye."""
+AGAIN = "heard again; it had held all along"
+"""Why a node is ACTIVE that was so before it fell silent: it did not take over."""
 _NAMES = ("STANDBY", "STANDBY", "ACTIVE", "SHUTDOWN")
 """By L{Role}; who asks for votes is a standby here."""
 
@@ -58,6 +61,7 @@ class Chronicle:
         self.holders: dict[str, dict[str, Change]] = {}
         self._known: dict[str, dict[str, str]] = {}
         self._freed: dict[str, tuple[str, str, Released | None]] = {}
+        self._unheard: dict[tuple[str, str], Change] = {}
 
     def own(self, change: RoleChange, released: Released | None, now: float) -> Change:
         """
@@ -69,7 +73,7 @@ class Chronicle:
         found = Change(
             now, self.name, change.group, old, _NAMES[change.new], change.term, change.reason
         )
-        return self._note(found, "let go", released)
+        return self._note(found, "released it", released)
 
     def look(self, view: Membership, now: float) -> list[Change]:
         """What has changed among the others since the last look."""
@@ -92,7 +96,9 @@ class Chronicle:
             return found
         for name in set(self._known) - set(view.peers):
             del self._known[name]
-        # Who let go comes before who took over, so that the one explains the other.
+            for group in self.groups:
+                self._unheard.pop((name, group), None)
+        # Who released comes before who took over, so that the one explains the other.
         found.sort(key=lambda change: change.new in _CLAIMED)
         return [self._explained(change, view) for change in found]
 
@@ -117,13 +123,13 @@ class Chronicle:
         elif change.new == "SHUTDOWN":
             said = peer.announced(change.group)
             why = said.reason if said is not None else ""
-            how = "said goodbye"
+            how = "died or hung" if fenced(peer) else "stopped"
             reason = f"{how}: {why}" if why else how
         elif change.old == ACQUIRING:
             how = "gave up acquiring it"
             reason = self._release(peer, change, "did not get everything")
         elif change.old in _CLAIMED:
-            how = "let go"
+            how = "released it"
             reason = self._release(peer, change)
         else:
             reason = "heard again" if change.old == SILENT else "heard"
@@ -136,22 +142,31 @@ class Chronicle:
         reason = ""
         if released is not None and released.successor:
             reason = f"handed over to {released.successor}"
+            if said is not None and said.fitness == Fitness.UNFIT:
+                reason = f"named {released.successor} as successor"
             if released.moved:
                 return "; ".join(
                     filter(None, (first, f"moved to {released.successor} by the operator"))
                 )
         if said is not None and said.fitness < Fitness.FIT and said.reason:
-            why = f"{said.fitness.name.lower()}: {said.reason}"
+            # One that is unfit does not wait for a successor, nor know whether anybody hears it.
+            found = "released" if said.fitness == Fitness.UNFIT else said.fitness.name.lower()
+            why = f"{found}: {said.reason}"
             reason = f"{why}; {reason}" if reason else why
-        return "; ".join(filter(None, (first, reason))) or "let go"
+        return "; ".join(filter(None, (first, reason))) or "released it"
 
     def _takeover(self, change: Change) -> str:
         before = self.holders.get(change.group, {}).get(change.node)
         if before is not None:
-            return before.reason
+            return AGAIN if before.new == "ACTIVE" else before.reason
+        if change.old == SILENT:
+            held = self._unheard.get((change.node, change.group))
+            if held is not None and held.term == change.term:
+                return AGAIN if held.new == "ACTIVE" else held.reason
+            return "it took over while it was not heard"
         others = [name for name in self.holders.get(change.group, {}) if name != change.node]
         if others:
-            return f"although {' and '.join(others)} holds it"
+            return f"although {' and '.join(others)} held it"
         if not change.old:
             return "it held already when it was first heard"
         freed = self._freed.get(change.group)
@@ -168,10 +183,19 @@ class Chronicle:
 
     def _note(self, change: Change, how: str, released: Released | None) -> Change:
         holders = self.holders.setdefault(change.group, {})
-        if change.new in _CLAIMED:
+        place = (change.node, change.group)
+        if change.new not in _CLAIMED:
+            held = holders.pop(change.node, None)
+            self._unheard.pop(place, None)
+            if held is not None:
+                self._freed[change.group] = (change.node, how, released)
+                if change.new == SILENT:
+                    self._unheard[place] = held
+        elif change.reason != AGAIN:
             holders[change.node] = change
-        elif holders.pop(change.node, None) is not None:
-            self._freed[change.group] = (change.node, how, released)
+        elif change.node not in holders:
+            # It holds since then, and for that reason.
+            holders[change.node] = self._unheard.pop(place)._replace(new="ACTIVE")
         return change
 
 

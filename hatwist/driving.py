@@ -174,11 +174,12 @@ class Driver(Reporter):
     def _fenced(self, groups: Sequence[str]) -> None:
         """The guard has fired, or is about to: this session is over."""
         self._log.critical(
-            "The guard let go of {groups}: this process was dead or hung for too long. It begins anew",
+            "This daemon did not run for too long, so its guard released {groups}. It rejoins as STANDBY: "
+            "nothing to repair",
             groups=", ".join(groups),
         )
         self.leases.fenced()
-        self.machine.fenced("the guard let go", self._reactor.seconds())
+        self.machine.fenced("the guard released it", self._reactor.seconds())
         if not self._deciding:
             self._decide()
         else:

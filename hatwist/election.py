@@ -298,11 +298,11 @@ class Election(Holder):
                     self._at(peer.listedAt + peer.tolerance, now)
                 return "", Cause.OTHER
             name = max(better, key=self._worthOf).name
-            return f"{name} is worthier but did not claim", Cause.DEFAULT
+            return f"{name} was worthier but did not claim", Cause.DEFAULT
         self.deferringSince = None
         if released is not None:
-            return "the holder let go", Cause.VACANCY
-        return "no holder is heard", Cause.SILENCE
+            return "the holder released it", Cause.VACANCY
+        return "no holder was heard", Cause.SILENCE
 
     def _lastRelease(self, view: Membership) -> tuple[Released | None, float, Peer | None]:
         """

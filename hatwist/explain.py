@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 from hatwist.chronicle import Chronicle
 from hatwist.election import Election
+from hatwist.isolation import NOTHING, Here, split
 from hatwist.membership import Membership
-from hatwist.phrases import duration, joined, worthOf
+from hatwist.phrases import duration, joined
 from hatwist.reasons import ELIGIBLE, Why, ownReason, peerReason
 from hatwist.worth import Worth
+
+HOLDING = ("holds", "acquiring", "releasing", "stopping")
+"""Kinds of L{hatwist.reasons.Why} of those whom others must take for holders."""
 
 
 class Explanation(NamedTuple):
@@ -52,20 +56,23 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    election: Election, view: Membership, now: float, chronicle: Chronicle | None = None
+    election: Election,
+    view: Membership,
+    now: float,
+    chronicle: Chronicle | None = None,
+    here: Here = NOTHING,
 ) -> Explanation:
     """
     Who holds a group and why, why this node does not, and what would change it.
 
     @param chronicle: knows why the holder holds; without it, what was told is all there is.
+    @param here: what this node knows besides; if it hears nobody, only of itself something is told.
     """
     group = election.rules.name
-    nodes = {election.name: ownReason(election, view, now)}
+    nodes = {election.name: ownReason(election, view, now, here)}
     for peer in sorted(view, key=lambda peer: peer.name):
         nodes[peer.name] = peerReason(election, peer, now)
-    holders = [
-        name for name, why in nodes.items() if why.kind in ("holds", "acquiring", "releasing")
-    ]
+    holders = [name for name, why in nodes.items() if why.kind in HOLDING]
     term, age, because = 0, None, ""
     holder = holders[0] if len(holders) == 1 else None
     if holder is not None:
@@ -79,13 +86,20 @@ def explain(
         sentences.append(
             f"{joined(holders)} hold {group} at the same time: one of them yields as soon as they hear each other"
         )
+    elif not holders and here.alone:
+        sentences.append(
+            f"{election.name} hears no other node, so it cannot tell who holds {group}; it does not"
+        )
     elif not holders:
         sentences.append(f"Nobody holds {group}")
     for name, why in nodes.items():
         if name != holder and why.kind not in ("holds",) and why != ELIGIBLE:
             this = " (this node)" if name == election.name else ""
             sentences.append(f"{name}{this} {why.text}")
-    sentences += _outlook(election, view, now, nodes, holder)
+    if holder == election.name and here.alone:
+        sentences.append(f"If {holder} is the one that is cut off, another may hold {group} too")
+    else:
+        sentences += _outlook(election, view, now, nodes, holder)
     return Explanation(group, holder, age, term, because, tuple(sentences), nodes)
 
 
@@ -102,10 +116,17 @@ def _outlook(
     ]
     if holder != election.name and election.eligible(view, now):
         able.append((election.worth, election.name))
+    silent = [name for name, why in nodes.items() if why.kind == "silent"]
+    torn = split([group] if election.voter is None else [], silent)
     if not able:
         others = "no other node is known" if len(nodes) == 1 else "no other node could take it"
-        return [f"It stays there for as long as {holder} runs and is fit: {others}"]
+        if silent:
+            others = "no other node that is heard could take it"
+        found = [f"It stays there for as long as {holder} runs and is fit: {others}"]
+        return [*found, torn] if torn else found
     worth, following = max(able, key=lambda one: one[0])
+    if nodes[holder].kind in ("releasing", "stopping"):
+        return [f"{following} takes it over when that is done"]
     silence = duration(election.timing.tolerance)
     causes = f"{holder} stops, is drained, becomes unfit, or is silent for {silence}"
     found = [f"{following} takes it over when {causes}"]
@@ -113,20 +134,29 @@ def _outlook(
         moved = election.claim is not None and election.claim.moved
         if moved and worth.fitness <= election.worth.fitness:
             found.append(
-                f"{following} is worthier ({worthOf(worth)}), and does not get it back by that, since the "
-                f"operator has moved it: hatwist move {group} undoes it"
+                f"{group} was moved to {holder} by hand and stays there, although {following} "
+                f"{_ahead(worth, election.worth)}. To send it back: hatwist move {group}"
             )
         elif not (rules.preempt or worth.fitness > election.worth.fitness):
             found.append(
-                f"{following} is worthier ({worthOf(worth)}), and does not get it back by that: "
-                f"preempt is off; hatwist move {group} {following} does it"
+                f"{group} stays on {holder}, although {following} {_ahead(worth, election.worth)}: preempt is "
+                f"off. To send it there: hatwist move {group} {following}"
             )
         else:
             since = election.worthierSince.get(following, now)
             wait = max(0.0, since + rules.preemptDelay - now)
             found.append(
-                f"{following} is worthier ({worthOf(worth)}), and gets it in {duration(wait)}"
+                f"{following} {_ahead(worth, election.worth)}, and gets it in {duration(wait)}"
             )
     elif holder == election.name:
         found.append(f"hatwist move {group} {following} hands it over")
-    return found
+    return [*found, torn] if torn else found
+
+
+def _ahead(worth: Worth, other: Worth) -> str:
+    """In what the greater worth is ahead of the other one."""
+    if worth.fitness != other.fitness:
+        return f"is fitter ({worth.fitness.name.lower()})"
+    if worth.priority != other.priority:
+        return f"has the higher priority ({worth.priority})"
+    return "has the lower address" if worth.address != other.address else "comes first by its name"

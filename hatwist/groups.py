@@ -11,7 +11,7 @@ from hatwist.rules import GroupRules, NodeRules, Timing
 from hatwist.votes import NOTHING, Record
 from hatwist.worth import Fitness
 
-DRAINED = (Fitness.UNFIT, "drained by the operator")
+DRAINED = (Fitness.UNFIT, "drained (hatwist undrain ends it)")
 
 
 class Groups:
@@ -56,7 +56,7 @@ class Groups:
         wanted = {group.name: group for group in rules.groups}
         going = [name for name in self.elections if name not in self._configured()]
         if back := sorted(set(going) & set(wanted)):
-            raise ValueError(f"{', '.join(back)}: still being let go of; try again when it is done")
+            raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = rules
         self.view.digest = rules.digest
         self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)

@@ -86,14 +86,14 @@ def guarantee(
                 covered = "the witness has no time to cover a partition"
         return Guarantee(
             Level.SELF_RELEASING,
-            f"a node that dies or hangs lets go by itself; without --quorum {covered}",
+            f"a node that dies or hangs releases what it holds; without --quorum {covered}",
             tuple(gaps),
         )
     if survives < 1:
         return Guarantee(Level.SELF_RELEASING, _hasty(timing, delay), tuple(gaps))
     return Guarantee(
         Level.EXCLUSIVE,
-        f"a holder has the votes of {quorum.needed} of {len(quorum.members)} nodes, and lets go "
+        f"a holder has the votes of {quorum.needed} of {len(quorum.members)} nodes, and releases "
         f"{timing.hold:.3f} s after the last confirmed heartbeat; {survives} lost round trips are survived",
         tuple(gaps),
     )
@@ -145,13 +145,13 @@ def ample(timing: Timing) -> float:
 
 def _partitions(timing: Timing, witness: bool) -> list[str]:
     if not witness:
-        return ["nodes that cannot hear each other hold at the same time"]
-    gaps = ["nodes that all reach the witness but cannot hear each other hold at the same time"]
+        return ["if the network splits, both sides can hold the addresses"]
+    gaps = ["if nodes reach the witness but not each other, both sides can hold the addresses"]
     if not timing.witnesses:
-        gaps.append(f"a node that is cut off lets go too late: {_unwitnessed(timing)}")
+        gaps.append(f"a node that is cut off releases too late: {_unwitnessed(timing)}")
     elif timing.witnessHold > timing.hold - 2 * timing.interval:
         gaps.append(
-            "a node that is cut off just after a heartbeat was lost lets go up to "
+            "a node that is cut off just after a heartbeat was lost releases up to "
             f"{timing.interval:g} s too late; with --tolerance {ample(timing):g} it does not"
         )
     return gaps
@@ -174,7 +174,7 @@ def _hasty(timing: Timing, delay: float) -> str:
     wanted = f"raise --tolerance to {enough(timing, delay):g} s"
     if timing.release is not None:
         return (
-            f"letting go may take {timing.releaseTime:g} s, for which a tolerance of "
+            f"a release may take {timing.releaseTime:g} s, for which a tolerance of "
             f"{timing.tolerance:g} s has no room; {wanted}"
         )
     return (

@@ -19,7 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hatwist.chronicle import ACQUIRING, Change
+from hatwist.chronicle import ACQUIRING, SILENT, Change
 
 LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
@@ -110,11 +110,22 @@ class History:
         self._write()
 
     def began(self, node: str, group: str, term: int) -> Entry | None:
-        """How the claim of this term began, if that is remembered."""
+        """
+        How the claim of this term began, if that is remembered.
+
+        One that is heard again, or for the first time since a start of this node, had begun before that.
+        """
+        found = None
         for entry in reversed(self.entries):
-            if (entry.node, entry.group, entry.term, entry.new) == (node, group, term, "ACTIVE"):
-                return entry
-        return None
+            if (entry.node, entry.group) != (node, group):
+                continue
+            if (entry.term, entry.new) == (term, "ACTIVE"):
+                found = entry
+                if entry.old not in ("", SILENT):
+                    break
+            elif found is not None and entry.new != SILENT:
+                break
+        return found
 
     def close(self) -> Deferred[None]:
         """Fires when everything is written, or could not be."""

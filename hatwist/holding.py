@@ -81,7 +81,7 @@ class Holder(Movable):
                 continue
             agreed = view.agrees(peer)
             if self._order(claim, agreed) > self._order(self.claim, agreed):
-                self._yield(f"{peer.name} is ACTIVE too and comes first", now, Cause.CONFLICT)
+                self._yield(f"{peer.name} held it as well and had precedence", now, Cause.CONFLICT)
                 return True
             direct = peer.direct(now)
             limit = max(since, peer.listedAt) + DEAF * interval
@@ -90,7 +90,7 @@ class Holder(Movable):
                 limit = inf if deaf is None else max(since, deaf) + DEAF_BY_RELAY * interval
             if self.voter is None and self._at(limit, now):
                 self._yield(
-                    f"{peer.name} is ACTIVE too and does not hear this node", now, Cause.CONFLICT
+                    f"{peer.name} held it as well and did not hear this node", now, Cause.CONFLICT
                 )
                 return True
             stamp = (peer.session, peer.seq)
@@ -134,7 +134,7 @@ class Holder(Movable):
             # It is back, and another node was answered first: this node's next question will tell.
             if others and not self._at(self.keptAt + WITNESSED * self.timing.interval, now):
                 return False
-        self._yield("the witness does not answer", now, Cause.WITNESS)
+        self._yield("the witness did not answer", now, Cause.WITNESS)
         return True
 
     def _outvoted(self, sent: dict[int, float], now: float) -> bool:
@@ -184,7 +184,7 @@ class Holder(Movable):
         if best is None:
             self.worthierSince.clear()
             if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
-                self._yield(f"unfit: {self.fitnessReason}", now, Cause.UNFIT)
+                self._yield(f"released: {self.fitnessReason}", now, Cause.UNFIT)
             return
         worth = self._worthOf(best)
         fitter, preempt = worth.fitness > mine.fitness, self.rules.preempt
@@ -197,7 +197,7 @@ class Holder(Movable):
         for name in worthier:
             self.worthierSince.setdefault(name, now)
         if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
-            why = f"unfit: {self.fitnessReason}; handed over to {best.name}"
+            why = f"released: {self.fitnessReason}; named {best.name} as successor"
             self._yield(why, now, Cause.UNFIT)
         elif not worth > mine or not (fitter or preempt):
             return
@@ -214,5 +214,5 @@ class Holder(Movable):
                     and not self._at(peer.directAt + peer.tolerance, now)
                 ):
                     return
-            why = f"handed over to {best.name}, which is worthier"
+            why = f"handed over to {best.name}, which was worthier"
             self._yield(why, now, Cause.UNFIT if fitter else Cause.HANDOVER)

@@ -19,11 +19,10 @@ from twisted.logger import Logger
 from hatwist.errors import ResourceError
 from hatwist.interfaces import IAnnouncer, IFenced, ILeased, IResource
 from hatwist.limits import LIMIT, timeFor
+from hatwist.phrases import blamed
 
-PAUSE = 2.0
-"""Seconds between two attempts at a release that keeps failing; the first one follows sooner."""
-HURRIED = 0.1
-"""Seconds for each operation once the keeper was told to hurry."""
+PAUSE = 2.0  # Seconds between two attempts at a release that keeps failing; the first one follows sooner.
+HURRIED = 0.1  # Seconds for each operation once the keeper was told to hurry.
 TOO_LATE = "this node did nothing for longer than it may hold"
 
 
@@ -187,7 +186,7 @@ class Keeper:
             self._here.remove(resource)
         if self.wanted and resource in self.resources:
             self.held = False
-            self._onRefused(f"{resource.name}: {reason}")
+            self._onRefused(blamed(resource.name, reason))
 
     def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
         done: Deferred[Any] = Deferred()
@@ -292,7 +291,7 @@ class Keeper:
             try:
                 await self._bounded(resource.acquire, timeFor(resource, "acquireTime"))
             except Exception as e:
-                failed = f"{resource.name}: {_said(e)}"
+                failed = blamed(resource.name, _said(e))
                 break
             if not self.wanted:
                 break
@@ -343,7 +342,7 @@ class Keeper:
                 if resource in self._left:
                     self._left.remove(resource)
             except Exception as e:
-                failed = failed or f"{resource.name}: {_said(e)}"
+                failed = failed or blamed(resource.name, _said(e))
                 self._log.error(
                     "{group}: {resource} could not be released: {reason}",
                     group=self.group,

@@ -46,7 +46,7 @@ class Movable(Driven):
             raise ValueError(f"nobody holds {group}")
         if len(holders) > 1:
             names = " and ".join(sorted(name for name, _, _ in holders))
-            raise ValueError(f"{names} hold {group} at once; wait until one has let go")
+            raise ValueError(f"{names} hold {group} at once; wait until one has yielded")
         name = holders[0][0]
         if name == self.name:
             if self.state is State.ACQUIRING:
@@ -59,7 +59,7 @@ class Movable(Driven):
                 raise ValueError(f"{name}, which holds {group}, {what}")
             lettingGo = peer.state(group).lettingGo
         if lettingGo:
-            raise ValueError(f"{name} is letting go of {group}")
+            raise ValueError(f"{name} is releasing {group}")
         return holders[0]
 
     def _claims(self, view: Membership, now: float) -> list[tuple[str, int, int]]:
@@ -90,7 +90,7 @@ class Movable(Driven):
         if said is None:
             return f"{name} has no group {group}"
         if said.fitness == Fitness.UNFIT:
-            return f"{name} is unfit: {said.reason}"
+            return f"{name} cannot take {group}: {said.reason}"
         if said.listening:
             return f"{name} has only just started"
         if not said.eligible:

@@ -122,8 +122,8 @@ class Notifier(Service):
 
     READY=1 is sent when all has started and the first heartbeat is sent. The watchdog is fed while
     heartbeats are sent; not when the reactor hangs, nor when a fault keeps it from sending them. A network
-    that takes no packets is no such fault: a new process could not send either. A node that gave way to
-    another one of its name sends none for good, and is fed, since its restart would displace that one.
+    that takes no packets is no such fault: a new process could not send either. A node that yields to
+    another one of its name sends none, and is fed, since its restart would displace that one.
 
     @param environment: the variables of L{VARIABLES} are taken out of it.
     @param nanoseconds: CLOCK_MONOTONIC.

@@ -33,3 +33,8 @@ def joined(names: list[str]) -> str:
 def oneLine(text: str) -> str:
     """Text of others, such as a command of several lines, with C{\\n} and the like in place of what is no letter."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def blamed(name: str, text: str) -> str:
+    """What went wrong with something, named once."""
+    return text if text.startswith(f"{name}: ") else f"{name}: {text}"

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from hatwist.election import Election
 from hatwist.group import Group
-from hatwist.heartbeat import GroupState, Role
+from hatwist.heartbeat import MAX_SEQ, GroupState, Role
+from hatwist.isolation import NOTHING, Here
 from hatwist.membership import Membership, Peer
 from hatwist.phrases import duration, joined, worthOf
 from hatwist.roles import State
@@ -38,12 +39,12 @@ ELIGIBLE = Why("eligible", "is ready to take it")
 # This node
 
 
-def ownReason(election: Election, view: Membership, now: float) -> Why:
+def ownReason(election: Election, view: Membership, now: float, here: Here = NOTHING) -> Why:
     """Why this node does not hold a group, or what it does about it."""
     return (
         _underWay(election, now)
         or _unable(election, view, now)
-        or _occupied(election, view, now)
+        or _occupied(election, view, now, here)
         or ELIGIBLE
     )
 
@@ -55,9 +56,12 @@ def _underWay(election: Election, now: float) -> Why | None:
     if state is State.ACQUIRING:
         return Why("acquiring", f"is {election.progress.words or 'acquiring it'}")
     if state is State.RELEASING:
-        return Why("releasing", f"is {election.progress.words or 'letting go of it'}")
+        return Why("releasing", f"is {election.progress.words or 'releasing it'}")
     if state is State.STOPPING:
-        return Why("stopping", f"is stopping, and {election.progress.words or 'lets go of it'}")
+        doing = election.progress.words or "releasing it"
+        if election.claim is None:
+            return Why("stopped", f"is stopping, and {doing}")
+        return Why("stopping", f"is stopping, and {doing}")
     if state is State.SHUTDOWN:
         why = f": {election.ended}" if election.ended not in ("", "stopped") else ""
         return Why("stopped", f"has stopped{why}")
@@ -70,17 +74,19 @@ def _underWay(election: Election, now: float) -> Why | None:
         wait = max(election.listenUntil, election.patience) - now
         if wait > 0:
             return Why("listening", f"has just started, and listens for {duration(wait)} more")
-        return Why("starting", "has just started, and lets a worthier node that did too go first")
+        return Why("starting", "has just started, and waits for a worthier node that has just started too")
     return None
 
 
 def _unable(election: Group, view: Membership, now: float) -> Why | None:
     """What L{Group.eligible} asks, one by one."""
+    if election.muted:
+        return Why("name", "is silent and holds nothing: another host runs a node of this name")
     if now < election.backoffUntil:
         cause = f" ({election.refusal})" if election.refusal else ""
         left = election.backoffUntil - now
         if view.actives(election.rules.name, now) or election._candidates(view, now):
-            further = f"leaves them to others for {duration(left)}"
+            further = f"leaves the group to others for {duration(left)}"
         else:
             wait = max(0.0, min(left, election.retryAt - now))
             further = f"tries again in {duration(wait)}"
@@ -91,9 +97,9 @@ def _unable(election: Group, view: Membership, now: float) -> Why | None:
         )
     if election.fitness == Fitness.UNFIT:
         if not election.rules.keepUnfit:
-            return Why("unfit", f"is unfit: {election.fitnessReason}")
+            return Why("unfit", unfit(election.fitnessReason))
         if election._candidates(view, now, fit=True):
-            return Why("unfit", f"is unfit, and another one is not: {election.fitnessReason}")
+            return Why("unfit", f"{unfit(election.fitnessReason)}; another node is not")
     alive = [peer for peer in view if peer.alive(now)]
     if election.unheardSeq is not None and alive:
         if not any(peer.listedSeq >= election.unheardSeq for peer in alive):
@@ -105,27 +111,34 @@ def _unable(election: Group, view: Membership, now: float) -> Why | None:
         return Why("witness", f"has had no answer from the witness for {duration(age)}")
     if election.voter is not None:
         quorum = election.voter.quorum
-        there = {p.name for p in view if p.name in quorum.members and p.twoWay(now)}
+        since = election.unheardSeq if election.unheardSeq is not None else -1
+        there = {
+            p.name
+            for p in view
+            if p.name in quorum.members and p.twoWay(now) and p.listedSeq >= since
+        }
         if len(there) + 1 < quorum.needed:
             missing = sorted(quorum.members - there - {election.name})
             return Why(
                 "votes",
-                f"reaches {len(there) + 1} of the {quorum.needed} nodes whose votes it needs: "
-                f"nothing goes both ways with {joined(missing)}",
+                f"has {_votes(len(there) + 1)} of the {quorum.needed} it needs: "
+                f"no two-way contact with {', '.join(missing)}",
             )
+        if not election.storable:
+            return Why("store", "cannot store the term of a claim, which votes need first")
         return None
     direct = [peer for peer in view if peer.direct(now)]
     if direct and not any(peer.twoWay(now) for peer in direct):
-        return Why("one-way", f"hears {_names(direct)}, and is not heard")
+        return Why("one-way", f"hears {_names(direct)}, and is heard by nobody")
     return None
 
 
 def _until(election: Election, now: float) -> str:
     left = election.askUntil - now
-    return "" if left == inf else f"; that counts for {duration(left)} more"
+    return "" if left == inf else f". That counts for {duration(left)} more"
 
 
-def _occupied(election: Election, view: Membership, now: float) -> Why | None:
+def _occupied(election: Election, view: Membership, now: float, here: Here) -> Why | None:
     """What keeps an able node from claiming now, as L{Election._standby} has it."""
     group = election.rules.name
     actives = view.actives(group, now)
@@ -134,8 +147,9 @@ def _occupied(election: Election, view: Membership, now: float) -> Why | None:
     if election.served(now) and now < election.askUntil:
         return Why(
             "served",
-            f"hears of no holder, but {election.answerer} answers on the LAN for the address: "
-            f"heartbeats are lost on their way, or it is a stranger{_until(election, now)}",
+            f"hears no valid heartbeat from a holder, but {here.answer}, so {election.name} keeps off"
+            f"{_until(election, now)}. "
+            f"Check the key and the firewall{f' (UDP {here.port})' if here.port else ''}",
         )
     voter = election.voter
     if voter is not None:
@@ -180,7 +194,10 @@ def _against(election: Election, view: Membership, holder: Peer, now: float) -> 
         return Why("handover", f"{text}, which is about to hand over")
     claim = holder.state(election.rules.name).claim
     if claim is not None and claim.moved:
-        return Why("moved", f"{text}, where the operator has moved it")
+        return Why(
+            "moved",
+            f"{text}, but the group was moved there by hand. To send it back: hatwist move {election.rules.name}",
+        )
     if not election.rules.preempt:
         return Why("no-preempt", f"{text}, which keeps it all the same: preempt is off")
     if election.rules.preemptDelay:
@@ -205,14 +222,16 @@ def _tie(one: Worth, other: Worth) -> str:
 def peerReason(election: Election, peer: Peer, now: float) -> Why:
     """Why another node does not hold a group, as far as can be known here."""
     group = election.rules.name
+    if fenced(peer):
+        return Why("fenced", f"died or hangs; its guard released {group}")
     if peer.left():
         return Why("stopped", "has stopped")
     if not peer.alive(now):
-        return Why("silent", f"has been silent for {duration(now - peer.at)}")
+        return Why("silent", f"has not been heard for {duration(now - peer.at)}")
     state, said = peer.state(group), peer.announced(group)
     if state.role == Role.ACTIVE:
         if state.lettingGo:
-            return Why("releasing", "is letting go of it")
+            return Why("releasing", "is releasing it")
         if said is not None and said.steps:
             words = said.reason if said.reason.startswith("acquiring") else "acquiring it"
             return Why("acquiring", f"is {words}")
@@ -234,7 +253,7 @@ def _told(said: GroupState) -> Why:
     if said.listening:
         return Why("listening", "has just started, and listens")
     if said.fitness == Fitness.UNFIT and not said.eligible:
-        return Why("unfit", f"is unfit: {said.reason}" if said.reason else "is unfit")
+        return Why("unfit", unfit(said.reason))
     if not said.eligible:
         # It may also be late, without its witness or majority: it does not say which.
         why = f": it {said.reason}" if said.fitness == Fitness.FIT and said.reason else ""
@@ -244,6 +263,27 @@ def _told(said: GroupState) -> Why:
             "eligible", f"is ready to take it, although {said.fitness.name.lower()}: {said.reason}"
         )
     return ELIGIBLE
+
+
+def fenced(peer: Peer) -> bool:
+    """Its daemon died or hung: the last word of it is the goodbye that its guard said."""
+    return peer.left() and peer.seq == MAX_SEQ
+
+
+def unfit(reason: str) -> str:
+    """A node that cannot hold, in words that follow its name; who is drained is well."""
+    if drained(reason):
+        return f"is {reason}"
+    return f"is unfit: {reason}" if reason else "is unfit"
+
+
+def drained(reason: str) -> bool:
+    """This reason of a fitness is the operator's wish."""
+    return reason.startswith("drained")
+
+
+def _votes(number: int) -> str:
+    return "1 vote (its own)" if number == 1 else f"{number} votes"
 
 
 def _names(peers: list[Peer]) -> str:

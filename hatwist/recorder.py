@@ -108,7 +108,7 @@ def _state(state: GroupState) -> str:
     flags = {
         "eligible": state.eligible,
         "listening": state.listening,
-        "letting go": state.lettingGo,
+        "releasing": state.lettingGo,
     }
     return " ".join(words + [name for name, true in flags.items() if true])
 

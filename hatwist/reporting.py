@@ -28,6 +28,9 @@ _WARNINGS = frozenset(
     )
 )
 
+_CHANGED = "{group}: {old} -> {new}, term {term}: {reason}"
+_BEGUN = "{group}: {new}, term {term}: {reason}"
+
 
 class Reporter:
     """
@@ -64,7 +67,7 @@ class Reporter:
     def _changed(self, change: RoleChange) -> None:
         self.roles[change.group] = change.new
         self._log.info(
-            "{group}: {old} -> {new}, term {term}: {reason}",
+            _BEGUN if change.old is None else _CHANGED,
             cluster=change.cluster,
             group=change.group,
             old=change.old.name if change.old is not None else "-",

@@ -45,7 +45,7 @@ class Do(Enum):
     RELEASE = "release"
     ACTIVATE = "activate"
     DROP = "drop the claim"
-    LET_GO = "let go"
+    LET_GO = "released"
     CLEAN = "clean"
     RESTART = "begin anew"
 

@@ -187,7 +187,7 @@ class Sender(Groups):
                 election.rules.priority,
                 highest=election.highest,
                 released=released,
-                reason=f"the guard let go of {group}",
+                reason=f"the guard released {group}",
             )
             states.append(state)
         return self._heartbeat(MAX_SEQ, tuple(states), (), True)

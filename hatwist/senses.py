@@ -36,6 +36,7 @@ class Senses:
     @param managed: interfaces that are down unless this node is ACTIVE: nobody can be asked there, and
         their carriers count while they are held.
     @param openAsker: asks the LAN on one interface.
+    @ivar answer: who answered last for which address, a clause; C{""}: nobody.
     """
 
     _log = Logger()
@@ -53,6 +54,7 @@ class Senses:
         self._netlink = netlink
         self._group = group
         self._node: Node | None = None
+        self.answer = ""
         self._askers: dict[IAsker, list[Address]] = {}
         self._without: set[str] = set()
         self._claimed: dict[Address, bytes] = {}
@@ -144,6 +146,7 @@ class Senses:
         node = self._node
         if node is None:
             return
+        self.answer = f"{mac.hex(':')} answers on the LAN for {address}"
         node.served(self._group, mac.hex(":"))
         if not node.machine.elections[self._group].conflicts:  # of which the nodes make an end
             self._contest(node, address, mac, "answers for")
@@ -154,6 +157,7 @@ class Senses:
         if node is None:
             return
         # As good as an answer, and heard even where questions of ours are lost on their way.
+        self.answer = f"{mac.hex(':')} announces {address}"
         node.served(self._group, mac.hex(":"))
         self._contest(node, address, mac, "announces")
 

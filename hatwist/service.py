@@ -127,7 +127,7 @@ class HAService(MultiService):
 
     def addActive(self, service: IService, timeout: float = 10.0, group: str | None = None) -> None:
         """
-        Start a service whenever the addresses are held, and await its stop before they are let go.
+        Start a service whenever the addresses are held, and await its stop before they are released.
 
         It has no other parent, and must bear being started more than once.
 
@@ -256,7 +256,7 @@ class HAService(MultiService):
         emit = self._log.warn if found.level is Level.BEST_EFFORT else self._log.info
         emit("Guarantee: {guarantee}: {reason}", guarantee=found.level.value, reason=found.reason)
         for gap in found.gaps:
-            emit("Not covered: {gap}", gap=gap)
+            emit("Not protected: {gap}", gap=gap)
 
     def _noGuard(self, failure: Failure) -> None:
         self._log.critical(

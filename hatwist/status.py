@@ -9,32 +9,43 @@ from typing import TYPE_CHECKING, Any
 
 from hatwist import __version__
 from hatwist.election import Election
-from hatwist.explain import Explanation, explain
+from hatwist.explain import HOLDING, Explanation, explain
 from hatwist.heartbeat import GroupState
+from hatwist.isolation import Here, isolated, missing, split
 from hatwist.membership import Peer
 from hatwist.node import Node
 from hatwist.phrases import duration
+from hatwist.reasons import fenced
 from hatwist.resources.guarded import Guarded
-from hatwist.troubles import RECENT, dropping, gaveWay
+from hatwist.troubles import RECENT, dropping, rejecting, unsent, yielded
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
 
 SHOWN = 20
 """Changes of the history that are part of the status."""
+RECALLED = 7 * 86400.0
+"""Seconds for which a node counts as one of the cluster that the history names, and nobody hears any more."""
 
 
-def explanation(service: HAService, group: str) -> Explanation:
+def explanation(service: HAService, group: str, alone: str | None = None) -> Explanation:
     """
     Why a group is where it is, as this node knows it.
 
+    @param alone: what L{isolation} says, for who has asked it already.
     @raise KeyError: there is no such group, or the service does not run.
     """
     node = service.node
     if node is None:
         raise KeyError(group)
     now = service.seconds()
-    found = explain(node.machine.elections[group], node.machine.view, now, node.chronicle)
+    here = Here(
+        isolation(service) if alone is None else alone, port=service.settings.multicast.port
+    )
+    composition = service.groups.get(group)
+    if composition is not None and composition.senses.answer:
+        here = here._replace(answer=composition.senses.answer)
+    found = explain(node.machine.elections[group], node.machine.view, now, node.chronicle, here)
     if found.holder is not None:
         entry = service.history.began(found.holder, group, found.term)
         # An earlier start of this daemon may know more than "it held already".
@@ -44,6 +55,37 @@ def explanation(service: HAService, group: str) -> Explanation:
     return found
 
 
+def isolation(service: HAService) -> str:
+    """
+    What comes before everything else where this node hears no other: a sentence without full stop, or C{""}.
+
+    A node that has only just started, or was late itself, does not know yet.
+    """
+    node = service.node
+    if node is None or node.machine.silent:
+        return ""
+    now, tolerance = service.seconds(), service.settings.tolerance
+    if any(peer.direct(now) for peer in node.machine.view):  # as ever: the rest takes a while
+        return ""
+    rejected = rejecting(node.links, now, bool(service.settings.keys))
+    listening = now < max(node.startedAt, node.lateness.at) + tolerance
+    if listening and not rejected:
+        return ""
+    return isolated(node.machine.view, _known(service), rejected, now)
+
+
+def _known(service: HAService) -> set[str]:
+    """The nodes that there should be, as far as votes and the last days tell."""
+    quorum = service.settings.quorum
+    known = set(quorum.members) if quorum is not None else set()
+    last: dict[tuple[str, str], str] = {}
+    since = time.time() - RECALLED
+    for entry in service.history.entries:
+        if entry.time >= since:
+            last[entry.node, entry.group] = entry.new
+    return known | {name for (name, _), role in last.items() if role != "SHUTDOWN"}
+
+
 def status(service: HAService) -> dict[str, Any]:
     """
     Everything there is to tell, ready for JSON. The keys are described in docs/commands.rst.
@@ -51,7 +93,7 @@ def status(service: HAService) -> dict[str, Any]:
     A service that does not run has no C{groups} and no C{nodes}.
     """
     settings, node = service.settings, service.node
-    guarantee = service.guarantee
+    guarantee, alone = service.guarantee, isolation(service)
     found: dict[str, Any] = {
         "version": __version__,
         "cluster": settings.cluster,
@@ -63,6 +105,7 @@ def status(service: HAService) -> dict[str, Any]:
         "digest": settings.digest().hex(),
         "signed": bool(settings.keys),
         "drained": False,
+        "alone": alone,
         "guarantee": {
             "level": guarantee.level.value,
             "reason": guarantee.reason,
@@ -81,34 +124,53 @@ def status(service: HAService) -> dict[str, Any]:
     found["uptime"] = round(now - service.startedAt, 3)
     found["drained"] = node.drained
     found["groups"] = {
-        name: _group(service, node, election, now)
+        name: _group(service, node, election, alone, now)
         for name, election in node.machine.elections.items()
     }
     found["nodes"] = {settings.node: _self(node, now)}
     for peer in sorted(node.machine.view, key=lambda peer: peer.name):
         found["nodes"][peer.name] = _peer(node, peer, now)
     found["counters"] = counters(node)
-    found["troubles"] = troubles(node, now)
+    found["troubles"] = [*filter(None, [_split(service, node, alone, now)]), *troubles(service)]
     return found
 
 
-def troubles(node: Node, now: float) -> list[str]:
-    """What an operator should know that no role shows, a clause each."""
-    found = dropping(node.links, now)
+def troubles(service: HAService) -> list[str]:
+    """What an operator should know that no role and no reason shows, a clause each."""
+    node = service.node
+    if node is None:
+        return []
+    now = service.seconds()
+    found = dropping(node.links, now, bool(service.settings.keys))
+    found += unsent(node.links)
     found += [
         f"{kind} in {group}, {duration(now - at)} ago: {reason}"
         for (group, kind), (at, reason) in node.notes.items()
         if now - at < RECENT
     ]
     if node.machine.displaced:
-        found.insert(0, gaveWay(node.machine.rules.name))
+        found.insert(0, yielded(node.machine.rules.name))
     return found
 
 
-def _group(service: HAService, node: Node, election: Election, now: float) -> dict[str, Any]:
+def _split(service: HAService, node: Node, alone: str, now: float) -> str:
+    """What a split network may mean now for what is held, without votes."""
+    view = node.machine.view
+    held = [
+        name
+        for name, election in node.machine.elections.items()
+        if election.voter is None and (election.claim is not None or view.actives(name, now))
+    ]
+    silent = missing(view, _known(service) if alone else (), now)
+    return split(held, silent)
+
+
+def _group(
+    service: HAService, node: Node, election: Election, alone: str, now: float
+) -> dict[str, Any]:
     name = election.rules.name
     told = election.tell(node.machine.view, now)
-    why = explanation(service, name)
+    why = explanation(service, name, alone)
     keeper = node.keepers[name]
     return {
         "role": node.roles[name].name,
@@ -134,10 +196,6 @@ def _because(why: Explanation, node: str) -> str:
     """Why the holder holds; with nobody there, why this node does not."""
     nobody = not any(reason.kind in HOLDING for reason in why.nodes.values())
     return f"{node} {why.nodes[node].text}" if nobody else why.because
-
-
-HOLDING = ("holds", "acquiring", "releasing", "stopping")
-"""Kinds of L{hatwist.reasons.Why} of those whom others must take for holders."""
 
 
 def _underWay(node: Node, group: str, why: Explanation, told: GroupState) -> dict[str, str]:
@@ -187,6 +245,7 @@ def _peer(node: Node, peer: Peer, now: float) -> dict[str, Any]:
         "links": links,
         "received": peer.received,
         "left": peer.left(),
+        "fenced": fenced(peer),
         "hears_us": peer.twoWay(now),
         "groups": groups,
     }

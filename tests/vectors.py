@@ -73,7 +73,7 @@ FULL = (
     Field("0002", "heard: 2"),
     # Group 0
     Field("03 776562", "group 0: web"),
-    Field("e4", "flags: has a claim, letting go, reaches the witness, moved"),
+    Field("e4", "flags: has a claim, releasing, reaches the witness, moved"),
     Field("02", "role ACTIVE"),
     Field("00", "fitness: unfit"),
     Field("c8", "priority 200"),

@@ -21,7 +21,7 @@ def well() -> dict[str, Any]:
             "ACTIVE",
             7,
             now - 8059,
-            "no holder is heard",
+            "no holder was heard",
             ["192.168.1.100/24", "nginx.service"],
         ),
         "mail": _group(
@@ -47,9 +47,10 @@ def well() -> dict[str, Any]:
         "digest": "9f0c55aa01b2c3d4",
         "signed": True,
         "drained": False,
+        "alone": "",
         "guarantee": {
             "level": "exclusive",
-            "reason": "a holder has the votes of 2 of 3 nodes, and lets go 0.333 s after the last confirmed "
+            "reason": "a holder has the votes of 2 of 3 nodes, and releases 0.333 s after the last confirmed "
             "heartbeat; 2 lost round trips are survived",
             "gaps": [
                 "daemon and guard killed together: the kernel's lease is longer than the votes"
@@ -66,10 +67,10 @@ def well() -> dict[str, Any]:
                 "ACTIVE",
                 "STANDBY",
                 2,
-                "handed over to beta, which is worthier",
+                "handed over to beta, which was worthier",
             ),
             _change(now - 8060.9, "beta", "mail", "STANDBY", "ACTIVE", 3, "named as successor"),
-            _change(now - 8059, "alpha", "web", "STANDBY", "ACTIVE", 7, "no holder is heard"),
+            _change(now - 8059, "alpha", "web", "STANDBY", "ACTIVE", 7, "no holder was heard"),
         ],
         "counters": {"sent": 80700, "received": {"beta/eth0": 80650}, "rejected": {}},
         "troubles": [],
@@ -83,7 +84,7 @@ def dead() -> dict[str, Any]:
     beta = told["nodes"]["beta"]
     beta.update(alive=False, age=42.6, links={"eth0": 42.6, "eth1": 42.7}, received=20)
     told["groups"]["mail"].update(
-        role="ACTIVE", holder="alpha", term=4, since=now - 42.2, reason="no holder is heard"
+        role="ACTIVE", holder="alpha", term=4, since=now - 42.2, reason="no holder was heard"
     )
     told["nodes"]["alpha"]["groups"]["mail"]["role"] = "ACTIVE"
     told["nodes"]["gamma"]["links"]["eth1"] = 61.3
@@ -91,12 +92,11 @@ def dead() -> dict[str, Any]:
         fitness="unfit", reason="http://127.0.0.1/: connection refused", eligible=False
     )
     told["history"].append(
-        _change(now - 42.2, "alpha", "mail", "STANDBY", "ACTIVE", 4, "no holder is heard")
+        _change(now - 42.2, "alpha", "mail", "STANDBY", "ACTIVE", 4, "no holder was heard")
     )
-    dropped = (
-        "12 packets were dropped on eth0 since the start, the newest 0.1 s ago from 192.168.1.9"
-    )
-    told["troubles"] = [f"{dropped}: signature (its signature does not match)"]
+    rejected = "12 packets were rejected on eth0 since the start, the newest 0.1 s ago (signature)"
+    who = "192.168.1.9 sends heartbeats whose signature does not match"
+    told["troubles"] = [f"{who}: {rejected}"]
     return told
 
 
@@ -121,6 +121,26 @@ def conflict() -> dict[str, Any]:
     )
     told["groups"]["mail"].update(holder=None)
     told["nodes"]["beta"]["configuration"] = "differs"
+    return told
+
+
+def alone() -> dict[str, Any]:
+    """alpha hears nobody: it holds web, and cannot know who holds mail; gamma said goodbye by its guard."""
+    told = well()
+    told["alone"] = (
+        "alpha hears no other node: it may be the one that is cut off. Look at the others: beta"
+    )
+    told["nodes"]["beta"].update(alive=False, age=42.6, links={"eth0": 42.6, "eth1": 42.7})
+    told["nodes"]["gamma"].update(alive=False, left=True, fenced=True, age=60.1, links={})
+    told["groups"]["mail"].update(holder=None, since=None, term=0, reason="alpha is ready")
+    return told
+
+
+def drained() -> dict[str, Any]:
+    """gamma was drained."""
+    told = well()
+    for said in told["nodes"]["gamma"]["groups"].values():
+        said.update(fitness="unfit", reason="drained (hatwist undrain ends it)", eligible=False)
     return told
 
 
@@ -157,6 +177,7 @@ def _node(name: str, now: float) -> dict[str, Any]:
         "links": {} if own else {"eth0": 0.04, "eth1": 0.05},
         "received": 20,
         "left": False,
+        "fenced": False,
         "hears_us": True,
         "groups": {
             group: {

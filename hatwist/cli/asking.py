@@ -13,6 +13,8 @@ from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 Subparsers = argparse._SubParsersAction
 HOLDS, STANDBY, FAULT, NOT_RUNNING, UNKNOWN = range(5)
 """Exit codes of C{status}. Of LSB's (0 fine, 3 not running, 4 unknown) none means something else here."""
+ALONE_HOLDS, ALONE = 5, 6
+"""Further ones, of a node that hears no other: scripts of a holder may go on at the first, people look at both."""
 DONE, REFUSED = 0, 1
 """Exit codes of what does something; 2 to 4 are as above, 2 for usage."""
 EPILOG = (

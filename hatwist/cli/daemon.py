@@ -67,5 +67,5 @@ def _reload(options: argparse.Namespace, client: Client) -> int:
 
 def _logLevel(options: argparse.Namespace, client: Client) -> int:
     answer = client.call("LogLevel", level=options.level, namespace=options.namespace)
-    print(f"{answer['namespace']} is logged from {answer['level']} on")
+    print(f"the log level of {answer['namespace']} is now {answer['level']}")
     return DONE

@@ -18,8 +18,9 @@ def addMove(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="hand a group over to a node",
         description=(
             "Have the holder of a group hand it over, whichever host this is typed on. It stays where it was moved, "
-            "though a worthier node is there, until that node lets go for another reason. Without NODE it "
-            "goes to the worthiest one, as if it had not been moved."
+            "also where another node is worthier, until the claim ends for another reason. Without NODE "
+            "the group goes to the worthiest node (fitter, then higher priority, then lower address), as if it had not "
+            "been moved."
         ),
         run=_move,
     )
@@ -33,15 +34,17 @@ def addDrain(commands: Subparsers[argparse.ArgumentParser]) -> None:
     parser = addCommand(
         commands,
         "drain",
-        help="hand over whatever is held here, and take nothing, until undrained",
+        help="hand over whatever is held here, and take over nothing until undrained",
         description=(
-            "Hand over whatever this host holds, and take nothing until it is undrained: before work on it. A restart "
-            "of the daemon does not end that."
+            "Hand over whatever this host holds, and take over nothing until hatwist undrain: before work on it. A "
+            "restart of the daemon does not end that."
         ),
         run=_drain,
     )
     parser.add_argument(
-        "--force", action="store_true", help="although nobody else can take a group"
+        "--force",
+        action="store_true",
+        help="also where no other node can take a group, which is down then",
     )
     _waiting(parser)
 
@@ -52,7 +55,7 @@ def addUndrain(commands: Subparsers[argparse.ArgumentParser]) -> None:
         commands,
         "undrain",
         help="let this host hold again",
-        description="Undo drain: what this host is the worthiest for comes back.",
+        description="End drain: groups for which this host is the worthiest come back.",
         run=_undrain,
     )
     _waiting(parser)
@@ -128,11 +131,11 @@ def told(move: dict[str, Any]) -> str:
     """One move, with its times."""
     total = lasted(move["total"])
     if not move["to"]:
-        return f"{move['group']}: {move['from']} let go {total} after the command; nobody holds it"
+        return f"{move['group']}: {move['from']} released it {total} after the command; nobody holds it"
     if move["dark"] is None:
         return f"{move['group']}: held by {move['to']} {total} after the command"
     return (
-        f"{move['group']}: held by {move['to']} {lasted(move['dark'])} after {move['from']} let go, "
+        f"{move['group']}: held by {move['to']} {lasted(move['dark'])} after {move['from']} released it, "
         f"{total} after the command"
     )
 

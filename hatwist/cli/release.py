@@ -10,7 +10,7 @@ def addRelease(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     # Its options are those of twistd ha, so that none is for argparse: whatever begins with "-" is a word.
     release = commands.add_parser(
         "release",
-        help="let go of what a daemon that is dead left on this host",
+        help="release what a dead daemon left on this host",
         add_help=False,
         prefix_chars="\0",
         epilog="Exit status: as hatwist release --help says.",

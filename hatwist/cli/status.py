@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import time
 from typing import Any
 
 from hatwist.cli.asking import (
+    ALONE,
+    ALONE_HOLDS,
     FAULT,
     HOLDS,
     STANDBY,
@@ -19,7 +20,7 @@ from hatwist.cli.asking import (
     failed,
     word,
 )
-from hatwist.cli.table import Line, coloured, table
+from hatwist.cli.table import Line, coloured, colours, table
 from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 
 HOME, CLEAR, REST = "\x1b[H", "\x1b[2J", "\x1b[J"
@@ -34,11 +35,11 @@ def addStatus(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="show who holds what, and every node",
         description="Show who holds each group and why, and every node as the daemon on this host knows it.",
         epilog=(
-            "Exit status: 0 when this node holds all of GROUP (without GROUP: of at least one), 1 when it is a "
-            "standby, or still acquires or already releases it, 2 when something is wrong (GROUP, or without it any, "
-            "has no holder or two, or this node is unfit and not drained) and for wrong usage, 3 when no daemon is "
-            "running, 4 when it is not clear which one is meant or it cannot be asked. So 3 and 4 are those of an "
-            "init script."
+            "Exit status: 0 when this node holds all of GROUP (without GROUP: at least one group), 1 when this node "
+            "does not (or not fully) hold it, 2 when something is wrong (GROUP, or without it any, has no holder or "
+            "two, or this node is unfit and not drained) and for wrong usage, 3 when no daemon is running, 4 when it "
+            "is not clear which one is meant or it cannot be asked; when this node hears no other node, and so may be "
+            "the one that is cut off, 5 where it holds and 6 where it does not. 3 and 4 are those of an init script."
         ),
         run=_status,
     )
@@ -65,22 +66,20 @@ def addWatch(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
 
 
-def colours() -> bool:
-    """On a terminal, unless NO_COLOR is set (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
 def exitStatus(status: dict[str, Any], group: str | None = None) -> int:
     """See the epilog of C{hatwist status --help}."""
     groups = status["groups"]
     chosen = [groups[group]] if group is not None else list(groups.values())
+    # Who still acquires tells the others that it holds; a script may act only when everything is there.
+    mine = [entry for entry in chosen if entry["holder"] == status["node"]]
+    holds = any(entry["state"] == "active" for entry in mine)
+    if status["alone"]:
+        return ALONE_HOLDS if holds else ALONE
     for entry in chosen:
         unfit = entry["fitness"] == "unfit" and not status["drained"]
         if len(entry["holders"]) != 1 or unfit:
             return FAULT
-    # Who still acquires tells the others that it holds; a script may act only when everything is there.
-    mine = [entry for entry in chosen if entry["holder"] == status["node"]]
-    return HOLDS if any(entry["state"] == "active" for entry in mine) else STANDBY
+    return HOLDS if holds else STANDBY
 
 
 def _status(options: argparse.Namespace, client: Client) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +37,11 @@ def columns(rows: Sequence[tuple[bool, Sequence[str]]]) -> list[Line]:
     ]
 
 
+def colours() -> bool:
+    """On a terminal, unless NO_COLOR is set (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
 def coloured(lines: Sequence[str], colour: bool, width: int = 0) -> list[str]:
     """
     @param width: cut longer lines; 0: never.
@@ -47,7 +54,9 @@ def table(status: dict[str, Any], now: float) -> list[Line]:
     """
     @param now: seconds since 1970.
     """
-    return [*_head(status), Line(), *_groups(status, now), Line(), *_nodes(status), *_notes(status)]
+    alone = [Line.of(f"{status['alone']}.", True)] if status["alone"] else []
+    groups, nodes = _groups(status, now), _nodes(status)
+    return [*alone, *_head(status), Line(), *groups, Line(), *nodes, *_notes(status)]
 
 
 def short(seconds: float) -> str:
@@ -71,7 +80,7 @@ def _head(status: dict[str, Any]) -> list[Line]:
             bool(drained),
         ),
         Line(f"Guarantee: {guarantee['level']}: {guarantee['reason']}"),
-        *(Line(f"Not covered: {gap}") for gap in guarantee["gaps"]),
+        *(Line(f"Not protected: {gap}") for gap in guarantee["gaps"]),
     ]
 
 
@@ -79,6 +88,7 @@ def _groups(status: dict[str, Any], now: float) -> list[Line]:
     rows: list[tuple[bool, Sequence[str]]] = [
         (False, ("GROUP", "HOLDER", "FOR", "TERM", "BECAUSE"))
     ]
+    nobody = "unknown" if status["alone"] else "nobody"
     for called, group in status["groups"].items():
         holders = group["holders"]
         rows.append(
@@ -86,7 +96,7 @@ def _groups(status: dict[str, Any], now: float) -> list[Line]:
                 len(holders) != 1,
                 (
                     called,
-                    " and ".join(_holder(group, name) for name in holders) or "nobody",
+                    " and ".join(_holder(group, name) for name in holders) or nobody,
                     short(now - group["since"]) if group["since"] is not None else "",
                     str(group["term"] or ""),
                     group["reason"],
@@ -124,16 +134,24 @@ def _row(
     name: str, group: str, node: dict[str, Any], entry: dict[str, Any], last: Sequence[str]
 ) -> tuple[bool, Sequence[str]]:
     role = entry["role"] if node["alive"] or entry["role"] == "SHUTDOWN" else "SILENT"
-    fitness = entry["fitness"]
-    if entry["reason"]:
-        fitness = f"{fitness}: {entry['reason']}"
-    elif entry["fitness"] == "fit" and not entry["eligible"] and role == "STANDBY":
-        fitness = "fit, not ready"
-    alarming = not node["alive"] or entry["fitness"] == "unfit"
-    if not node["alive"]:
-        fitness = ""
     term = str(entry["term"] or "")
+    fitness = _fitness(entry, role) if node["alive"] else ""
+    if role == "STANDBY" and drained(entry):
+        role, fitness = "DRAINED", entry["reason"].removeprefix("drained").strip()
+    alarming = not node["alive"] or (entry["fitness"] == "unfit" and role != "DRAINED")
     return alarming, (name, group, role, fitness, str(entry["priority"]), term, *last)
+
+
+def _fitness(entry: dict[str, Any], role: str) -> str:
+    fitness, reason = str(entry["fitness"]), str(entry["reason"])
+    if fitness == "fit" and not entry["eligible"] and role == "STANDBY":
+        return reason or "fit, not ready"  # what it says then is not of its fitness
+    return f"{fitness}: {reason}" if reason else fitness
+
+
+def drained(entry: dict[str, Any]) -> bool:
+    """The operator wants nothing to be held there: no fault."""
+    return entry["fitness"] == "unfit" and str(entry["reason"]).startswith("drained")
 
 
 def _link(name: str, age: float | None, node: dict[str, Any], status: dict[str, Any]) -> str:

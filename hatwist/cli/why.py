@@ -10,6 +10,7 @@ import textwrap
 import time
 
 from hatwist.cli.asking import DONE, Subparsers, addCommand, word
+from hatwist.cli.table import Line, coloured, colours
 from hatwist.control.client import Client
 from hatwist.phrases import oneLine
 
@@ -70,6 +71,9 @@ def _why(options: argparse.Namespace, client: Client) -> int:
     if options.json:
         print(json.dumps(found, indent=1))
         return DONE
+    if found["alone"]:
+        warning = Line.of(f"{found['alone']}.", True)
+        print("\n".join(coloured([warning], colours())), end="\n\n")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     texts = [entry["text"] for entry in found["groups"].values()]
     if found["troubles"]:
@@ -91,10 +95,11 @@ def _history(options: argparse.Namespace, client: Client) -> int:
             print(json.dumps(entry))
             continue
         term = f", term {entry['term']}" if entry["term"] else ""
+        old = f"{entry['old']} -> " if entry["old"] else ""
         print(
             oneLine(
-                f"{_time(entry['time'], 3)} {entry['group']}: {entry['node']} {entry['old'] or '-'} -> "
-                f"{entry['new']}{term}: {entry['reason']}"
+                f"{_time(entry['time'], 3)} {entry['group']}: {entry['node']} {old}{entry['new']}{term}: "
+                f"{entry['reason']}"
             )
         )
     return DONE

@@ -27,7 +27,7 @@ from hatwist.control.transfer import (
 )
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.heartbeat import Role
-from hatwist.status import explanation, status, troubles
+from hatwist.status import explanation, isolation, status, troubles
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
@@ -134,10 +134,11 @@ class Answers(amp.CommandLocator):
     def why(self, arguments: dict[str, Any]) -> Any:
         node = running(self.service)
         named = arguments.get("group")
+        alone = isolation(self.service)
         names = [named] if named is not None else list(node.machine.elections)
         groups = {}
         for name in names:
-            why = known(self.service, name)
+            why = known(self.service, name, alone)
             since = ""
             if why.age is not None:
                 since = f"since {_timeOfDay(time.time() - why.age)}"
@@ -146,7 +147,11 @@ class Answers(amp.CommandLocator):
                 "nodes": {other: reason._asdict() for other, reason in why.nodes.items()},
             }
         now = self.service.seconds()
-        found: dict[str, Any] = {"groups": groups, "troubles": troubles(node, now)}
+        found: dict[str, Any] = {
+            "alone": alone,
+            "groups": groups,
+            "troubles": troubles(self.service),
+        }
         if arguments.get("full"):
             wall = time.time()
             found["recorder"] = [
@@ -288,7 +293,7 @@ class Answers(amp.CommandLocator):
             self._threshold.set(level, namespace)
         except ValueError as e:
             raise Refused(str(e)) from None
-        self._log.info("The log of {of} is written from {lowest} on", of=namespace, lowest=level)
+        self._log.info("The log level of {of} is now {lowest}", of=namespace, lowest=level)
         return {"level": level, "namespace": namespace}
 
 

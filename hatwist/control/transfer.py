@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,11 +11,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from hatwist.chronicle import Change
 from hatwist.control.commands import Refused
 from hatwist.election import Election
-from hatwist.explain import Explanation
+from hatwist.explain import HOLDING, Explanation
 from hatwist.node import Node
-from hatwist.phrases import duration, worthOf
+from hatwist.phrases import joined, worthOf
 from hatwist.reasons import ownReason
-from hatwist.status import explanation
+from hatwist.status import explanation, isolation
 from hatwist.worth import Fitness, Worth
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Plan(NamedTuple):
     """
     @ivar lines: what will be done, for people.
-    @ivar moves: which node lets each group go, and which is to have it; C{""}: nobody.
+    @ivar moves: which node releases each group, and which is to have it; C{""}: nobody.
     """
 
     lines: list[str]
@@ -46,6 +47,12 @@ def planMove(service: HAService, group: str, to: str) -> Plan:
     if why.holder is None:
         raise Refused(f"nothing can be moved now: {why.paragraph()}")
     _mayTake(why, to)
+    node = running(service)
+    view, now = node.machine.view, service.seconds()
+    # The holder asks the same before it hands over.
+    obstacle = node.machine.elections[group]._unable(to, why.holder, view, now)
+    if obstacle:
+        raise Refused(obstacle)
     return Plan([f"{group}: from {why.holder} to {to}"], {group: (why.holder, to)})
 
 
@@ -91,7 +98,7 @@ def planDrain(service: HAService, force: bool) -> Plan:
             lines.append(f"{group}: from {name} to {best}")
         else:
             stuck.append(group)
-            lines.append(f"{group}: nobody else can take it")
+            lines.append(f"{group}: nobody else can take it, so it will be down")
         moves[group] = (name, best)
     if stuck and not force:
         whys = " ".join(
@@ -99,59 +106,93 @@ def planDrain(service: HAService, force: bool) -> Plan:
             for other, reason in explanation(service, stuck[0]).nodes.items()
             if other != name
         )
+        alone = isolation(service) != ""
         raise Refused(
-            f"nobody else can take {', '.join(stuck)}, which nobody would hold then; --force does it all the "
-            f"same. {whys or 'No other node is known.'}".rstrip(".")
+            f"no other node {'that is heard ' if alone else ''}can take {', '.join(stuck)}, so "
+            f"{'it' if len(stuck) == 1 else 'they'} {'may' if alone else 'would'} be down. "
+            f"{whys or 'No other node is known.'} --force drains anyway"
         )
-    return Plan([*lines, f"{name} takes nothing until it is undrained"], moves)
+    return Plan([*lines, f"{name} will take over no group until: hatwist undrain"], moves)
 
 
 def planUndrain(service: HAService) -> Plan:
-    """What comes here at once, once this node may hold again."""
+    """What comes here at once, once this node may hold again: as its checks, links and votes have it now."""
     node = running(service)
     name = service.settings.node
     if not node.drained:
         return Plan([f"{name} is not drained"], {})
     lines, moves = [f"{name} may hold again"], {}
-    for group, election in node.machine.elections.items():
+    view, now = node.machine.view, service.seconds()
+    for group in node.machine.elections:
+        election = _undrained(node.machine.elections[group])
         why = explanation(service, group)
-        wait = election.backoffUntil - service.seconds()
-        if wait > 0 and not _onlyOne(service, group):
-            lines.append(
-                f"{group}: not yet: {name} could not hold the resources, and tries again in {duration(wait)}"
-            )
+        if obstacle := _obstacle(service, election, now):
+            lines.append(f"{group}: not yet: {obstacle}")
             continue
         if why.holder is None:
-            lines.append(f"{group}: to {name}, if nobody else takes it")
+            holders = [other for other, reason in why.nodes.items() if reason.kind in HOLDING]
+            if holders:
+                lines.append(
+                    f"{group}: {joined(holders)} hold it at once; first one of them yields"
+                )
+                continue
+            nobody = f"{name} hears no holder" if isolation(service) else "nobody holds it"
+            lines.append(f"{group}: {nobody}; {name} will take it unless another node does first")
             moves[group] = ("", name)
             continue
         said = _worth(node, election, why.holder)
-        mine = election.worth._replace(fitness=Fitness.FIT)
-        if said is not None and mine > said:
-            text = f"{group}: from {why.holder} to {name}, which is worthier ({worthOf(mine)})"
-            claim = node.machine.view.peers[why.holder].state(group).claim
-            if said.fitness == Fitness.FIT and claim is not None and claim.moved:
-                lines.append(f"{group}: stays on {why.holder}, where it was moved")
-            elif said.fitness == Fitness.FIT and not election.rules.preempt:
-                lines.append(f"{group}: stays on {why.holder}, since preempt is off")
-            elif election.rules.preemptDelay:
-                lines.append(f"{text}, after {election.rules.preemptDelay:g} s")
-            else:
-                lines.append(text)
-                moves[group] = (why.holder, name)
+        mine = election.worth
+        if said is None or not mine > said:
+            if mine.fitness < Fitness.FIT:
+                lines.append(
+                    f"{group}: stays on {why.holder}: {name} is {mine.fitness.name.lower()}: "
+                    f"{election.fitnessReason}"
+                )
+            continue
+        claim = view.peers[why.holder].state(group).claim
+        # As the holder decides, see L{hatwist.holding}.
+        fitter = mine.fitness > said.fitness
+        moved = claim is not None and claim.moved
+        if moved and claim is not None:
+            fitter = fitter and said.fitness < claim.worth.fitness
+        text = f"{group}: from {why.holder} to {name}, which is worthier ({worthOf(mine)})"
+        if moved and not fitter:
+            lines.append(f"{group}: stays on {why.holder}, where it was moved")
+        elif not fitter and not election.rules.preempt:
+            lines.append(f"{group}: stays on {why.holder}, since preempt is off")
+        elif not fitter and election.rules.preemptDelay:
+            lines.append(f"{text}, after {election.rules.preemptDelay:g} s")
+        else:
+            lines.append(text)
+            moves[group] = (why.holder, name)
     return Plan(lines, moves)
+
+
+def _undrained(election: Election) -> Election:
+    """The group as it would be here without the operator's wish, for questions only."""
+    found = copy(election)
+    verdicts = [verdict for source, verdict in election._verdicts.items() if source != DRAIN]
+    found.fitness = min((fitness for fitness, _ in verdicts), default=Fitness.FIT)
+    reasons = [why for fitness, why in verdicts if fitness == found.fitness and why]
+    found.fitnessReason = "; ".join(reasons)
+    return found
+
+
+def _obstacle(service: HAService, election: Election, now: float) -> str:
+    """What keeps this node from a group for longer than a moment, as a sentence; C{""}: nothing."""
+    why = ownReason(election, running(service).machine.view, now)
+    if why.kind == "back-off" and _onlyOne(service, election.rules.name):
+        return ""
+    return f"{election.name} {why.text}" if why.kind in _LASTING else ""
 
 
 def hindrance(service: HAService, group: str) -> str:
     """Why this node, which is not drained, will not hold a group soon, as a sentence; C{""}: nothing keeps it."""
-    node, now = running(service), service.seconds()
-    election, view = node.machine.elections[group], node.machine.view
-    why = ownReason(election, view, now)
-    if election.fitness < Fitness.FIT and why.kind != "unfit":
+    election = running(service).machine.elections[group]
+    found = _obstacle(service, election, service.seconds())
+    if not found and election.fitness < Fitness.FIT:
         return f"{election.name} is {election.fitness.name.lower()}: {election.fitnessReason}"
-    if why.kind == "back-off" and _onlyOne(service, group):
-        return ""
-    return f"{election.name} {why.text}" if why.kind in _LASTING else ""
+    return found
 
 
 def _onlyOne(service: HAService, group: str) -> bool:
@@ -159,6 +200,8 @@ def _onlyOne(service: HAService, group: str) -> bool:
     return not running(service).others(group)
 
 
+DRAIN = "drain"
+"""The source of the verdict that is the operator's, see L{hatwist.groups.Groups.drain}."""
 _LASTING = ("back-off", "unfit", "unheard", "witness", "votes", "one-way")
 """Kinds of reasons that nothing but time or somebody's work ends."""
 
@@ -181,14 +224,15 @@ def running(service: HAService) -> Node:
     return service.node
 
 
-def known(service: HAService, group: str) -> Explanation:
+def known(service: HAService, group: str, alone: str | None = None) -> Explanation:
     """
+    @param alone: as of L{explanation}.
     @raise Refused: there is no such group.
     """
     groups = running(service).machine.elections
     if group not in groups:
         raise Refused(f"there is no group {group!r}; there is {', '.join(sorted(groups))}")
-    return explanation(service, group)
+    return explanation(service, group, alone)
 
 
 class Transfer:

@@ -55,7 +55,7 @@ async def daemonFrozen(lab: Lab, seconds: float = 5.0) -> Measurement:
     await lab.elapse(seconds - (time.monotonic() - since))
     thawed = await lab.judge.mark()
     daemon.thaw()
-    await daemon.says(": ACTIVE -> STANDBY, .*the guard let go")
+    await daemon.says(": ACTIVE -> STANDBY, .*the guard released it")
     await lab.untilOnly(lab.best)
     after = await takenOver(lab, thawed, lab.best)
     whole = await lab.judge.report(lab.address, since)

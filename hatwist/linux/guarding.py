@@ -329,7 +329,7 @@ class Guard:
         answers = [reader.number(2) for _ in range(reader.number(4))]
         refused = [code for code in answers if code not in (0, errno.ENODEV, errno.EADDRNOTAVAIL)]
         self._log.critical(
-            "The guard let go of {group}: {count} requests, {refused} refused, farewells sent: {said}",
+            "The guard released {group}: {count} requests, {refused} refused, farewells sent: {said}",
             group=group,
             count=len(answers),
             refused=len(refused),
@@ -345,7 +345,7 @@ class Guard:
         if self._child is None or not self._ready:
             # Nobody is there who would fire: what was not confirmed anew in time is over all the same.
             self._log.critical(
-                "There was no guard when {of} had to be let go", of=of, groups=groups
+                "There was no guard when {of} had to be released", of=of, groups=groups
             )
         else:
             self._final = True

@@ -10,8 +10,8 @@ _LOG = Saying(
 _PROTOCOL = Saying(False, "not needed: it is about Heartbeat's own packets and processes")
 _STONITH = Saying(
     True,
-    "no host switches another one off here: a holder that dies, hangs or is cut off lets go by itself; "
-    'docs/fencing.rst says how far that goes, and what quorum = "majority" adds',
+    "no host switches another one off here: a holder that dies, hangs or is cut off releases by itself; "
+    'the documentation on fencing says how far that goes, and what quorum = "majority" adds',
 )
 _CRM = Saying(
     True,

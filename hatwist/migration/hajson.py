@@ -39,7 +39,7 @@ _NAMES = {
 _MEANING = {name: key for key, names in _NAMES.items() for name in names}
 _ALIAS = (
     "ifup and ifdown go on bringing it up and down. Only the daemon can do that: for an address that the guard and the "
-    'kernel can let go of too, write {address = "ADDRESS/PREFIX"} instead, and take the alias out of '
+    'kernel can release too, write {address = "ADDRESS/PREFIX"} instead, and take the alias out of '
     "/etc/network/interfaces"
 )
 

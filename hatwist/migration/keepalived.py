@@ -118,7 +118,9 @@ def _together(sync: Statement, name: str, members: Sequence[Instance], reading: 
     def common(of: Callable[[Instance], Any], what: str) -> Any:
         values = [of(member) for member in members]
         if len(set(values)) > 1:
-            why = f"the {what} of its members differ: here they are one group, and have that of the first"
+            why = (
+                f"its instances disagree on {what}; the merged group uses that of {members[0].name}"
+            )
             notes.differs(sync.place, sync.text, why)
         return values[0] if values else None
 
@@ -134,7 +136,7 @@ def _together(sync: Statement, name: str, members: Sequence[Instance], reading: 
         "+".join(sorted(member.identity for member in members)),
         tuple(resource for member in members for resource in member.resources),
         tuple(checks),
-        common(lambda member: member.priority, "priorities"),
+        common(lambda member: member.priority, "priority"),
         bool(common(lambda member: member.preempts, "nopreempt")),
         common(lambda member: member.preemptDelay, "preempt_delay") or 0.0,
         events,

@@ -27,7 +27,7 @@ _ARP = _differs(
     "and again on every conflict and change of a cable"
 )
 _KEEP_LVS = "IPVS is not done here: keep keepalived for this part, started with --check so that it does no VRRP"
-_PROTOCOL = _differs("not needed: hatwist does not speak VRRP; see docs/protocol.rst")
+_PROTOCOL = _differs("not needed: hatwist does not speak VRRP")
 _PROCESS = _differs("not needed: it is about keepalived's own processes")
 _NETWORK = (
     "set it up where the host's network is: networkd, NetworkManager or /etc/network/interfaces"

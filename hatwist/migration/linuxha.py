@@ -101,7 +101,7 @@ def _tell(directive: Directive, said: Sequence[Directive], notes: Notes) -> None
     word = directive.words[0]
     if word == "respawn":
         if any(each.endswith("/ipfail") for each in directive.words):
-            advice = "not needed: a node that does not reach the witness lets go by itself"
+            advice = "not needed: a node that does not reach the witness releases by itself"
             notes.differs(directive.place, directive.text, advice)
         else:
             advice = "let systemd run it, with Restart=always"
@@ -293,5 +293,5 @@ def _witness(
                 notes.differs(
                     directive.place,
                     directive.text,
-                    "the witness: a node that does not reach it lets go, with or without ipfail",
+                    "the witness: a node that does not reach it releases, with or without ipfail",
                 )

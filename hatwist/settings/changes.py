@@ -39,8 +39,8 @@ class Changes(NamedTuple):
 def changes(old: Settings, new: Settings) -> Changes:
     """What a reload comes to."""
     problems = [
-        f"{key}: {_shown(getattr(old, name))} runs, and {_shown(getattr(new, name))} takes a restart: "
-        "restart one node after another"
+        f"{key} cannot change by reload (running {_shown(getattr(old, name))}, file "
+        f"{_shown(getattr(new, name))}): restart the daemons one at a time"
         for name, key in FIXED.items()
         if getattr(old, name) != getattr(new, name)
     ]
@@ -62,8 +62,9 @@ def _keys(old: Sequence[bytes], new: Sequence[bytes]) -> Iterator[str]:
         yield "heartbeats are not signed any more: nodes with a key do not hear this one"
     else:
         added, gone = len(set(new) - set(old)), len(set(old) - set(new))
-        signs = "the same one signs" if old[0] == new[0] else "another one signs"
-        yield f"keys: {added} more, {gone} fewer, {len(new)} accepted; {signs}"
+        if old[0] != new[0]:
+            yield "key replaced: nodes that do not have the new key will not hear this one"
+        yield f"keys: {added} added, {gone} removed, {len(new)} accepted"
 
 
 def _groups(old: Settings, new: Settings) -> Iterator[str]:

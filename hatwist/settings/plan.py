@@ -23,7 +23,7 @@ from hatwist.settings.values import (
 
 
 def releaseTime(spec: ResourceSpec) -> float:
-    """Seconds that letting go of it may take, where the guard cannot make sure of it."""
+    """Seconds that its release may take, where the guard cannot make sure of it."""
     if isinstance(spec, AddressSpec):
         return 0.0
     if isinstance(spec, CommandSpec):
@@ -112,4 +112,4 @@ def _group(
     found = guaranteeOf(settings[only or nodes[0]], group)
     yield f"  guarantee: {found.level.value}: {found.reason}"
     for gap in found.gaps:
-        yield f"    not covered: {gap}"
+        yield f"    not protected: {gap}"

@@ -121,7 +121,7 @@ def tolerance(interval: float) -> Callable[[Any], float]:
             tries = (milliseconds / 1000 for milliseconds in count(math.ceil(found * 1000)))
             least = next(enough for enough in tries if Timing(interval, enough).survives() >= 0)
             raise ValueError(
-                "a holder that lets go in time would do so between two heartbeats; "
+                "a holder that releases in time would do so between two heartbeats; "
                 f"give at least {least:g} seconds"
             )
         return found

@@ -82,7 +82,7 @@ class Monitor:
                 self.networkAt = self.sim.now
             elif detail == "is asked to move it to the worthiest":
                 self.moved.clear()
-            elif "which is worthier" in detail and node.name in self.moved:
+            elif "which was worthier" in detail and node.name in self.moved:
                 self._bad(f"{node.name} gave up for a worthier node what was moved to it")
             self._look()
 

@@ -219,7 +219,7 @@ def _claims(node: Node, now: float) -> Iterator[Metric]:
     )
     yield _gauge(
         "hatwist_lease_margin_seconds",
-        "What is left of the lease of a group held here; 0: it must be let go of.",
+        "What is left of the lease of a group held here; 0: it must be released.",
         [((n,), e.lease(now) - now) for n, e in elections.items() if _holds(node, e)],
         group,
     )
@@ -247,7 +247,7 @@ def _heartbeats(node: Node) -> Iterator[Metric]:
     )
     yield _counter(
         "hatwist_heartbeats_rejected",
-        "Packets that were dropped; this node's own, come back, are 'reflected'.",
+        "Packets that were rejected; this node's own, come back, are 'reflected'.",
         [((way.name, reason), way.bad[reason]) for way in node.links for reason in REASONS],
         (*link, "reason"),
     )

@@ -69,26 +69,27 @@ function holders(group) {
   return entries(status.nodes).filter(([, n]) => n.alive && n.groups?.[group]?.role === "ACTIVE").map(([node]) => node);
 }
 function problems() {
-  const bad = [], warn = [];
+  const bad = status.alone ? [status.alone] : [], warn = [];
   for (const [group, g] of entries(status.groups)) {
     const held = holders(group);
     if (held.length > 1) bad.push(`Group ${group} is held by ${list(held)} at the same time`);
-    else if (!g.holder && !held.length) bad.push(`Nobody holds group ${group}`);
+    else if (!g.holder && !held.length && !status.alone) bad.push(`Nobody holds group ${group}`);
     for (const [node, doing] of entries(g.under_way)) {
       const [what, ...step] = doing.split(",");
       warn.push([`${node} is ${what} group ${group}`, ...step].join(","));
     }
     const holder = held[0] ?? g.holder;
     const others = entries(status.nodes).filter(([node, n]) => node !== holder && n.alive && n.groups?.[group]?.eligible);
-    if (holder && !others.length) warn.push(`Nobody could take over group ${group} from ${holder}`);
+    if (holder && !others.length && !status.alone) warn.push(`No other node can take group ${group} from ${holder}`);
     for (const [node, n] of entries(status.nodes)) {
       const said = n.groups?.[group];
-      if (n.alive && said && said.fitness !== "fit")
+      if (n.alive && said && said.fitness !== "fit" && !drained(said))
         warn.push(`${node} is ${said.fitness} for group ${group}${said.reason ? `: ${said.reason}` : ""}`);
     }
   }
   for (const [node, n] of entries(status.nodes)) {
-    if (!n.alive) warn.push(`Node ${node} ${n.left ? "was stopped" : "is gone"}; last heard of ${lasting(age(n))} ago`);
+    if (!n.alive) warn.push(`Node ${node} ${ended(n)}; last heard of ${lasting(age(n))} ago`);
+    if (n.alive && !n.self && Object.values(n.groups ?? {}).some(drained)) warn.push(`${node} is drained: it will take over no group`);
     if (n.configuration === "differs") warn.push(`The configuration of ${node} differs from this node's`);
     if (n.alive && !n.self)
       for (const [link, heard] of entries(n.links))
@@ -96,18 +97,20 @@ function problems() {
     if (n.alive && !n.self && n.received < 19) warn.push(`Of the last 20 heartbeats of ${node} only ${n.received} arrived`);
   }
   warn.push(...(status.troubles ?? []));
-  if (status.drained) warn.push(`${status.node} is drained: it takes over nothing`);
+  if (status.drained) warn.push(`${status.node} is drained: it will take over no group until hatwist undrain`);
   if (status.guarantee?.level === "best effort") warn.push(`The guarantee is best effort: ${status.guarantee.reason}`);
   return { bad, warn };
 }
+const drained = (said) => said.fitness === "unfit" && String(said.reason ?? "").startsWith("drained");
+const ended = (n) => n.fenced ? "died or hangs, and its guard released what it held" : n.left ? "was stopped" : "is not heard";
 const passed = () => Math.max(0, (performance.now() - at) / 1000);
 const age = (n) => n.self ? 0 : n.age ?? Infinity;
 const silent = (heard) => heard === null || heard > Math.max(status.tolerance, 2 * status.interval);
 
 const SIGNS = { good: "✓", warn: "!", bad: "✕", quiet: "○" };
 const badge = (kind, text) => el("span", `badge ${kind}`, `${SIGNS[kind]} ${text}`);
-const ROLES = { ACTIVE: ["good", "ACTIVE"], ASKING: ["warn", "ASKING"], STANDBY: ["quiet", "STANDBY"], SHUTDOWN: ["warn", "STOPPED"] };
-const goneBadge = (n) => n.left ? badge("warn", "STOPPED") : badge("bad", "GONE");
+const ROLES = { ACTIVE: ["good", "ACTIVE"], ASKING: ["warn", "ASKING"], STANDBY: ["quiet", "STANDBY"], DRAINED: ["warn", "DRAINED"], SHUTDOWN: ["warn", "STOPPED"] };
+const goneBadge = (n) => n.fenced ? badge("bad", "GUARD FIRED") : n.left ? badge("warn", "STOPPED") : badge("bad", "NOT HEARD");
 const roleBadge = (role) => badge(...(ROLES[role] ?? ["quiet", String(role ?? "unknown")]));
 const fitnessKind = (fitness) => fitness === "fit" ? "good" : fitness === "unfit" ? "bad" : "warn";
 
@@ -130,7 +133,7 @@ function groupCard([group, g]) {
   const holder = el("p", "holder");
   if (held.length > 1) holder.append(el("small", "", "Conflict: held at the same time by"), el("span", "bad", "✕ ", free(list(held))));
   else if (held.length || g.holder) holder.append(el("small", "", g.state === "acquiring" ? "Being taken over by" : "Held by"), free(held[0] ?? g.holder));
-  else holder.append(el("small", "", "Held by"), el("span", "bad", "✕ nobody"));
+  else holder.append(el("small", "", "Held by"), el("span", "bad", status.alone ? "? unknown here" : "✕ nobody"));
   card.append(holder);
   if (g.since || g.reason) card.append(since(g.since, g.reason, g.term));
   if (g.steps > 0) {
@@ -158,11 +161,12 @@ function since(time, reason, term) {
 }
 const rank = (n, group) => (n.alive ? 0 : 1000) + (n.groups[group].role === "ACTIVE" ? 0 : 500) - (n.groups[group].priority ?? 0);
 function groupRow(node, n, said, conflict, doing) {
-  const state = !n.alive ? goneBadge(n) : conflict && said.role === "ACTIVE" ? badge("bad", "ACTIVE") : roleBadge(said.role);
-  const fitness = n.alive ? el("span", fitnessKind(said.fitness), `${SIGNS[fitnessKind(said.fitness)]} ${said.fitness}`) : "";
+  const resting = said.role === "STANDBY" && drained(said);
+  const state = !n.alive ? goneBadge(n) : conflict && said.role === "ACTIVE" ? badge("bad", "ACTIVE") : roleBadge(resting ? "DRAINED" : said.role);
+  const fitness = n.alive && !resting ? el("span", fitnessKind(said.fitness), `${SIGNS[fitnessKind(said.fitness)]} ${said.fitness}`) : "";
   const more = [`priority ${said.priority}`];
   if (n.alive && doing) more.push(doing);
-  else if (n.alive && said.role !== "ACTIVE" && !said.eligible) more.push("could not take over");
+  else if (n.alive && said.role !== "ACTIVE" && !said.eligible) more.push("cannot take over");
   return el("li", "", el("div", "row", name(node), n.self ? el("span", "soft", "this node") : "", fitness, el("span", "right", state)),
     el("div", "soft number", more.join(", ")), said.reason ? el("div", "soft", free(said.reason)) : "");
 }
@@ -187,7 +191,7 @@ function nodeCard([node, n]) {
   if (!n.self) rows.push(el("li", "row", "Configuration", el("span", `right ${differs ? "warn" : "good"}`, differs ? "! differs" : "✓ the same")));
   if (n.self) rows.push(fact("Heartbeats", `every ${lasting(status.interval)}`), fact("Signed", status.signed ? "✓ yes" : "no"),
     fact("Gone after", `${lasting(status.tolerance)} of silence`), fact("Configuration", status.digest), fact("hatwist", status.version));
-  if (n.self && status.drained) rows.push(el("li", "row", "Drained", el("span", "right warn", "! takes over nothing")));
+  if (n.self && status.drained) rows.push(el("li", "row", "Drained", el("span", "right warn", "! takes over no group")));
   if (rows.length) card.append(el("ul", "rows", rows));
   return card;
 }
@@ -206,7 +210,7 @@ function facts() {
   const kind = { "exclusive": "good", "self-releasing": "quiet", "best effort": "warn" }[g.level] ?? "quiet";
   const card = el("article", "card", el("div", "top", el("h3", "", "Against two holders at once"), badge(kind, String(g.level))));
   card.append(el("p", "", free(g.reason ?? "")));
-  if (g.gaps?.length) card.append(el("ul", "rows", g.gaps.map((gap) => el("li", "", "Not covered: ", free(gap)))));
+  if (g.gaps?.length) card.append(el("ul", "rows", g.gaps.map((gap) => el("li", "", "Not protected: ", free(gap)))));
   return [card];
 }
 

@@ -17,13 +17,15 @@ from twisted.internet import reactor
 
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.judge import Judge
-from hatwist.lab.lab import HOSTS, PORT, Lab
+from hatwist.lab.lab import HOSTS, PORT, Lab, haDaemon
 from hatwist.lab.lan import Lan
 from tests import daemons
 from tests.daemons import ADDRESS, CIDR, TWIST
 
 HATWIST = (sys.executable, "-m", "hatwist.cli")
-MEASURED = r"default: held by (\w+) ([\d.]+) ms after (\w+) let go, ([\d.]+) ms after the command"
+MEASURED = (
+    r"default: held by (\w+) ([\d.]+) ms after (\w+) released it, ([\d.]+) ms after the command"
+)
 
 
 def place(name: str) -> str:
@@ -66,7 +68,7 @@ async def test_status(lab: Lab) -> None:
         for words in (
             rf"^{name} of cluster default: up ",
             "^Guarantee: self-releasing: ",
-            "^Not covered: ",
+            "^Not protected: ",
             r"^default +alpha +\d",
             r"^alpha.* default +ACTIVE +fit +120 ",
             r"^beta.* default +STANDBY +fit +110 ",
@@ -120,7 +122,10 @@ async def test_move(lab: Lab) -> None:
     assert lab.judge.holders(lab.address) == {"gamma"}, f"{began} {lab.said()}"
     why = await hatwist(lab, "gamma", "why")
     assert "moved here by the operator" in why.text
-    assert "does not get it back by that, since the operator has moved it" in why.text
+    assert (
+        "default was moved to gamma by hand and stays there, although alpha has the higher priority (120)"
+        in why.text
+    )
     back = await hatwist(lab, "gamma", "move", "default")
     assert back.text.startswith("default: from gamma to alpha, the worthiest"), back
     await lab.judge.mark()
@@ -152,7 +157,7 @@ async def test_drain(lab: Lab) -> None:
     said = await hatwist(lab, "alpha", "drain")
     plan, takes, last = said.text.splitlines()
     assert plan == "default: from alpha to beta"
-    assert takes == "alpha takes nothing until it is undrained"
+    assert takes == "alpha will take over no group until: hatwist undrain"
     assert re.fullmatch(MEASURED, last), last
     again = await hatwist(lab, "alpha", "drain")
     assert again == ("alpha is drained already", 0)
@@ -164,7 +169,7 @@ async def test_drain(lab: Lab) -> None:
     await lab.elapse(2 * lab.tolerance)
     assert lab.judge.holders(lab.address) == {"beta"}
     shown = await hatwist(lab, "beta", "status")
-    assert re.search("^alpha .*unfit: drained by the operator", shown.text, re.MULTILINE)
+    assert re.search("^alpha .*DRAINED +\\(hatwist undrain ends it\\)", shown.text, re.MULTILINE)
     drained = await hatwist(lab, "alpha", "status")
     assert drained.status == 1
     assert drained.text.startswith("alpha of cluster default, drained: up")
@@ -188,8 +193,8 @@ async def test_drainAlone(lab: Lab) -> None:
     said = await hatwist(lab, "alpha", "drain")
     assert said.status == 1
     assert said.text == (
-        "hatwist: nobody else can take default, which nobody would hold then; --force does it all the same. "
-        "beta has stopped. gamma has stopped"
+        "hatwist: no other node can take default, so it would be down. beta has stopped. gamma has stopped. "
+        "--force drains anyway"
     )
     assert lab.judge.holders(lab.address) == {"alpha"}
     forced = await hatwist(lab, "alpha", "drain", "--force")
@@ -199,7 +204,9 @@ async def test_drainAlone(lab: Lab) -> None:
     fault = await hatwist(lab, "alpha", "status", "default")
     assert fault.status == 2
     why = await hatwist(lab, "alpha", "why")
-    assert why.text.startswith("Nobody holds default. alpha (this node) is unfit: drained")
+    assert why.text.startswith(
+        "Nobody holds default. alpha (this node) is drained (hatwist undrain ends it)"
+    )
     undrained = await hatwist(lab, "alpha", "undrain")
     assert undrained.status == 0
     await lab.judge.mark()
@@ -216,8 +223,9 @@ async def test_why(lab: Lab) -> None:
     assert re.fullmatch(
         r"alpha holds default with term \d+, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \([^)]+\): .+\. "
         r"beta \(this node\) is ready, and less worthy \(fit, priority 110\) than alpha \(fit, priority 120\)\. "
-        r"gamma has been silent for .+ s\. "
-        r"beta takes it over when alpha stops, is drained, becomes unfit, or is silent for 0\.35 s\.",
+        r"gamma has not been heard for .+ s\. "
+        r"beta takes it over when alpha stops, is drained, becomes unfit, or is silent for 0\.35 s\. "
+        r"gamma is not heard\. If the network is split, another node may hold default too: .+\.",
         said.text,
     ), said.text
     lab.lan.healAll()
@@ -235,13 +243,16 @@ async def test_history(lab: Lab) -> None:
     lab.programs["alpha"].kill()
     await lab.programs["alpha"].ended()
     await lab.programs["beta"].says("STANDBY -> ACTIVE")
+    why = await hatwist(lab, "beta", "why")
+    assert "alpha died or hangs; its guard released default" in why.text
+    assert (await status(lab, "beta"))["nodes"]["alpha"]["fenced"]
     await lab.settle()
     lab.programs["gamma"].stop()
     await lab.programs["gamma"].ended()
     await lab.settle()
     said = await hatwist(lab, "gamma", "history")
     for words in (
-        r"default: alpha ACTIVE -> SHUTDOWN, term \d+: said goodbye: the guard let go of default",
+        r"default: alpha ACTIVE -> SHUTDOWN, term \d+: died or hung: the guard released default",
         r"default: beta STANDBY -> ACTIVE, term \d+: ",
         r"default: beta ACTIVE -> STANDBY, term \d+: handed over to alpha",
         "default: gamma STANDBY -> SHUTDOWN: stopped",
@@ -249,6 +260,72 @@ async def test_history(lab: Lab) -> None:
         assert re.search(words, said.text), (words, said.text)
     last = await hatwist(lab, "gamma", "history", "-n", "2", "--json")
     assert [json.loads(line)["group"] for line in last.text.splitlines()] == ["default"] * 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_cutOff(lab: Lab) -> None:
+    """
+    Without votes both sides of a cut hold: each says so, the one that hears nobody before anything else. When it
+    has healed, nobody is said to have taken over who held all along.
+    """
+    await lab.settle()
+    lab.lan.isolate("alpha")
+    for name, words in (("alpha", "peer-left gamma"), ("beta", "default: STANDBY -> ACTIVE")):
+        await lab.programs[name].says(words)
+    await lab.programs["alpha"].says("peer-left beta")
+    alone = "alpha hears no other node: it may be the one that is cut off. Look at the others: beta and gamma."
+    shown = await hatwist(lab, "alpha", "status")
+    assert (shown.text.splitlines()[0], shown.status) == (alone, 5), shown
+    why = await hatwist(lab, "alpha", "why")
+    assert why.text.startswith(f"{alone}\n\nalpha holds default with term "), why
+    assert "If alpha is the one that is cut off, another may hold default too." in why.text
+    other = await hatwist(lab, "beta", "status")
+    assert other.status == 0
+    torn = "alpha is not heard. If the network is split, another node may hold default too"
+    assert torn in other.text
+    assert torn in (await hatwist(lab, "beta", "why")).text
+    lab.lan.isolate("gamma")
+    await lab.programs["gamma"].says("peer-left beta")
+    blind = await hatwist(lab, "gamma", "status")
+    lab.lan.healAll()
+    assert blind.status in (5, 6)  # it may have claimed meanwhile
+    await lab.untilOnly("alpha")
+    await lab.elapse(2 * lab.tolerance)
+    told = (await hatwist(lab, "beta", "history", "-n", "20")).text
+    assert re.search(
+        r"alpha SILENT -> ACTIVE, term \d+: heard again; it had held all along", told
+    ), told
+    since = [(await status(lab, name))["groups"]["default"]["since"] for name in ("alpha", "beta")]
+    assert abs(since[0] - since[1]) < 1, since
+
+
+@pytest_twisted.ensureDeferred
+async def test_otherKey(lab: Lab, tmp_path: Path) -> None:
+    """A node with another key than the rest says that it rejects what arrives, from whom and why; so do the rest."""
+    key = tmp_path / "key"
+    key.write_bytes(b"a key that nobody else has, really")
+    key.chmod(0o600)
+    await lab.settle()
+    lab.programs["gamma"].stop()
+    await lab.programs["gamma"].ended()
+    # Its own history would name the others, too.
+    argv = [*haDaemon(lab, "gamma"), "--key-file", str(key), "--state-dir", str(tmp_path / "state")]
+    stranger = lab.host("gamma").spawn(reactor, argv)
+    await stranger.says("Dropped a packet from 10.99.0.")
+    shown = await hatwist(lab, "gamma", "status")
+    first = shown.text.splitlines()[0]
+    assert re.match(
+        "gamma hears no other node: it rejects what arrives, since 10.99.0.[12] does not sign its heartbeats",
+        first,
+    ), shown
+    assert shown.status == 6
+    assert re.search(r"^default +unknown", shown.text, re.MULTILINE), shown
+    await lab.programs["alpha"].says("Dropped a packet from 10.99.0.3")
+    other = await hatwist(lab, "alpha", "status")
+    assert "10.99.0.3 signs its heartbeats, and this node has no key_file: " in other.text
+    assert not other.text.startswith("alpha hears no other node")
+    stranger.stop()
+    await stranger.ended()
 
 
 @pytest_twisted.ensureDeferred
@@ -283,7 +360,7 @@ async def test_logLevel(lab: Lab) -> None:
         return sum(" -> " in line for line in program.lines)
 
     said = await hatwist(lab, "beta", "log-level", "warn")
-    assert said == ("hatwist is logged from warn on", 0)
+    assert said == ("the log level of hatwist is now warn", 0)
     before = changes()
     await hatwist(lab, "beta", "move", "default", "beta")
     await lab.elapse(lab.interval)
@@ -505,7 +582,12 @@ async def test_jsonLog(lan: Lan, judge: Judge, tmp_path: Path) -> None:
         ]
         assert changes == [
             {"group": "default", "old": "-", "new": "STANDBY", "reason": "started, listening"},
-            {"group": "default", "old": "STANDBY", "new": "ACTIVE", "reason": "no holder is heard"},
+            {
+                "group": "default",
+                "old": "STANDBY",
+                "new": "ACTIVE",
+                "reason": "no holder was heard",
+            },
             {"group": "default", "old": "ACTIVE", "new": "SHUTDOWN", "reason": "stopped"},
         ], program.tail()
         await judge.untilHeldBy(ADDRESS)

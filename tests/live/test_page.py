@@ -92,11 +92,11 @@ async def test_well(site: Site) -> None:
     assert page.of("verdict") == "✓ All is well"
     groups = page.of("groups")
     assert "Group web this node ✓ ACTIVE Held by alpha since" in groups
-    assert "for 2 h 14 min (term 7) : no holder is heard" in groups
+    assert "for 2 h 14 min (term 7) : no holder was heard" in groups
     assert "Group mail this node ○ STANDBY Held by beta since" in groups
     assert "Check http://127.0.0.1/ ✓ good 200 in 0.004 s" in groups
     assert "beta ✓ ALIVE last heard of 40 ms ago Link eth0 ✓ 40 ms ago" in page.of("nodes")
-    assert "alpha in web : STANDBY → ACTIVE term 7 , no holder is heard" in page.of("changes")
+    assert "alpha in web : STANDBY → ACTIVE term 7 , no holder was heard" in page.of("changes")
     assert "✓ exclusive a holder has the votes of 2 of 3 nodes" in page.of("facts")
     assert "live" in page.of("live")
     assert "No answer" not in page.text
@@ -112,14 +112,14 @@ async def test_dead(site: Site) -> None:
     verdict = page.of("verdict")
     assert verdict.startswith("! 5 things need attention")
     for text in (
-        "Nobody could take over group web from alpha",
+        "No other node can take group web from alpha",
         "gamma is unfit for group web: http://127.0.0.1/: connection refused",
-        "Node beta is gone; last heard of 42 s ago",
+        "Node beta is not heard; last heard of 42 s ago",
         "gamma is not heard on link eth1",
         told["troubles"][0],
     ):
         assert f"! {text}" in verdict
-    assert "beta ✕ GONE last heard of 42 s ago" in page.of("nodes")
+    assert "beta ✕ NOT HEARD last heard of 42 s ago" in page.of("nodes")
     assert page.title.startswith("! ")
 
 
@@ -134,6 +134,30 @@ async def test_conflict(site: Site) -> None:
     assert "Conflict: held at the same time by ✕ alpha and beta" in page.of("groups")
     assert "Held by ✕ nobody" in page.of("groups")
     assert page.title.startswith("✕ ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_alone(site: Site) -> None:
+    """That no other node is heard comes before all else, and of the cluster nothing is stated that cannot be known."""
+    told = web_samples.alone()
+    page = await site.look(lambda: told)
+    verdict = page.of("verdict")
+    assert verdict.startswith(f"✕ Act now: {told['alone']}")
+    assert "Nobody" not in verdict
+    assert "! Node gamma died or hangs, and its guard released what it held; last heard" in verdict
+    assert "Held by ? unknown here" in page.of("groups")
+    assert "gamma ✕ GUARD FIRED" in page.of("nodes")
+    assert page.title.startswith("✕ ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_drained(site: Site) -> None:
+    """A drained node is not unfit: it has a badge of its own, and one line tells of it."""
+    page = await site.look(web_samples.drained)
+    verdict = page.of("verdict")
+    assert "! gamma is drained: it will take over no group" in verdict
+    assert "unfit" not in verdict
+    assert "gamma ! DRAINED" in page.of("groups")
 
 
 @pytest_twisted.ensureDeferred

@@ -203,8 +203,8 @@ async def test_daemonHangs(lan: Lan, judge: Judge, tmp_path: Path) -> None:
         await pair.over(began)
     finally:
         os.kill(pair.alpha.pid, signal.SIGCONT)
-    await pair.alpha.says("The guard let go of default: this process was dead or hung")
-    await pair.alpha.says(r"default: ACTIVE -> STANDBY, term \d+: the guard let go")
+    await pair.alpha.says("This daemon did not run for too long, so its guard released default")
+    await pair.alpha.says(r"default: ACTIVE -> STANDBY, term \d+: the guard released it")
 
 
 @pytest_twisted.ensureDeferred
@@ -228,5 +228,5 @@ async def test_bothKilled(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 async def test_guaranteeIsLogged(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     """What README shows of the guarantee is what its two hosts log."""
     pair = Pair(lan, judge, tmp_path)
-    for text in re.findall(r"^    ((?:Guarantee|Not covered): .*)", README, re.MULTILINE):
+    for text in re.findall(r"^    ((?:Guarantee|Not protected): .*)", README, re.MULTILINE):
         await pair.beta.says(re.escape(text) + "$")

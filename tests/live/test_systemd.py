@@ -124,7 +124,7 @@ async def test_told(lan: Lan, judge: Judge, told: Told) -> None:
     await until(lambda: "READY=1" in told.lines())
     assert told.lines()[0].startswith("STATUS=Starting")
     await judge.untilHeldBy(ADDRESS, "alpha")
-    await until(lambda: "STATUS=default: ACTIVE, term 1: no holder is heard" in told.lines())
+    await until(lambda: "STATUS=default: ACTIVE, term 1: no holder was heard" in told.lines())
     await until(lambda: told.lines()[-1] == "WATCHDOG=1")
     alpha.freeze()
     await judge.untilHeldBy(ADDRESS)  # its guard let go

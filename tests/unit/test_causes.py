@@ -56,7 +56,7 @@ class CauseTests(SynchronousTestCase):
             if cause is Cause.RESOURCES:
                 self.group.refused("gone", 2.0)
             elif cause is Cause.GUARD:
-                self.group.fenced("the guard let go", 2.0, said=True)
+                self.group.fenced("the guard released it", 2.0, said=True)
             elif cause is Cause.STOPPED:
                 self.group.input(Input.STOP, 2.0, "stopped")
             else:

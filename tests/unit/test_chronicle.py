@@ -32,7 +32,7 @@ class Watched:
         assert self.sim.holders() == ["alpha"]
 
     def _watch(self, kind: str, node: Any, what: Any) -> None:
-        if node.name == "gamma":
+        if node is not None and node.name == "gamma":
             self.look()
 
     def look(self) -> None:
@@ -78,12 +78,12 @@ class ChronicleTests(SynchronousTestCase):
         self.assertEqual(
             found,
             [
-                ("alpha", "ACTIVE", "SHUTDOWN", "said goodbye"),
+                ("alpha", "ACTIVE", "SHUTDOWN", "stopped"),
                 (
                     "beta",
                     "STANDBY",
                     "ACTIVE",
-                    "named as successor by alpha, which said goodbye",
+                    "named as successor by alpha, which stopped",
                 ),
             ],
         )
@@ -98,6 +98,46 @@ class ChronicleTests(SynchronousTestCase):
         self.assertTrue(found[0][3].startswith("silent for 0.3"), found)
         self.assertEqual(found[1], ("beta", "STANDBY", "ACTIVE", "alpha fell silent"))
 
+    def test_heal(self) -> None:
+        """A holder that was only not heard did not take over when it is heard again: it holds as long as before."""
+        watched = Watched()
+        before = watched.chronicle.holders[GROUP]["alpha"]
+        watched.sim.isolate("gamma")
+        watched.since(1.0)
+        watched.sim.heal()
+        found = [change for change in watched.since(1.0) if change[0] == "alpha"]
+        self.assertEqual(
+            found, [("alpha", "SILENT", "ACTIVE", "heard again; it had held all along")]
+        )
+        self.assertEqual(watched.chronicle.holders[GROUP]["alpha"], before)
+
+    def test_healed(self) -> None:
+        """One that took over while it could not be heard is not said to be anybody's successor."""
+        watched = Watched()
+        watched.sim.isolate("gamma")
+        watched.since(1.0)
+        watched.sim.kill("alpha")
+        watched.since(1.0)
+        watched.sim.heal()
+        found = [change for change in watched.since(1.0) if change[0] == "beta"]
+        self.assertEqual(
+            found[0], ("beta", "SILENT", "ACTIVE", "it took over while it was not heard")
+        )
+
+    def test_fenced(self) -> None:
+        """A daemon that died or hung did not say goodbye: its guard did."""
+        watched = Watched(guarded=True)
+        watched.sim.crash("alpha")
+        found = watched.since(0.6)
+        self.assertEqual(
+            found,
+            [
+                ("alpha", "ACTIVE", "SHUTDOWN", f"died or hung: the guard released {GROUP}"),
+                ("beta", "STANDBY", "ACTIVE", "alpha died or hung"),
+            ],
+        )
+        self.assertTrue(watched.sim.said("its daemon died or hung, and its guard said goodbye"))
+
     def test_return(self) -> None:
         """A worthier one that is back is heard again, and gets the group by handover."""
         watched = Watched()
@@ -109,7 +149,7 @@ class ChronicleTests(SynchronousTestCase):
             [
                 ("alpha", "SILENT", "STANDBY", "heard again"),
                 ("beta", "ACTIVE", "STANDBY", "handed over to alpha"),
-                ("alpha", "STANDBY", "ACTIVE", "named as successor by beta, which let go"),
+                ("alpha", "STANDBY", "ACTIVE", "named as successor by beta, which released it"),
             ],
         )
 
@@ -120,7 +160,7 @@ class ChronicleTests(SynchronousTestCase):
         found = watched.since(0.3)
         self.assertEqual(
             found[0],
-            ("alpha", "ACTIVE", "STANDBY", "unfit: no carrier on eth0; handed over to beta"),
+            ("alpha", "ACTIVE", "STANDBY", "released: no carrier on eth0; named beta as successor"),
         )
 
     def test_moved(self) -> None:
@@ -150,10 +190,10 @@ class ChronicleTests(SynchronousTestCase):
     def test_own(self) -> None:
         """A node's own changes come with the reason that it decided for."""
         chronicle = Chronicle("gamma", [GROUP])
-        change = RoleChange("c", GROUP, Role.STANDBY, Role.ACTIVE, 4, "no holder is heard")
+        change = RoleChange("c", GROUP, Role.STANDBY, Role.ACTIVE, 4, "no holder was heard")
         found = chronicle.own(change, None, 9.0)
         self.assertEqual(
-            found, Change(9.0, "gamma", GROUP, "STANDBY", "ACTIVE", 4, "no holder is heard")
+            found, Change(9.0, "gamma", GROUP, "STANDBY", "ACTIVE", 4, "no holder was heard")
         )
         self.assertEqual(chronicle.holders[GROUP], {"gamma": found})
         gone = RoleChange("c", GROUP, Role.ACTIVE, Role.SHUTDOWN, 4, "stopped")

@@ -39,6 +39,7 @@ STATUS: dict[str, Any] = {
     "cluster": "home",
     "node": "alpha",
     "drained": False,
+    "alone": "",
     "signed": True,
     "uptime": 125.0,
     "interval": 0.1,
@@ -53,7 +54,7 @@ STATUS: dict[str, Any] = {
             "state": "active",
             "since": 880.0,
             "term": 7,
-            "reason": "no holder is heard",
+            "reason": "no holder was heard",
             "fitness": "fit",
         }
     },
@@ -97,10 +98,10 @@ class TableTests(SynchronousTestCase):
             [
                 "alpha of cluster home: up 2 min, interval 0.1 s, tolerance 0.35 s, heartbeats signed",
                 "Guarantee: self-releasing: why",
-                "Not covered: a gap",
+                "Not protected: a gap",
                 "",
                 "GROUP HOLDER FOR TERM BECAUSE",
-                "web alpha 2 min 7 no holder is heard",
+                "web alpha 2 min 7 no holder was heard",
                 "",
                 "NODE GROUP ROLE FITNESS PRIORITY TERM HEARD LINKS OF LAST 20",
                 "alpha (here) web ACTIVE fit 200 7 eth0",
@@ -121,10 +122,10 @@ class TableTests(SynchronousTestCase):
                 "beta web STANDBY unfit 100 18 ms eth0 18 ms 3",
             ),
             ({"nodes__beta__groups": {}}, "beta web unknown 18 ms eth0 18 ms 20"),
-            ({"groups__web__holders": []}, "web nobody 2 min 7 no holder is heard"),
+            ({"groups__web__holders": []}, "web nobody 2 min 7 no holder was heard"),
             (
                 {"groups__web__holders": ["alpha", "beta"]},
-                "web alpha and beta 2 min 7 no holder is heard",
+                "web alpha and beta 2 min 7 no holder was heard",
             ),
             (
                 {"nodes__beta__configuration": "differs"},
@@ -140,10 +141,35 @@ class TableTests(SynchronousTestCase):
         lines = self.lines(groups__web__reason="sh -c 'a\nb'")
         self.assertIn("web alpha 2 min 7 sh -c 'a\\nb'", lines)
 
+    def test_alone(self) -> None:
+        """Of a node that hears no other, that is the first line, in red; who holds it cannot know."""
+        alone = "alpha hears no other node: it may be the one that is cut off. Look at the others"
+        lines = self.lines(alone=alone, groups__web__holders=[])
+        self.assertEqual(lines[0], f"{alone}.")
+        self.assertIn("web unknown 2 min 7 no holder was heard", lines)
+        self.assertEqual(self.alarming(alone=alone)[0], f"{alone}.")
+
+    def test_drained(self) -> None:
+        """A node that was drained has a role of its own, and nothing is wrong with it."""
+        drained = {"fitness": "unfit", "reason": "drained (hatwist undrain ends it)"}
+        lines = self.lines(nodes__beta__groups__web={**MEMBER, **drained})
+        self.assertEqual(
+            lines[-1], "beta web DRAINED (hatwist undrain ends it) 100 18 ms eth0 18 ms 20"
+        )
+        self.assertEqual(self.alarming(nodes__beta__groups__web={**MEMBER, **drained}), [])
+
+    def test_unable(self) -> None:
+        """What a fit node says of why it cannot hold is not told of its fitness."""
+        unable = {**MEMBER, "eligible": False, "reason": "could not hold the resources: no place"}
+        self.assertIn(
+            "beta web STANDBY could not hold the resources: no place 100 18 ms eth0 18 ms 20",
+            self.lines(nodes__beta__groups__web=unable),
+        )
+
     def test_underWay(self) -> None:
         """A holder that does not have everything yet, or lets go, is shown with what it is doing."""
         lines = self.lines(groups__web__under_way={"alpha": "acquiring, step 2 of 3"})
-        self.assertIn("web alpha (acquiring, step 2 of 3) 2 min 7 no holder is heard", lines)
+        self.assertIn("web alpha (acquiring, step 2 of 3) 2 min 7 no holder was heard", lines)
 
     def test_red(self) -> None:
         """Red is for terminals; elsewhere there is no escape sequence."""
@@ -169,7 +195,7 @@ class ExitTests(SynchronousTestCase):
     """What scripts see."""
 
     def test_status(self) -> None:
-        """0 for a holder, 1 for a standby, 2 where something is wrong."""
+        """0 for a holder, 1 for a standby, 2 where something is wrong; 5 and 6 where no other node is heard."""
         for paths, expected in (
             ({}, 0),
             ({"node": "beta"}, 1),
@@ -180,6 +206,9 @@ class ExitTests(SynchronousTestCase):
             ({"groups__web__fitness": "degraded"}, 0),
             ({"groups__web__state": "acquiring"}, 1),
             ({"groups__web__state": "releasing"}, 1),
+            ({"alone": "alone"}, 5),
+            ({"alone": "alone", "groups__web__state": "acquiring"}, 6),
+            ({"alone": "alone", "groups__web__holders": [], "groups__web__holder": None}, 6),
         ):
             self.assertEqual(exitStatus(changed(**paths)), expected, paths)
 
@@ -251,9 +280,9 @@ class MovingTests(SynchronousTestCase):
         """It says how long nobody held, and how long it took in all."""
         move = {"group": "web", "from": "a", "to": "b", "dark": 0.0021, "total": 1.5}
         self.assertEqual(
-            told(move), "web: held by b 2.1 ms after a let go, 1.50 s after the command"
+            told(move), "web: held by b 2.1 ms after a released it, 1.50 s after the command"
         )
         self.assertEqual(told({**move, "dark": None}), "web: held by b 1.50 s after the command")
         self.assertEqual(
-            told({**move, "to": ""}), "web: a let go 1.50 s after the command; nobody holds it"
+            told({**move, "to": ""}), "web: a released it 1.50 s after the command; nobody holds it"
         )

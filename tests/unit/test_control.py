@@ -30,6 +30,7 @@ from hatwist.errors import BadPacket, ConfigurationError
 from hatwist.heartbeat import Heartbeat, Role
 from hatwist.service import HAService
 from hatwist.settings import GroupSettings
+from hatwist.status import RECALLED, isolation
 from hatwist.worth import Fitness
 from tests.unit import test_service
 
@@ -107,7 +108,7 @@ class AnswerTests(SocketTestCase):
         self.assertEqual(found["nodes"]["alpha"]["self"], True)
         self.assertEqual(found["history"][-1]["new"], "ACTIVE")
         self.assertGreater(found["counters"]["sent"], 0)
-        self.assertEqual(found["groups"]["default"]["reason"], "no holder is heard")
+        self.assertEqual(found["groups"]["default"]["reason"], "no holder was heard")
 
     async def test_acquiring(self) -> None:
         """A node that has claimed, and waits for a resource, is a standby for scripts, and shown as acquiring."""
@@ -151,14 +152,18 @@ class AnswerTests(SocketTestCase):
         node(service).links[0]._count(BadPacket("unsigned"), ("10.0.0.2", 6543))
         (told,) = (await self.ask("Why"))["troubles"]
         self.assertRegex(
-            told, r"1 packet was dropped on lo since the start, .+ from 10.0.0.2: unsigned"
+            told,
+            "10.0.0.2 does not sign its heartbeats, and this node has a key: "
+            r"1 packet was rejected on lo since the start, .+ \(unsigned\)",
         )
         machine = node(service).machine
         twin = Heartbeat(b"", "alpha", machine.session + 1, 1, 0.1, 0.35, 1, b"", ())
         self.assertRaises(BadPacket, machine.hear, twin, "lo", service.seconds())
         await self.until(lambda: service.role is Role.SHUTDOWN)
         found = await self.ask("Status")
-        self.assertRegex(found["troubles"][0], "alpha has stopped here: another host has started")
+        self.assertRegex(
+            found["troubles"][0], "another host runs a node alpha, so this one holds nothing"
+        )
         why = await self.ask("Why")
         self.assertIn(
             "alpha (this node) has stopped: another host has started a node of the same name",
@@ -331,7 +336,9 @@ class MovingTests(SocketTestCase):
         self.assertEqual(again["plan"], ["alpha is drained already"])
         status = await self.of("beta", "Status")
         told = status["nodes"]["alpha"]["groups"]["default"]
-        self.assertEqual((told["fitness"], told["reason"]), ("unfit", "drained by the operator"))
+        self.assertEqual(
+            (told["fitness"], told["reason"]), ("unfit", "drained (hatwist undrain ends it)")
+        )
         found = await self.of("alpha", "Undrain")
         self.assertEqual([(m["from"], m["to"]) for m in found["moves"]], [("beta", "alpha")])
         self.assertIs(alpha.role, Role.ACTIVE)
@@ -344,7 +351,7 @@ class MovingTests(SocketTestCase):
         service = self.controlled(resource)
         await self.active(service)
         error = await self.assertFailure(self.ask("Drain"), Refused)
-        self.assertIn("nobody else can take default", str(error))
+        self.assertIn("no other node can take default, so it would be down", str(error))
         self.assertTrue(resource.held)
         found = await self.ask("Drain", force=True)
         self.assertEqual(found["moves"][0]["to"], "")
@@ -391,6 +398,88 @@ class MovingTests(SocketTestCase):
         self.assertIsNone(node(alpha).machine.elections["default"].request)
         self.assertIs(alpha.role, Role.ACTIVE)
 
+    async def test_undrainUnfit(self) -> None:
+        """What undrain says reckons with what checks say of this node, though it is drained."""
+        alpha, _ = await self.pair()
+        await self.of("alpha", "Drain")
+        for fitness, words in (
+            (Fitness.DEGRADED, "default: stays on beta: alpha is degraded: no paper"),
+            (Fitness.UNFIT, "default: not yet: alpha is unfit: no paper"),
+        ):
+            node(alpha).fitness("default", fitness, "no paper", "checks")
+            found = await self.of("alpha", "Undrain", dry=True)
+            self.assertEqual(found["plan"], ["alpha may hold again", words])
+        node(alpha).fitness("default", Fitness.DEGRADED, "no paper", "checks")
+        found = await self.of("alpha", "Undrain")
+        self.assertEqual(found["moves"], [])
+        self.assertIs(alpha.role, Role.STANDBY)
+        await self.of("alpha", "Drain")
+        node(alpha).fitness("default", Fitness.FIT, "", "checks")
+        found = await self.of("alpha", "Undrain")
+        self.assertEqual([(m["from"], m["to"]) for m in found["moves"]], [("beta", "alpha")])
+
+    async def test_moveKept(self) -> None:
+        """A node that would hold in want of a better one is not ready for a move: the plan says so before."""
+        _, beta = await self.pair(lastResort="keep")
+        node(beta).fitness("default", Fitness.UNFIT, "out of paper", "checks")
+        for dry in (True, False):
+            asked = self.of("beta", "Move", group="default", node="beta", dry=dry)
+            error = await self.assertFailure(asked, Refused)
+            self.assertIn("out of paper", str(error))
+
+    async def test_alone(self) -> None:
+        """
+        A holder whose peer falls silent says first that it may be the one that is cut off, and that another may
+        hold too; so does a standby, which cannot know who holds. Each has an exit status of its own.
+        """
+        alpha, beta = await self.pair()
+        self.assertEqual((await self.of("alpha", "Status"))["alone"], "")
+        node(beta).abort()
+        await self.until(lambda: isolation(alpha) != "")
+        alone = (
+            "alpha hears no other node: it may be the one that is cut off. Look at the others: beta"
+        )
+        found = await self.of("alpha", "Status")
+        self.assertEqual(found["alone"], alone)
+        self.assertIn("another node may hold default too", "".join(found["troubles"]))
+        self.assertEqual(exitStatus(found), 5)
+        error = await self.assertFailure(self.of("alpha", "Drain"), Refused)
+        self.assertIn("no other node that is heard can take default, so it may be down", str(error))
+        why = await self.of("alpha", "Why")
+        self.assertEqual(why["alone"], alone)
+        self.assertIn("another may hold default too", why["groups"]["default"]["text"])
+        node(alpha).fitness("default", Fitness.UNFIT, "no carrier on eth0", "carrier")
+        await self.until(lambda: alpha.role is Role.STANDBY)
+        found = await self.of("alpha", "Status")
+        self.assertEqual(exitStatus(found), 6)
+        why = await self.of("alpha", "Why")
+        self.assertIn("cannot tell who holds default", why["groups"]["default"]["text"])
+        await self.of("alpha", "Drain")
+        node(alpha).fitness("default", Fitness.FIT, "", "carrier")
+        found = await self.of("alpha", "Undrain", dry=True)
+        self.assertIn("default: alpha hears no holder; alpha will take it", found["plan"][1])
+
+    async def test_aloneAfterGoodbye(self) -> None:
+        """A node whose only peer was stopped is alone as it should be."""
+        alpha, beta = await self.pair()
+        await beta.stopService()
+        await self.until(lambda: node(alpha).machine.view.peers["beta"].left())
+        await self.until(lambda: not node(alpha).machine.view.peers["beta"].direct(alpha.seconds()))
+        found = await self.of("alpha", "Status")
+        self.assertEqual((found["alone"], found["troubles"], exitStatus(found)), ("", [], 0))
+
+    async def test_aloneLong(self) -> None:
+        """One that was heard a while ago is missed when the membership has forgotten it, for some days."""
+        alpha, beta = await self.pair()
+        node(beta).abort()
+        await self.until(lambda: isolation(alpha) != "")
+        node(alpha).machine.view.peers.clear()
+        self.assertIn("Look at the others: beta", isolation(alpha))
+        entries = [entry._replace(time=entry.time - RECALLED) for entry in alpha.history.entries]
+        alpha.history.entries.clear()
+        alpha.history.entries.extend(entries)
+        self.assertEqual(isolation(alpha), "")
+
     async def test_undrainBackOff(self) -> None:
         """A group that this node could not acquire of late is not waited for, and that is said."""
         alpha, _ = await self.pair()
@@ -401,7 +490,7 @@ class MovingTests(SocketTestCase):
         self.assertEqual(found["moves"], [])
         self.assertRegex(
             found["plan"][1],
-            "default: not yet: alpha could not hold the resources, and tries again in",
+            "default: not yet: alpha could not hold the resources, and leaves the group to others for",
         )
         await self.of("alpha", "Drain")
         election.backoffUntil = 0.0

@@ -73,7 +73,7 @@ EXPECTED: dict[tuple[str, str], tuple[str, str] | None] = {
     ("releasing", "held"): NOTHING,
     ("releasing", "refused"): NOTHING,
     ("releasing", "yield"): NOTHING,
-    ("releasing", "released"): ("standby", "let go"),
+    ("releasing", "released"): ("standby", "released"),
     ("releasing", "fenced"): ("starting", "begin anew, release"),
     ("releasing", "stop"): ("stopping", ""),
     ("stopping", "ready"): NOTHING,
@@ -82,7 +82,7 @@ EXPECTED: dict[tuple[str, str], tuple[str, str] | None] = {
     ("stopping", "held"): NOTHING,
     ("stopping", "refused"): NOTHING,
     ("stopping", "yield"): NOTHING,
-    ("stopping", "released"): ("shutdown", "let go"),
+    ("stopping", "released"): ("shutdown", "released"),
     ("stopping", "fenced"): NOTHING,
     ("stopping", "stop"): NOTHING,
     ("shutdown", "ready"): NOTHING,
@@ -127,7 +127,7 @@ ASKED: dict[str, tuple[Effect, ...]] = {
     "release": (Release("web"),),
     "activate": (),
     "drop the claim": (),
-    "let go": (),
+    "released": (),
     "clean": (),
     "begin anew": (),
 }
@@ -250,7 +250,7 @@ class RoleTests(SynchronousTestCase):
         for state in (State.ACQUIRING, State.ACTIVE, State.RELEASING):
             group = election(state)
             group.clean = True
-            group.fenced("the guard let go", 7.0, said=True)
+            group.fenced("the guard released it", 7.0, said=True)
             told = group.tell(Membership("a", 0.35), 7.0)
             self.assertEqual((told.role, told.claim, told.listening), (Role.STANDBY, None, True))
             self.assertIsNone(told.released)
@@ -259,7 +259,7 @@ class RoleTests(SynchronousTestCase):
             if state is State.ACQUIRING:
                 self.assertEqual(changes, [])  # it never told its log that it was ACTIVE
             else:
-                why = "the guard let go"
+                why = "the guard released it"
                 change = RoleChange("home", "web", Role.ACTIVE, Role.STANDBY, 1, why)
                 self.assertEqual(changes, [change])
 
@@ -287,7 +287,7 @@ class RoleTests(SynchronousTestCase):
         group = election(State.STANDBY)
         group.highest = 6
         for what, why in (
-            (Input.CLAIM, "no holder is heard"),
+            (Input.CLAIM, "no holder was heard"),
             (Input.HELD, ""),
             (Input.YIELD, "b is worthier"),
             (Input.RELEASED, ""),
@@ -298,7 +298,7 @@ class RoleTests(SynchronousTestCase):
             group.effects,
             [
                 Hold("web", 7),
-                RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 7, "no holder is heard"),
+                RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 7, "no holder was heard"),
                 Release("web"),
                 RoleChange("home", "web", Role.ACTIVE, Role.STANDBY, 7, "b is worthier"),
                 RoleChange("home", "web", Role.STANDBY, Role.SHUTDOWN, 0, "stopped"),
@@ -308,7 +308,7 @@ class RoleTests(SynchronousTestCase):
     def test_refusedIsNoRoleChange(self) -> None:
         """A claim whose resources were never acquired is reported as failed, not as a role."""
         group = election(State.STANDBY)
-        group.input(Input.CLAIM, 1.0, "no holder is heard")
+        group.input(Input.CLAIM, 1.0, "no holder was heard")
         group.refused("in use", 1.0)
         group.input(Input.RELEASED, 1.0)
         self.assertEqual(

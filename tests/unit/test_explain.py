@@ -14,7 +14,9 @@ from hatwist.chronicle import Chronicle
 from hatwist.effects import RoleChange
 from hatwist.election import Election, GroupRules, Input, Quorum, Timing
 from hatwist.explain import explain
+from hatwist.groups import DRAINED
 from hatwist.heartbeat import (
+    MAX_SEQ,
     Claim,
     Grant,
     GroupState,
@@ -25,6 +27,7 @@ from hatwist.heartbeat import (
     Role,
     clusterId,
 )
+from hatwist.isolation import NOTHING, Here
 from hatwist.membership import Membership
 from hatwist.phrases import duration
 from hatwist.reasons import Why, ownReason, peerReason
@@ -51,7 +54,7 @@ class Scene:
 
     def do(self, *inputs: Input) -> Scene:
         for what in inputs:
-            self.election.input(what, 0.0, "no holder is heard")
+            self.election.input(what, 0.0, "no holder was heard")
         return self
 
     def hear(
@@ -68,13 +71,15 @@ class Scene:
         eligible: bool = True,
         group: str = "web",
         third: tuple[Heard, ...] = (),
+        seq: int | None = None,
         **state: Any,
     ) -> Scene:
         claim = Claim(term, Worth(fitness, priority, address, name), moved) if term else None
         told = GroupState(group, role, fitness, priority, eligible, claim=claim, **state)
         me = (Heard("a", SESSION, 1, 0.0, True, True, 20),) if heard else ()
         known = self.view.peers.get(name)
-        seq = known.seq + 1 if known is not None else 1
+        if seq is None:
+            seq = known.seq + 1 if known is not None else 1
         beat = Heartbeat(
             clusterId("home"), name, 1, seq, I, T, address, b"d" * 8, (told,), me + third
         )
@@ -92,8 +97,8 @@ class Scene:
     def of(self, name: str = "b") -> Why:
         return peerReason(self.election, self.view.peers[name], NOW)
 
-    def text(self) -> str:
-        return explain(self.election, self.view, NOW, self.chronicle).paragraph()
+    def text(self, here: Here = NOTHING) -> str:
+        return explain(self.election, self.view, NOW, self.chronicle, here).paragraph()
 
 
 def holder(scene: Scene, **more: Any) -> Scene:
@@ -125,9 +130,14 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ("starting", "a worthier node", lambda: Scene(ready=False).do(Input.RELEASED)),
     ("acquiring", "is acquiring it", lambda: Scene().do(Input.CLAIM)),
     ("holds", "holds it", lambda: Scene().do(Input.CLAIM, Input.HELD)),
-    ("releasing", "letting go", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.YIELD)),
+    ("releasing", "is releasing it", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.YIELD)),
     ("stopping", "is stopping", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.STOP)),
     ("stopped", "has stopped", lambda: Scene().do(Input.STOP)),
+    (
+        "stopped",
+        "is stopping, and releasing it",
+        lambda: Scene(ready=False).do(Input.STOP),
+    ),
     ("asking", "2 votes", lambda: voting().do(Input.ASK)),
     (
         "back-off",
@@ -143,13 +153,13 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ),
     (
         "back-off",
-        "could not hold the resources (no place), and leaves them to others for 3.00 s",
+        "could not hold the resources (no place), and leaves the group to others for 3.00 s",
         lambda: Scene().set(backoffUntil=NOW + 3, refusal="no place").hear(),
     ),
     ("back-off", "others for 3.00 s", lambda: holder(Scene().set(backoffUntil=NOW + 3))),
     ("late", "was itself late", lambda: Scene().set(patience=NOW + 0.1)),
     ("unfit", "no carrier on eth0", lambda: Scene().set(**UNFIT)),
-    ("unfit", "another one is not", lambda: Scene(keepUnfit=True).set(**UNFIT).hear()),
+    ("unfit", "another node is not", lambda: Scene(keepUnfit=True).set(**UNFIT).hear()),
     ("eligible", "is ready", lambda: Scene(keepUnfit=True).set(**UNFIT)),
     ("unheard", "is not heard by b", lambda: Scene().hear().set(unheardSeq=9)),
     ("witness", "no answer from the witness yet", lambda: Scene(witness=True)),
@@ -158,9 +168,9 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
         "no answer from the witness for 5.00 s",
         lambda: Scene(witness=True).set(witnessedAt=NOW - 5),
     ),
-    ("votes", "1 of the 2 nodes", lambda: Scene("abc")),
-    ("votes", "nothing goes both ways with b and c", lambda: Scene("abc").hear(heard=False)),
-    ("one-way", "hears b, and is not heard", lambda: Scene().hear(heard=False)),
+    ("votes", "has 1 vote (its own) of the 2 it needs", lambda: Scene("abc")),
+    ("votes", "no two-way contact with b, c", lambda: Scene("abc").hear(heard=False)),
+    ("one-way", "hears b, and is heard by nobody", lambda: Scene().hear(heard=False)),
     (
         "worth",
         "less worthy (fit, priority 100) than b (fit, priority 150)",
@@ -184,12 +194,16 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ("handover", "about to hand over", lambda: holder(Scene(), priority=50)),
     (
         "moved",
-        "where the operator has moved it",
+        "the group was moved there by hand. To send it back: hatwist move web",
         lambda: holder(Scene(), priority=50, moved=True),
     ),
     ("no-preempt", "preempt is off", lambda: holder(Scene(preempt=False), priority=50)),
     ("preempt-delay", "ready for 5.00 s", lambda: holder(Scene(preemptDelay=5.0), priority=50)),
-    ("served", "another host answers", lambda: Scene(asks=True).set(servedAt=NOW)),
+    (
+        "served",
+        "but another host answers on the LAN for the address, so a keeps off",
+        lambda: Scene(asks=True).set(servedAt=NOW),
+    ),
     ("vote-given", "vote to c", granted),
     ("disk", "safe on its disk", lambda: voting().set(reserved=0)),
     ("ask-later", "again in 0.20 s", lambda: voting().set(askAfter=NOW + 0.2)),
@@ -216,9 +230,14 @@ def _told(name: str, role: Role, term: int) -> Heard:
 # The same for what is known of node b.
 OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     ("stopped", "has stopped", lambda: Scene().hear(role=Role.SHUTDOWN)),
-    ("silent", "silent for 0.50 s", lambda: Scene().hear(at=NOW - 0.5)),
+    (
+        "fenced",
+        "died or hangs; its guard released web",
+        lambda: Scene().hear(role=Role.SHUTDOWN, seq=MAX_SEQ),
+    ),
+    ("silent", "has not been heard for 0.50 s", lambda: Scene().hear(at=NOW - 0.5)),
     ("holds", "holds it", lambda: holder(Scene())),
-    ("releasing", "letting go", lambda: holder(Scene(), lettingGo=True)),
+    ("releasing", "is releasing it", lambda: holder(Scene(), lettingGo=True)),
     ("acquiring", "is acquiring it", lambda: holder(Scene(), steps=1)),
     (
         "acquiring",
@@ -247,6 +266,11 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
         "unfit",
         "is unfit: nginx is down",
         lambda: Scene().hear(fitness=Fitness.UNFIT, eligible=False, reason="nginx is down"),
+    ),
+    (
+        "unfit",
+        "is drained (hatwist undrain ends it)",
+        lambda: Scene().hear(fitness=Fitness.UNFIT, eligible=False, reason=DRAINED[1]),
     ),
     ("ineligible", "cannot take it now", lambda: Scene().hear(eligible=False)),
     (
@@ -308,11 +332,11 @@ class ParagraphTests(SynchronousTestCase):
         """A holder tells since when and why, who could take it, who could not, and what would move it."""
         scene = Scene().do(Input.CLAIM, Input.HELD).hear("b", priority=50)
         scene.hear("c", fitness=Fitness.UNFIT, eligible=False, reason="no carrier on eth0")
-        change = RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder is heard")
+        change = RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder was heard")
         scene.chronicle.own(change, None, NOW - 65)
         self.assertEqual(
             scene.text(),
-            "a holds web with term 1, for 1 min 5 s: no holder is heard. "
+            "a holds web with term 1, for 1 min 5 s: no holder was heard. "
             "c is unfit: no carrier on eth0. "
             "b takes it over when a stops, is drained, becomes unfit, or is silent for 0.35 s. "
             "hatwist move web b hands it over.",
@@ -334,7 +358,48 @@ class ParagraphTests(SynchronousTestCase):
         scene = Scene().set(**UNFIT).hear(at=NOW - 2)
         self.assertEqual(
             scene.text(),
-            "Nobody holds web. a (this node) is unfit: no carrier on eth0. b has been silent for 2.00 s.",
+            "Nobody holds web. a (this node) is unfit: no carrier on eth0. b has not been heard for 2.00 s.",
+        )
+
+    def test_alone(self) -> None:
+        """A node that hears no other tells what it knows of itself, and nothing of the cluster."""
+        here = Here("a hears no other node: it may be the one that is cut off. Look at the others")
+        self.assertEqual(
+            Scene().hear(at=NOW - 2).text(here),
+            "a hears no other node, so it cannot tell who holds web; it does not. "
+            "b has not been heard for 2.00 s.",
+        )
+        text = Scene().do(Input.CLAIM, Input.HELD).hear(at=NOW - 2).text(here)
+        self.assertIn("If a is the one that is cut off, another may hold web too.", text)
+        self.assertNotIn("It stays there", text)
+
+    def test_split(self) -> None:
+        """Where a known node is silent, and no votes are needed, the holder may not be the only one."""
+        scene = Scene().do(Input.CLAIM, Input.HELD).hear("b", priority=50).hear("c", at=NOW - 2)
+        words = "c is not heard. If the network is split, another node may hold web too"
+        self.assertIn(words, scene.text())
+        voting = Scene("abc").do(Input.CLAIM, Input.HELD).hear("b").hear("c", at=NOW - 2)
+        self.assertNotIn("split", voting.text())
+        gone = Scene().do(Input.CLAIM, Input.HELD).hear("b").hear("c", role=Role.SHUTDOWN)
+        self.assertNotIn("split", gone.text())
+
+    def test_stopping(self) -> None:
+        """A holder that stops still holds, until everything is released."""
+        scene = Scene().do(Input.CLAIM, Input.HELD, Input.STOP).hear("b")
+        self.assertEqual(
+            scene.text(),
+            "a holds web with term 1, for 0.00 s. It is stopping, and releasing it. "
+            "b takes it over when that is done.",
+        )
+
+    def test_served(self) -> None:
+        """Who answers for the address, and where heartbeats should arrive, is told if it is known."""
+        scene = Scene(asks=True).set(servedAt=NOW)
+        here = Here(answer="02:00:00:00:00:0b answers on the LAN for 192.168.1.100", port=5555)
+        self.assertIn(
+            "a (this node) hears no valid heartbeat from a holder, but 02:00:00:00:00:0b answers on the LAN for "
+            "192.168.1.100, so a keeps off. Check the key and the firewall (UDP 5555).",
+            scene.text(here),
         )
 
     def test_status(self) -> None:
@@ -352,7 +417,7 @@ class ParagraphTests(SynchronousTestCase):
         scene = holder(Scene().do(Input.CLAIM, Input.HELD))
         self.assertTrue(scene.text().startswith("a and b hold web at the same time"), scene.text())
 
-    def test_alone(self) -> None:
+    def test_only(self) -> None:
         """A holder without anybody else says so."""
         text = Scene().do(Input.CLAIM, Input.HELD).text()
         self.assertIn("for as long as a runs and is fit: no other node is known.", text)
@@ -361,8 +426,22 @@ class ParagraphTests(SynchronousTestCase):
         """A holder tells in how many seconds a worthier node gets it, or why it does not."""
         for rules, moved, words in (
             ({"preemptDelay": 5.0}, False, "gets it in 3.00 s"),
-            ({"preempt": False}, False, "preempt is off; hatwist move web b does it"),
-            ({}, True, "the operator has moved it: hatwist move web undoes it"),
+            (
+                {"preempt": False},
+                False,
+                (
+                    "web stays on a, although b has the higher priority (150): preempt is off. "
+                    "To send it there: hatwist move web b."
+                ),
+            ),
+            (
+                {},
+                True,
+                (
+                    "web was moved to a by hand and stays there, although b has the higher priority (150). "
+                    "To send it back: hatwist move web."
+                ),
+            ),
         ):
             scene = Scene(**rules).do(Input.CLAIM, Input.HELD).hear(priority=150)
             claim = scene.election.claim

@@ -25,7 +25,7 @@ from hatwist.rules import Quorum, Timing
 
 THREE = Quorum(frozenset(("alpha", "beta", "gamma")), 2)
 USUAL = Timing(1.0, 3.5)
-PARTITION = "nodes that cannot hear each other hold at the same time"
+PARTITION = "if the network splits, both sides can hold the addresses"
 BOTH = "daemon and guard killed together"
 
 
@@ -69,7 +69,7 @@ class LevelTests(SynchronousTestCase):
         known = found(Timing(0.1, 0.35), THREE, lease=2)
         self.assertIs(known.level, Level.EXCLUSIVE)
         self.assertIn("the votes of 2 of 3 nodes", known.reason)
-        self.assertIn("lets go 0.333 s after", known.reason)
+        self.assertIn("releases 0.333 s after", known.reason)
         self.assertIn("2 lost round trips are survived", known.reason)
 
     def test_tooHasty(self) -> None:
@@ -86,7 +86,7 @@ class LevelTests(SynchronousTestCase):
     def test_slowRelease(self) -> None:
         """Where it is the release that takes the time, the reason says so."""
         known = found(Timing(0.1, 0.35, 0.2), THREE)
-        self.assertIn("letting go may take 0.2 s", known.reason)
+        self.assertIn("a release may take 0.2 s", known.reason)
 
     def test_delay(self) -> None:
         """A slower network leaves less time."""
@@ -132,7 +132,7 @@ class GapTests(SynchronousTestCase):
 
     def test_witness(self) -> None:
         """Two nodes that both reach the witness, but not each other, are its gap."""
-        gap = "nodes that all reach the witness but cannot hear each other hold at the same time"
+        gap = "if nodes reach the witness but not each other, both sides can hold the addresses"
         self.assertEqual(found(witness=True).gaps, (gap,))
 
     def test_witnessHasNoTime(self) -> None:
@@ -149,7 +149,7 @@ class GapTests(SynchronousTestCase):
         self.assertIn("the witness has no time to cover a partition", known.reason)
         self.assertEqual(
             known.gaps[1],
-            "a node that is cut off lets go too late: that may take 20.02 s, for which a tolerance of "
+            "a node that is cut off releases too late: that may take 20.02 s, for which a tolerance of "
             f"3.5 s has no room; raise --tolerance to {ample(slow):g} s, or shorten the timeouts",
         )
         better = found(slow._replace(tolerance=ample(slow)), witness=True)

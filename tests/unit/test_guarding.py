@@ -53,7 +53,7 @@ class FiredTests(SynchronousTestCase):
     def test_none(self) -> None:
         """Without a guard the groups are named the same way."""
         self.guard._fired(["main"], "it was not renewed in time")
-        self.assertEqual(self.lines[0], "There was no guard when main had to be let go")
+        self.assertEqual(self.lines[0], "There was no guard when main had to be released")
 
 
 class Child:

@@ -115,6 +115,26 @@ class HistoryTests(TestCase):
         found: Any = history.began("alpha", "web", 1)
         self.assertEqual((found.new, found.reason), ("ACTIVE", "reason 1"))
         self.assertIsNone(history.began("beta", "web", 1))
+
+    async def test_beganBefore(self) -> None:
+        """That a holder is heard again, or first after a restart here, is not how its claim began."""
+        history = self.history()
+        for old, new, term in (
+            ("STANDBY", "ACTIVE", 7),
+            ("ACTIVE", "STANDBY", 7),
+            ("STANDBY", "ACTIVE", 7),
+            ("ACTIVE", "SILENT", 7),
+            ("SILENT", "ACTIVE", 7),
+            ("", "ACTIVE", 7),
+        ):
+            reason = f"{old} {len(history.entries)}"
+            history.add(Change(1.0, "alpha", "web", old, new, term, reason))
+        found: Any = history.began("alpha", "web", 7)
+        self.assertEqual(found.reason, "STANDBY 2")
+        history.add(Change(1.0, "alpha", "web", "ACTIVE", "SILENT", 7, "silent"))
+        history.add(Change(1.0, "alpha", "web", "SILENT", "ACTIVE", 8, "unseen"))
+        found = history.began("alpha", "web", 8)
+        self.assertEqual(found.reason, "unseen")
         await history.close()
 
     async def test_acquiring(self) -> None:

@@ -99,7 +99,7 @@ class HooksTests(Programs):
         await self.untilSaid(1)
         self.node.keeper.hold(7)
         await self.untilSaid(2)
-        self.node.change(Role.STANDBY, Role.ACTIVE, 7, "no holder is heard")
+        self.node.change(Role.STANDBY, Role.ACTIVE, 7, "no holder was heard")
         self.node.note("conflict", "beta", "it is ACTIVE too", "web")
         self.node.note("peer-left", "beta", "silent for 0.350 s")
         await self.untilSaid(5)
@@ -111,7 +111,7 @@ class HooksTests(Programs):
             [
                 "peer-joined|c1|alpha|web|STANDBY|0|beta|heard|arg",
                 "prepare|c1|alpha|web|STANDBY|7|||arg",
-                "acquired|c1|alpha|web|ACTIVE|7||no holder is heard|arg",
+                "acquired|c1|alpha|web|ACTIVE|7||no holder was heard|arg",
                 "conflict|c1|alpha|web|ACTIVE|7|beta|it is ACTIVE too|arg",
                 "peer-left|c1|alpha|web|ACTIVE|7|beta|silent for 0.350 s|arg",
                 "released|c1|alpha|web|STANDBY|7||moved to beta|arg",

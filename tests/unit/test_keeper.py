@@ -65,7 +65,7 @@ class KeeperTests(SynchronousTestCase):
         self.keeper.hold()
         self.one.finish()
         self.two.finish()
-        self.assertIn("REFUSED two: two: no room", self.told())
+        self.assertIn("REFUSED two: no room", self.told())
         self.assertFalse(self.keeper.held)
         # It does not wait to be asked: nothing half acquired stays.
         self.two.finish()

@@ -46,6 +46,7 @@ FLOORS = {
     "frames": GROUND,
     "chronicle": GROUND,
     "explain": GROUND,
+    "isolation": GROUND,
     "reasons": GROUND,
     "phrases": GROUND,
     "recorder": GROUND,

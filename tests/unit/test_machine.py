@@ -106,7 +106,7 @@ class TranscriptTests(MachineTests):
         self.assertEqual(self.sent(effects)[0].groups[0].role, Role.ACTIVE)
         self.machine.held("web", 100.36)
         self.assertIn(
-            RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder is heard"),
+            RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder was heard"),
             self.decide(100.36),
         )
         self.machine.stop(100.4)

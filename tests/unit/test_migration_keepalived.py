@@ -409,7 +409,10 @@ class SyncTests(SynchronousTestCase):
             ["vrrp_sync_group G: C", "vrrp_sync_group H: A", "frob"],
         )
         differ = imported(text.replace("A\nC", "A\nB").replace("B\n}\nfrob", "C\n}\nfrob"))
-        self.assertIn("priorities of its members differ", differ.why("vrrp_sync_group G"))
+        self.assertIn(
+            "its instances disagree on priority; the merged group uses that of",
+            differ.why("vrrp_sync_group G"),
+        )
 
 
 class RestTests(SynchronousTestCase):

@@ -213,7 +213,7 @@ class RefusalTests(Moving):
             (
                 lambda: sim.fitness("beta", Fitness.UNFIT, "http check failed 3 times"),
                 "beta",
-                "beta is unfit: http check failed 3 times",
+                "beta cannot take g: http check failed 3 times",
             ),
             (lambda: sim.kill("gamma"), "gamma", "gamma is not heard"),
             (lambda: sim.start("gamma"), "gamma", "gamma has only just started"),
@@ -236,7 +236,8 @@ class RefusalTests(Moving):
         sim = self.cluster(*RANKS)
         sim.drain("beta")
         self.assertEqual(
-            self.refusal(sim, "beta", "beta"), "beta is unfit: drained by the operator"
+            self.refusal(sim, "beta", "beta"),
+            "beta cannot take g: drained (hatwist undrain ends it)",
         )
 
     def test_backoff(self) -> None:
@@ -275,7 +276,7 @@ class RefusalTests(Moving):
         sim.runUntil(lambda: bool(sim.said("conflict alpha")), I)
         self.assertEqual(
             self.refusal(sim, "beta", "alpha"),
-            "alpha and beta hold g at once; wait until one has let go",
+            "alpha and beta hold g at once; wait until one has yielded",
         )
 
     def test_busy(self) -> None:
@@ -288,8 +289,8 @@ class RefusalTests(Moving):
         sim.run(0.1)
         sim.move("beta", "alpha")
         sim.run(0.02)
-        self.assertEqual(self.refusal(sim, "beta", "gamma"), "beta is letting go of g")
-        self.assertEqual(self.refusal(sim, "alpha", "gamma"), "beta is letting go of g")
+        self.assertEqual(self.refusal(sim, "beta", "gamma"), "beta is releasing g")
+        self.assertEqual(self.refusal(sim, "alpha", "gamma"), "beta is releasing g")
 
     def test_noGroup(self) -> None:
         """A group that there is not is named, with those that there are."""
@@ -672,7 +673,7 @@ class DrainTests(Moving):
             self.assertEqual(self.claims(sim, start), ["beta"])
             self.assertLess(sim.darkness(start), HANDOVER)
             self.assertEqual(sim.overlap(), 0)
-            self.assertEqual(self.reason(sim, "alpha"), "drained by the operator")
+            self.assertEqual(self.reason(sim, "alpha"), "drained (hatwist undrain ends it)")
             sim.drain("alpha", False)
             sim.run(1.0)
             self.assertEqual(sim.holders(), ["alpha"])
@@ -745,7 +746,8 @@ class DrainTests(Moving):
         sim.drain("beta")
         sim.run(0.1)
         self.assertEqual(
-            self.refusal(sim, "alpha", "beta"), "beta is unfit: drained by the operator"
+            self.refusal(sim, "alpha", "beta"),
+            "beta cannot take g: drained (hatwist undrain ends it)",
         )
 
     def test_movedHolder(self) -> None:
@@ -772,10 +774,10 @@ class SourcesTests(Moving):
         machine.drain(True)
         self.assertEqual(
             (group.fitness, group.fitnessReason),
-            (Fitness.UNFIT, "no carrier on eth0; drained by the operator"),
+            (Fitness.UNFIT, "no carrier on eth0; drained (hatwist undrain ends it)"),
         )
         machine.fitness(GROUP, Fitness.FIT, "", "carrier")
-        self.assertEqual(group.fitnessReason, "drained by the operator")
+        self.assertEqual(group.fitnessReason, "drained (hatwist undrain ends it)")
         machine.drain(False)
         self.assertEqual((group.fitness, group.fitnessReason), (Fitness.DEGRADED, "slow"))
         machine.fitness(GROUP, Fitness.FIT, "", "checks")

@@ -281,7 +281,7 @@ class NodeTests(Nodes):
             [(c.old, c.new, c.term, c.reason) for c in observer.changes],
             [
                 (None, Role.STANDBY, 0, "started, listening"),
-                (Role.STANDBY, Role.ACTIVE, 1, "no holder is heard"),
+                (Role.STANDBY, Role.ACTIVE, 1, "no holder was heard"),
                 (Role.ACTIVE, Role.SHUTDOWN, 1, "stopped"),
             ],
         )

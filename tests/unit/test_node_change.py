@@ -92,7 +92,7 @@ class ChangeTests(Nodes):
         self.become(self.a, GroupRules("h", 200))
         rules = self.a.machine.rules
         error = self.assertRaises(ValueError, self.become, self.a, GroupRules("g", 200))
-        self.assertIn("g: still being let go of", str(error))
+        self.assertIn("g: still being released", str(error))
         self.assertIs(self.a.machine.rules, rules)
         self.pass_(1.0 + 3 * T)
         self.become(self.a, GroupRules("h", 200), GroupRules("g", 200))

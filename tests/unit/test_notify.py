@@ -145,13 +145,13 @@ class NotifierTests(SynchronousTestCase):
     def test_status(self) -> None:
         """Every change of role is a status that has the roles of all groups in one line."""
         self.ready()
-        self.service.change(Role.ACTIVE, 3, "no holder\nis heard")
+        self.service.change(Role.ACTIVE, 3, "no holder\nwas heard")
         self.service.change(Role.STANDBY, 4, "gave way", "db")
         self.assertEqual(
             self.told(),
             [
-                "STATUS=web: ACTIVE, term 3: no holder is heard",
-                "STATUS=web: ACTIVE, term 3: no holder is heard; db: STANDBY, term 4: gave way",
+                "STATUS=web: ACTIVE, term 3: no holder was heard",
+                "STATUS=web: ACTIVE, term 3: no holder was heard; db: STANDBY, term 4: gave way",
             ],
         )
 
@@ -167,12 +167,14 @@ class NotifierTests(SynchronousTestCase):
     def test_groupGone(self) -> None:
         """A group that a reload has removed is no longer in the status."""
         made = self.ready()
-        self.service.change(Role.ACTIVE, 3, "no holder is heard")
+        self.service.change(Role.ACTIVE, 3, "no holder was heard")
         made.reloading()
         self.service.change(Role.SHUTDOWN, 2, "removed", "db")
         del self.service.groups["db"]
         made.reloaded()
-        self.assertEqual(self.told()[-1], "READY=1\nSTATUS=web: ACTIVE, term 3: no holder is heard")
+        self.assertEqual(
+            self.told()[-1], "READY=1\nSTATUS=web: ACTIVE, term 3: no holder was heard"
+        )
 
     def test_stopping(self) -> None:
         """The end is told when the reactor begins to stop, before any service is stopped."""
@@ -188,13 +190,13 @@ class NotifierTests(SynchronousTestCase):
         made.stopService()
         self.assertEqual(self.reactor.triggers, {})
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.service.change(Role.ACTIVE, 3, "no holder is heard")
+        self.service.change(Role.ACTIVE, 3, "no holder was heard")
         self.assertEqual(self.told(), [])
         made.startService()
         self.reactor.advance(0)
         self.assertEqual(
             self.told()[1:],
-            ["READY=1\nSTATUS=web: ACTIVE, term 3: no holder is heard", "WATCHDOG=1"],
+            ["READY=1\nSTATUS=web: ACTIVE, term 3: no holder was heard", "WATCHDOG=1"],
         )
         made.stopService()
 
@@ -244,7 +246,7 @@ class NotifierTests(SynchronousTestCase):
         """Without NOTIFY_SOCKET nothing is told, and no warning said."""
         made = self.notifier("")
         self.beat()
-        self.service.change(Role.ACTIVE, 1, "no holder is heard")
+        self.service.change(Role.ACTIVE, 1, "no holder was heard")
         made.reloading()
         made.reloaded()
         self.reactor.advance(60)
@@ -258,7 +260,7 @@ class NotifierTests(SynchronousTestCase):
             made = self.notifier(where)
             self.beat()
             self.reactor.advance(1)
-            self.service.change(Role.ACTIVE, 1, "no holder is heard")
+            self.service.change(Role.ACTIVE, 1, "no holder was heard")
             made.reloading()
             self.reactor.advance(60)
             made.stopService()
@@ -275,7 +277,7 @@ class NotifierTests(SynchronousTestCase):
                 filler.sendto(b"x", os.path.relpath(self.path))
 
         self.assertRaises(BlockingIOError, fill)
-        self.service.change(Role.ACTIVE, 1, "no holder is heard")
+        self.service.change(Role.ACTIVE, 1, "no holder was heard")
         made.reloading()
         self.beat()
         self.reactor.advance(2.0)
@@ -284,7 +286,7 @@ class NotifierTests(SynchronousTestCase):
         self.assertEqual(
             self.told(),
             [
-                "STATUS=web: ACTIVE, term 1: no holder is heard",
+                "STATUS=web: ACTIVE, term 1: no holder was heard",
                 "RELOADING=1\nMONOTONIC_USEC=7654",
             ],
         )

@@ -125,11 +125,11 @@ class CommandTests(SynchronousTestCase):
         found = guarantee(Timing(1.0, 3.5), None, True, 4)
         shown = [
             f"Guarantee: {found.level.value}: {found.reason}",
-            *(f"Not covered: {gap}" for gap in found.gaps),
+            *(f"Not protected: {gap}" for gap in found.gaps),
         ]
         for text in (README, FENCING):
             self.assertEqual(
-                re.findall(r"^    ((?:Guarantee|Not covered): .*)", text, re.MULTILINE), shown
+                re.findall(r"^    ((?:Guarantee|Not protected): .*)", text, re.MULTILINE), shown
             )
 
     def test_files(self) -> None:

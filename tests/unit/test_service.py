@@ -355,7 +355,7 @@ class LifeTests(ServiceTestCase):
             [(c.cluster, c.old, c.new, c.term, c.reason) for c in observer.changes],
             [
                 ("web", None, Role.STANDBY, 0, "started, listening"),
-                ("web", Role.STANDBY, Role.ACTIVE, 1, "no holder is heard"),
+                ("web", Role.STANDBY, Role.ACTIVE, 1, "no holder was heard"),
                 ("web", Role.ACTIVE, Role.SHUTDOWN, 1, "stopped"),
             ],
         )
@@ -449,7 +449,7 @@ class GuaranteeTests(ServiceTestCase):
         self.lease = service.node.leases.kernel
         return [
             *log.lines("Guarantee: "),
-            *log.lines("Not covered: "),
+            *log.lines("Not protected: "),
             *log.lines("Without a lease"),
         ]
 
@@ -459,7 +459,7 @@ class GuaranteeTests(ServiceTestCase):
         self.assertTrue(
             first.startswith("info: Guarantee: self-releasing: a node that dies or"), first
         )
-        self.assertTrue(second.startswith("info: Not covered: nodes that cannot hear each other"))
+        self.assertTrue(second.startswith("info: Not protected: if the network splits, both sides"))
 
     def test_exclusive(self) -> None:
         """With votes, and a tolerance that outlives a lost round trip, it is exclusive."""
@@ -472,7 +472,7 @@ class GuaranteeTests(ServiceTestCase):
             rest,
             [
                 (
-                    "info: Not covered: daemon and guard killed together, and cut off: "
+                    "info: Not protected: daemon and guard killed together, and cut off: "
                     "the kernel's lease may end up to 0.5 s after the votes"
                 )
             ],
@@ -489,7 +489,7 @@ class GuaranteeTests(ServiceTestCase):
             first,
         )
         self.assertTrue(first.endswith("raise --tolerance to 0.247 s"), first)
-        self.assertTrue(second.startswith("info: Not covered: a partition: "), second)
+        self.assertTrue(second.startswith("info: Not protected: a partition: "), second)
 
     def test_unguardable(self) -> None:
         """What the guard cannot release is named, as a warning: it stays where the daemon dies."""
@@ -498,7 +498,7 @@ class GuaranteeTests(ServiceTestCase):
             first.startswith("warn: Guarantee: best effort: the guard cannot release web, db"),
             first,
         )
-        self.assertTrue(all(line.startswith("warn: Not covered: ") for line in rest))
+        self.assertTrue(all(line.startswith("warn: Not protected: ") for line in rest))
 
     def test_services(self) -> None:
         """Services of this process die with it: they take nothing from the guarantee."""
@@ -553,7 +553,7 @@ class GuaranteeTests(ServiceTestCase):
         self.assertIn("best effort", first)
         self.assertEqual(
             second,
-            "warn: Not covered: a partition: letting go may take 10.02 s, for which a tolerance of "
+            "warn: Not protected: a partition: a release may take 10.02 s, for which a tolerance of "
             "3.5 s has no room; raise --tolerance to 12.286 s",
         )
 
@@ -578,7 +578,7 @@ class GuaranteeTests(ServiceTestCase):
             [line for line in told if "there is no lease" in line],
             [
                 (
-                    "info: Not covered: daemon and guard killed together: addresses stay, since "
+                    "info: Not protected: daemon and guard killed together: addresses stay, since "
                     "there is no lease"
                 )
             ],
@@ -587,11 +587,11 @@ class GuaranteeTests(ServiceTestCase):
 
     def test_lease(self) -> None:
         """With one there is no such warning, and nothing of it without addresses."""
-        self.assertFalse(any("lease" in line for line in self.told(lease=0)))
+        self.assertFalse(any(" lease" in line for line in self.told(lease=0)))
         spec = AddressSpec.parse("198.51.100.1/32@lo")
         self.assertFalse(
             any(
-                "lease" in line
+                " lease" in line
                 for line in self.told(groups=(GroupSettings(resources=(spec,)),), lease=2)
             )
         )
@@ -606,7 +606,7 @@ class GuaranteeTests(ServiceTestCase):
         service = self.service(witness=IPv4Address("192.0.2.1"), interval=0.1, tolerance=0.35)
         self.assertIn("the witness covers most partitions", service.guarantee.reason)
         (gap,) = service.guarantee.gaps
-        self.assertTrue(gap.startswith("nodes that all reach the witness but cannot hear"))
+        self.assertTrue(gap.startswith("if nodes reach the witness but not each other"))
         service = self.service(witness=IPv4Address("192.0.2.1"), interval=0.1, tolerance=0.2)
         self.assertTrue(service.guarantee.gaps[1].endswith("with --tolerance 0.45 it does not"))
 

@@ -146,7 +146,7 @@ class WithoutWitnessTests(SynchronousTestCase):
                 self.assertEqual(sim.holders(), ["beta"])
                 self.assertLess(sim.darkness(began), 0.01)
                 self.assertEqual(sim.overlap(), 0)
-                self.assertEqual(len(sim.said("the witness does not answer")), 1)
+                self.assertEqual(len(sim.said("the witness did not answer")), 1)
 
 
 class NobodyTests(SynchronousTestCase):
