@@ -124,8 +124,6 @@ def _unable(election: Group, view: Membership, now: float) -> Why | None:
                 f"has {_votes(len(there) + 1)} of the {quorum.needed} it needs: "
                 f"no two-way contact with {', '.join(missing)}",
             )
-        if not election.storable:
-            return Why("store", "cannot store the term of a claim, which votes need first")
         return None
     direct = [peer for peer in view if peer.direct(now)]
     if direct and not any(peer.twoWay(now) for peer in direct):

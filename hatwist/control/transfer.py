@@ -202,7 +202,7 @@ def _onlyOne(service: HAService, group: str) -> bool:
 
 DRAIN = "drain"
 """The source of the verdict that is the operator's, see L{hatwist.groups.Groups.drain}."""
-_LASTING = ("back-off", "unfit", "unheard", "witness", "votes", "one-way")
+_LASTING = ("name", "back-off", "unfit", "unheard", "witness", "votes", "one-way")
 """Kinds of reasons that nothing but time or somebody's work ends."""
 
 

@@ -27,11 +27,11 @@ from hatwist.control.client import Client, NotRunning, Refused, Unclear, find
 from hatwist.control.levels import Threshold
 from hatwist.control.server import Control, Server
 from hatwist.errors import BadPacket, ConfigurationError
-from hatwist.heartbeat import Heartbeat, Role
+from hatwist.heartbeat import Claim, GroupState, Heartbeat, Role
 from hatwist.service import HAService
 from hatwist.settings import GroupSettings
 from hatwist.status import RECALLED, isolation
-from hatwist.worth import Fitness
+from hatwist.worth import Fitness, Worth
 from tests.unit import test_service
 
 NOBODY = 65534
@@ -157,16 +157,18 @@ class AnswerTests(SocketTestCase):
             r"1 packet was rejected on lo since the start, .+ \(unsigned\)",
         )
         machine = node(service).machine
-        twin = Heartbeat(b"", "alpha", machine.session + 1, 1, 0.1, 0.35, 1, b"", ())
+        claim = Claim(1 << 30, Worth(Fitness.FIT, 100, 1, "alpha"))
+        state = GroupState("default", Role.ACTIVE, Fitness.FIT, 100, claim=claim)
+        twin = Heartbeat(b"", "alpha", machine.session + 1, 1, 0.1, 9.0, 1, b"", (state,))
         self.assertRaises(BadPacket, machine.hear, twin, "lo", service.seconds())
-        await self.until(lambda: service.role is Role.SHUTDOWN)
+        await self.until(lambda: service.role is Role.STANDBY)
         found = await self.ask("Status")
         self.assertRegex(
             found["troubles"][0], "another host runs a node alpha, so this one holds nothing"
         )
         why = await self.ask("Why")
         self.assertIn(
-            "alpha (this node) has stopped: another host has started a node of the same name",
+            "is silent and holds nothing: another host runs a node of this name",
             why["groups"]["default"]["text"],
         )
 

@@ -82,7 +82,7 @@ class Scene:
             seq = known.seq + 1 if known is not None else 1
         beat = Heartbeat(
             clusterId("home"), name, 1, seq, I, T, address, b"d" * 8, (told,), me + third
-        )
+        )._replace(leaving=role is Role.SHUTDOWN)
         self.view.receive(beat, "eth0", SESSION, at)
         return self
 
@@ -133,6 +133,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ("releasing", "is releasing it", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.YIELD)),
     ("stopping", "is stopping", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.STOP)),
     ("stopped", "has stopped", lambda: Scene().do(Input.STOP)),
+    ("name", "another host runs a node of this name", lambda: Scene().set(muted=True)),
     (
         "stopped",
         "is stopping, and releasing it",
@@ -318,7 +319,7 @@ class ReasonTests(SynchronousTestCase):
     def test_eligible(self) -> None:
         """What the election itself calls eligible is never told to be unable, and the reverse."""
         unable = {"back-off", "late", "unfit", "unheard", "witness", "votes", "one-way"}
-        unable |= {"unclean", "listening", "starting", "stopping", "stopped"}
+        unable |= {"name", "unclean", "listening", "starting", "stopping", "stopped"}
         for kind, words, make in OWN:
             scene = make()
             eligible = scene.election.eligible(scene.view, NOW)

@@ -23,6 +23,7 @@ def view(**heard: float) -> Membership:
 def told(made: Membership, name: str, at: float, role: Role = Role.STANDBY, *by: Heard) -> None:
     state = GroupState("web", role, Fitness.FIT, 100)
     beat = Heartbeat(clusterId("c"), name, 1, 1, 0.1, 0.35, 1, b"d" * 8, (state,), by)
+    beat = beat._replace(leaving=role is Role.SHUTDOWN)
     made.receive(beat, "eth0", 1, at)
 
 

@@ -23,6 +23,10 @@ class FakeElection:
     role = Role.ACTIVE
     state = State.ACTIVE
 
+    @property
+    def lettingGo(self) -> bool:
+        return self.state in (State.RELEASING, State.STOPPING)
+
 
 class FakeMachine:
     """A node that holds C{g} until C{until}."""

@@ -12,8 +12,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import votes
-from hatwist.election import Election
 from hatwist.heartbeat import Heartbeat
+from hatwist.holding import Holder
+from hatwist.inputs import Driven
 from hatwist.membership import Membership
 from hatwist.roles import Input
 from hatwist.rules import MAX_BACKOFF
@@ -105,13 +106,13 @@ class JudgeTests(SynchronousTestCase):
 
     def test_roomForRelease(self) -> None:
         """If the guard gives a release no time, two hold."""
-        good = Election.lease
+        good = Holder.lease
 
-        def hasty(self: Election, now: float) -> float:
+        def hasty(self: Holder, now: float) -> float:
             return good(self, now) - (self.timing.grace if self.lettingGo else 0.0)
 
-        self.patch(Election, "fenced", lambda self, why, now, said: self.input(_FENCED, now, why))
-        self.assertNoticed("broken", "two holders", range(60), Election, "lease", hasty)
+        self.patch(Driven, "fenced", lambda self, why, now, said: self.input(_FENCED, now, why))
+        self.assertNoticed("broken", "two holders", range(60), Holder, "lease", hasty)
 
 
 class FencedTests(SynchronousTestCase):
