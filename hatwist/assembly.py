@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from hatwist.auth import Keyring
 from hatwist.composition import Composition
+from hatwist.electorate import refusal, runs
 from hatwist.guarantee import Guarantee, Level, affordable, kernelLease, leaseMargin
 from hatwist.keeper import Keeper
 from hatwist.link import interfaceAddress, makeLinks
@@ -77,7 +78,8 @@ class Assembly:
         """
         The driver, which is not started yet.
 
-        @raise OSError, ValueError: the state directory cannot be read, or what is in it is damaged.
+        @raise OSError, ValueError: the state directory cannot be read, or what is in it is damaged; or the members
+            are not those it ran with, and must not be these yet.
         """
         settings, reactor = self.settings, self._reactor
         own = interfaceAddress(settings.interface)
@@ -93,6 +95,7 @@ class Assembly:
         store.read()
         for number in store.ignored:
             self._log.error("Not remembered, since it is out of its range: {number}", number=number)
+        self._elect()
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
         keyring = Keyring(settings.keys)
@@ -109,6 +112,21 @@ class Assembly:
             group.lease(node.leases)
         self.node = node
         return node
+
+    def _elect(self) -> None:
+        """
+        Go on with the members of the settings.
+
+        @raise ValueError: that could make two holders. OSError: it cannot be written down.
+        """
+        settings, store = self.settings, self._store
+        quorum, digest, before = settings.quorum, settings.digest().hex(), store.ran
+        problem = refusal(before, quorum, digest, settings.node, store.path, time.time())
+        if problem:
+            raise ValueError(f"members: {problem}")
+        store.ran = runs(before, quorum, digest)
+        if before is not None and store.ran is not None and before.quorum != store.ran.quorum:
+            store.writeNow()  # no vote is given before
 
     def rules(self) -> NodeRules:
         """What the node's machine goes by."""

@@ -89,6 +89,7 @@ class Driver(Reporter):
         beat = self.machine.receive(datagram, link, now)
         if self.machine.session > max(before, TRUSTED):
             self._persister.count()
+        self._persister.heard(beat.name, beat.digest)
         self.received[beat.name, link] += 1
         self.recorder.packet(now, link, beat)
         if self._soon is None and self.machine.news:

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from hatwist.driving import Driver
 from hatwist.effects import Event
+from hatwist.electorate import runs
 from hatwist.heartbeat import Role
 from hatwist.keeper import Keeper
 from hatwist.link import Link
@@ -175,6 +176,7 @@ class Node(Driver):
         @raise ValueError: it cannot be now; nothing has changed.
         """
         self.machine.change(rules, self._reactor.seconds(), self._store.records)
+        self._store.ran = runs(self._store.ran, rules.quorum, rules.digest.hex())
         for name, keeper in keepers.items():
             self.keepers[name] = keeper
             self.roles[name] = Role.STANDBY

@@ -46,6 +46,7 @@ class Persister:
         self._open = True
         self.problem = ""
         self._retries: list[IDelayedCall] = []
+        self._noting: IDelayedCall | None = None
         self._newest: dict[str, Persist] = {}
 
     def persist(self, effect: Persist) -> None:
@@ -62,9 +63,23 @@ class Persister:
         done.addErrback(self._notPersisted, effect)
 
     def count(self) -> None:
-        """A start's number that others could not bring back to this node is remembered at once."""
+        """
+        Write what no record brings: a start's number that others could not bring back to this node, or by which
+        configurations the others are known.
+        """
         done = self._store.write(self._machine.session, {})
         done.addErrback(lambda failure: failure.trap(OSError))  # the next record brings it along
+
+    def heard(self, name: str, digest: bytes) -> None:
+        """A node was heard, directly, by a digest of its configuration: for the next change of members."""
+        ran = self._store.ran
+        if ran is None or name not in ran.quorum.members or ran.heard.get(name) == digest.hex():
+            return
+        ran.heard[name] = digest.hex()
+        if self._noting is None or not self._noting.active():
+            self._noting = self._reactor.callLater(
+                RETRY, self.count
+            )  # not as often as anybody likes
 
     def _persisted(self, result: None, group: str, record: Record) -> None:
         if self.problem:
@@ -101,9 +116,11 @@ class Persister:
 
     def close(self) -> None:
         """Try nothing again, and report nothing more."""
+        if self._open and self._store.ran is not None:
+            self.count()  # what is known of the others' members is known as of now
         self._open = False
-        for call in self._retries:
-            if call.active():
+        for call in (*self._retries, self._noting):
+            if call is not None and call.active():
                 call.cancel()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
@@ -18,7 +19,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
 from hatwist.counting import LAST, REMEMBERED
+from hatwist.electorate import Ran
 from hatwist.heartbeat import Grant
+from hatwist.rules import Quorum
 from hatwist.votes import Record
 
 DIRECTORY = "/var/lib/hatwist"
@@ -31,6 +34,7 @@ class Store:
     @ivar session: of the start before this one; 0: there was none.
     @ivar records: by group.
     @ivar drained: the operator wants nothing to be held here.
+    @ivar ran: with which members it ran last, if votes were ever taken; written with whatever is written next.
     @ivar ignored: what was read and is not remembered, since nobody can have counted that far: such as
         "the last start's number 4611686018427387904". An earlier version took and wrote such numbers.
     """
@@ -43,7 +47,13 @@ class Store:
         self.session = 0
         self.records: dict[str, Record] = {}
         self.drained = False
+        self.ran: Ran | None = None
         self.ignored: list[str] = []
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._path
 
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> Store:
@@ -85,6 +95,7 @@ class Store:
             if not isinstance(drained, bool):
                 raise ValueError(f"drained is {drained!r}, and must be true or false")
             self.drained = drained
+            self.ran = _ran(content.get("members"))
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
             raise ValueError(f"{self._path} is not a state file of hatwist: {e!r}") from e
         self._ignore()
@@ -118,15 +129,38 @@ class Store:
         self.session, self.drained = session, on
         return self._write()
 
+    def writeNow(self) -> None:
+        """
+        The same as at a L{write}, before anything else is done: nothing else runs yet.
+
+        @raise OSError: what was there before is still there.
+        """
+        self._replace(self._text())
+
     def _write(self) -> Deferred[None]:
+        pool = self._reactor.getThreadPool()
+        return self._lock.run(deferToThreadPool, self._reactor, pool, self._replace, self._text())
+
+    def _text(self) -> str:
         groups = {
             name: {"reserved": record.reserved, "vote": record.vote and list(record.vote)}
             for name, record in self.records.items()
         }
-        content = {"session": self.session, "drained": self.drained, "groups": groups}
-        text = json.dumps(content, indent=1) + "\n"
-        pool = self._reactor.getThreadPool()
-        return self._lock.run(deferToThreadPool, self._reactor, pool, self._replace, text)
+        content: dict[str, Any] = {
+            "session": self.session,
+            "drained": self.drained,
+            "groups": groups,
+        }
+        if self.ran is not None:
+            (members, needed), digests, heard, _ = self.ran
+            content["members"] = {
+                "names": sorted(members),
+                "needed": needed,
+                "digests": list(digests),
+                "heard": heard,
+                "at": time.time(),
+            }
+        return json.dumps(content, indent=1) + "\n"
 
     def _replace(self, text: str) -> None:
         directory = os.path.dirname(self._path) or "."
@@ -166,6 +200,14 @@ def _grant(entry: Any) -> Grant | None:
     return Grant(str(name), int(session), int(term), int(seq))
 
 
+def _ran(entry: Any) -> Ran | None:
+    if entry is None:
+        return None
+    quorum = Quorum(frozenset(map(str, entry["names"])), int(entry["needed"]))
+    heard = {str(name): str(digest) for name, digest in entry["heard"].items()}
+    return Ran(quorum, tuple(map(str, entry["digests"])), heard, float(entry["at"]))
+
+
 class MemoryStore:
     """
     The double: remembers as long as it lives, and is as slow and full as it is told.
@@ -179,6 +221,7 @@ class MemoryStore:
         self.session = 0
         self.records: dict[str, Record] = {}
         self.drained = False
+        self.ran: Ran | None = None
         self.failure: OSError | None = None
         self.failures = inf
         self.hangs = False

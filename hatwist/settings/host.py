@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_network
 from itertools import takewhile
 
+from hatwist.electorate import refusal
 from hatwist.errors import ResourceError
 from hatwist.linux.messages import FOREVER, KernelLink, KernelRoute
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
@@ -48,7 +50,13 @@ def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str
                 yield f"group {group.name}: check {check.name}: {problem}"
     try:
         # It opens nothing else, and starts nothing: no reactor is needed.
-        Store.of(None, settings.stateDir, settings.cluster, settings.node).read()
+        store = Store.of(None, settings.stateDir, settings.cluster, settings.node)
+        store.read()
+        digest = settings.digest().hex()
+        if wrong := refusal(
+            store.ran, settings.quorum, digest, settings.node, store.path, time.time()
+        ):
+            yield f"{name('members')}: {wrong}"
     except OSError as e:
         yield f"{name('state_dir')}: {e.filename} cannot be read: {e.strerror}"
     except ValueError as e:

@@ -319,7 +319,7 @@ class ReasonTests(SynchronousTestCase):
     def test_eligible(self) -> None:
         """What the election itself calls eligible is never told to be unable, and the reverse."""
         unable = {"back-off", "late", "unfit", "unheard", "witness", "votes", "one-way"}
-        unable |= {"name", "unclean", "listening", "starting", "stopping", "stopped"}
+        unable |= {"name", "disk", "unclean", "listening", "starting", "stopping", "stopped"}
         for kind, words, make in OWN:
             scene = make()
             eligible = scene.election.eligible(scene.view, NOW)

@@ -35,6 +35,7 @@ FLOORS = {
     "roles": GROUND,
     "rules": GROUND,
     "votes": GROUND,
+    "electorate": GROUND,
     "guarantee": GROUND,
     "groups": GROUND,
     "attendance": GROUND,

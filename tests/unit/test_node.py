@@ -16,6 +16,7 @@ from hatwist.auth import Keyring
 from hatwist.counting import TRUSTED
 from hatwist.effects import Persist, RoleChange
 from hatwist.election import GroupRules, Quorum
+from hatwist.electorate import Ran
 from hatwist.errors import BadPacket
 from hatwist.heartbeat import Grant, Heard, Heartbeat, Role, clusterId
 from hatwist.interfaces import IRoleObserver
@@ -404,6 +405,28 @@ class CountedTests(Nodes):
             )
             link.receiver(Keyring([b"k" * 16]).seal(beat), "memory")
             self.assertEqual((node.machine.session, store.session), (told + 1, kept))
+
+
+class HeardTests(Nodes):
+    """By which configuration the other members were last heard is remembered, for a change of members."""
+
+    def test_heard(self) -> None:
+        """Members only, once each, a second later at most; and as of now when it stops."""
+        store = MemoryStore()
+        quorum = Quorum(frozenset("abc"), 2)
+        store.ran = Ran(quorum, ("00",), {})
+        node, _, link = self.node("a", 100, quorum=quorum, store=store)
+        node.start()
+        self.pass_(2 * T)
+        writes = store.writes
+        for number, name in enumerate("bcxbcxbcx"):
+            beat = Heartbeat(clusterId("c"), name, 1, number, I, T, 2, b"8 bytes!", (), ())
+            link.receiver(Keyring([b"k" * 16]).seal(beat), "memory")
+        self.assertEqual(store.ran.heard, dict.fromkeys("bc", b"8 bytes!".hex()))
+        self.pass_(RETRY + 0.01)
+        self.assertEqual(store.writes, writes + 1)
+        self.successResultOf(node.stop())
+        self.assertEqual(store.writes, writes + 2)
 
 
 class PersisterTests(SynchronousTestCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -689,6 +690,38 @@ class StateTests(ServiceTestCase):
         self.assertEqual(descriptors(), before)
         self.assertFalse(service.running)
         self.assertEqual(self.transcript, [])
+
+    async def test_members(self) -> None:
+        """Members are remembered; too many others fail the start, and one more is written down before anything."""
+
+        def votes(*names: str) -> Quorum:
+            return Quorum(frozenset(names), len(names) // 2 + 1)
+
+        three = ("alpha", "beta", "gamma")
+        service = self.service(quorum=votes(*three))
+        directory = service.settings.stateDir
+        service.startService()
+        path = os.path.join(directory, "default.alpha.json")
+        await self.until(lambda: os.path.exists(path))
+        await service.stopService()
+
+        def names() -> list[str]:
+            with open(path) as file:
+                return list(json.load(file)["members"]["names"])
+
+        self.assertEqual(names(), ["alpha", "beta", "gamma"])
+        other = self.service(quorum=votes(*three, "delta", "epsilon"), stateDir=directory)
+        self.assertIn("one node at a time", str(self.assertRaises(ValueError, other.startService)))
+        with open(path) as file:
+            content = json.load(file)
+        digest = content["members"]["digests"][0]
+        content["members"]["heard"] = {"beta": digest, "gamma": digest}
+        with open(path, "w") as file:
+            json.dump(content, file)
+        other = self.service(quorum=votes(*three, "delta"), stateDir=directory)
+        other.startService()
+        self.assertEqual(names(), ["alpha", "beta", "delta", "gamma"])
+        await other.stopService()
 
     async def test_session(self) -> None:
         """Each start of a node has a greater session than the one before, whatever the clock says."""

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,7 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import store
 from hatwist.counting import REMEMBERED
+from hatwist.electorate import Ran
 from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
+from hatwist.rules import Quorum
 from hatwist.store import MemoryStore, Store
 from hatwist.votes import NOTHING, Record
 
@@ -125,6 +128,16 @@ class Contract:
             self.successResultOf(write)
         again = self.again(found)
         self.assertEqual((again.session, again.records), (3, {"web": Record(75)}))
+
+    def test_ran(self: Any) -> None:
+        """With which members it ran, and how the others were known, is written with anything else."""
+        found = self.make()
+        self.assertIsNone(found.ran)
+        ran = Ran(Quorum(frozenset(("alpha", "beta")), 2), ("ab12",), {"beta": "ab12"})
+        found.ran = ran
+        self.successResultOf(found.write(1, {}))
+        again = self.again(found).ran
+        self.assertEqual(again._replace(at=0.0), ran)
 
     def test_drained(self: Any) -> None:
         """Whether the node is drained is there after a restart, and other writes leave it as it is."""
@@ -363,6 +376,21 @@ class FileTests(Contract, SynchronousTestCase):
         found = self.make()
         self.assertEqual((found.session, found.ignored), (7, []))
         self.assertEqual(found.records["web"], Record(REMEMBERED, None))
+
+    def test_now(self) -> None:
+        """It can be written at once, before anything runs; that it was then is written too, with the members."""
+        found = self.make()
+        found.ran = Ran(Quorum(frozenset(("alpha", "beta")), 2), ("ab12",), {})
+        self.patch(time, "time", lambda: 77.5)
+        found.writeNow()
+        self.assertEqual(self.make().ran, found.ran._replace(at=77.5))
+        with open(self.path, "rb") as file:
+            good = json.load(file)
+        for key in good["members"]:
+            wrong = {**good["members"], key: 5.5 if key != "at" else "x"}
+            self.put(json.dumps({**good, "members": wrong}).encode())
+            if key != "needed":
+                self.assertRaises(ValueError, self.make)
 
     def test_unreadable(self) -> None:
         """A file that cannot be read is an error, too."""

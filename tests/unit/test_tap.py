@@ -21,10 +21,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hatwist import clock
+from hatwist.electorate import Ran
 from hatwist.errors import ResourceError
+from hatwist.rules import Quorum
 from hatwist.service import HAService
 from hatwist.settings import Settings, host
 from hatwist.settings import options as optionSettings
+from hatwist.store import Store
 from hatwist.tap import Options, Reloader, makeService
 from tests.broken import GOOD
 
@@ -229,6 +232,26 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertTrue(line.startswith(f"--state-dir: {path} is not a state file"), line)
         self.assertFalse(clock.isMonotonic(self.reactor))
         self.make(*argv, "--node", "beta")
+
+    def test_members(self) -> None:
+        """Members that could give two majorities are one message that says which step to take; nothing is started."""
+        directory = self.mktemp()
+        argv = (
+            *("--interface", "lo", "--address", "10.0.0.1/24", "--state-dir", directory),
+            *("--node", "alpha", "--quorum", "majority", "--members"),
+        )
+        memory = Store.of(None, directory, "default", "alpha")
+        memory.ran = Ran(Quorum(frozenset(("alpha", "beta", "gamma")), 2), ("x",), {})
+        memory.writeNow()
+        (line,) = self.refused(*argv, "alpha,beta,gamma,delta,epsilon")
+        self.assertTrue(
+            line.startswith(
+                "--members: from 3 to 5 nodes at once could give two majorities; change one node at a time: "
+                "first alpha, beta, delta, gamma on every node"
+            ),
+            line,
+        )
+        self.make(*argv, "gamma,beta,alpha")
 
     def test_nothingToShare(self) -> None:
         """Without any address or alias it does not start."""
