@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 from typing import Any, NoReturn
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python import usage
 
+from hatwist import launch
 from hatwist.clock import ClockError, useMonotonic
 from hatwist.control import place
 from hatwist.control.server import Control
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.lock import NodeLock, Taken
-from hatwist.logs import postponeSignals
+from hatwist.logs import journalStream, postponeSignals, prioritized
 from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
@@ -130,10 +132,26 @@ class Options(usage.Options):
         except usage.UsageError as e:
             refuse([f"{e}; see twistd ha --help"])
 
+    def postOptions(self) -> None:
+        """Where twistd would print its log, and the journal reads that, each line has its priority."""
+        twistd = getattr(self, "parent", None)
+        if (
+            twistd is not None
+            and twistd.get("nodaemon")
+            and not twistd.get("syslog")
+            and not twistd.get("logger")
+            and twistd.get("logfile") in (None, "-")
+            and journalStream() is not None
+        ):
+            twistd["logger"] = "hatwist.logs.journal"
+
 
 def refuse(problems: Any) -> NoReturn:
     """End the program with every problem and exit code 1."""
-    raise SystemExit("\n".join(["twistd ha cannot start:", *(f"  {line}" for line in problems)]))
+    text = "\n".join(["twistd ha cannot start:", *(f"  {line}" for line in problems)])
+    if journalStream(out=sys.stderr) is not None:
+        text = prioritized(text, LogLevel.error).rstrip("\n")
+    raise SystemExit(text)
 
 
 def chosen(options: Options, here: bool) -> Settings:
@@ -257,6 +275,9 @@ class Reloader(Service):
     def startService(self) -> None:
         super().startService()
         signal.signal(signal.SIGHUP, self._hangup)
+        if launch.hangups:  # after the file was read, perhaps
+            launch.hangups.clear()
+            self._reactor.callWhenRunning(self._asked)
         signal.signal(signal.SIGUSR1, self._ignored)
         self._reactor.callWhenRunning(postponeSignals, self._reactor)
 

@@ -81,6 +81,7 @@ FLOORS = {
     "control": TOP,
     "notify": TOP,
     "release": TOP,
+    "launch": TOP,
     "tap": TOP,
     "cli": TOP,
     "lab": TOP,

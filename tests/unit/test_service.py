@@ -184,8 +184,10 @@ class MisplacedTests(ServiceTestCase):
         self.assertEqual(
             log.lines("group main: "),
             [
-                "warn: group main: 198.51.100.9/24: no interface is connected to its network; "
-                f"say which, with @INTERFACE{until}",
+                (
+                    "warn: group main: 198.51.100.9/24: no interface is connected to its network; "
+                    f"say which, with @INTERFACE{until}"
+                ),
                 "warn: group main: 203.0.113.9/24 on eth99: there is no interface eth99" + until,
             ],
         )

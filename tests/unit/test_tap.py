@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any
 from unittest import mock
@@ -20,7 +21,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hatwist import clock
+from hatwist import clock, launch, tap
 from hatwist.errors import ResourceError
 from hatwist.service import HAService
 from hatwist.settings import Settings, host
@@ -126,8 +127,30 @@ class OptionsTests(SynchronousTestCase):
             for maker in getPlugins(IServiceMaker)
             if isinstance(maker, ServiceMaker) and maker.tapname == "ha"
         ]
-        self.assertEqual([maker.module for maker in found], ["hatwist.tap"])
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        self.assertEqual([maker.module for maker in found], ["hatwist.launch"])
         self.assertIs(found[0].options, Options)
+        self.assertIs(found[0].makeService, makeService)
+
+    def test_journal(self) -> None:
+        """Where twistd prints its log for the journal to read, lines get priorities; a choice of one's own stays."""
+        asked: dict[str, Any] = {"nodaemon": True, "syslog": False, "logfile": None, "logger": None}
+        for journalThere, change, expected in (
+            (True, {}, "hatwist.logs.journal"),
+            (True, {"logfile": "-"}, "hatwist.logs.journal"),
+            (True, {"logfile": "ha.log"}, None),
+            (True, {"logger": "mine"}, "mine"),
+            (True, {"syslog": True}, None),
+            (True, {"nodaemon": False}, None),
+            (False, {}, None),
+        ):
+            self.patch(
+                tap, "journalStream", lambda there=journalThere: sys.stdout if there else None
+            )
+            options: Any = Options()
+            options.parent = {**asked, **change}
+            options.parseOptions([])
+            self.assertEqual(options.parent["logger"], expected, change)
 
 
 class MakeServiceTests(SynchronousTestCase):
@@ -326,6 +349,17 @@ class ReloaderTests(SynchronousTestCase):
         self.signalled(signal.SIGHUP, *self.GOOD)
         self.assertEqual([found.node for found in self.reloads], ["alpha"])
         self.assertIn("Reloaded: group web: with 10.0.0.2/24", self.observed)
+
+    def test_early(self) -> None:
+        """A SIGHUP that came during the start is answered when the reactor runs, once."""
+        launch.hangups.extend([signal.SIGHUP, signal.SIGHUP])
+        reactor = mock.Mock()
+        for expected in (1, 0):
+            reactor.reset_mock()
+            reloader = Reloader(reactor, mock.Mock(), parsed(*self.GOOD), self.notifier)
+            reloader.startService()
+            asked = [c for c in reactor.callWhenRunning.mock_calls if c.args == (reloader._asked,)]
+            self.assertEqual(len(asked), expected)
 
     def test_file(self) -> None:
         """Where the options name a file, that is read."""
