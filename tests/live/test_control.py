@@ -70,7 +70,7 @@ async def test_status(lab: Lab) -> None:
             r"^default +alpha +\d",
             r"^alpha.* default +ACTIVE +fit +120 ",
             r"^beta.* default +STANDBY +fit +110 ",
-            r"^gamma +default +STANDBY +fit +100 .* eth0 \d+ ms +\d+$",
+            r"^gamma +default +STANDBY +fit +100 .* \d+ +eth0 \d+ ms$",
         ):
             assert re.search(words, said.text, re.MULTILINE), (words, said.text)
         assert "\x1b" not in said.text
