@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
+from hatwist.files import PATIENT, openRegular
 from hatwist.heartbeat import MAX_SESSION, MAX_TERM, Grant
 from hatwist.votes import Record
 
@@ -59,11 +60,11 @@ class Store:
         @raise OSError: it cannot be read.
         """
         try:
-            with open(self._path, encoding="utf-8") as file:
+            with openRegular(self._path) as file:
                 content = json.load(file)
         except FileNotFoundError:
             return
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise ValueError(f"{self._path} is not a state file of hatwist: {e}") from e
         try:
             self.session = int(content["session"])
@@ -127,7 +128,7 @@ class Store:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
 
 
 def _unlink(path: str) -> None:

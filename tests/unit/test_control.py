@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
-from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.logger import Logger, LogLevel, capturedLogs, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.chronicle import Change
@@ -486,9 +486,20 @@ class PlaceTests(SocketTestCase):
         self.patch(server, "peerCredentials", lambda sock: (4711, NOBODY, NOBODY))
         await self.assertFailure(self.ask("Status"), NotRunning)
         self.assertIn(
-            f"warn: The control socket was used by process 4711 of user {NOBODY}, who may not",
+            f"warn: The control socket was used by process 4711 of user {NOBODY}, who may not (1 times so far)",
             log.lines("The control"),
         )
+
+    async def test_opened(self) -> None:
+        """A socket that was made open to all is closed to strangers again as soon as one comes."""
+        log = self.log()
+        service = self.controlled()
+        service.startService()
+        os.chmod(self.path, 0o777)
+        self.patch(server, "peerCredentials", lambda sock: (4711, NOBODY, NOBODY))
+        await self.assertFailure(self.ask("Status"), NotRunning)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+        self.assertEqual(len(log.lines(f"{self.path} was open to others")), 1)
 
     async def test_credentials(self) -> None:
         """The kernel tells who the other end is."""
@@ -634,6 +645,29 @@ class FloodTests(SynchronousTestCase):
     question = boxes.encode(
         {b"_command": b"LogLevel", b"_ask": b"1", b"arguments": b'{"level": "loud"}'}
     )
+
+    def test_noJson(self) -> None:
+        """Arguments that are no JSON, or nested too deep to be read, are refused, and nothing is logged."""
+        for arguments in (b"[", b"[" * boxes.MAX_VALUE, b'{"a":' * 10000, b"[]"):
+            protocol, transport = self.connect()
+            with capturedLogs() as events:
+                asked = {b"_command": b"Status", b"_ask": b"1", b"arguments": arguments}
+                protocol.dataReceived(boxes.encode(asked))
+                self.clock.advance(1)
+            self.assertEqual(self.answers(transport), 1, arguments[:9])
+            self.assertEqual(events, [])
+
+    def test_strangers(self) -> None:
+        """Of a flood of strangers the log has a line now and then, with how many they were."""
+        self.patch(server, "peerCredentials", lambda sock: (4711, NOBODY, NOBODY))
+        with capturedLogs() as events:
+            for _ in range(100):
+                for _ in range(50):
+                    self.assertTrue(self.connect()[1].disconnected)
+                self.clock.advance(server.TELL / 50)
+        self.assertEqual(len(events), 2)
+        self.assertGreater(events[-1]["count"], 2000)
+        self.assertEqual(self.server.connections, [])
 
     def answers(self, transport: StringTransport) -> int:
         found: int = transport.value().count(b"REFUSED")

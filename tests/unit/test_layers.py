@@ -53,6 +53,7 @@ FLOORS = {
     "testing": GROUND,
     "interfaces": MIDDLE,
     "clock": MIDDLE,
+    "files": MIDDLE,
     "link": MIDDLE,
     "node": MIDDLE,
     "driving": MIDDLE,
