@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import signal
 import sys
 from typing import Any, NoReturn
@@ -22,6 +23,8 @@ from hatwist.logs import journalStream, postponeSignals, prioritized
 from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
+from hatwist.settings.changes import WARNING
+from hatwist.table import nearest
 from hatwist.web.endpoint import unusable
 
 
@@ -130,7 +133,14 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as e:
-            refuse([f"{e}; see twistd ha --help"])
+            refuse([f"{e}{self._meant(str(e))}; see twistd ha --help"])
+
+    def _meant(self, problem: str) -> str:
+        """C{"; did you mean --address?"}, where an option is not known and one is like it."""
+        strange = re.search(r"option --(\S+) not recognized", problem)
+        known = [name.rstrip("=") for name in self.longOpt]
+        close = nearest(strange[1], known, listed=False) if strange else ""
+        return close.replace("mean ", "mean --").rstrip("?")
 
     def postOptions(self) -> None:
         """Where twistd would print its log, and the journal reads that, each line has its priority."""
@@ -316,7 +326,8 @@ class Reloader(Service):
             self._log.error("Reloaded, but: {error}", error=e)
             raise
         for line in done:
-            self._log.info("Reloaded: {line}", line=line)
+            emit = self._log.warn if line.startswith(WARNING) else self._log.info
+            emit("Reloaded: {line}", line=line)
         if not done:
             self._log.info("Reloaded: nothing has changed")
         return done

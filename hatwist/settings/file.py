@@ -111,9 +111,9 @@ def read(
             f"{path}:{line}: {inFile(where, value)}" if line else f"{path}: {inFile(where, value)}"
         )
 
-    top = Table(values, problems, (), place)
+    top = Table(values, problems, (), place, literal=True)
     nodes = []
-    own = Table({}, problems, ("node", node), place)
+    own = Table({}, problems, ("node", node), place, literal=True)
     for name, table in top.named("node"):
         nodes.append(name)
         _checked(words.name, name, table)

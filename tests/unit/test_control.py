@@ -214,7 +214,6 @@ class AnswerTests(SocketTestCase):
             ("LogLevel", {"level": "loud"}, "there is no level 'loud'; allowed are debug"),
             ("Move", {"group": "mail", "node": "b"}, "there is no group 'mail'"),
             ("Move", {"group": "default", "node": "b"}, "no node 'b' is known; there are alpha"),
-            ("Move", {"group": "default", "node": "alpha"}, "alpha holds default already"),
         ):
             error = await self.assertFailure(self.ask(command, **arguments), Refused)
             self.assertIn(words, str(error))
@@ -235,21 +234,35 @@ class AnswerTests(SocketTestCase):
             error = await self.assertFailure(self.ask("History", **arguments), Refused)
             self.assertEqual(str(error), words)
 
+    async def test_logLevelOfNobody(self) -> None:
+        """A namespace in which nobody logs is refused, with one that is like it; modules and classes are not."""
+        service = self.controlled()
+        await self.active(service)
+        error = await self.assertFailure(
+            self.ask("LogLevel", level="warn", namespace="hatwist.lnik"), Refused
+        )
+        self.assertEqual(
+            str(error), "nothing here logs as 'hatwist.lnik'; did you mean hatwist.link?"
+        )
+        for namespace in ("twisted", "hatwist.link", "hatwist.node.Node", "log_legacy"):
+            found = await self.ask("LogLevel", level="info", namespace=namespace)
+            self.assertEqual(found["namespace"], namespace)
+
     async def test_logLevel(self) -> None:
         """From then on only what is as grave is logged, in that namespace; a stop undoes it."""
         service = self.controlled()
         await self.active(service)
         log = self.log()
-        await self.ask("LogLevel", level="warn", namespace="hatwist.tried")
-        for name in ("hatwist.tried.deep", "hatwist.other"):
+        await self.ask("LogLevel", level="warn", namespace="hatwist.link")
+        for name in ("hatwist.link.deep", "hatwist.other"):
             Logger(name).info("said {name}", name=name)
             Logger(name).warn("warned {name}", name=name)
         said = [e["log_namespace"] for e in log.events if e["log_format"] == "said {name}"]
         warned = [e["log_namespace"] for e in log.events if e["log_format"] == "warned {name}"]
         self.assertEqual(said, ["hatwist.other"])
-        self.assertEqual(warned, ["hatwist.tried.deep", "hatwist.other"])
+        self.assertEqual(warned, ["hatwist.link.deep", "hatwist.other"])
         await service.stopService()
-        Logger("hatwist.tried").info("said again")
+        Logger("hatwist.link").info("said again")
         self.assertTrue(any(e["log_format"] == "said again" for e in log.events))
 
 
@@ -315,6 +328,8 @@ class MovingTests(SocketTestCase):
         _, beta = await self.pair()
         node(beta).fitness("default", Fitness.UNFIT, "out of paper", "test")
         await self.until(lambda: beta.node is not None)
+        found = await self.of("beta", "Move", group="default", node="alpha")
+        self.assertEqual(found, {"plan": ["default: alpha holds it already"], "moves": []})
         error = await self.assertFailure(
             self.of("beta", "Move", group="default", node="beta"), Refused
         )

@@ -91,6 +91,13 @@ class OptionsTests(SynchronousTestCase):
             self.assertIn(named, str(error.code))
             self.assertIn("--help", str(error.code))
 
+    def test_meant(self) -> None:
+        """An option that is nearly one gets the right one's name, and another one nothing."""
+        error = self.assertRaises(SystemExit, parsed, "--adress", "10.0.0.1/24")
+        self.assertIn("; did you mean --address; see", str(error.code))
+        error = self.assertRaises(SystemExit, parsed, "--zebra")
+        self.assertNotIn("mean", str(error.code))
+
     def test_help(self) -> None:
         """--help shows every option with what it means, and its unit and default where it has them."""
         shown = re.sub(r"\s+", " ", str(parsed()))
