@@ -159,5 +159,6 @@ BROKEN = (
         f"[group.db]\nresources = [{ADDRESS}]",
         "is given twice, in the groups web and db",
     ),
+    _group("events' limit", "on.timeout = 61", "group.web.on.timeout = 61: allowed are 0.1 to 60"),
     _group("priority is a list", "priority = [1]", ":11: group.web.priority = [1]: allowed are"),
 )

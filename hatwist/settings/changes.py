@@ -102,6 +102,7 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
         ("preempt", "preempt"),
         ("preemptDelay", "preempt_delay"),
         ("lastResort", "last_resort"),
+        ("hookTimeout", "on.timeout"),
     ):
         one, other = getattr(old, field), getattr(new, field)
         if one != other:

@@ -10,6 +10,7 @@ from typing import Any
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.spec import parseCheck
 from hatwist.hooks import EVENTS
+from hatwist.keeper import LIMIT
 from hatwist.linkspec import LinkSpec, clashes
 from hatwist.resources.placing import AddressSpec
 from hatwist.resources.unit import unitName
@@ -146,6 +147,8 @@ def readGroup(table: Table, name: str, node: str, priority: int = PRIORITY) -> G
         commands: tuple[Argv, ...] = hooks.take(event, words.argvs, ())
         if commands:
             found.append((event, commands))
+    # To prepare takes no longer than an operation of the keeper, whatever its commands may.
+    hookTimeout = hooks.take("timeout", words.seconds(0.1, LIMIT), TIMEOUT)
     hooks.end()
     return GroupSettings(
         name,
@@ -156,6 +159,7 @@ def readGroup(table: Table, name: str, node: str, priority: int = PRIORITY) -> G
         table.take("last_resort", words.choice("keep", "release"), "release"),
         tuple(found),
         tuple(_readChecks(table)),
+        hookTimeout,
     )
 
 

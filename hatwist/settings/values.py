@@ -84,6 +84,7 @@ class GroupSettings:
     @ivar preemptDelay: seconds.
     @ivar lastResort: C{"keep"} or C{"release"} where no node is fit.
     @ivar hooks: events, each with the commands that it runs.
+    @ivar hookTimeout: seconds for each of these commands.
     @ivar checks: what decides whether this node is fit.
     """
 
@@ -95,6 +96,7 @@ class GroupSettings:
     lastResort: str = "release"
     hooks: tuple[tuple[str, tuple[Argv, ...]], ...] = ()
     checks: tuple[CheckSpec, ...] = ()
+    hookTimeout: float = TIMEOUT
 
     @property
     def addresses(self) -> tuple[AddressSpec, ...]:

@@ -188,6 +188,12 @@ class GoodTests(FileTests):
         self.assertEqual(found.keys, (b"0123456789abcdef",))
         self.assertNotIn("0123456789", repr(found))
 
+    def test_hookTimeout(self) -> None:
+        """Commands of events have ten seconds each, or what the group says."""
+        for line, expected in (("", 10.0), ("on.timeout = 2.5\n", 2.5)):
+            (group,) = load(self.path(GOOD + line), "alpha").groups
+            self.assertEqual((group.hookTimeout, group.hooks), (expected, ()))
+
     def test_wrongHost(self) -> None:
         """A host that the file does not name is told which there are."""
         (problem,) = self.problems(GOOD, "delta")
