@@ -20,6 +20,8 @@ from hatwist.node import Node
 from hatwist.resources.placing import AddressSpec, Finder
 from hatwist.worth import Fitness
 
+LOG = 1.0
+"""Seconds between two lines about others who announce one address: a flood must not fill the log."""
 DEFEND = 10.0
 """Seconds between two defences of one address (RFC 5227, section 2.4): two hosts must not shout for ever."""
 
@@ -51,7 +53,7 @@ class Senses:
         self._node: Node | None = None
         self._askers: dict[IAsker, list[Address]] = {}
         self._without: set[str] = set()
-        self._claimed: dict[Address, bytes] = {}
+        self._claimed: dict[Address, tuple[bytes, float]] = {}
         self._reactor = reactor
         self._interface = interface
         self._specs = tuple(addresses)
@@ -130,15 +132,16 @@ class Senses:
         # As good as an answer, and heard even where questions of ours are lost on their way.
         node.served(self._group)
         if node.roles[self._group] is Role.ACTIVE:
-            if self._claimed.get(address) != mac:
-                self._claimed[address] = mac
+            now = self._reactor.seconds()
+            known, at = self._claimed.get(address, (b"", -LOG))
+            if known != mac and now >= at + LOG:
+                self._claimed[address] = mac, now
                 self._log.warn(
                     "conflict in {group}: {mac} announces {address}, which is held here",
                     group=self._group,
                     mac=mac.hex(":"),
                     address=str(address),
                 )
-            now = self._reactor.seconds()
             if now >= self._defended.get(address, -DEFEND) + DEFEND:
                 self._defended[address] = now
                 node.keepers[self._group].announce()
