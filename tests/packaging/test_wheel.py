@@ -103,10 +103,14 @@ def test_sdistContents(built: dict[str, Path]) -> None:
     with tarfile.open(built["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {
+        ".ci/audit",
+        "CONTRIBUTING.rst",
         "LICENSE",
         "Makefile",
         "NEWS.rst",
         "README.rst",
+        "SECURITY.rst",
+        "requirements.txt",
         "pyproject.toml",
         "setup.cfg",
         "setup.py",
