@@ -9,6 +9,7 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 SCHEDULES ?= 20000
 FAULTS ?= 100
 BIN := $(VENV)/bin
+TOOLS := $(VENV)/tools/bin
 WORLD := $(BIN)/python -m hatwist.lab.world --
 SETUP := setup.cfg setup.py pyproject.toml
 
@@ -19,20 +20,27 @@ export RUFF_CACHE_DIR := $(VENV)/cache/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/cache/hypothesis
 PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --basetemp=$(VENV)/cache/tmp
 
-.PHONY: help demo test test-unit test-packaging test-live lint simulate faults benchmark clean
+.PHONY: help demo quick test test-unit test-packaging test-live lint simulate faults benchmark lock audit clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo       see three daemons keep an address alive while one is killed, stopped, unplugged'
+	@echo 'make quick      check style and types, and run the unit tests: under three minutes on two processors'
 	@echo 'make test       run every test'
 	@echo 'make lint       check style and types'
 	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules (SCHEDULES=N)'
 	@echo 'make faults     break three real nodes that vote in $(FAULTS) random ways (FAULTS=N)'
 	@echo 'make benchmark  what a heartbeat, an idle node and a start cost here, against the budgets'
+	@echo 'make audit      ask for known vulnerabilities of the packages in requirements.txt; needs the network'
+	@echo 'make lock       make requirements.txt anew, with the newest packages that setup.cfg allows; needs the network'
 	@echo 'make clean      remove everything that these made'
 
 demo: $(VENV)/.installed
 	@$(BIN)/hatwist lab
+
+# Under one runner, on all processors; make test has both.
+quick: lint
+	$(PYTEST) -q -p no:twisted -n auto --dist worksteal tests/unit
 
 test: test-unit test-packaging test-live
 
@@ -69,6 +77,16 @@ benchmark: $(VENV)/.installed
 	$(BIN)/python benchmarks/idle.py || status=1; \
 	exit $$status
 
+# What the documented installation gets, each file with its hash; the header says what it is for.
+lock: $(VENV)/.made-tools
+	@$(TOOLS)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	    --build-deps-for wheel --no-header --no-emit-index-url --no-emit-find-links --output-file $(VENV)/cache/lock setup.cfg
+	@{ sed -n 1p requirements.txt; cat $(VENV)/cache/lock; } >$(VENV)/cache/locked
+	@cp $(VENV)/cache/locked requirements.txt
+
+audit: $(VENV)/.made-tools
+	@$(TOOLS)/python .ci/audit $(TOOLS)/pip-audit requirements.txt
+
 clean:
 	rm -rf .venv .venv-* build dist hatwist.egg-info _trial_temp* .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	rm -rf tests.unit.* twisted/plugins/dropin.cache
@@ -79,6 +97,12 @@ $(VENV)/.installed: $(VENV)/.made $(SETUP)
 
 $(VENV)/.installed-test: $(VENV)/.made $(SETUP)
 	@$(call install,.[test])
+
+# In an environment of their own: what they need is not what hatwist needs.
+$(VENV)/.made-tools: $(VENV)/.made
+	@mkdir -p $(VENV)/cache
+	@"$(BIN)/python" -m venv "$(VENV)/tools"
+	@"$(TOOLS)/python" -m pip install --quiet --disable-pip-version-check pip-audit pip-tools && touch "$@"
 
 # A version's command may exist and not work (pyenv's), belong to another user, or lack the venv module (Debian's).
 $(VENV)/.made:

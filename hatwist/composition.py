@@ -89,7 +89,7 @@ class Composition:
             self.add(resource)
         self.senses = self._sensing()
         self._strays = self._straying()
-        self.hooks = Hooks(reactor, group.name, dict(group.hooks))
+        self.hooks = Hooks(reactor, group.name, dict(group.hooks), group.hookTimeout)
         self.checks = Checks(
             reactor, group.checks, self._checked, netlink, {"HATWIST_GROUP": group.name}
         )
@@ -149,7 +149,7 @@ class Composition:
         group = self.group
         if group.resources != old.resources:
             await self._exchange(old, keeper)
-        self.hooks.change(dict(group.hooks))
+        self.hooks.change(dict(group.hooks), group.hookTimeout)
         if group.addresses != old.addresses and self._node is not None:
             self.senses.stop()
             self._strays.stop()

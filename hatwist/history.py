@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.chronicle import ACQUIRING, SILENT, Change
+from hatwist.files import PATIENT, openRegular
 
 LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
@@ -76,8 +77,8 @@ class History:
         that cannot be read is as good as none: nothing depends on it.
         """
         try:
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                lines = file.readlines()
+            with openRegular(self._path) as file:
+                lines = [line.decode("utf-8", "replace") for line in file]
         except FileNotFoundError:
             return
         except OSError as e:
@@ -188,7 +189,7 @@ class History:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
 
 
 def _parse(line: str) -> Entry | None:
@@ -200,5 +201,5 @@ def _parse(line: str) -> Entry | None:
         if any(not isinstance(value, str) for value in (*entry[1:5], entry.reason)):
             return None
         return entry._replace(time=float(entry.time), term=int(entry.term))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None

@@ -73,8 +73,7 @@ class Hooks:
     ) -> None:
         self._reactor = reactor
         self._group = group
-        self.change(commands)
-        self._timeout = timeout
+        self.change(commands, timeout)
         self._node: Node | None = None
         self._last = _Happening("", Role.STANDBY, 0)
         self._open = False
@@ -83,16 +82,16 @@ class Hooks:
         self._working: Deferred[None] | None = None
         self.dropped = 0
 
-    def change(self, commands: Mapping[str, Sequence[Sequence[str]]]) -> None:
+    def change(self, commands: Mapping[str, Sequence[Sequence[str]]], timeout: float) -> None:
         """
-        These from now on, for what has happened already and waits, too.
+        These from now on, for what has happened already and waits, too; so many seconds for each.
 
         @raise ValueError: there is no such event.
         """
         for event in commands:
             if event not in EVENTS:
                 raise ValueError(f"no event {event!r}: allowed is {', '.join(EVENTS)}")
-        self._commands = commands
+        self._commands, self._timeout = commands, timeout
 
     def start(self, node: Node) -> None:
         """Run commands for this node from now on."""

@@ -10,7 +10,7 @@ What C{--link} says: one way heartbeats travel, as words and as a frozen value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -143,23 +143,17 @@ def _peers(texts: Iterable[str]) -> tuple[LinkPeer, ...]:
     return tuple(found)
 
 
-def parseLinks(texts: Iterable[str]) -> tuple[LinkSpec, ...]:
-    """
-    Read every C{--link}, and check that they can live side by side.
-
-    @raise ValueError: one sentence that names the link and says what is allowed.
-    """
+def clashes(links: Iterable[LinkSpec]) -> Iterator[str]:
+    """Why links cannot live side by side: a sentence for each that cannot, with those before it."""
     found: list[LinkSpec] = []
-    for text in texts:
-        spec = LinkSpec.parse(text)
+    for spec in links:
         if any(spec.name == other.name for other in found):
-            more = ": name all its peers in one --link" if spec.kind is Kind.UNICAST else ""
-            raise ValueError(f"the link {spec.name} is given twice{more}")
+            more = ": name all its peers in one link" if spec.kind is Kind.UNICAST else ""
+            yield f"the link {spec.name} is given twice{more}"
         names = {spec.name} | {other.name for other in found}
         if {LinkSpec(spec.interface, kind).name for kind in _BOTH_HEAR_BROADCASTS} <= names:
-            raise ValueError(
+            yield (
                 f"{spec.interface} has a broadcast and a unicast link: one of them, since broadcasts "
                 "arrive at both"
             )
         found.append(spec)
-    return tuple(found)

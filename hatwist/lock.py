@@ -11,6 +11,7 @@ import fcntl
 import os
 
 from hatwist.errors import HatwistError
+from hatwist.files import PATIENT
 
 
 class Taken(HatwistError):
@@ -63,7 +64,7 @@ class NodeLock:
 
     def _open(self, flags: int) -> int:
         """Open the file, and lock it."""
-        descriptor = os.open(self.path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(self.path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

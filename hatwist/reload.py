@@ -45,7 +45,7 @@ class Reloading:
         found = changes(old, settings)
         problems = list(found.problems)
         if found.lines and self._assembly.node is not None:
-            problems += await self._misplaced(settings, old)
+            problems += await self.misplaced(settings, known=old)
         node = self._assembly.node  # it may have been stopped meanwhile
         if node is None:
             raise ConfigurationError([*problems, "the service does not run"])
@@ -57,13 +57,15 @@ class Reloading:
             raise ConfigurationError(problems)
         return found.lines
 
-    async def _misplaced(self, new: Settings, old: Settings) -> list[str]:
-        """What could not be acquired: a standby would notice only when it is needed."""
+    async def misplaced(self, settings: Settings, known: Settings | None = None) -> list[str]:
+        """What could not be acquired here now, see L{misplaced}: a standby would notice only when it is needed."""
+        if not any(settings.addresses):
+            return []
         try:
             links, routes = await self._netlink.dumpLinks(), await self._netlink.dumpRoutes()
         except OSError:  # the acquisition will tell
             return []
-        return list(misplaced(new, links, routes, known=old))
+        return list(misplaced(settings, links, routes, known))
 
     async def _reload(self, settings: Settings) -> tuple[str, ...]:
         lines = await self._preview(settings)

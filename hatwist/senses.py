@@ -24,6 +24,8 @@ from hatwist.worth import Fitness
 
 COPIES = 60.0
 """Seconds in which a holder asks once for each of its addresses, whether another host has it too."""
+LOG = 1.0
+"""Seconds between two lines about others who announce one address: a flood must not fill the log."""
 DEFEND = 10.0
 """Seconds between two defences of one address (RFC 5227, section 2.4): two hosts must not shout for ever."""
 
@@ -57,7 +59,7 @@ class Senses:
         self.answer = ""
         self._askers: dict[IAsker, list[Address]] = {}
         self._without: set[str] = set()
-        self._claimed: dict[Address, bytes] = {}
+        self._claimed: dict[Address, tuple[bytes, float]] = {}
         self._reactor = reactor
         self._interface = interface
         self._specs = tuple(addresses)
@@ -163,8 +165,10 @@ class Senses:
 
     def _contest(self, node: Node, address: Address, mac: bytes, does: str) -> None:
         if node.roles[self._group] is Role.ACTIVE:
-            if self._claimed.get(address) != mac:
-                self._claimed[address] = mac
+            now = self._reactor.seconds()
+            known, at = self._claimed.get(address, (b"", -LOG))
+            if known != mac and now >= at + LOG:
+                self._claimed[address] = mac, now
                 self._log.warn(
                     "conflict in {group}: {mac} {does} {address}, which is held here",
                     group=self._group,
@@ -172,7 +176,6 @@ class Senses:
                     does=does,
                     address=str(address),
                 )
-            now = self._reactor.seconds()
             if now >= self._defended.get(address, -DEFEND) + DEFEND:
                 self._defended[address] = now
                 node.keepers[self._group].announce()

@@ -223,6 +223,7 @@ class HAService(MultiService):
             signed="signed" if settings.keys else "not signed",
         )
         self._tellGuarantee()
+        Deferred.fromCoroutine(self._tellMisplaced())
 
     def _takeLock(self) -> None:
         try:
@@ -257,6 +258,14 @@ class HAService(MultiService):
         emit("Guarantee: {guarantee}: {reason}", guarantee=found.level.value, reason=found.reason)
         for gap in found.gaps:
             emit("Not protected: {gap}", gap=gap)
+
+    async def _tellMisplaced(self) -> None:
+        """A network may come after the daemon at boot, so a start does not refuse what a reload does."""
+        for problem in await self._reloading.misplaced(self.settings):
+            if self.running:
+                self._log.warn(
+                    "{problem}; until then this node cannot take it over", problem=problem
+                )
 
     def _noGuard(self, failure: Failure) -> None:
         self._log.critical(

@@ -20,6 +20,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from hatwist.counting import LAST, REMEMBERED
 from hatwist.electorate import Ran
+from hatwist.files import PATIENT, openRegular
 from hatwist.heartbeat import Grant
 from hatwist.rules import Quorum
 from hatwist.votes import Record
@@ -74,11 +75,11 @@ class Store:
         @raise OSError: it cannot be read.
         """
         try:
-            with open(self._path, encoding="utf-8") as file:
+            with openRegular(self._path) as file:
                 content = json.load(file)
         except FileNotFoundError:
             return
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise ValueError(f"{self._path} is not a state file of hatwist: {e}") from e
         try:
             self.session = int(content["session"])
@@ -183,7 +184,7 @@ class Store:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
 
 
 def _unlink(path: str) -> None:

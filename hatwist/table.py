@@ -43,10 +43,12 @@ def inFile(path: Path, value: object) -> str:
     return dotted(path) if value is REQUIRED else f"{dotted(path)} = {shown(value)}"
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """C{"; did you mean X?"}, or which there are."""
+def nearest(word: str, known: Sequence[str], listed: bool = True) -> str:
+    """C{"; did you mean X?"}, or which there are, if they are few enough to be C{listed}."""
     close = difflib.get_close_matches(word, known, 1, 0.6)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; there are {', '.join(sorted(known))}" if listed else ""
 
 
 class Table:
@@ -54,6 +56,7 @@ class Table:
     @param values: what is read.
     @param problems: where one sentence for each problem goes.
     @param place: see L{Place}.
+    @param literal: the values have types: a number is none where it is written as a text.
     """
 
     def __init__(
@@ -62,11 +65,13 @@ class Table:
         problems: list[str],
         path: Path = (),
         place: Place = inFile,
+        literal: bool = False,
     ) -> None:
         self.values = values
         self.problems = problems
         self.path = path
         self._place = place
+        self._literal = literal
         self._known: dict[str, None] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -103,10 +108,13 @@ class Table:
                 self.problem("is missing", key)
             return default
         try:
-            return parse(self.values[key])
+            found = parse(self.values[key])
         except ValueError as e:
             self.problem(str(e), key)
             return default
+        if self._literal and isinstance(self.values[key], str) and type(found) in (int, float):
+            self.problem("allowed is a number, which has no quotes", key)
+        return found
 
     def items(self, key: str, parse: Callable[[Any], _T]) -> tuple[_T, ...]:
         """A list of values, each read by itself; none where there is no such key."""
@@ -156,4 +164,4 @@ class Table:
                 f"{self._place(path, value)}: allowed is a table of keys and values"
             )
             value = {}
-        return Table(value, self.problems, path, self._place)
+        return Table(value, self.problems, path, self._place, self._literal)

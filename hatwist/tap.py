@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import gc
+import re
 import signal
+import sys
 from typing import Any, NoReturn
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python import usage
 
+from hatwist import launch
 from hatwist.clock import ClockError, useMonotonic
 from hatwist.control import place
 from hatwist.control.server import Control
 from hatwist.errors import ConfigurationError, ResourceError
 from hatwist.lock import NodeLock, Taken
-from hatwist.logs import postponeSignals
+from hatwist.logs import journalStream, postponeSignals, prioritized
 from hatwist.notify import Notifier
 from hatwist.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
+from hatwist.settings.changes import WARNING
+from hatwist.table import nearest
 from hatwist.web.endpoint import unusable
 
 
@@ -134,12 +139,35 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as e:
-            refuse([f"{e}; see twistd ha --help"])
+            refuse([f"{e}{self._meant(str(e))}; see twistd ha --help"])
+
+    def _meant(self, problem: str) -> str:
+        """C{"; did you mean --address?"}, where an option is not known and one is like it."""
+        strange = re.search(r"option --(\S+) not recognized", problem)
+        known = [name.rstrip("=") for name in self.longOpt]
+        close = nearest(strange[1], known, listed=False) if strange else ""
+        return close.replace("mean ", "mean --").rstrip("?")
+
+    def postOptions(self) -> None:
+        """Where twistd would print its log, and the journal reads that, each line has its priority."""
+        twistd = getattr(self, "parent", None)
+        if (
+            twistd is not None
+            and twistd.get("nodaemon")
+            and not twistd.get("syslog")
+            and not twistd.get("logger")
+            and twistd.get("logfile") in (None, "-")
+            and journalStream() is not None
+        ):
+            twistd["logger"] = "hatwist.logs.journal"
 
 
 def refuse(problems: Any) -> NoReturn:
     """End the program with every problem and exit code 1."""
-    raise SystemExit("\n".join(["twistd ha cannot start:", *(f"  {line}" for line in problems)]))
+    text = "\n".join(["twistd ha cannot start:", *(f"  {line}" for line in problems)])
+    if journalStream(out=sys.stderr) is not None:
+        text = prioritized(text, LogLevel.error).rstrip("\n")
+    raise SystemExit(text)
 
 
 def chosen(options: Options, here: bool) -> Settings:
@@ -264,6 +292,9 @@ class Reloader(Service):
     def startService(self) -> None:
         super().startService()
         signal.signal(signal.SIGHUP, self._hangup)
+        if launch.hangups:  # after the file was read, perhaps
+            launch.hangups.clear()
+            self._reactor.callWhenRunning(self._asked)
         signal.signal(signal.SIGUSR1, self._ignored)
         self._reactor.callWhenRunning(postponeSignals, self._reactor)
 
@@ -302,7 +333,8 @@ class Reloader(Service):
             self._log.error("Reloaded, but: {error}", error=e)
             raise
         for line in done:
-            self._log.info("Reloaded: {line}", line=line)
+            emit = self._log.warn if line.startswith(WARNING) else self._log.info
+            emit("Reloaded: {line}", line=line)
         if not done:
             self._log.info("Reloaded: nothing has changed")
         return done

@@ -51,6 +51,7 @@ BROKEN = (
     _changed("unclosed bracket", '24"}]', '24"}', ": is not TOML: "),
     Broken("key twice", GOOD + "resources = []\n", ": is not TOML: "),
     Broken("empty", "", ": interface is missing"),
+    Broken("byte order mark", "\ufeff" + GOOD, ": begins with a byte order mark"),
     Broken("a byte of another encoding", GOOD + "# caf\udce9\n", ": is not UTF-8 text"),
     _changed("no interface", 'interface = "lo"\n', "", ": interface is missing: the network"),
     _changed("interface is a number", '"lo"', "0", ":2: interface = 0: allowed is the name"),
@@ -63,6 +64,12 @@ BROKEN = (
     ),
     _changed("interval below zero", "0.1\n", "-1\n", ":3: interval = -1: allowed are 0.005 to 60"),
     _changed("interval is a word", "= 0.1", '= "fast"', ':3: interval = "fast": is not a number'),
+    _changed(
+        "interval in quotes", "= 0.1", '= "0.1"', ':3: interval = "0.1": allowed is a number, which'
+    ),
+    _changed(
+        "priority in quotes", "= 200", '= "200"', ": allowed is a number, which has no quotes"
+    ),
     _changed("interval is true", "= 0.1", "= true", ":3: interval = true: is not a number"),
     _changed("interval is no number", "= 0.1", "= nan", ":3: interval = nan: is not a number"),
     _top("tolerance too short", "tolerance = 0.1", ":1: tolerance = 0.1: allowed are 0.2 (two"),
@@ -78,8 +85,9 @@ BROKEN = (
     ),
     _top("option's spelling", "preempt-delay = 1", ":1: preempt-delay = 1: there is no such key"),
     _top("group's key at the top", "preempt = false", ":1: preempt = false: there is no such key"),
-    _top("links are no list", 'links = "lo"', ':1: links = "lo": allowed is a list of links'),
-    _top("kind of link", 'links = ["lo,carrier-pigeon"]', ":1: links = "),
+    _top("links are no list", 'links = "lo"', ':1: links = "lo": allowed is a list, in brackets'),
+    _top("kind of link", 'links = ["lo,carrier-pigeon"]', ':1: links[1] = "lo,carrier'),
+    _top("link is a number", "links = [1]", ":1: links[1] = 1: allowed is a text"),
     _top("link twice", 'links = ["lo", "lo"]', "the link lo is given twice"),
     _top("link without peers", 'links = ["lo,unicast"]', "unicast needs its peers"),
     _top("key file not there", 'key_file = "/nonexistent/key"', ":1: key_file = "),
@@ -94,7 +102,7 @@ BROKEN = (
     _top(
         "not a member",
         'quorum = "majority"\nmembers = ["beta", "gamma"]',
-        "this node, alpha, is not among members beta,gamma",
+        ':1: quorum = "majority": alpha is not among members beta,gamma',
     ),
     _top(
         "witness and quorum",
@@ -151,5 +159,6 @@ BROKEN = (
         f"[group.db]\nresources = [{ADDRESS}]",
         "is given twice, in the groups web and db",
     ),
+    _group("events' limit", "on.timeout = 61", "group.web.on.timeout = 61: allowed are 0.1 to 60"),
     _group("priority is a list", "priority = [1]", ":11: group.web.priority = [1]: allowed are"),
 )

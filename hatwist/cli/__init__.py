@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from hatwist import __version__
 from hatwist.cli.daemon import addLogLevel, addReload
 from hatwist.cli.importing import addImport
+from hatwist.cli.installing import addInstallService
 from hatwist.cli.lab import addLab
 from hatwist.cli.moving import addAnnounce, addDrain, addMove, addUndrain
 from hatwist.cli.plan import addCheck, addInit
@@ -34,6 +35,7 @@ COMMANDS = (
     addCheck,
     addInit,
     addImport,
+    addInstallService,
     addRelease,
     addLab,
 )

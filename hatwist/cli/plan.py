@@ -111,6 +111,6 @@ def _init(options: argparse.Namespace, arguments: list[str]) -> int:
         print(f"{options.output}: {e.strerror}; nothing was written", file=sys.stderr)
         return 1
     print(
-        f"{options.output} is written. Put the same file on every node, then: hatwist check {options.output}"
+        f"{options.output} is written. Put the same file on every node, then: hatwist check --here {options.output}"
     )
     return 0

@@ -90,7 +90,7 @@ def _status(options: argparse.Namespace, client: Client) -> int:
     if options.json:
         print(json.dumps(status, indent=1))
     else:
-        print("\n".join(coloured(table(status, time.time()), colours())))
+        print("\n".join(coloured(table(status, time.time()), colours(), _width())))
     return exitStatus(status, options.group)
 
 
@@ -128,9 +128,21 @@ def _watch(options: argparse.Namespace, client: Client) -> int:
 def _draw(lines: list[Line], live: bool, shown: int) -> None:
     if live:
         size = shutil.get_terminal_size()
-        # A line too long, or one too many, would scroll what is to be drawn over.
-        text = coloured(lines[: size.lines - 1], colours(), size.columns)
+        text = onScreen(coloured(lines, colours(), size.columns), size.lines - 1)
         sys.stdout.write(HOME + "".join(f"{line}\x1b[K\n" for line in text) + REST)
     else:
         print(*([""] if shown else []), *coloured(lines, False), sep="\n")
     sys.stdout.flush()
+
+
+def onScreen(lines: list[str], height: int) -> list[str]:
+    """As many as there is room for: one more would scroll what is to be drawn over. What is left out is counted."""
+    if len(lines) <= height:
+        return lines
+    shown = max(height - 1, 0)
+    return [*lines[:shown], f"... {len(lines) - shown} more lines: the window is too low for them"]
+
+
+def _width() -> int:
+    """Of the terminal; 0 where whoever reads it has no width, such as a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from hatwist.phrases import oneLine
 
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
+ROOM = 14
+"""Characters of a cell that may be long: what has more stands below its row."""
+INDENT = 4
 
 
 class Line(str):
@@ -17,24 +21,59 @@ class Line(str):
     A line of text.
 
     @ivar alarming: to be shown in red.
+    @ivar hang: where its further lines begin if it is folded.
     """
 
     alarming = False
+    hang = INDENT
 
     @classmethod
-    def of(cls, text: str, alarming: bool) -> Line:
+    def of(cls, text: str, alarming: bool, hang: int = INDENT) -> Line:
         made = cls(oneLine(text.rstrip()))
-        made.alarming = alarming
+        made.alarming, made.hang = alarming, hang
         return made
 
 
-def columns(rows: Sequence[tuple[bool, Sequence[str]]]) -> list[Line]:
-    """Rows as lines with two spaces between columns; each row says first whether it is alarming."""
-    widths = [max(len(row[at]) for _, row in rows) for at in range(len(rows[0][1]))]
-    return [
-        Line.of("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), bad)
-        for bad, row in rows
+def columns(rows: Sequence[tuple[bool, Sequence[str]]], note: int | None = None) -> list[Line]:
+    """
+    Rows as lines with two spaces between columns; each row says first whether it is alarming.
+
+    @param note: the column in which there may be more than it has room for, and then stands below.
+    """
+    short = [
+        [_brief(cell) if at == note else cell for at, cell in enumerate(row)] for _, row in rows
     ]
+    widths = [max(map(len, column)) for column in zip(*short, strict=True)]
+    last = sum(width + 2 for width in widths[:-1])
+    lines = []
+    for (alarming, row), cells in zip(rows, short, strict=True):
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        lines.append(Line.of("  ".join(padded), alarming, last))
+        if note is not None and cells[note] != row[note]:
+            lines.append(Line.of(f"{'':{INDENT}}{row[note]}", alarming, 2 * INDENT))
+    return lines
+
+
+def _brief(cell: str) -> str:
+    """What a column shows of a long cell, such as C{"degraded"}."""
+    if len(cell) <= ROOM:
+        return cell
+    beginning = cell.partition(":")[0]
+    return beginning if len(beginning) <= ROOM else "see below"
+
+
+def folded(line: str, width: int) -> list[str]:
+    """A line as several, none of which has more characters than C{width}, if that is at least 20; 0: as it is."""
+    if not width or len(line) <= width:
+        return [line]
+    hang = getattr(line, "hang", INDENT)
+    return textwrap.wrap(
+        str(line),
+        max(width, 20),
+        subsequent_indent=" " * (hang if hang <= width // 2 else INDENT),
+        replace_whitespace=False,
+        break_on_hyphens=False,
+    )
 
 
 def colours() -> bool:
@@ -44,10 +83,13 @@ def colours() -> bool:
 
 def coloured(lines: Sequence[str], colour: bool, width: int = 0) -> list[str]:
     """
-    @param width: cut longer lines; 0: never.
+    @param width: fold longer lines; 0: never.
     """
-    cut = [(line[:width] if width else line, getattr(line, "alarming", False)) for line in lines]
-    return [f"{RED}{line}{PLAIN}" if alarming and colour else str(line) for line, alarming in cut]
+    return [
+        f"{RED}{part}{PLAIN}" if getattr(line, "alarming", False) and colour else str(part)
+        for line in lines
+        for part in folded(line, width)
+    ]
 
 
 def table(status: dict[str, Any], now: float) -> list[Line]:
@@ -112,7 +154,7 @@ def _holder(group: dict[str, Any], name: str) -> str:
 
 
 def _nodes(status: dict[str, Any]) -> list[Line]:
-    head = ("NODE", "GROUP", "ROLE", "FITNESS", "PRIORITY", "TERM", "HEARD", "LINKS", "OF LAST 20")
+    head = ("NODE", "GROUP", "ROLE", "FITNESS", "PRIO", "TERM", "HEARD", "OF 20", "LINKS")
     rows: list[tuple[bool, Sequence[str]]] = [(False, head)]
     for name, node in status["nodes"].items():
         heard = "" if node["self"] or node["age"] is None else short(node["age"])
@@ -123,11 +165,11 @@ def _nodes(status: dict[str, Any]) -> list[Line]:
             entry = node["groups"].get(group)
             if entry is None:
                 role = "unknown" if node["alive"] else "SILENT"
-                rows.append((True, (called, group, role, "", "", "", heard, links, received)))
+                rows.append((True, (called, group, role, "", "", "", heard, received, links)))
             else:
-                rows.append(_row(called, group, node, entry, (heard, links, received)))
+                rows.append(_row(called, group, node, entry, (heard, received, links)))
             called = heard = links = received = ""
-    return columns(rows)
+    return columns(rows, note=head.index("FITNESS"))
 
 
 def _row(

@@ -188,6 +188,8 @@ class Answers(amp.CommandLocator):
 
     async def _moved(self, plan: Plan, limit: float, group: str, to: str) -> Any:
         node = running(self.service)
+        if to and not plan.moves:  # whoever asks for what is so already has it
+            return {"plan": plan.lines, "moves": []}
         transfer = Transfer(node, plan.moves, self.service.seconds())
         try:
             node.move(group, to)

@@ -31,7 +31,10 @@ def joined(name: str, box: Mapping[bytes, bytes]) -> Any:
     parts: list[bytes] = []
     while (piece := box.get(key(name, len(parts)))) is not None:
         parts.append(piece)
-    return json.loads(b"".join(parts))
+    try:
+        return json.loads(b"".join(parts))
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def key(name: str, number: int) -> bytes:

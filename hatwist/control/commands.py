@@ -20,7 +20,13 @@ class Json(amp.Argument):
         strings.update(boxes.pieces(name.decode("ascii"), objects[name.decode("ascii")]))
 
     def fromBox(self, name: bytes, strings: dict[bytes, bytes], objects: Any, proto: Any) -> None:
-        objects[name.decode("ascii")] = boxes.joined(name.decode("ascii"), strings)
+        called = name.decode("ascii")
+        try:
+            objects[called] = boxes.joined(called, strings)
+        except ValueError:
+            objects[called] = (
+                None  # which is refused, as all but an object is; AMP would log a traceback
+            )
 
 
 class Question(amp.Command):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from twisted.logger import (
@@ -14,9 +15,25 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
+from hatwist.table import nearest
+
 NAMESPACE = "hatwist"
 """What is meant if nothing is said: everything that this package logs."""
 NAMES = tuple(level.name for level in LogLevel.iterconstants())
+
+
+OTHERS = ("stdout", "stderr", "log_legacy")
+"""What Twisted calls what was not logged by a module."""
+
+
+def _logs(namespace: str) -> bool:
+    """A module that is here, or a class in one."""
+    module, _, name = namespace.rpartition(".")
+    return (
+        namespace in sys.modules
+        or namespace in OTHERS
+        or isinstance(getattr(sys.modules.get(module), name, None), type)
+    )
 
 
 @implementer(ILogFilterPredicate)
@@ -35,10 +52,13 @@ class Threshold:
     def set(self, level: str, namespace: str = NAMESPACE) -> None:
         """
         @param namespace: a dotted name; it counts for all below it that have no level of their own.
-        @raise ValueError: there is no such level.
+        @raise ValueError: there is no such level, or no module or class of that name.
         """
         if level not in NAMES:
             raise ValueError(f"there is no level {level!r}; allowed are {', '.join(NAMES)}")
+        if not _logs(namespace):
+            close = nearest(namespace, list(sys.modules), listed=False)
+            raise ValueError(f"nothing here logs as {namespace!r}{close}")
         self.levels[namespace] = LogLevel.lookupByName(level)
         if not self._wrapped:
             # The publisher does not tell whom it has; there is no other way to come before them.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import struct
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,10 @@ PIECE = 4096
 """Bytes read at a time."""
 MAX_QUESTION = 1 << 16
 """Bytes of one question."""
+MODE = 0o600
+"""Of the socket."""
+TELL = 10.0
+"""Seconds between two lines about users who may not."""
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
@@ -50,8 +55,14 @@ class Server(Factory):
     noisy = False
     _log = Logger()
 
-    def __init__(self, service: HAService, reactor: Any) -> None:
+    def __init__(self, service: HAService, reactor: Any, path: str = "") -> None:
+        """
+        @param path: of the socket, which is for its owner only, whatever became of its mode; C{""}: it has none.
+        """
         self._service = service
+        self._path = path
+        self._strangers = 0
+        self._tellAgain = 0.0
         self._threshold = Threshold()
         self._reactor = reactor
         self.connections: list[Connection] = []
@@ -72,6 +83,29 @@ class Server(Factory):
     def left(self, connection: Connection) -> None:
         if connection in self.connections:
             self.connections.remove(connection)
+
+    def stranger(self, pid: int, uid: int) -> None:
+        """Somebody who may not used it: tell, but not as often as he can, and see to it that he cannot again."""
+        self._strangers += 1
+        now = self._reactor.seconds()
+        if now < self._tellAgain:
+            return
+        self._tellAgain = now + TELL
+        self._log.warn(
+            "The control socket was used by process {pid} of user {uid}, who may not ({count} times so far)",
+            pid=pid,
+            uid=uid,
+            count=self._strangers,
+        )
+        try:
+            mode = os.lstat(self._path).st_mode if self._path else 0
+            if stat.S_ISSOCK(mode) and stat.S_IMODE(mode) != MODE:
+                os.chmod(self._path, MODE)
+                self._log.warn(
+                    "{path} was open to others, and has mode 0600 again", path=self._path
+                )
+        except OSError as e:
+            self._log.warn("{path}: {error}", path=self._path, error=e.strerror)
 
     def wake(self) -> None:
         """Somebody may have a question that can be answered."""
@@ -111,7 +145,6 @@ class Server(Factory):
 class Connection(amp.AMP):
     """One client, which is root or the user that this daemon runs as."""
 
-    _log = Logger()
     transport: Any
     server: Server
 
@@ -131,11 +164,7 @@ class Connection(amp.AMP):
         super().connectionMade()
         pid, uid, _ = peerCredentials(self.transport.socket)
         if uid not in (0, os.geteuid()):
-            self._log.warn(
-                "The control socket was used by process {pid} of user {uid}, who may not",
-                pid=pid,
-                uid=uid,
-            )
+            self.server.stranger(pid, uid)
             self.transport.abortConnection()
             return
         self.transport.bufferSize = PIECE
@@ -254,11 +283,11 @@ class Control(Service):
         # A daemon that was killed left it: nobody listens, or that would have been a problem.
         if os.path.lexists(self.path):
             os.unlink(self.path)
-        self._server = Server(self._service, self._reactor)
+        self._server = Server(self._service, self._reactor, self.path)
         # Between bind and chmod nobody else may connect either.
         before = os.umask(0o077)
         try:
-            endpoint = UNIXServerEndpoint(self._reactor, self.path, mode=0o600)
+            endpoint = UNIXServerEndpoint(self._reactor, self.path, mode=MODE)
             endpoint.listen(self._server).addCallbacks(self._listening, self._refused)
         finally:
             os.umask(before)

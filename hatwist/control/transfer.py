@@ -43,7 +43,7 @@ def planMove(service: HAService, group: str, to: str) -> Plan:
     if to not in why.nodes:
         raise Refused(f"no node {to!r} is known; there are {', '.join(sorted(why.nodes))}")
     if why.holder == to:
-        raise Refused(f"{to} holds {group} already")
+        return Plan([f"{group}: {to} holds it already"], {})
     if why.holder is None:
         raise Refused(f"nothing can be moved now: {why.paragraph()}")
     _mayTake(why, to)

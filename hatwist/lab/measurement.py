@@ -10,26 +10,35 @@ from hatwist.lab.verdict import Report
 
 # How long to go on looking after the last thing that should happen, in seconds.
 AFTERMATH = 0.3
+OUTAGE, NO_HOLDER, TWO_HOLDERS, RIGHT_HOST = "outage", "no holder", "two holders", "right host"
+FIGURES = {
+    OUTAGE: "the longest time for which a client, who asks all the time, had no answer",
+    NO_HOLDER: "for how long no host had the address",
+    TWO_HOLDERS: "for how long more than one host had it",
+    RIGHT_HOST: "after how long every answer came from the host that should have it",
+}
+"""What is measured, and what it means."""
 
 
 class Measurement(NamedTuple):
     """
     What one fault cost. All times in seconds.
 
-    @ivar fault: what was done.
+    @ivar scenario: its name.
     @ivar outage: the longest time the client had no answer.
     @ivar noHolder: how long no host held the address.
     @ivar twoHolders: how long more than one did.
-    @ivar bounded: which figure has a bound, in words.
+    @ivar bounded: which figure has a bound: one of L{FIGURES}.
     @ivar value: that figure.
     @ivar bound: what it may be at most.
     @ivar problem: what else was wrong, or nothing.
     @ivar stalled: how long the machine itself stood still meanwhile.
     @ivar usual: what the median of several such figures may be at most.
     @ivar found: where it went wrong: who held the address when, and what the daemons said last.
+    @ivar note: what the figures do not say, for whoever sees them for the first time.
     """
 
-    fault: str
+    scenario: str
     outage: float
     noHolder: float
     twoHolders: float
@@ -40,6 +49,7 @@ class Measurement(NamedTuple):
     stalled: float
     usual: float = float("inf")
     found: str = ""
+    note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -60,7 +70,6 @@ Scenario = Callable[[Lab], Awaitable[Measurement]]
 
 
 def measured(
-    fault: str,
     report: Report,
     bounded: str,
     value: float,
@@ -68,9 +77,9 @@ def measured(
     problem: str = "",
     usual: float = float("inf"),
 ) -> Measurement:
-    """A measurement with the figures of C{report}."""
+    """A measurement with the figures of C{report}; whoever plays the scenario names it."""
     return Measurement(
-        fault,
+        "",
         report.outage,
         report.noHolder,
         report.twoHolders,

@@ -7,7 +7,15 @@ Like L{hatwist.lab.scenarios}, and like these each undoes what it did, however i
 from __future__ import annotations
 
 from hatwist.lab.lab import Lab
-from hatwist.lab.measurement import Measurement, Scenario, measured, neverTwo, problems, takenOver
+from hatwist.lab.measurement import (
+    OUTAGE,
+    Measurement,
+    Scenario,
+    measured,
+    neverTwo,
+    problems,
+    takenOver,
+)
 from hatwist.lab.verdict import Report
 
 # What a move may take, at worst and as a rule.
@@ -27,7 +35,7 @@ async def moved(lab: Lab) -> Measurement:
         whole = await lab.judge.report(lab.address, since)
     finally:
         await lab.command(lab.second, "move", "default")
-    return _measured("moved", report, _onlyTo(whole, lab.best, last))
+    return _measured(report, _onlyTo(whole, lab.best, last))
 
 
 async def drained(lab: Lab) -> Measurement:
@@ -47,7 +55,7 @@ async def drained(lab: Lab) -> Measurement:
         whole = await lab.judge.report(lab.address, since)
     finally:
         await lab.command(lab.best, "undrain")
-    return _measured("drained", report, _onlyTo(whole, lab.best, lab.second))
+    return _measured(report, _onlyTo(whole, lab.best, lab.second))
 
 
 def _onlyTo(whole: Report, before: str, after: str) -> str:
@@ -57,8 +65,8 @@ def _onlyTo(whole: Report, before: str, after: str) -> str:
     return problems(neverTwo(whole), turns)
 
 
-def _measured(fault: str, report: Report, problem: str) -> Measurement:
-    return measured(fault, report, "outage", report.outage, AT_ONCE, problem, USUALLY)
+def _measured(report: Report, problem: str) -> Measurement:
+    return measured(report, OUTAGE, report.outage, AT_ONCE, problem, USUALLY)
 
 
 SCENARIOS: dict[str, Scenario] = {"move": moved, "drain": drained}

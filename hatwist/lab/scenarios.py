@@ -13,10 +13,25 @@ import time
 from hatwist.errors import HatwistError
 from hatwist.lab import fencing, operating
 from hatwist.lab.lab import PLAIN, Lab, Setup
-from hatwist.lab.measurement import Measurement, Scenario, measured, neverTwo, takenOver
+from hatwist.lab.measurement import (
+    NO_HOLDER,
+    OUTAGE,
+    RIGHT_HOST,
+    Measurement,
+    Scenario,
+    measured,
+    neverTwo,
+    takenOver,
+)
 from hatwist.lab.verdict import Report
 
 __all__ = ["DEMO", "LONG", "SCENARIOS", "Measurement", "play", "setupOf"]
+
+
+WITHOUT_VOTES = (
+    "Nothing votes here, so both sides of the cut hold until it heals. cut-with-votes is the same cut "
+    "with --quorum majority."
+)
 
 
 async def powerLoss(lab: Lab) -> Measurement:
@@ -27,7 +42,7 @@ async def powerLoss(lab: Lab) -> Measurement:
     lab.host(lab.best).powerOff()
     report = await takenOver(lab, since, lab.second)
     bound = lab.tolerance + 0.005
-    return measured("power loss", report, "outage", report.outage, bound, neverTwo(report))
+    return measured(report, OUTAGE, report.outage, bound, neverTwo(report))
 
 
 async def worthierReturns(lab: Lab) -> Measurement:
@@ -39,7 +54,7 @@ async def worthierReturns(lab: Lab) -> Measurement:
     await lab.untilOnly(lab.best)
     report = await takenOver(lab, since, lab.best)
     problem = neverTwo(report)
-    return measured("worthier returns", report, "outage", report.outage, 0.020, problem)
+    return measured(report, OUTAGE, report.outage, 0.020, problem)
 
 
 async def cleanStop(lab: Lab) -> Measurement:
@@ -54,7 +69,7 @@ async def cleanStop(lab: Lab) -> Measurement:
     # twistd shuts down cleanly, and then ends itself by the signal that it was stopped with.
     clean = status in (0, 128 + signal.SIGTERM)
     problem = neverTwo(report) if clean else f"exit status {status}"
-    return measured("clean stop", report, "outage", report.outage, 0.020, problem)
+    return measured(report, OUTAGE, report.outage, 0.020, problem)
 
 
 async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
@@ -68,9 +83,7 @@ async def standbyFrozen(lab: Lab, seconds: float = 3.0) -> Measurement:
     await lab.elapse(2 * lab.tolerance)
     report = await lab.judge.report(lab.address, since)
     problem = "" if report.holders == ((lab.best,),) else f"held by {report.holders} in turn"
-    return measured(
-        f"standby frozen {seconds:g} s", report, "outage", report.outage, 0.020, problem
-    )
+    return measured(report, OUTAGE, report.outage, 0.020, problem)
 
 
 async def unplugged(lab: Lab) -> Measurement:
@@ -80,7 +93,7 @@ async def unplugged(lab: Lab) -> Measurement:
     since = await lab.judge.mark()
     lab.host(lab.best).unplug()
     report = await takenOver(lab, since, lab.second)
-    return measured("unplugged", report, "outage", report.outage, lab.tolerance + 0.005)
+    return measured(report, OUTAGE, report.outage, lab.tolerance + 0.005)
 
 
 async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
@@ -97,11 +110,11 @@ async def pluggedIn(lab: Lab, seconds: float = 1.0) -> Measurement:
     report = await takenOver(lab, since, lab.best)
     if keptIt:
         # Two hosts held it, out of each other's sight: now one of them must yield.
-        return _reached("plugged in again", lab, report, report)
-    return measured("plugged in again", report, "outage", report.outage, 0.100)
+        return _reached(lab, report, report)
+    return measured(report, OUTAGE, report.outage, 0.100)
 
 
-async def cutAndHealed(lab: Lab, seconds: float = 3.0) -> Measurement:
+async def cutAndHealed(lab: Lab, seconds: float = 2.0) -> Measurement:
     """The holder and the others hear nothing of each other for a while; then one remains."""
     await lab.settle()
     await lab.anyMoment()
@@ -116,15 +129,15 @@ async def cutAndHealed(lab: Lab, seconds: float = 3.0) -> Measurement:
     await lab.untilOnly(lab.best)
     after = await takenOver(lab, healed, lab.best)
     whole = await lab.judge.report(lab.address, since)
-    return _reached(f"cut for {seconds:g} s and healed", lab, whole, after)
+    return _reached(lab, whole, after)._replace(note=WITHOUT_VOTES)
 
 
-def _reached(fault: str, lab: Lab, whole: Report, after: Report) -> Measurement:
+def _reached(lab: Lab, whole: Report, after: Report) -> Measurement:
     """How soon after a heal clients reach the worthiest host for good."""
     value, problem = after.reachedAfter(lab.best), ""
     if value == float("inf"):
         value, problem = after.until - after.since, f"the client does not reach {lab.best}"
-    return measured(fault, whole, "right host", value, 0.100, problem)
+    return measured(whole, RIGHT_HOST, value, 0.100, problem)
 
 
 async def deletedByHand(lab: Lab) -> Measurement:
@@ -143,7 +156,7 @@ async def deletedByHand(lab: Lab) -> Measurement:
     without = report.longestWithout()
     others = {host for hosts in report.holders for host in hosts} - {lab.best}
     problem = f"{', '.join(sorted(others))} took over" if others else ""
-    return measured("address deleted", report, "no holder", without, 0.050, problem)
+    return measured(report, NO_HOLDER, without, 0.050, problem)
 
 
 # In the order of the story.
@@ -157,8 +170,9 @@ SCENARIOS: dict[str, Scenario] = {
     "standby-frozen": standbyFrozen,
     "unplugged": unplugged,
     "plugged-in": pluggedIn,
-    "cut-and-healed": cutAndHealed,
     "deleted-by-hand": deletedByHand,
+    "cut-and-healed": cutAndHealed,
+    "cut-with-votes": fencing.SCENARIOS["cut-with-votes"],
     **operating.SCENARIOS,
     "filtered": fencing.SCENARIOS["filtered"],
     "loss-30": fencing.SCENARIOS["loss-30"],
@@ -167,7 +181,7 @@ SCENARIOS: dict[str, Scenario] = {
     "cut-off-witness": fencing.SCENARIOS["cut-off-witness"],
 }
 # What the demo plays in less than a minute; all others are asked for by name.
-DEMO = tuple(SCENARIOS)[: tuple(SCENARIOS).index("deleted-by-hand") + 1]
+DEMO = tuple(SCENARIOS)[: tuple(SCENARIOS).index("cut-with-votes") + 1]
 LONG = fencing.LONG
 
 
@@ -187,4 +201,5 @@ async def play(name: str, lab: Lab) -> Measurement:
         result = await {**SCENARIOS, **LONG}[name](lab)
     except TimeoutError as error:
         raise HatwistError(f"{name}: {error}\n{lab.said()}") from error
+    result = result._replace(scenario=name)
     return result if result.ok else result._replace(found=f"{result.found}\n{lab.said()}")

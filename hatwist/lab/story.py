@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from itertools import groupby
@@ -23,7 +24,8 @@ from hatwist.clock import useMonotonic
 from hatwist.errors import HatwistError
 from hatwist.lab import scenarios
 from hatwist.lab.lab import Daemon, Lab, haDaemon
-from hatwist.lab.scenarios import DEMO, Measurement
+from hatwist.lab.measurement import FIGURES, RIGHT_HOST, Measurement
+from hatwist.lab.scenarios import DEMO
 
 INTERRUPTED = 130
 # From so many runs on there is a median.
@@ -113,7 +115,7 @@ async def _one(name: str, count: str, lab: Lab, progress: Progress) -> Measureme
     """One scenario; once more when it went wrong while the machine itself stood still."""
     retries = RETRIES
     while True:
-        progress.begin(name.replace("-", " ") + count)
+        progress.begin(name + count)
         result = await scenarios.play(name, lab)
         verdict = "ok" if result.ok else result.problem or "too long"
         figure = f"{result.bounded} {result.value * 1000:.0f} ms, {verdict}"
@@ -125,21 +127,23 @@ async def _one(name: str, count: str, lab: Lab, progress: Progress) -> Measureme
 
 
 def table(measured: Sequence[Measurement], address: str, interval: float, tolerance: float) -> str:
-    """The table at the end of the demo."""
-    heads = ("fault", "outage", "no holder", "two holders", "bound", "")
+    """The table at the end of the demo, with what its figures mean; no line is longer than 80 characters."""
+    heads = [
+        ("", "", "no", "two", "right", "", ""),
+        ("scenario", "outage", "holder", "holders", "host", "bound", ""),
+    ]
     rows = [
         (
-            m.fault,
-            f"{m.outage * 1000:.0f} ms",
-            f"{m.noHolder * 1000:.0f} ms",
-            f"{m.twoHolders * 1000:.0f} ms",
-            f"{m.bounded} <= {m.bound * 1000:.0f} ms",
-            "ok" if m.ok else f"FAILED: {m.problem or f'{m.bounded} {m.value * 1000:.0f} ms'}",
+            m.scenario,
+            *(_milliseconds(value) for value in (m.outage, m.noHolder, m.twoHolders)),
+            _milliseconds(m.value) if m.bounded == RIGHT_HOST else "",
+            f"{m.bounded} <= {_milliseconds(m.bound)}",
+            "ok" if m.ok else "FAILED",
         )
         for m in measured
     ]
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    numbers = {1, 2, 3}
+    widths = [max(map(len, column)) for column in zip(*heads, *rows, strict=True)]
+    numbers = range(1, 5)
 
     def line(cells: Sequence[str]) -> str:
         padded = [
@@ -148,26 +152,60 @@ def table(measured: Sequence[Measurement], address: str, interval: float, tolera
         ]
         return "  ".join(padded).rstrip()
 
-    rule = line(["-" * width for width in widths])
-    title = f"{address}, interval {interval:g} s, tolerance {tolerance:g} s"
+    lines = []
+    told = set()
+    for m, row in zip(measured, rows, strict=True):
+        lines.append(line(row))
+        if not m.ok:
+            lines += _folded(m.problem or f"{m.bounded}: {_milliseconds(m.value)} ms", "    ")
+        elif m.note and m.note not in told:
+            lines += _folded(m.note, "    ")
+            told.add(m.note)
+    rule = line(["-" * width for width in widths[:-1]] + [""])
+    title = f"{address}, interval {interval:g} s, tolerance {tolerance:g} s; all figures in ms"
     within = sum(m.ok for m in measured)
     end = f"{within} of {len(measured)} within the bounds"
     above = [
-        f"{fault}: the median is {median * 1000:.0f} ms, and may be {usual * 1000:.0f} ms"
-        for fault, (median, usual) in medians(measured).items()
+        f"{scenario}: the median is {_milliseconds(median)} ms, and may be {_milliseconds(usual)} ms"
+        for scenario, (median, usual) in medians(measured).items()
         if median > usual
     ]
-    return "\n".join([title, "", line(heads), rule, *map(line, rows), "", end, *above])
+    return "\n".join([title, "", *map(line, heads), rule, *lines, "", *_legend(), "", end, *above])
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
+
+
+def _folded(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, 80, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
+
+
+def _legend() -> list[str]:
+    return [
+        *(
+            line
+            for name, means in FIGURES.items()
+            for line in textwrap.wrap(f"{name}: {means}", 80, subsequent_indent="    ")
+        ),
+        *textwrap.wrap(
+            "Each bound is one of these, at most. A host that falls silent is given up after the tolerance; "
+            "what the others are told of, or can ask the LAN about, takes milliseconds.",
+            80,
+        ),
+    ]
 
 
 def medians(measured: Sequence[Measurement]) -> dict[str, tuple[float, float]]:
-    """For each fault that was repeated: the median, and what it may be."""
-    faults: dict[str, list[Measurement]] = {}
+    """For each scenario that was repeated: the median, and what it may be."""
+    runsOf: dict[str, list[Measurement]] = {}
     for m in measured:
-        faults.setdefault(m.fault, []).append(m)
+        runsOf.setdefault(m.scenario, []).append(m)
     return {
-        fault: (statistics.median(m.value for m in runs), runs[0].usual)
-        for fault, runs in faults.items()
+        scenario: (statistics.median(m.value for m in runs), runs[0].usual)
+        for scenario, runs in runsOf.items()
         if len(runs) >= ENOUGH
     }
 
@@ -179,15 +217,15 @@ def good(measured: Sequence[Measurement]) -> bool:
 
 def summary(measured: Sequence[Measurement], plan: Plan) -> dict[str, Any]:
     """What C{--json} prints; all times in seconds."""
-    faults: dict[str, list[Measurement]] = {}
+    runsOf: dict[str, list[Measurement]] = {}
     for m in measured:
-        faults.setdefault(m.fault, []).append(m)
+        runsOf.setdefault(m.scenario, []).append(m)
     return {
         "interval": plan.interval,
         "tolerance": plan.tolerance,
         "ok": good(measured),
         "summary": {
-            fault: {
+            scenario: {
                 "runs": len(runs),
                 "ok": sum(m.ok for m in runs),
                 "bounded": runs[0].bounded,
@@ -197,7 +235,7 @@ def summary(measured: Sequence[Measurement], plan: Plan) -> dict[str, Any]:
                 "worst": max(m.value for m in runs),
                 "two_holders_worst": max(m.twoHolders for m in runs),
             }
-            for fault, runs in faults.items()
+            for scenario, runs in runsOf.items()
         },
         "runs": [{**_finite(m._asdict()), "ok": m.ok} for m in measured],
     }

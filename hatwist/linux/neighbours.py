@@ -21,15 +21,21 @@ from hatwist import frames
 from hatwist.linux import IAsker, INetlink, Seen
 from hatwist.linux.messages import Address, Event, EventsLost, KernelLink, LinkChange
 from hatwist.linux.packetport import (
-    ARP_FILTER,
     ETH_P_ARP,
     ETH_P_IPV6,
     NEIGHBOUR_FILTER,
     PacketPort,
+    arpFilter,
 )
 
 ANSWER_TIME = 1.0
 """Seconds after a question in which what is told to everybody counts as its answer."""
+REPEAT = 0.005
+"""Seconds for which what was just said of an address, in the same way, is no news: floods cost little."""
+_MOST = 16
+"""Ways of saying it that are remembered for each address; sources of advertisements may be anything."""
+_ARP_SAYS, _ARP_SENDER = slice(20, 22), slice(28, 32)
+_ND_TYPE, _ND_SOURCE, _ND_TARGET = 54, slice(22, 38), slice(62, 78)
 
 
 @implementer(IAsker)
@@ -50,6 +56,7 @@ class Asker:
         self._ports: dict[int, PacketPort] = {}
         self._asked: dict[Address, float] = {}
         self._users: dict[Address, bytes] = {}
+        self._told: dict[object, float] = {}
         self._macs: dict[int, bytes] = {}
         self._index = 0
         self._unsubscribe: Callable[[], None] | None = None
@@ -79,6 +86,7 @@ class Asker:
         if not port.isOpen:
             self._open(port)
         self._asked[address] = self._reactor.seconds()
+        self._told.clear()  # what is said from now on may be an answer
         if not port.mac:
             return
         if isinstance(address, IPv4Address):
@@ -99,11 +107,16 @@ class Asker:
         self._ports.clear()
         self._asked.clear()
         self._users.clear()
+        self._told.clear()
 
     def _port(self, version: int) -> PacketPort:
         if version == 4:
-            return PacketPort(self._reactor, self.interface, ETH_P_ARP, ARP_FILTER, self._read)
-        return PacketPort(self._reactor, self.interface, ETH_P_IPV6, NEIGHBOUR_FILTER, self._read)
+            senders = [address for address in self._asked if isinstance(address, IPv4Address)]
+            program = arpFilter(senders)
+            return PacketPort(self._reactor, self.interface, ETH_P_ARP, program, self._readArp)
+        return PacketPort(
+            self._reactor, self.interface, ETH_P_IPV6, NEIGHBOUR_FILTER, self._readNeighbour
+        )
 
     def _open(self, port: PacketPort) -> None:
         try:
@@ -111,11 +124,27 @@ class Asker:
         except OSError as error:
             self._log.debug("{interface}: {error}", interface=self.interface, error=str(error))
 
-    def _read(self, frame: bytes) -> None:
+    def _readArp(self, frame: bytes) -> None:
+        self._read(frame, (frame[0] & 1, frame[_ARP_SAYS], frame[_ARP_SENDER]))
+
+    def _readNeighbour(self, frame: bytes) -> None:
+        kind = frame[_ND_TYPE : _ND_TYPE + 5]
+        self._read(frame, (kind[:1], kind[4:], frame[_ND_SOURCE], frame[_ND_TARGET]))
+
+    def _read(self, frame: bytes, says: object) -> None:
+        """
+        @param says: all of it that matters but whose MAC it is.
+        """
+        now = self._reactor.seconds()
+        if now < self._told.get(says, float("-inf")) + REPEAT:
+            return
         seen = frames.sighting(frame)
         if seen is None or seen.address not in self._asked or self._ours(seen.mac):
             return
-        asked = self._reactor.seconds() - self._asked[seen.address] <= ANSWER_TIME
+        if len(self._told) > _MOST * len(self._asked):
+            self._told.clear()
+        self._told[says] = now
+        asked = now - self._asked[seen.address] <= ANSWER_TIME
         self._users[seen.address] = seen.mac
         if seen.answer or (asked and seen.address.version == 6):
             self._answered(seen.address, seen.mac)

@@ -6,8 +6,9 @@ import errno
 import socket
 import struct
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -26,8 +27,10 @@ READS = 64
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 _SO_ATTACH_FILTER = 26
 
-# Classic BPF (linux/bpf_common.h): load a byte, jump if equal, jump if greater, return
-_LDB, _JEQ, _JGT, _RET = 0x30, 0x15, 0x25, 0x06
+# Classic BPF (linux/bpf_common.h): load a byte or a word, jump if equal, jump if greater, return
+_LDB, _LDW, _JEQ, _JGT, _RET = 0x30, 0x20, 0x15, 0x25, 0x06
+_SENDERS = 500
+"""Addresses that one filter can tell: the kernel has 20 kB for it, where it was given no more (net.core.optmem_max)."""
 _PACKET_TYPE = 0xFFFFF000 + 4  # SKF_AD_OFF + SKF_AD_PKTTYPE (linux/filter.h)
 _PACKET_MULTICAST = 2  # the greatest of those for us: to this host, broadcast, multicast
 _WHOLE = 0x40000
@@ -49,6 +52,24 @@ ARP_FILTER: tuple[Instruction, ...] = (
     Instruction(_RET, 0, 0, 0),
 )
 """ARP that is meant for this host."""
+
+
+def arpFilter(senders: Collection[IPv4Address]) -> tuple[Instruction, ...]:
+    """ARP that is meant for this host, from one of these addresses; from any, where these are too many for a filter."""
+    if len(senders) > _SENDERS:
+        return ARP_FILTER
+    program = [
+        Instruction(_LDB, 0, 0, _PACKET_TYPE),
+        Instruction(_JGT, 0, 1, _PACKET_MULTICAST),
+        Instruction(_RET, 0, 0, 0),
+        Instruction(_LDW, 0, 0, 28),
+    ]
+    for address in senders:
+        program += [Instruction(_JEQ, 0, 1, int(address)), Instruction(_RET, 0, 0, _WHOLE)]
+    program.append(Instruction(_RET, 0, 0, 0))
+    return tuple(program)
+
+
 NEIGHBOUR_FILTER: tuple[Instruction, ...] = (
     Instruction(_LDB, 0, 0, _PACKET_TYPE),
     Instruction(_JGT, 6, 0, _PACKET_MULTICAST),

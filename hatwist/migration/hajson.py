@@ -37,6 +37,7 @@ _NAMES = {
     "multicastinterface": ("multicastinterface",),
 }
 _MEANING = {name: key for key, names in _NAMES.items() for name in names}
+_SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 _ALIAS = (
     "ifup and ifdown go on bringing it up and down. Only the daemon can do that: for an address that the guard and the "
     'kernel can release too, write {address = "ADDRESS/PREFIX"} instead, and take the alias out of '
@@ -88,11 +89,11 @@ class _Reader:
         self._notes = notes
         self._keys: dict[str, str] = {}
         self._values: dict[str, Any] = {}
-        self._strange: list[str] = []
+        self._strange: dict[str, Any] = {}
         for key, value in of.items():
             meaning = _MEANING.get(re.sub(r"[^a-z]", "", key.lower()))
             if meaning is None:
-                self._strange.append(key)
+                self._strange[key] = value
             elif meaning in self._keys:
                 self._tell(key, value, f"it is said by {self._keys[meaning]} already")
             else:
@@ -102,7 +103,7 @@ class _Reader:
     def _tell(self, key: str, value: object, advice: str, lost: bool = True) -> None:
         at = self._text.find(json.dumps(key))
         line = self._text.count("\n", 0, at) + 1 if at >= 0 else 0
-        told = f"{key}: {json.dumps(value)[:100]}"
+        told = f"{key}: {'...' if _SECRET.search(key) else json.dumps(value)[:100]}"
         place = self._place._replace(line=line)
         (self._notes.lost if lost else self._notes.differs)(place, told, advice)
 
@@ -180,8 +181,8 @@ class _Reader:
 
     def end(self) -> None:
         """Tell of every key that was not understood."""
-        for key in self._strange:
-            self._tell(key, "", "it is no key that is known")
+        for key, value in self._strange.items():
+            self._tell(key, value, "it is no key that is known")
         for meaning in ("ipversion", "multicastinterface"):
             if meaning in self._values and self._values[meaning] not in ("IPv4", None):
                 advice = "heartbeats go where links says, such as eth0 or eth0,multicast6"

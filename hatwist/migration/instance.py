@@ -41,6 +41,10 @@ _PARTS = {
     "use_vmac": (True, keywords.INSTANCE["use_vmac"].advice),
 }
 _TAKE_VALUES = ("brd", "scope", "label", "preferred_lft")
+_FAMILY = (
+    "keepalived ignores it, since the first address is of the other family (it would have to stand in "
+    "virtual_ipaddress_excluded); if it is to be shared, add it to the resources"
+)
 _COMMAND = (
     "it is a command here, which only the daemon can undo: where that is killed the guard releases the addresses, "
     "and this stays until it is started again"
@@ -106,9 +110,16 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
     for keyword in _ADDRESSES:
         for entry in _entries(statement, keyword):
             spec = _address(entry, interface, name, reading)
-            if spec is not None:
-                versions.append(spec.address.version)
-                resources.append({"address": f"{spec.address}/{spec.prefix}@{spec.interface}"})
+            if spec is None:
+                continue
+            version = spec.address.version
+            # The family of the first one is that of the advertisements; those that are excluded from them may differ.
+            if keyword == "virtual_ipaddress" and versions[:1] not in ([], [version]):
+                notes.lost(entry.place, entry.text, _FAMILY)
+                del reading.taken[str(spec.address)]
+                continue
+            versions.append(version)
+            resources.append({"address": f"{spec.address}/{spec.prefix}@{spec.interface}"})
     resources += _moving(statement, notes)
     _rest(statement, router, notes)
     return Instance(
@@ -127,7 +138,6 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
             (each for each in statement.blocks if each.keyword in NOTIFIES), "INSTANCE", name, notes
         ),
         tuple(_peers(statement, notes)),
-        # Those that are excluded come after the others, whose family is that of the advertisements.
         versions[:1] == [6],
     )
 

@@ -66,7 +66,7 @@ def _values(
                 nodes[name][key] = value
         else:
             found[key] = max(of.values()) if isinstance(first, int | float) else first
-            said = ", ".join(f"{name}: {value}" for name, value in of.items())
+            said = ", ".join(f"{name}: {of.get(name, 'not said')}" for name, _ in plans)
             notes.differs(_PLACE, f"{key} ({said})", f"it is the same on all hosts: {found[key]}")
     return found
 

@@ -55,12 +55,29 @@ def read(
     if which == "heartbeat":
         plans = _heartbeat(sources, hosts, notes)
     else:
+        _oneEach(sources, _WHAT[which])
         if hosts and len(sources) == 1 and not sources[0].host:
             sources = [sources[0]._replace(host=host) for host in hosts]
         plans = []
         for source in sources:
             plans += _one(which, source, notes, opener)
     return merge(plans, notes), _WHAT[which]
+
+
+def _oneEach(sources: Sequence[Source], program: str) -> None:
+    """
+    @raise MigrationError: a host has two files, of which one would be dropped.
+    """
+    seen: dict[str, str] = {}
+    for source in sources:
+        if source.host in seen:
+            whose = f"of {source.host}" if source.host else "of a host without a name"
+            raise MigrationError(
+                Place(source.path),
+                f"is the second file {whose}, after {seen[source.host]}: {program} has one on each host, "
+                "given as HOST=FILE",
+            )
+        seen[source.host] = source.path
 
 
 def _one(kind: str, source: Source, notes: Notes, opener: Opener) -> list[tuple[str, Plan]]:

@@ -26,6 +26,10 @@ FIXED = {
 """What a node keeps until it is started anew: fields of the settings, and their keys in a file."""
 
 
+WARNING = "warning: "
+"""The beginning of a line that is one."""
+
+
 class Changes(NamedTuple):
     """
     @ivar lines: what is done, one sentence each; none: the files say the same.
@@ -61,6 +65,11 @@ def _keys(old: Sequence[bytes], new: Sequence[bytes]) -> Iterator[str]:
     elif not new:
         yield "heartbeats are not signed any more: nodes with a key do not hear this one"
     else:
+        if not set(old) & set(new):
+            yield (
+                f"{WARNING}no key in common with those that run: until all nodes have the new one, those with it "
+                "and those without do not hear each other"
+            )
         added, gone = len(set(new) - set(old)), len(set(old) - set(new))
         if old[0] != new[0]:
             yield "key replaced: nodes that do not have the new key will not hear this one"
@@ -95,6 +104,7 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
         ("preemptDelay", "preempt_delay"),
         ("lastResort", "last_resort"),
         ("askLimit", "ask_limit"),
+        ("hookTimeout", "on.timeout"),
     ):
         one, other = getattr(old, field), getattr(new, field)
         if one != other:

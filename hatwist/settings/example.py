@@ -15,8 +15,6 @@ _HEAD = """\
 
 # Nodes with the same name here, and the same key, are one cluster.
 cluster = {cluster}
-# Without a key, whoever can send to the LAN can move the addresses. Make one, and copy it to every node:
-#   (umask 077; mkdir -p /etc/hatwist; openssl rand -hex 32 > /etc/hatwist/key)
 {keyFile}
 
 # Where the addresses are, and heartbeats are sent unless there are links.
@@ -33,6 +31,13 @@ interval = 1.0
 # With three or more: hold only with the votes of most nodes; then no partition leads to two holders.
 # quorum = "majority"
 """
+_NO_KEY = """\
+# Without a key, whoever can send to the LAN can move the addresses. Make one, and copy it to every node:
+#   install -d -m 0755 /etc/hatwist && (umask 077; openssl rand -hex 32 > /etc/hatwist/key)
+# key_file = "/etc/hatwist/key\""""
+_KEY = """\
+# Signs the heartbeats: the same file on every node, which only the daemon's user and root may read.
+key_file = {}"""
 _NODE = """
 [node.{node}]
 # 0 to 254; the highest holds what is shared.
@@ -86,7 +91,7 @@ def example(
     if problems:
         raise ConfigurationError(problems)
     step = 50 if len(nodes) < 5 else 1
-    key = f"key_file = {shown(keyFile)}" if keyFile else '# key_file = "/etc/hatwist/key"'
+    key = _KEY.format(shown(keyFile)) if keyFile else _NO_KEY
     parts = [_HEAD.format(cluster=shown(cluster), interface=shown(interface), keyFile=key)]
     for place, node in enumerate(nodes):
         quoted = shown(node) if "." in node else node

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from hatwist.errors import ConfigurationError
+from hatwist.files import openRegular
 from hatwist.settings import words
 from hatwist.settings.host import hostProblems
 from hatwist.settings.lines import lineOf
@@ -52,12 +52,18 @@ def loadAll(path: str, here: str | None = None) -> dict[str, Settings]:
     @raise ConfigurationError: with every problem.
     """
     try:
-        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+        with openRegular(path) as file:
             text = file.read(LARGEST + 1).decode()
     except OSError as e:
         raise ConfigurationError([f"{path}: {e.strerror}"]) from None
     except UnicodeDecodeError as e:
         raise ConfigurationError([f"{path}: is not UTF-8 text (byte {e.start})"]) from None
+    if text.startswith("\ufeff"):
+        raise ConfigurationError(
+            [
+                f"{path}: begins with a byte order mark, which TOML has not: save it as UTF-8 without BOM"
+            ]
+        )
     if len(text) > LARGEST:
         raise ConfigurationError([f"{path}: is larger than {LARGEST} bytes"])
     try:
@@ -105,9 +111,9 @@ def read(
             f"{path}:{line}: {inFile(where, value)}" if line else f"{path}: {inFile(where, value)}"
         )
 
-    top = Table(values, problems, (), place)
+    top = Table(values, problems, (), place, literal=True)
     nodes = []
-    own = Table({}, problems, ("node", node), place)
+    own = Table({}, problems, ("node", node), place, literal=True)
     for name, table in top.named("node"):
         nodes.append(name)
         _checked(words.name, name, table)

@@ -11,7 +11,8 @@ from typing import Any
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.spec import parseCheck
 from hatwist.hooks import EVENTS
-from hatwist.linkspec import LinkSpec, parseLinks
+from hatwist.limits import LIMIT
+from hatwist.linkspec import LinkSpec, clashes
 from hatwist.resources.placing import AddressSpec
 from hatwist.resources.unit import unitName
 from hatwist.rules import Quorum
@@ -85,7 +86,7 @@ def readCluster(
             words.text,
             os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or DIRECTORY,
         ),
-        links=of("links").take("links", _links, ()),
+        links=_readLinks(of("links")),
         witness=of("witness").take("witness", words.witness, None),
         witnessLost=top.take("witness_lost", words.choice("keep", "release"), "release"),
         control=of("control").take("control", words.text, ""),
@@ -103,10 +104,17 @@ def _elsewhere(value: object) -> tuple[bytes, ...]:
     return ()
 
 
-def _links(value: object) -> tuple[LinkSpec, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError('allowed is a list of links, such as ["eth0", "eth1,broadcast"]')
-    return parseLinks(value)
+def _readLinks(table: Table) -> tuple[LinkSpec, ...]:
+    found = table.items("links", _link)
+    for sentence in dict.fromkeys(clashes(found)):
+        table.problem(sentence, "links")
+    return found
+
+
+def _link(value: object) -> LinkSpec:
+    if not isinstance(value, str):
+        raise ValueError('allowed is a text, such as "eth0" or "eth1,broadcast"')
+    return LinkSpec.parse(value)
 
 
 def _readQuorum(top: Table, node: str, nodes: Sequence[str]) -> Quorum | None:
@@ -119,7 +127,9 @@ def _readQuorum(top: Table, node: str, nodes: Sequence[str]) -> Quorum | None:
             quorum = top.name("quorum")
             top.problem(f"goes with {quorum}, such as {_example(quorum)}", "members")
         return None
-    return top.take("quorum", words.quorum(members or nodes, node, top.name("members")), None)
+    return top.take(
+        "quorum", words.quorum(members or nodes, nodes or [node], top.name("members")), None
+    )
 
 
 def _example(name: str) -> str:
@@ -138,6 +148,8 @@ def readGroup(table: Table, name: str, node: str, priority: int = PRIORITY) -> G
         commands: tuple[Argv, ...] = hooks.take(event, words.argvs, ())
         if commands:
             found.append((event, commands))
+    # To prepare takes no longer than an operation of the keeper, whatever its commands may.
+    hookTimeout = hooks.take("timeout", words.seconds(0.1, LIMIT), TIMEOUT)
     hooks.end()
     return GroupSettings(
         name,
@@ -149,6 +161,7 @@ def readGroup(table: Table, name: str, node: str, priority: int = PRIORITY) -> G
         tuple(found),
         tuple(_readChecks(table)),
         table.take("ask_limit", words.seconds(0, 86400), inf),
+        hookTimeout,
     )
 
 

@@ -86,6 +86,7 @@ class GroupSettings:
     @ivar askLimit: seconds after a holder's last word; L{inf}: without end.
     @ivar lastResort: C{"keep"} or C{"release"} where no node is fit.
     @ivar hooks: events, each with the commands that it runs.
+    @ivar hookTimeout: seconds for each of these commands.
     @ivar checks: what decides whether this node is fit.
     """
 
@@ -98,6 +99,7 @@ class GroupSettings:
     hooks: tuple[tuple[str, tuple[Argv, ...]], ...] = ()
     checks: tuple[CheckSpec, ...] = ()
     askLimit: float = inf
+    hookTimeout: float = TIMEOUT
 
     @property
     def addresses(self) -> tuple[AddressSpec, ...]:

@@ -136,17 +136,21 @@ def priority(value: object) -> int:
     return found
 
 
-def quorum(names: Sequence[str], node: str, members: str) -> Callable[[Any], Quorum]:
+def quorum(names: Sequence[str], nodes: Sequence[str], members: str) -> Callable[[Any], Quorum]:
     """
     @param names: all that vote.
+    @param nodes: all that are known here.
     @param members: what the setting is called that lists them.
     """
 
     def parse(value: object) -> Quorum:
         if len(names) < 2:
             raise ValueError(f"give the names of all nodes that vote with {members}, two at least")
-        if node not in names:
-            raise ValueError(f"this node, {node}, is not among {members} {','.join(names)}")
+        if strangers := [node for node in nodes if node not in names]:
+            are = "is" if len(strangers) == 1 else "are"
+            raise ValueError(
+                f"{' and '.join(strangers)} {are} not among {members} {','.join(names)}"
+            )
         majority = len(names) // 2 + 1
         needed = majority if value == "majority" else whole(value)
         if needed is None or not majority <= needed <= len(names):

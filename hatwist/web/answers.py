@@ -35,7 +35,11 @@ class Answer(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-NOT_FOUND = Answer(404, b"there is nothing here\n")
+PATHS = ("/", "/status", "/metrics", "/health/active", "/health/alive")
+NOT_FOUND = Answer(404, f"there is nothing here; there are {' '.join(PATHS)}\n".encode())
+ANOTHER_HOST = Answer(
+    421, b"this host is not asked by that name here: ask for localhost (a proxy: Host: localhost)\n"
+)
 NOT_ALLOWED = Answer(405, b"only GET and HEAD\n", headers=(("Allow", "GET, HEAD"),))
 FAILED = Answer(500, b"it failed; the log says why\n")
 

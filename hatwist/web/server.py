@@ -2,11 +2,13 @@
 The service that listens, and how it speaks HTTP.
 
 It shares a process with the heartbeats, so what anybody can make it do is bounded: so many connections, one
-request in each and some seconds for it, no body, and answers that are made once for all who ask.
+request in each and some seconds for it, no body, and answers that are made once for all who ask. Whoever connects
+and asks nothing makes room for those who ask: a load balancer takes an answer that does not come for a dead host.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +21,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
-from hatwist.web.answers import FAILED, Answers
+from hatwist.web.answers import ANOTHER_HOST, FAILED, Answers
 from hatwist.web.endpoint import endpoint
+from hatwist.web.names import strange
 
 if TYPE_CHECKING:
     from hatwist.service import HAService
 
 CONNECTIONS = 32
-"""At a time; one more is closed at once."""
+"""At a time; one more ends the oldest that has not asked yet, or is closed at once."""
+PER_SOURCE = 8
+"""The same, of one address."""
 LIMIT = 5.0
 """Seconds for one connection, from its beginning to its end."""
+FIRST_LINE = 1.0
+"""Seconds until it says what it asks for."""
 HEADERS = (
     ("Server", "hatwist"),
     ("Cache-Control", "no-store"),
@@ -55,11 +62,17 @@ class HTTPRequest(Request):
     def process(self) -> None:
         channel: Any = self.channel
         factory: AnswersFactory = channel.answering
+        channel.asked = True
         try:
             accept = self.requestHeaders.getRawHeaders("accept", [""])
-            answer = factory.answers.answer(
-                self.method, self.path, self.args or {}, ",".join(accept), factory.reactor.seconds()
-            )
+            here = str(getattr(self.getHost(), "host", ""))
+            if strange(self.path, self.getHeader("host"), here):
+                answer = ANOTHER_HOST
+            else:
+                answer = factory.answers.answer(
+                    *(self.method, self.path, self.args or {}, ",".join(accept)),
+                    factory.reactor.seconds(),
+                )
         except Exception:
             self._log.failure("A request over HTTP could not be answered")
             answer = FAILED
@@ -77,29 +90,46 @@ class Channel(HTTPChannel):
     One connection for one request: thousands in a row would all be answered in one turn of the reactor.
 
     @ivar ended: fires when it has.
+    @ivar source: the address that it comes from; C{""} for those that have none.
+    @ivar asked: its request is complete.
+    @ivar aborted: it has been told to end.
     """
 
     requestFactory = HTTPRequest
     answering: AnswersFactory
+    source = ""
+    asked = aborted = False
     _end: IDelayedCall | None = None
+    _line: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self.ended: Deferred[None] = Deferred()
-        self.answering.channels.add(self)
+        self.answering.channels[self] = None
         self._end = self.callLater(LIMIT, self.abort)
+        self._line = self.callLater(FIRST_LINE, self.abort)
+
+    def lineReceived(self, line: bytes) -> None:
+        if line:
+            self._cancel(self._line)
+        super().lineReceived(line)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.answering.channels.discard(self)
-        if self._end is not None and self._end.active():
-            self._end.cancel()
+        self.answering.channels.pop(self, None)
+        self._cancel(self._end)
+        self._cancel(self._line)
         super().connectionLost(reason)
         self.ended.callback(None)
 
     def abort(self) -> None:
         """End it at once."""
+        self.aborted = True
         transport: Any = self.transport
         transport.abortConnection()
+
+    def _cancel(self, call: IDelayedCall | None) -> None:
+        if call is not None and call.active():
+            call.cancel()
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         request.responseHeaders.setRawHeaders("Connection", ["close"])
@@ -110,7 +140,7 @@ class AnswersFactory(HTTPFactory):
     """
     Makes channels, and keeps no log of requests: health checks come every second.
 
-    @ivar channels: those that are open.
+    @ivar channels: those that are open, the oldest first.
     """
 
     protocol: Any = Channel
@@ -122,7 +152,7 @@ class AnswersFactory(HTTPFactory):
             None  # a channel's own is absolute, and so cannot be put off by a byte now and then
         )
         self.answers = answers
-        self.channels: set[Channel] = set()
+        self.channels: dict[Channel, None] = {}
 
     def startFactory(self) -> None:
         """Twisted's would begin a log of requests."""
@@ -131,14 +161,29 @@ class AnswersFactory(HTTPFactory):
         """Nothing was begun."""
 
     def buildProtocol(self, addr: Any) -> Any:
-        if len(self.channels) >= CONNECTIONS:
+        source = str(getattr(addr, "host", ""))
+        of = [channel for channel in self.channels if not channel.aborted]
+        if source:
+            if not _room([c for c in of if c.source == source], PER_SOURCE):
+                return None
+        if not _room([c for c in of if not c.aborted], CONNECTIONS):
             return None
         channel: Any = super().buildProtocol(addr)
-        channel.answering = self
+        channel.answering, channel.source = self, source
         return channel
 
     def log(self, request: Any) -> None:
         """Not one."""
+
+
+def _room(channels: Sequence[Channel], most: int) -> bool:
+    """Is there room for one more? If need be the oldest that has not asked yet ends."""
+    if len(channels) < most:
+        return True
+    idle = next((channel for channel in channels if not channel.asked), None)
+    if idle is not None:
+        idle.abort()
+    return idle is not None
 
 
 class Web(Service):

@@ -72,7 +72,7 @@ async def test_status(lab: Lab) -> None:
             r"^default +alpha +\d",
             r"^alpha.* default +ACTIVE +fit +120 ",
             r"^beta.* default +STANDBY +fit +110 ",
-            r"^gamma +default +STANDBY +fit +100 .* eth0 \d+ ms +\d+$",
+            r"^gamma +default +STANDBY +fit +100 .* \d+ +eth0 \d+ ms$",
         ):
             assert re.search(words, said.text, re.MULTILINE), (words, said.text)
         assert "\x1b" not in said.text
@@ -139,12 +139,15 @@ async def test_moveRefused(lab: Lab) -> None:
     lab.programs["gamma"].stop()
     await lab.programs["gamma"].ended()
     for node, words in (
-        ("alpha", "alpha holds default already"),
         ("delta", "no node 'delta' is known; there are alpha, beta, gamma"),
         ("gamma", "gamma cannot take default: it has stopped"),
     ):
         said = await hatwist(lab, "beta", "move", "default", node)
         assert said == (f"hatwist: {words}", 1)
+    assert await hatwist(lab, "beta", "move", "default", "alpha") == (
+        "default: alpha holds it already",
+        0,
+    )
     said = await hatwist(lab, "beta", "move", "mail", "alpha")
     assert said == ("hatwist: there is no group 'mail'; there is default", 1)
     assert lab.judge.holders(lab.address) == {"alpha"}

@@ -44,7 +44,7 @@ def begun() -> subprocess.Popen[str]:
     )
     assert program.stdout is not None
     for line in program.stdout:
-        if line.startswith("loss 30"):
+        if line.startswith("loss-30-long"):
             return program
     raise AssertionError(f"the demo ended early, with {program.wait(timeout=5)}")
 
@@ -61,10 +61,10 @@ def test_table() -> None:
     """A played scenario ends with its line in a table, and exit status 0."""
     done = demo("power-loss")
     assert done.returncode == 0, done.stderr + done.stdout
-    line = next(text for text in done.stdout.splitlines() if text.startswith("power loss"))
+    line = next(text for text in done.stdout.splitlines() if text.startswith("power-loss"))
     assert line.split()[-1] == "ok"
     assert "1 of 1 within the bounds" in done.stdout
-    assert "power loss: outage" in done.stderr
+    assert "power-loss: outage" in done.stderr
 
 
 def test_json() -> None:
@@ -73,7 +73,7 @@ def test_json() -> None:
     assert done.returncode == 0, done.stderr + done.stdout
     result = json.loads(done.stdout)
     assert result["ok"]
-    assert [run["fault"] for run in result["runs"]] == ["clean stop"]
+    assert [run["scenario"] for run in result["runs"]] == ["clean-stop"]
 
 
 def test_unknownScenario() -> None:

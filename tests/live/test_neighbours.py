@@ -9,10 +9,11 @@ from ipaddress import IPv4Address
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
 from hatwist import frames
 from hatwist.linux.messages import Address, KernelLink
-from hatwist.linux.neighbours import Asker
+from hatwist.linux.neighbours import REPEAT, Asker
 from hatwist.linux.netlink import Netlink
 from hatwist.linux.packet import PacketSender
 from tests import contracts_neighbours
@@ -129,6 +130,35 @@ async def test_conflictWhileHeld(world: KernelWorld) -> None:
         world.use(address, here=True)
         world.announce(address)
     await world.until(lambda: {address for address, _ in ears.claims} == set(BOTH))
+
+
+@pytest_twisted.ensureDeferred
+async def test_flood(world: KernelWorld) -> None:
+    """However many frames say the same, with whatever MAC, it is told now and then; an answer is told at once."""
+    ears = Ears()
+    asker = await ears.start(world)
+    with world.wire.there.entered():
+        sender = PacketSender(KernelLink(0, Wire.far, 0, world.otherMac))
+    sent, began = 0, time.monotonic()
+    while sent < 2000:
+        for _ in range(100):
+            sent += 1
+            mac = b"\x02\0" + sent.to_bytes(4, "big")
+            for address in BOTH:
+                for frame in frames.announcements(mac, address):
+                    sender.send(frame)
+        await deferLater(reactor, 0)
+    await world.until(lambda: {address for address, _ in ears.claims} == set(BOTH))
+    assert sender.errors == 0
+    sender.close()
+    # Of two addresses, one said in two ways.
+    most = 3 * (1 + (time.monotonic() - began) / REPEAT)
+    assert len(ears.claims) < min(most, 3 * sent)
+    world.use(SHARED4)
+    for _ in range(3):
+        seen = len(ears.answers)
+        asker.ask(SHARED4)
+        await world.until(lambda: len(ears.answers) > seen)  # noqa: B023
 
 
 @pytest_twisted.ensureDeferred

@@ -117,6 +117,57 @@ async def test_otherSignals(lan: Lan, judge: Judge, command: str) -> None:
     await ended(alpha)
 
 
+JOURNALLED = (
+    *("sh", "-c"),
+    'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/$$/fd/1) exec "$@" 2>&1',
+    "sh",
+)
+"""The output is what the journal would read."""
+
+
+@pytest_twisted.ensureDeferred
+async def test_journal(lan: Lan, judge: Judge) -> None:
+    """Where the journal reads the output, each line has its priority and no time: also those of a start that fails."""
+    host = lan.host("alpha")
+    command = (*JOURNALLED, *TWISTD, *FOREGROUND)
+    wrong = start(host, command=command)
+    assert await wrong.ended() == 1
+    assert [line[:3] for line in wrong.lines] == ["<3>", "<3>"], wrong.tail()
+    alpha = start(host, "--address", CIDR, command=command)
+    await judge.untilHeldBy(ADDRESS, "alpha")
+    await alpha.says(r"^<6>\[hatwist\.[\w.]+#info\] default: STANDBY -> ACTIVE")
+    os.kill(alpha.pid, signal.SIGUSR1)
+    await alpha.says(r"^<4>\[hatwist\.tap[\w.]*#warn\] SIGUSR1 is ignored")
+    alpha.stop()
+    await ended(alpha)
+    assert not [line for line in alpha.lines if not re.match(r"<[2-7]>\[", line)], alpha.tail()
+
+
+HUNG_UP = """
+import os, signal, sys
+
+class HangUp:
+    def find_spec(self, name, path=None, target=None):
+        if name == "hatwist.tap":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, HangUp())
+from twisted.scripts.twistd import run
+run()
+"""
+
+
+@pytest_twisted.ensureDeferred
+async def test_hungUpEarly(lan: Lan, judge: Judge) -> None:
+    """SIGHUP while a daemon starts, which is mostly imports, does not end it: it is answered once it runs."""
+    command = (sys.executable, "-c", HUNG_UP, *FOREGROUND)
+    alpha = start(lan.host("alpha"), "--address", CIDR, command=command)
+    await alpha.says("Reloaded: nothing has changed")
+    await judge.untilHeldBy(ADDRESS, "alpha")
+    alpha.stop()
+    await ended(alpha)
+
+
 @pytest_twisted.ensureDeferred
 async def test_addresses() -> None:
     """IPv4 and IPv6 addresses, also on another interface than the heartbeats', are held and let go of together."""

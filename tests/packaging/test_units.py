@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,35 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return installed
 
 
-def analyze(*arguments: str | Path) -> str:
+@pytest.fixture(params=["user", "root"])
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A system's root, after hatwist install-service of this installation."""
+    more = ["--root"] if request.param == "root" else []
+    install(tmp_path, *more)
+    return tmp_path
+
+
+def install(destdir: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run hatwist install-service of this installation."""
+    command = Path(sys.executable).parent / "hatwist"
+    return subprocess.run(
+        [command, "install-service", "--destdir", destdir, *more], capture_output=True, text=True
+    )
+
+
+def analyze(*arguments: str | Path, manuals: Path | None = None) -> str:
     """What systemd-analyze says to this, without the state of a systemd that may run here."""
     done = subprocess.run(
         ["systemd-analyze", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "SYSTEMD_COLORS": "0", "LANG": "C"},
+        env={
+            **os.environ,
+            "SYSTEMD_COLORS": "0",
+            "LANG": "C",
+            **({"MANPATH": str(manuals)} if manuals else {}),
+        },
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -49,6 +71,34 @@ def analyze(*arguments: str | Path) -> str:
 def test_valid(unit: Path) -> None:
     """systemd reads every line of the unit, and has nothing to say to it."""
     assert analyze("verify", "--man=no", unit) == ""
+
+
+@pytest.mark.needs("systemd-analyze", "man")
+def test_written(written: Path) -> None:
+    """What install-service writes has paths that exist and manual pages that man finds: systemd has nothing to say."""
+    unit = written / "etc/systemd/system/hatwist.service"
+    assert analyze("verify", unit, manuals=written / "usr/local/share/man") == ""
+    assert "/opt/hatwist/bin" not in unit.read_text()
+
+
+def test_writtenAgain(tmp_path: Path) -> None:
+    """What is there stays: a file that differs is replaced by --force only, and a dry run writes nothing."""
+    dry = install(tmp_path, "--dry-run")
+    assert dry.returncode == 0
+    assert not list(tmp_path.iterdir())
+    assert install(tmp_path).stdout.count(": written") == 3
+    assert install(tmp_path).stdout.count(": is there already") == 3
+    page = tmp_path / "usr/local/share/man/man1/hatwist.1"
+    unit = tmp_path / "etc/systemd/system/hatwist.service"
+    page.unlink()
+    unit.write_text("mine")
+    refused = install(tmp_path)
+    assert refused.returncode == 1
+    assert f"{unit} is there, and differs: --force" in refused.stderr
+    assert not page.exists()
+    assert install(tmp_path, "--force").returncode == 0
+    assert unit.read_text() != "mine"
+    assert page.exists()
 
 
 @pytest.mark.needs("systemd-analyze")

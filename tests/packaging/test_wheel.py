@@ -28,10 +28,10 @@ LEFT_OUT = shutil.ignore_patterns(
     ".*_cache",
 )
 SHARED = (
-    "lib/systemd/system/hatwist.service",
     "share/doc/hatwist/examples/NetworkManager/hatwist.conf",
     "share/doc/hatwist/examples/networkd/hatwist.conf",
     "share/doc/hatwist/examples/systemd/49-hatwist.rules",
+    "share/doc/hatwist/examples/systemd/hatwist.service",
     "share/doc/hatwist/examples/systemd/root.conf",
     "share/man/man1/hatwist.1",
     "share/man/man5/hatwist.toml.5",
@@ -95,6 +95,7 @@ def test_wheelContents(built: dict[str, Path]) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     data = {name.partition(".data/data/")[2] for name in names}
     assert set(SHARED) <= data
+    assert not [name for name in data if "systemd/system" in name], "systemd would read it"
 
 
 def test_sdistContents(built: dict[str, Path]) -> None:
@@ -102,10 +103,14 @@ def test_sdistContents(built: dict[str, Path]) -> None:
     with tarfile.open(built["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {
+        ".ci/audit",
+        "CONTRIBUTING.rst",
         "LICENSE",
         "Makefile",
         "NEWS.rst",
         "README.rst",
+        "SECURITY.rst",
+        "requirements.txt",
         "pyproject.toml",
         "setup.cfg",
         "setup.py",
@@ -135,3 +140,7 @@ def test_installed(way: str, source: Path, built: dict[str, Path], tmp_path: Pat
         listed = run(there / program, "--help", cwd=elsewhere).splitlines()
         assert any(line.split()[:2] == ["ha", "Keep"] for line in listed), (program, listed)
         assert "--priority" in run(there / program, "ha", "--help", cwd=elsewhere)
+    run(there / "hatwist", "install-service", "--destdir", tmp_path / "root", cwd=elsewhere)
+    unit = (tmp_path / "root/etc/systemd/system/hatwist.service").read_text()
+    assert f"\nExecStart={there}/twistd --nodaemon" in unit
+    assert (tmp_path / "root/usr/local/share/man/man5/hatwist.toml.5").exists()

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.cli import COMMANDS, main
 from hatwist.cli.moving import told
-from hatwist.cli.status import exitStatus
+from hatwist.cli.status import exitStatus, onScreen
 from hatwist.cli.table import RED, coloured, short, table
 
 NOW = 1000.0
@@ -103,9 +103,9 @@ class TableTests(SynchronousTestCase):
                 "GROUP HOLDER FOR TERM BECAUSE",
                 "web alpha 2 min 7 no holder was heard",
                 "",
-                "NODE GROUP ROLE FITNESS PRIORITY TERM HEARD LINKS OF LAST 20",
+                "NODE GROUP ROLE FITNESS PRIO TERM HEARD OF 20 LINKS",
                 "alpha (here) web ACTIVE fit 200 7 eth0",
-                "beta web STANDBY fit 100 18 ms eth0 18 ms 20",
+                "beta web STANDBY fit 100 18 ms 20 eth0 18 ms",
             ],
         )
         self.assertEqual(self.alarming(), [])
@@ -119,9 +119,9 @@ class TableTests(SynchronousTestCase):
             ),
             (
                 {"nodes__beta__groups__web__fitness": "unfit", "nodes__beta__received": 3},
-                "beta web STANDBY unfit 100 18 ms eth0 18 ms 3",
+                "beta web STANDBY unfit 100 18 ms 3 eth0 18 ms",
             ),
-            ({"nodes__beta__groups": {}}, "beta web unknown 18 ms eth0 18 ms 20"),
+            ({"nodes__beta__groups": {}}, "beta web unknown 18 ms 20 eth0 18 ms"),
             ({"groups__web__holders": []}, "web nobody 2 min 7 no holder was heard"),
             (
                 {"groups__web__holders": ["alpha", "beta"]},
@@ -176,7 +176,46 @@ class TableTests(SynchronousTestCase):
         lines = table(changed(nodes__beta__alive=False), NOW)
         self.assertEqual(sum(RED in line for line in coloured(lines, True)), 1)
         self.assertNotIn("\x1b", "".join(coloured(lines, False)))
-        self.assertTrue(all(len(line) <= 10 for line in coloured(lines, False, 10)))
+
+    LONG = "tcp 127.0.0.1:25: connection refused (from the start)"
+
+    def test_reason(self) -> None:
+        """A reason that is too long for its column stands below its row, and moves no other column."""
+        beta = {**MEMBER, "fitness": "degraded", "reason": self.LONG}
+        lines = table(changed(nodes__beta__groups__web=beta), NOW)
+        self.assertEqual(
+            [line.rstrip() for line in lines[-4:]],
+            [
+                "NODE          GROUP  ROLE     FITNESS   PRIO  TERM  HEARD  OF 20  LINKS",
+                "alpha (here)  web    ACTIVE   fit       200   7                   eth0",
+                "beta          web    STANDBY  degraded  100         18 ms  20     eth0 18 ms",
+                f"    degraded: {self.LONG}",
+            ],
+        )
+
+    def test_narrow(self) -> None:
+        """On a terminal of 80 columns no line is longer, and of none a word is lost."""
+        links = {"eth0": 0.018, "eth1": 9.0, "eth2": 0.02}
+        beta = {**MEMBER, "fitness": "unfit", "reason": ", ".join([self.LONG] * 3)}
+        status = changed(
+            nodes__beta__groups__web=beta,
+            nodes__beta__links=links,
+            groups__web__reason="named as successor by alpha, which let go, since it was drained",
+        )
+        lines = table(status, NOW)
+        for width in (80, 60, 40):
+            shown = coloured(lines, False, width)
+            self.assertLessEqual(max(map(len, shown)), width)
+            self.assertEqual(" ".join(shown).split(), " ".join(lines).split())
+        self.assertGreater(sum(RED in line for line in coloured(lines, True, 80)), 2)
+
+    def test_low(self) -> None:
+        """Where a window has room for fewer lines, it says how many it does not show."""
+        lines = [str(number) for number in range(10)]
+        self.assertEqual(onScreen(lines, 10), lines)
+        self.assertEqual(
+            onScreen(lines, 4), ["0", "1", "2", "... 7 more lines: the window is too low for them"]
+        )
 
     def test_short(self) -> None:
         """Times have one unit."""

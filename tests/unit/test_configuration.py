@@ -7,6 +7,8 @@ import io
 import os
 import re
 import shlex
+import stat
+import subprocess
 from ipaddress import ip_network
 from pathlib import Path as FilePath
 from typing import Any
@@ -31,7 +33,9 @@ from hatwist.settings import (
     load,
     loadAll,
 )
+from hatwist.settings.changes import WARNING, changes
 from hatwist.settings.host import misplaced
+from hatwist.settings.keys import readKeys
 from hatwist.settings.lines import lineOf
 from hatwist.settings.reading import RESOURCES, readCluster, readGroup
 from hatwist.table import Path, Table
@@ -184,6 +188,12 @@ class GoodTests(FileTests):
         self.assertEqual(found.keys, (b"0123456789abcdef",))
         self.assertNotIn("0123456789", repr(found))
 
+    def test_hookTimeout(self) -> None:
+        """Commands of events have ten seconds each, or what the group says."""
+        for line, expected in (("", 10.0), ("on.timeout = 2.5\n", 2.5)):
+            (group,) = load(self.path(GOOD + line), "alpha").groups
+            self.assertEqual((group.hookTimeout, group.hooks), (expected, ()))
+
     def test_wrongHost(self) -> None:
         """A host that the file does not name is told which there are."""
         (problem,) = self.problems(GOOD, "delta")
@@ -234,6 +244,20 @@ class BrokenTests(FileTests):
             error = self.assertRaises(ConfigurationError, load, path)
             self.assertEqual(len(error.problems), 1)
             self.assertIn(words, str(error))
+
+    def test_fifo(self) -> None:
+        """A FIFO is no file: it is neither waited for nor taken for an empty one."""
+        path = self.mktemp()
+        os.mkfifo(path)
+        error = self.assertRaises(ConfigurationError, load, path, "alpha")
+        self.assertEqual(error.problems, (f"{path}: is not a regular file",))
+
+    def test_strangers(self) -> None:
+        """Nodes that do not vote are told once, not once for each node."""
+        text = f'quorum = "majority"\nmembers = ["delta", "epsilon"]\n{GOOD}'
+        error = self.assertRaises(ConfigurationError, load, self.path(text), "alpha")
+        (problem,) = error.problems
+        self.assertIn("alpha and beta are not among members delta,epsilon", problem)
 
     def test_large(self) -> None:
         """A file beyond any sense is not read."""
@@ -376,6 +400,25 @@ class CommandTests(FileTests):
         self.assertEqual(self.run_(*argv, "--output", path)[0], 1)
         self.assertEqual(self.run_(*argv)[0], 0)
 
+    def test_initKey(self) -> None:
+        """How a key is made stands there where none was given, and lets the daemon's user reach it."""
+        _, without, _ = self.run_("init", "192.168.1.100/24")
+        _, given, _ = self.run_("init", "192.168.1.100/24", "--key-file", "/srv/key")
+        (command,) = re.findall(r"^#   (install .*)$", without, re.MULTILINE)
+        directory = os.path.abspath(self.mktemp())
+        before = os.umask(0o077)
+        try:
+            done = subprocess.run(
+                ["sh", "-c", command.replace("/etc/hatwist", directory)], capture_output=True
+            )
+        finally:
+            os.umask(before)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(stat.S_IMODE(os.stat(directory).st_mode), 0o755)
+        self.assertEqual(len(readKeys(f"{directory}/key")), 1)
+        self.assertNotIn("openssl", given)
+        self.assertIn('\nkey_file = "/srv/key"\n', given)
+
     def test_initRefuses(self) -> None:
         """What cannot stand in a file is named, and nothing is written."""
         status, out, err = self.run_("init", "192.168.1.100", "--node", "a b", "-i", "et/h")
@@ -432,6 +475,26 @@ class PlaceTests(FileTests):
             ('{interface = "eth1"}, {address = "fd00::9/64"}', command, []),
         ):
             self.assertEqual(self.misplaced(resources, known), expected, resources)
+
+
+class ChangesTests(SynchronousTestCase):
+    """What a reload comes to."""
+
+    def test_keys(self) -> None:
+        """Keys of which none ran before are warned of: nodes would not hear each other meanwhile."""
+        old, both, new = (b"o" * 16,), (b"n" * 16, b"o" * 16), (b"n" * 16,)
+        for before, after, expected in (
+            (old, new, 1),
+            (old, both, 0),
+            (both, new, 0),
+            ((), new, 0),
+            (new, (), 0),
+        ):
+            lines = changes(
+                Settings("lo", node="alpha", keys=before), Settings("lo", node="alpha", keys=after)
+            ).lines
+            self.assertEqual(sum(line.startswith(WARNING) for line in lines), expected)
+            self.assertTrue(lines)
 
 
 class DocumentTests(FileTests):

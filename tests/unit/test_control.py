@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
-from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.logger import Logger, LogLevel, capturedLogs, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.chronicle import Change
@@ -221,7 +221,6 @@ class AnswerTests(SocketTestCase):
             ("LogLevel", {"level": "loud"}, "there is no level 'loud'; allowed are debug"),
             ("Move", {"group": "mail", "node": "b"}, "there is no group 'mail'"),
             ("Move", {"group": "default", "node": "b"}, "no node 'b' is known; there are alpha"),
-            ("Move", {"group": "default", "node": "alpha"}, "alpha holds default already"),
         ):
             error = await self.assertFailure(self.ask(command, **arguments), Refused)
             self.assertIn(words, str(error))
@@ -242,21 +241,35 @@ class AnswerTests(SocketTestCase):
             error = await self.assertFailure(self.ask("History", **arguments), Refused)
             self.assertEqual(str(error), words)
 
+    async def test_logLevelOfNobody(self) -> None:
+        """A namespace in which nobody logs is refused, with one that is like it; modules and classes are not."""
+        service = self.controlled()
+        await self.active(service)
+        error = await self.assertFailure(
+            self.ask("LogLevel", level="warn", namespace="hatwist.lnik"), Refused
+        )
+        self.assertEqual(
+            str(error), "nothing here logs as 'hatwist.lnik'; did you mean hatwist.link?"
+        )
+        for namespace in ("twisted", "hatwist.link", "hatwist.node.Node", "log_legacy"):
+            found = await self.ask("LogLevel", level="info", namespace=namespace)
+            self.assertEqual(found["namespace"], namespace)
+
     async def test_logLevel(self) -> None:
         """From then on only what is as grave is logged, in that namespace; a stop undoes it."""
         service = self.controlled()
         await self.active(service)
         log = self.log()
-        await self.ask("LogLevel", level="warn", namespace="hatwist.tried")
-        for name in ("hatwist.tried.deep", "hatwist.other"):
+        await self.ask("LogLevel", level="warn", namespace="hatwist.link")
+        for name in ("hatwist.link.deep", "hatwist.other"):
             Logger(name).info("said {name}", name=name)
             Logger(name).warn("warned {name}", name=name)
         said = [e["log_namespace"] for e in log.events if e["log_format"] == "said {name}"]
         warned = [e["log_namespace"] for e in log.events if e["log_format"] == "warned {name}"]
         self.assertEqual(said, ["hatwist.other"])
-        self.assertEqual(warned, ["hatwist.tried.deep", "hatwist.other"])
+        self.assertEqual(warned, ["hatwist.link.deep", "hatwist.other"])
         await service.stopService()
-        Logger("hatwist.tried").info("said again")
+        Logger("hatwist.link").info("said again")
         self.assertTrue(any(e["log_format"] == "said again" for e in log.events))
 
 
@@ -322,6 +335,8 @@ class MovingTests(SocketTestCase):
         _, beta = await self.pair()
         node(beta).fitness("default", Fitness.UNFIT, "out of paper", "test")
         await self.until(lambda: beta.node is not None)
+        found = await self.of("beta", "Move", group="default", node="alpha")
+        self.assertEqual(found, {"plan": ["default: alpha holds it already"], "moves": []})
         error = await self.assertFailure(
             self.of("beta", "Move", group="default", node="beta"), Refused
         )
@@ -577,9 +592,20 @@ class PlaceTests(SocketTestCase):
         self.patch(server, "peerCredentials", lambda sock: (4711, NOBODY, NOBODY))
         await self.assertFailure(self.ask("Status"), NotRunning)
         self.assertIn(
-            f"warn: The control socket was used by process 4711 of user {NOBODY}, who may not",
+            f"warn: The control socket was used by process 4711 of user {NOBODY}, who may not (1 times so far)",
             log.lines("The control"),
         )
+
+    async def test_opened(self) -> None:
+        """A socket that was made open to all is closed to strangers again as soon as one comes."""
+        log = self.log()
+        service = self.controlled()
+        service.startService()
+        os.chmod(self.path, 0o777)
+        self.patch(server, "peerCredentials", lambda sock: (4711, NOBODY, NOBODY))
+        await self.assertFailure(self.ask("Status"), NotRunning)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+        self.assertEqual(len(log.lines(f"{self.path} was open to others")), 1)
 
     async def test_credentials(self) -> None:
         """The kernel tells who the other end is."""
@@ -725,6 +751,29 @@ class FloodTests(SynchronousTestCase):
     question = boxes.encode(
         {b"_command": b"LogLevel", b"_ask": b"1", b"arguments": b'{"level": "loud"}'}
     )
+
+    def test_noJson(self) -> None:
+        """Arguments that are no JSON, or nested too deep to be read, are refused, and nothing is logged."""
+        for arguments in (b"[", b"[" * boxes.MAX_VALUE, b'{"a":' * 10000, b"[]"):
+            protocol, transport = self.connect()
+            with capturedLogs() as events:
+                asked = {b"_command": b"Status", b"_ask": b"1", b"arguments": arguments}
+                protocol.dataReceived(boxes.encode(asked))
+                self.clock.advance(1)
+            self.assertEqual(self.answers(transport), 1, arguments[:9])
+            self.assertEqual(events, [])
+
+    def test_strangers(self) -> None:
+        """Of a flood of strangers the log has a line now and then, with how many they were."""
+        self.patch(server, "peerCredentials", lambda sock: (4711, NOBODY, NOBODY))
+        with capturedLogs() as events:
+            for _ in range(100):
+                for _ in range(50):
+                    self.assertTrue(self.connect()[1].disconnected)
+                self.clock.advance(server.TELL / 50)
+        self.assertEqual(len(events), 2)
+        self.assertGreater(events[-1]["count"], 2000)
+        self.assertEqual(self.server.connections, [])
 
     def answers(self, transport: StringTransport) -> int:
         found: int = transport.value().count(b"REFUSED")

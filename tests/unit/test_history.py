@@ -77,6 +77,7 @@ class HistoryTests(TestCase):
                 b"{}\n",
                 b'{"time": 1, "node": 2, "group": "", "old": "", "new": "", "term": 1, "reason": ""}\n',
                 b"x" * 5000 + b"\n",
+                b"[" * 1500 + b"\n",
                 b'{"time": 1',
             ):
                 file.write(text)
@@ -85,7 +86,7 @@ class HistoryTests(TestCase):
         self.assertEqual([entry.term for entry in after.entries], [7])
         self.assertEqual(
             [formatEvent(event) for event in events],
-            [f"{self.path}: 6 of 7 lines are damaged, and left out of the history"],
+            [f"{self.path}: 7 of 8 lines are damaged, and left out of the history"],
         )
 
     async def test_full(self) -> None:
@@ -105,6 +106,20 @@ class HistoryTests(TestCase):
         await history.close()
         with open(self.path) as file:
             self.assertEqual([json.loads(line)["term"] for line in file], [0, 1, 2, 3])
+
+    async def test_fifo(self) -> None:
+        """A FIFO in its place, which would keep a start and then every write waiting for ever, is only told of."""
+        os.makedirs(os.path.dirname(self.path))
+        os.mkfifo(self.path)
+        with capturedLogs() as logs:
+            history = self.history()
+            history.add(change(1))
+            await history.close()
+        told = [formatEvent(event) for event in logs]
+        self.assertEqual(len(told), 2)
+        self.assertIn("The history cannot be read: ", told[0])
+        self.assertIn("is not a regular file", told[0])
+        self.assertIn("The history cannot be written: ", told[1])
 
     async def test_began(self) -> None:
         """How a claim began is found, by node, group and term."""

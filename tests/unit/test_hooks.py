@@ -234,6 +234,15 @@ class HooksTests(Programs):
             await until(lambda: self.node.resource.held)
         self.assertTrue(any("preparation failed" in e["log_format"] for e in events))
 
+    async def test_prepareHangs(self) -> None:
+        """A preparation that hangs costs no more than the group's limit for each command."""
+        self.hooks({"prepare": [["sleep", "600"], ["sleep", "601"]]}, 0.2)
+        began = time.monotonic()
+        self.node.keeper.hold(3)
+        await until(lambda: self.node.resource.held)
+        self.assertGreater(time.monotonic() - began, 0.4)
+        self.assertLess(time.monotonic() - began, 3)
+
     async def test_prepareIsCut(self) -> None:
         """A release while it is being prepared kills what runs, and each C{prepare} has its C{released}."""
         self.hooks({"prepare": [self.hanging()], **self.recording("released")})

@@ -124,6 +124,8 @@ class CommandTests(SynchronousTestCase):
             (("--node", "a", "--node", "a", one), "twice"),
             (("--node", "a", one, two), "one for each file"),
             ((one, one), "is given twice"),
+            ((f"a={one}", f"a={two}"), "is the second file of a, after "),
+            ((one, two), "is the second file of a host without a name"),
         ):
             status, out, err = self.run_(*arguments)
             self.assertEqual((status, out), (2, ""))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import __version__, cli
-from hatwist.lab.scenarios import LONG, SCENARIOS, Measurement
+from hatwist.lab.measurement import FIGURES, Measurement
+from hatwist.lab.scenarios import DEMO, LONG, SCENARIOS, WITHOUT_VOTES
 from hatwist.lab.story import Plan, Progress, summary, table
 from hatwist.lab.world import advice
 
@@ -27,7 +29,7 @@ def command(*argv: str) -> tuple[object, str]:
 
 
 def measurement(value: float, problem: str = "") -> Measurement:
-    return Measurement("power loss", value, 0.2, 0.0, "outage", value, 0.355, problem, 0.0)
+    return Measurement("power-loss", value, 0.2, 0.0, "outage", value, 0.355, problem, 0.0)
 
 
 class CommandTests(SynchronousTestCase):
@@ -67,24 +69,49 @@ class TableTests(SynchronousTestCase):
     """What the demo ends with."""
 
     def test_table(self) -> None:
-        """Every fault has a line with its figures in ms, its bound, and the verdict."""
+        """Every scenario has a line with its figures in ms, its bound, and the verdict."""
         text = table([measurement(0.3404), measurement(0.4)], "10.99.0.100", 0.1, 0.35)
         lines = [" ".join(line.split()) for line in text.splitlines()]
-        self.assertIn(
-            "power loss 340 ms 200 ms 0 ms outage <= 355 ms ok",
-            lines,
-        )
-        self.assertIn(
-            "power loss 400 ms 200 ms 0 ms outage <= 355 ms FAILED: outage 400 ms",
-            lines,
-        )
+        self.assertIn("power-loss 340 200 0 outage <= 355 ok", lines)
+        at = lines.index("power-loss 400 200 0 outage <= 355 FAILED")
+        self.assertEqual(lines[at + 1], "outage: 400 ms")
         self.assertIn("1 of 2 within the bounds", lines)
 
     def test_problem(self) -> None:
-        """A problem fails a measurement within its bound, and is named."""
+        """A problem fails a measurement within its bound, and is named below it."""
         wrong = measurement(0.1, "two hosts held the address")
         self.assertFalse(wrong.ok)
-        self.assertIn("FAILED: two hosts held the address", table([wrong], "a", 0.1, 0.35))
+        text = table([wrong], "a", 0.1, 0.35)
+        self.assertRegex(text, r"power-loss .* FAILED\n    two hosts held the address\n")
+
+    def test_narrow(self) -> None:
+        """Whatever is played, and however long it took, no line has more than 80 characters."""
+        runs = [
+            measurement(25.0, problem)._replace(
+                scenario=name,
+                bounded=bounded,
+                noHolder=25.0,
+                twoHolders=25.0,
+                bound=25.0,
+                note=note,
+            )
+            for name in (*SCENARIOS, *LONG)
+            for bounded in FIGURES
+            for problem, note in (("", WITHOUT_VOTES), ("held by somebody, in turn; " * 9, ""))
+        ]
+        for line in table(runs, "10.99.0.100", 0.1, 0.35).splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_explained(self) -> None:
+        """Each bound is of a figure that has a column and is explained; what looks wrong has a note, once."""
+        for bounded in FIGURES:
+            run = measurement(0.05)._replace(bounded=bounded, note=WITHOUT_VOTES)
+            text = table([run, run], "a", 0.1, 0.35)
+            heads = text.splitlines()[2:4]
+            self.assertIn(bounded.split()[-1], heads[1].split())
+            self.assertEqual(len(re.findall(f"^{bounded}: ", text, re.MULTILINE)), 1)
+            self.assertEqual(text.count("cut-with-votes"), 1)
+        self.assertIn("cut-with-votes", DEMO)
 
     def test_summary(self) -> None:
         """The JSON has median and worst of each fault, and every run."""
@@ -92,9 +119,9 @@ class TableTests(SynchronousTestCase):
         runs = [measurement(0.1), measurement(0.2), measurement(0.9)]
         result = json.loads(json.dumps(summary(runs, plan)))
         self.assertFalse(result["ok"])
-        self.assertEqual(result["summary"]["power loss"]["median"], 0.2)
-        self.assertEqual(result["summary"]["power loss"]["worst"], 0.9)
-        self.assertEqual(result["summary"]["power loss"]["ok"], 2)
+        self.assertEqual(result["summary"]["power-loss"]["median"], 0.2)
+        self.assertEqual(result["summary"]["power-loss"]["worst"], 0.9)
+        self.assertEqual(result["summary"]["power-loss"]["ok"], 2)
         self.assertEqual([run["ok"] for run in result["runs"]], [True, True, False])
 
     def test_median(self) -> None:
@@ -102,11 +129,11 @@ class TableTests(SynchronousTestCase):
         plan = Plan(repeat=5)
         runs = [measurement(value)._replace(usual=0.1) for value in (0.05, 0.06, 0.2, 0.2, 0.2)]
         self.assertFalse(summary(runs, plan)["ok"])
-        self.assertIn("power loss: the median is 200 ms, and may be 100 ms", table(runs, "a", 1, 1))
+        self.assertIn("power-loss: the median is 200 ms, and may be 100 ms", table(runs, "a", 1, 1))
         self.assertTrue(summary(runs[:4], plan)["ok"])
         fast = [*runs[:2], *runs[:3]]
         self.assertTrue(summary(fast, plan)["ok"])
-        self.assertEqual(summary(fast, plan)["summary"]["power loss"]["median_bound"], 0.1)
+        self.assertEqual(summary(fast, plan)["summary"]["power-loss"]["median_bound"], 0.1)
         self.assertNotIn("median", table(fast, "a", 1, 1))
 
 

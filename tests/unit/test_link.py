@@ -19,7 +19,7 @@ from hatwist.link import (
     UnicastLink,
     makeLinks,
 )
-from hatwist.linkspec import LinkPeer, LinkSpec, parseLinks
+from hatwist.linkspec import LinkPeer, LinkSpec
 
 # A port of our own: tests of another run may be under way.
 GROUP = MulticastGroup(IPv4Address("239.2.3.4"), 20000 + os.getpid() % 20000)
@@ -44,7 +44,7 @@ class LinkTests(TestCase):
         return link
 
     def links(self, *texts: str, group: MulticastGroup = GROUP) -> list[Link]:
-        made = makeLinks(reactor, parseLinks(texts), group, loop=True)
+        made = makeLinks(reactor, list(map(LinkSpec.parse, texts)), group, loop=True)
         return [self.opened(link) for link in made]
 
     def multicast(self) -> tuple[Link, Link]:

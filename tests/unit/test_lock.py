@@ -98,3 +98,9 @@ class NodeLockTests(SynchronousTestCase):
         os.makedirs(self.directory)
         os.symlink("/dev/null", os.path.join(self.directory, "web.alpha.lock"))
         self.assertRaises(OSError, self.lock().take)
+
+    def test_fifo(self) -> None:
+        """Of a FIFO in its place nobody is waited for."""
+        os.makedirs(self.directory)
+        os.mkfifo(os.path.join(self.directory, "web.alpha.lock"))
+        self.lock().check()

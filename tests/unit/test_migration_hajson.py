@@ -79,12 +79,20 @@ class HaJsonTests(SynchronousTestCase):
                 (2, "ethernetDevice: 7"),
                 (4, "interval: 1"),
                 (5, 'tolerance: "long"'),
-                (6, 'frob: ""'),
+                (6, "frob: {}"),
                 (7, 'port: "239.2.3.4:99999"'),
                 (8, 'ipVersion: "IPv6"'),
             ],
         )
         self.assertIn("it is milliseconds", found.why("interval: 1"))
+
+    def test_unknown(self) -> None:
+        """An unknown key is told with its value, unless that may be a secret."""
+        found = of({"alias": "eth0:1", "heartbeat": 100, "passPhrase": "abc"})
+        self.assertEqual(
+            [note.words for note in found.notes.all if note.lost],
+            ["heartbeat: 100", "passPhrase: ..."],
+        )
 
     def test_several(self) -> None:
         """A list is several groups; what there can be one of is the first object's."""

@@ -64,6 +64,21 @@ class InstanceTests(SynchronousTestCase):
         self.assertEqual([words for words, _ in found.lost], ["10.0.0.9 scope global"])
         self.assertIn("eth0:ha", found.why("label eth1:vip").replace("INTERFACE", "eth0"))
 
+    def test_families(self) -> None:
+        """What keepalived ignores, an address of another family than the first, is told, and not shared."""
+        found = imported(
+            instance(
+                *("virtual_ipaddress_excluded {", "2001:db8::2/64", "}"),
+                address="192.168.1.100/24\n2001:db8::1/64\n192.168.1.101/24",
+            )
+        )
+        self.assertEqual(
+            found.addresses,
+            ["192.168.1.100/24@eth0", "192.168.1.101/24@eth0", "2001:db8::2/64@eth0"],
+        )
+        self.assertEqual([words for words, _ in found.lost], ["2001:db8::1/64"])
+        self.assertIn("other family", found.why("2001:db8::1/64"))
+
     def test_impossible_addresses(self) -> None:
         """An address that cannot be shared here is told, and the others are carried over."""
         found = imported(

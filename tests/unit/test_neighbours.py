@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist import frames
 from hatwist.linux.memory_neighbours import MemoryAsker, MemoryNeighbours
 from hatwist.linux.messages import Address
-from hatwist.linux.packetport import ARP_FILTER, NEIGHBOUR_FILTER, Instruction, attach
+from hatwist.linux.packetport import ARP_FILTER, NEIGHBOUR_FILTER, Instruction, arpFilter, attach
 from tests import contracts_neighbours
 
 MAC, OTHER = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
@@ -106,3 +106,15 @@ class FilterTests(SynchronousTestCase):
         """Every ARP frame for this host passes."""
         for frame in frames.announcements(MAC, IPv4Address("10.9.0.100")):
             self.assertTrue(self.passes(ARP_FILTER, frame))
+
+    def test_senders(self) -> None:
+        """Of ARP only what comes from one of the addresses passes, of however many; what is cut does not."""
+        first = IPv4Address("10.9.0.0")
+        for count in (1, 2, 500, 501):
+            program = arpFilter([first + number for number in range(count)])
+            for number, expected in ((0, True), (count - 1, True), (count, count > 500)):
+                for frame in frames.announcements(MAC, first + number):
+                    self.assertEqual(self.passes(program, frame), expected, (count, number))
+        (frame, _) = frames.announcements(MAC, first)
+        self.assertFalse(self.passes(arpFilter([first]), frame[:30]))
+        self.assertFalse(self.passes(arpFilter([]), frame))

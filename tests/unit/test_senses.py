@@ -335,6 +335,14 @@ class SeizedTests(SensesTestCase):
         self.lan.announce(SHARED, OTHER[::-1])
         self.assertEqual(self.log.warn.call_count, 2)
 
+    def test_many(self) -> None:
+        """Of ever other MACs that announce it, a line a second is enough."""
+        self.pass_(0.5)
+        for number in range(5000):
+            self.lan.announce(SHARED, number.to_bytes(6, "big"))
+            self.clock.advance(0.001)
+        self.assertEqual(self.log.warn.call_count, 5)
+
     def test_standby(self) -> None:
         """For a standby it is nothing of note: somebody else is to hold it."""
         self.lan.announce(SHARED, OTHER)

@@ -176,6 +176,28 @@ class ServiceTestCase(TestCase):
         return await observer.next(Role.ACTIVE)
 
 
+class MisplacedTests(ServiceTestCase):
+    """An address without a place here is told of at the start, not only when it is needed."""
+
+    async def test_start(self) -> None:
+        """A start warns of each address that no network of this host has, as a reload and check --here refuse it."""
+        log = self.log()
+        specs = tuple(map(AddressSpec.parse, ("198.51.100.9/24", "203.0.113.9/24@eth99")))
+        self.service(groups=(GroupSettings("main", specs),), lease=2).startService()
+        until = "; until then this node cannot take it over"
+        await self.until(lambda: len(log.lines("group main: ")) >= 2)
+        self.assertEqual(
+            log.lines("group main: "),
+            [
+                (
+                    "warn: group main: 198.51.100.9/24: no interface is connected to its network; "
+                    f"say which, with @INTERFACE{until}"
+                ),
+                "warn: group main: 203.0.113.9/24 on eth99: there is no interface eth99" + until,
+            ],
+        )
+
+
 class OrderTests(ServiceTestCase):
     """What is held comes up in order, and goes down in reverse."""
 

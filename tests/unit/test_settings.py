@@ -348,6 +348,14 @@ class ImpossibleTests(SynchronousTestCase):
         ):
             self.check("link", value, allowed, link=texts)
 
+    def test_links(self) -> None:
+        """Of several each that is wrong is told, by itself."""
+        found = problems(link=["eth0,anycast", "eth7", "eth0,unicast=", ",:"])
+        self.assertEqual(
+            [problem.partition(": ")[0] for problem in found],
+            ["--link eth0,anycast", "--link eth0,unicast=", "--link ,:"],
+        )
+
     def test_members(self) -> None:
         """Members are names, each given once; they mean nothing without a quorum."""
         self.check("members", "--quorum", "--quorum majority", members=["alpha,beta"])
@@ -521,7 +529,7 @@ class StateTests(SynchronousTestCase):
         """A directory that this user may not enter is a problem too."""
         refusal = PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.path)
         # root may read everything
-        with mock.patch.object(store, "open", create=True, side_effect=refusal):
+        with mock.patch.object(store, "openRegular", side_effect=refusal):
             found = self.refused()
         self.assertEqual(found, [f"--state-dir: {self.path} cannot be read: Permission denied"])
 

@@ -339,6 +339,7 @@ class FileTests(Contract, SynchronousTestCase):
             b"{",
             b"[]",
             b"{}",
+            b"[" * 100_000,
             b'{"session": "x", "groups": {}}',
             b'{"session": 1, "groups": []}',
             json.dumps({**good, "session": -1}).encode(),
@@ -395,6 +396,9 @@ class FileTests(Contract, SynchronousTestCase):
     def test_unreadable(self) -> None:
         """A file that cannot be read is an error, too."""
         os.makedirs(self.path)
+        self.assertRaises(OSError, self.make)
+        os.rmdir(self.path)
+        os.mkfifo(self.path)  # nobody is waited for who might write into it
         self.assertRaises(OSError, self.make)
 
     def test_names(self) -> None:

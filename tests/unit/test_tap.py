@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any
 from unittest import mock
@@ -20,7 +21,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hatwist import clock
+from hatwist import clock, launch, tap
 from hatwist.electorate import Ran
 from hatwist.errors import ResourceError
 from hatwist.rules import Quorum
@@ -93,6 +94,13 @@ class OptionsTests(SynchronousTestCase):
             self.assertIn(named, str(error.code))
             self.assertIn("--help", str(error.code))
 
+    def test_meant(self) -> None:
+        """An option that is nearly one gets the right one's name, and another one nothing."""
+        error = self.assertRaises(SystemExit, parsed, "--adress", "10.0.0.1/24")
+        self.assertIn("; did you mean --address; see", str(error.code))
+        error = self.assertRaises(SystemExit, parsed, "--zebra")
+        self.assertNotIn("mean", str(error.code))
+
     def test_help(self) -> None:
         """--help shows every option with what it means, and its unit and default where it has them."""
         shown = re.sub(r"\s+", " ", str(parsed()))
@@ -130,8 +138,30 @@ class OptionsTests(SynchronousTestCase):
             for maker in getPlugins(IServiceMaker)
             if isinstance(maker, ServiceMaker) and maker.tapname == "ha"
         ]
-        self.assertEqual([maker.module for maker in found], ["hatwist.tap"])
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        self.assertEqual([maker.module for maker in found], ["hatwist.launch"])
         self.assertIs(found[0].options, Options)
+        self.assertIs(found[0].makeService, makeService)
+
+    def test_journal(self) -> None:
+        """Where twistd prints its log for the journal to read, lines get priorities; a choice of one's own stays."""
+        asked: dict[str, Any] = {"nodaemon": True, "syslog": False, "logfile": None, "logger": None}
+        for journalThere, change, expected in (
+            (True, {}, "hatwist.logs.journal"),
+            (True, {"logfile": "-"}, "hatwist.logs.journal"),
+            (True, {"logfile": "ha.log"}, None),
+            (True, {"logger": "mine"}, "mine"),
+            (True, {"syslog": True}, None),
+            (True, {"nodaemon": False}, None),
+            (False, {}, None),
+        ):
+            self.patch(
+                tap, "journalStream", lambda there=journalThere: sys.stdout if there else None
+            )
+            options: Any = Options()
+            options.parent = {**asked, **change}
+            options.parseOptions([])
+            self.assertEqual(options.parent["logger"], expected, change)
 
 
 class MakeServiceTests(SynchronousTestCase):
@@ -350,6 +380,17 @@ class ReloaderTests(SynchronousTestCase):
         self.signalled(signal.SIGHUP, *self.GOOD)
         self.assertEqual([found.node for found in self.reloads], ["alpha"])
         self.assertIn("Reloaded: group web: with 10.0.0.2/24", self.observed)
+
+    def test_early(self) -> None:
+        """A SIGHUP that came during the start is answered when the reactor runs, once."""
+        launch.hangups.extend([signal.SIGHUP, signal.SIGHUP])
+        reactor = mock.Mock()
+        for expected in (1, 0):
+            reactor.reset_mock()
+            reloader = Reloader(reactor, mock.Mock(), parsed(*self.GOOD), self.notifier)
+            reloader.startService()
+            asked = [c for c in reactor.callWhenRunning.mock_calls if c.args == (reloader._asked,)]
+            self.assertEqual(len(asked), expected)
 
     def test_file(self) -> None:
         """Where the options name a file, that is read."""

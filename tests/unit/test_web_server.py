@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -19,7 +19,14 @@ from hatwist.settings import settings
 from hatwist.web import answers
 from hatwist.web.answers import FRESH, Answers
 from hatwist.web.endpoint import EXAMPLE, endpoint
-from hatwist.web.server import CONNECTIONS, LIMIT, AnswersFactory, Web
+from hatwist.web.server import (
+    CONNECTIONS,
+    FIRST_LINE,
+    LIMIT,
+    PER_SOURCE,
+    AnswersFactory,
+    Web,
+)
 from tests.unit.test_web_metrics import serviceOf
 
 PEER = IPv4Address("TCP", "127.0.0.1", 40000)
@@ -51,15 +58,20 @@ class HTTPTestCase(SynchronousTestCase):
         self.made += 1
         return self.told
 
-    def connect(self) -> tuple[Any, StringTransport]:
-        channel = self.factory.buildProtocol(PEER)
-        transport = StringTransport()
+    def connect(self, source: int = 1, here: str = "10.0.0.1") -> tuple[Any, StringTransport]:
+        """
+        @param source: the number of a peer.
+        @param here: the address that it connects to.
+        """
+        peer = IPv4Address("TCP", f"10.{source >> 8}.{source & 255}.9", 40000)
+        channel = self.factory.buildProtocol(peer)
+        transport = StringTransport(IPv4Address("TCP", here, 9107), peer)
         channel.makeConnection(transport)
         return channel, transport
 
-    def ask(self, data: bytes) -> StringTransport:
+    def ask(self, data: bytes, here: str = "10.0.0.1") -> StringTransport:
         """Send bytes on a connection of their own."""
-        channel, transport = self.connect()
+        channel, transport = self.connect(here=here)
         channel.dataReceived(data)
         if transport.disconnecting:
             channel.connectionLost(Failure(ConnectionDone()))
@@ -130,6 +142,8 @@ class AnswerTests(HTTPTestCase):
             data = self.ask(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n").value()
             code = Response(data).code
             self.assertIn(code, (404, 503) if b"active" in path else (404,), path)
+            if b"active" not in path:
+                self.assertIn(b"/health/alive", data, "what there is")
             self.assertNotIn(b"alert", data)
 
     def test_methods(self) -> None:
@@ -151,6 +165,31 @@ class AnswerTests(HTTPTestCase):
             self.assertIn("default-src 'none'", headers["content-security-policy"])
             self.assertNotIn("access-control-allow-origin", headers)
             self.assertEqual(headers["server"], "hatwist")
+
+    def test_names(self) -> None:
+        """
+        On the loopback interface only who asks by a name of this host is answered: a stranger's page, in a browser of
+        this host, asks by his own, whatever that leads to. Health is told to everybody.
+        """
+        self.patch(socket, "gethostname", lambda: "alpha.example.com")
+        own = ("127.0.0.1", "127.0.0.1:9107", "[::1]:9107", "localhost", "LOCALHOST.:80", "alpha")
+        for here in ("127.0.0.1", "127.1.2.3", "::1", "10.0.0.1"):
+            for name in (*own, "a.localhost", "alpha.example.com:9107"):
+                self.assertEqual(self.codeFor(name, here), 200, name)
+        strangers = ("evil.example", "evil.example:9107", "127.0.0.1.evil.example", "a.b.")
+        for name in strangers:
+            for here in ("127.0.0.1", "::1"):
+                self.assertEqual(self.codeFor(name, here), 421, name)
+                self.assertEqual(self.codeFor(name, here, "/health/alive"), 503)
+            self.assertEqual(
+                self.codeFor(name, "10.0.0.1"), 200
+            )  # it has names that nobody told us
+        data = self.ask(b"GET /status HTTP/1.0\r\n\r\n", "127.0.0.1").value()
+        self.assertEqual(Response(data).code, 200)
+
+    def codeFor(self, name: str, here: str, path: str = "/status") -> int:
+        asked = f"GET {path} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode()
+        return Response(self.ask(asked, here).value()).code
 
     def test_failure(self) -> None:
         """An answer that fails is 500 without details, and logged."""
@@ -192,6 +231,7 @@ class BoundTests(HTTPTestCase):
     def test_slow(self) -> None:
         """Who sends a byte now and then does not keep a connection for longer than the limit."""
         channel, transport = self.connect()
+        channel.dataReceived(b"GET / HTTP/1.1\r\n")
         for _ in range(int(LIMIT) - 1):
             channel.dataReceived(b"G")
             self.clock.advance(1.0)
@@ -199,12 +239,52 @@ class BoundTests(HTTPTestCase):
         self.clock.advance(1.0)
         self.assertTrue(transport.disconnected)
 
+    def test_silent(self) -> None:
+        """Who does not say what he asks for within a second is not waited for."""
+        for data in (b"", b"\r\n", b"GET / HT"):
+            channel, transport = self.connect()
+            channel.dataReceived(data)
+            self.clock.advance(FIRST_LINE - 0.1)
+            self.assertFalse(transport.disconnected)
+            self.clock.advance(0.1)
+            self.assertTrue(transport.disconnected, data)
+
+    def lose(self, channel: Any) -> None:
+        channel.connectionLost(Failure(ConnectionDone()))
+
+    def test_oldest(self) -> None:
+        """One connection more than allowed ends the oldest that has asked nothing yet, wherever it is from."""
+        open_ = [self.connect(source) for source in range(CONNECTIONS)]
+        open_[0][0].dataReceived(b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.connect(1000)
+        self.assertEqual([t.disconnected for _, t in open_[:3]], [False, True, False])
+        self.connect(1001)  # what has been told to end counts no more
+        self.assertEqual([t.disconnected for _, t in open_[:4]], [False, True, True, False])
+
+    def test_source(self) -> None:
+        """One source has a few of them only, so that others are answered while it holds as many as it can."""
+        health = self.connect(7)
+        greedy = [self.connect(1) for _ in range(5 * CONNECTIONS)]
+        self.assertEqual(sum(not transport.disconnected for _, transport in greedy), PER_SOURCE)
+        self.assertFalse(health[1].disconnected)
+        health[0].dataReceived(b"GET /health/alive HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertIn(b"503", health[1].value()[:20])
+
     def test_connections(self) -> None:
-        """One connection more than allowed is closed; when one has ended there is room again."""
-        open_ = [self.connect()[0] for _ in range(CONNECTIONS)]
+        """Where all have asked, one more is closed; when one has ended there is room again."""
+        open_ = [self.connect(source) for source in range(CONNECTIONS)]
+        for channel, _ in open_:
+            channel.dataReceived(b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertIsNone(self.factory.buildProtocol(PEER))
-        open_[0].connectionLost(Failure(ConnectionDone()))
+        self.lose(open_[0][0])
         self.assertIsNotNone(self.factory.buildProtocol(PEER))
+
+    def test_path(self) -> None:
+        """Clients on a Unix socket have no address, and share what all have."""
+        for _ in range(CONNECTIONS):
+            channel = self.factory.buildProtocol(UNIXAddress(None))
+            channel.makeConnection(StringTransport())
+        self.assertEqual(sum(channel.aborted for channel in self.factory.channels), 0)
 
     def test_garbage(self) -> None:
         """What is not HTTP is 400 and the end of the connection."""
@@ -254,7 +334,7 @@ class WebTests(TestCase):
         while not web._factory.channels:
             await deferLater(reactor, 0.001)
         await web.stopService()
-        self.assertEqual(web._factory.channels, set())
+        self.assertEqual(web._factory.channels, {})
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", number))
 
