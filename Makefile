@@ -28,7 +28,7 @@ help:
 	@echo 'make quick      check style and types, and run the unit tests: under three minutes on two processors'
 	@echo 'make test       run every test'
 	@echo 'make lint       check style and types'
-	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules (SCHEDULES=N)'
+	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules of each kind (SCHEDULES=N)'
 	@echo 'make faults     break three real nodes that vote in $(FAULTS) random ways (FAULTS=N)'
 	@echo 'make benchmark  what a heartbeat, an idle node and a start cost here, against the budgets'
 	@echo 'make audit      ask for known vulnerabilities of the packages in requirements.txt; needs the network'
@@ -65,8 +65,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 simulate: $(VENV)/.installed-test
-	$(BIN)/python -m hatwist.testing --schedules $(SCHEDULES)
-	$(BIN)/python -m hatwist.testing --majority --schedules $(SCHEDULES)
+	$(BIN)/python -m hatwist.testing --kind all --schedules $(SCHEDULES)
 
 faults: $(VENV)/.installed
 	$(BIN)/python -m hatwist.lab.schedules --count $(FAULTS)

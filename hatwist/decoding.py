@@ -41,6 +41,7 @@ from hatwist.wire import (
     MOVE,
     MOVED,
     NAME,
+    NAMED,
     NODE,
     PREFIX,
     REQUEST,
@@ -203,6 +204,7 @@ class _Reader:
             received,
             tuple([group for group in told if isinstance(group, HeardGroup)]),
             bool(flags & LEFT),
+            bool(flags & NAMED),
             tuple([group for group in told if isinstance(group, str)]),
         )
 

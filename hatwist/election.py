@@ -286,7 +286,8 @@ class Election(Holder):
         if released is not None and successor is not None:
             if self._noted != since and now >= self._heirUntil:
                 self._noted = since
-                self._miss(successor.name, now)
+                if successor.state(group).role is not Role.ACTIVE:
+                    self._miss(successor.name, now)
             # One that let its time pass is no longer deferred to.
             better = [p for p in better if p is not successor]
         if better:

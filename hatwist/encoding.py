@@ -36,6 +36,7 @@ from hatwist.wire import (
     MOVE,
     MOVED,
     NAME,
+    NAMED,
     NODE,
     PREFIX,
     REQUEST,
@@ -93,6 +94,7 @@ def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
             (DIRECT if other.direct else 0)
             | (LISTS if other.lists else 0)
             | (LEFT if other.left else 0)
+            | (NAMED if other.named else 0)
         )
         known = [g for g in other.groups if g.name in index]
         untold = [index[group] for group in other.untold]

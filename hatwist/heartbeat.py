@@ -121,6 +121,7 @@ class Heard(NamedTuple):
     @ivar received: how many of its last 20 packets arrived.
     @ivar groups: what it is in those groups of the sender in which it is more than a plain standby.
     @ivar left: it said goodbye.
+    @ivar named: it has named this start of the sender.
     @ivar untold: the sender's groups of which it has no word as new as C{seq}: nothing follows for them.
     """
 
@@ -133,6 +134,7 @@ class Heard(NamedTuple):
     received: int
     groups: tuple[HeardGroup, ...] = ()
     left: bool = False
+    named: bool = False
     untold: tuple[str, ...] = ()
 
 

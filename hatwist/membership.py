@@ -314,6 +314,7 @@ class Membership:
                         ]
                     ),
                     peer.left(),
+                    peer.listedSeq >= 0,
                     ()
                     if peer.complete
                     else tuple([n for n in self.groups if peer.word(n).seq < peer.seq]),
@@ -339,17 +340,15 @@ class Membership:
 
     def believed(self, peer: Peer, now: float) -> bool:
         """
-        It is no recording: it has named this start of this node, or a node says so that has a two-way
-        link both with it and with this one.
-
-        A recording names no start that came after it, and nobody has a two-way link with one.
+        It is no recording: it has named this start of this node, or that of a node with which this one has a
+        two-way link. A recording names no start that came after it.
         """
         return peer.listedSeq >= 0 or any(
             other is not peer
             and other.beat is not None
             and other.twoWay(now)
             and any(
-                heard[:2] == (peer.name, peer.session) and heard.direct and heard.lists
+                heard[:2] == (peer.name, peer.session) and heard.direct and heard.named
                 for heard in other.beat.heard
             )
             for other in self

@@ -37,7 +37,7 @@ MIN_SIZE = PREFIX.size + 2 + NODE.size + LENGTH.size
 ELIGIBLE, LISTENING, HAS_CLAIM, HAS_RELEASED, HAS_GRANT, LETTING_GO = 1, 2, 4, 8, 16, 32
 WITNESSED, MOVED = 64, 128
 MOVE = 1  # the kind of an extension: a request to move a group
-DIRECT, LISTS, LEFT = 1, 2, 4
+DIRECT, LISTS, LEFT, NAMED = 1, 2, 4, 8
 UNTOLD = 1  # the flag of a heard group of which the sender has no word as new as the rest
 LEAVING = 1  # the flag of a whole packet
 

@@ -35,7 +35,7 @@ KEY = b"0123456789abcdef"
 PREFIX = (
     Field("6857", "magic: hW"),
     Field("01", "version 1"),
-    Field("00", "reserved"),
+    Field("00", "flags: none"),
 )
 UNKEYED = (Field("00000000", "key id: unsigned"),)
 
@@ -105,7 +105,7 @@ FULL = (
     Field("0000000000000003", "session 3"),
     Field("00000000000001f4", "sequence number 500"),
     Field("0003d090", "age 0.25 s"),
-    Field("03", "flags: direct, lists me"),
+    Field("0b", "flags: direct, lists me, has named me"),
     Field("14", "received 20 of its last 20"),
     Field("0000", "groups that are more than a plain standby: 0"),
     Field("05 67616d6d61", "heard: gamma"),
@@ -174,7 +174,7 @@ FULL_VALUE = Heartbeat(
         ),
     ),
     (
-        Heard("beta", 3, 500, 0.25, True, True, 20),
+        Heard("beta", 3, 500, 0.25, True, True, 20, named=True),
         Heard(
             "gamma",
             2,

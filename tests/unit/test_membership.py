@@ -41,8 +41,9 @@ def word(
     groups: tuple[HeardGroup, ...] = (),
     direct: bool = True,
     lists: bool = True,
+    named: bool = False,
 ) -> Heard:
-    return Heard(name, session, seq, age, direct, lists, 20, groups)
+    return Heard(name, session, seq, age, direct, lists, 20, groups, named=named)
 
 
 class MembershipTests(SynchronousTestCase):
@@ -207,15 +208,16 @@ class MembershipTests(SynchronousTestCase):
         self.assertEqual(self.view.actives("g", 10.1), [])
 
     def test_believed(self) -> None:
-        """A recording never names this start, and no two-way neighbour has a two-way link with it."""
+        """A recording names neither this start nor that of a two-way neighbour, whatever others say."""
         peer = self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
         self.assertFalse(self.view.believed(peer, 10.0))
         me = word("a", 1)
-        self.receive(beat("b", 1, heard=(me, word("c", 5, lists=False))), 10.0)
+        self.receive(beat("b", 1, heard=(me, word("c", 5))), 10.0)
         self.assertFalse(self.view.believed(peer, 10.0))
-        self.receive(beat("d", 1, heard=(word("c", 5),)), 10.0)  # nor does a second recording count
+        # Nor does a second recording count.
+        self.receive(beat("d", 1, heard=(word("c", 5, named=True),)), 10.0)
         self.assertFalse(self.view.believed(peer, 10.0))
-        self.receive(beat("b", 2, heard=(me, word("c", 5))), 10.0)
+        self.receive(beat("b", 2, heard=(me, word("c", 5, lists=False, named=True))), 10.0)
         self.assertTrue(self.view.believed(peer, 10.0))
         self.assertFalse(self.view.believed(peer, 10.0 + T))
         self.receive(beat("c", 6, role=Role.ACTIVE, heard=(word("a", 1, direct=False),)), 10.1)
@@ -265,7 +267,7 @@ class MembershipTests(SynchronousTestCase):
         self.assertEqual(
             [heard._replace(age=round(heard.age, 6)) for heard in self.view.heard(10.2)],
             [
-                Heard("b", 1, 3, 0.2, True, True, 20, (HOLDS,)),
+                Heard("b", 1, 3, 0.2, True, True, 20, (HOLDS,), named=True),
                 Heard("c", 1, 4, 0.1, True, False, 20),
                 Heard("d", 1, 9, 0.2, False, False, 20),
             ],

@@ -109,6 +109,7 @@ def heards(draw: st.DrawFn, groups: list[str]) -> Heard:
         draw(st.integers(0, 20)),
         tuple(known),
         draw(st.booleans()),
+        draw(st.booleans()),
         tuple(sorted({*groups} - {group.name for group in known}))
         if draw(st.booleans())
         else (),
@@ -309,7 +310,7 @@ class BadBytesTests(SynchronousTestCase):
         """Flags that are not known may be anything: a later release may use them."""
         self.assertEqual(decode(MINIMAL[:3] + b"\xfe" + MINIMAL[4:]), vectors.MINIMAL_VALUE)
         at = FULL.index(b"\x04beta") + 5 + 20
-        self.assertEqual(FULL[at], 3)
+        self.assertEqual(FULL[at], 0x0B)
         self.assertEqual(decode(FULL[:at] + b"\xfb" + FULL[at + 1 :]), vectors.FULL_VALUE)
 
     def test_malformed(self) -> None:
