@@ -341,14 +341,14 @@ class Membership:
     def believed(self, peer: Peer, now: float) -> bool:
         """
         It is no recording: it has named this start of this node, or that of a node with which this one has a
-        two-way link. A recording names no start that came after it.
+        two-way link. A recording names no start that came after it; and what that node knows already is no news.
         """
         return peer.listedSeq >= 0 or any(
             other is not peer
             and other.beat is not None
             and other.twoWay(now)
             and any(
-                heard[:2] == (peer.name, peer.session) and heard.direct and heard.named
+                heard[:2] == (peer.name, peer.session) and heard.named
                 for heard in other.beat.heard
             )
             for other in self
