@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Coroutine, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
+from twisted.internet.threads import deferToThread
 
 from hatwist.clock import useMonotonic
+from hatwist.control import place
+from hatwist.control.client import Client, NotRunning, Refused, Unclear
 from hatwist.errors import HatwistError
 from hatwist.lab import world
 from hatwist.lab.lab import HOSTS, Lab, Setup
@@ -31,13 +37,44 @@ VOTERS = Setup(more=("--quorum", "majority", "--members", ",".join(HOSTS)))
 FAULTS = (
     *("kill", "kill", "power", "restart"),
     *("freeze", "freeze", "freeze"),
+    *("stop-claim", "stop-claim", "stop-release", "stop-guard"),
     *("cut", "cut", "one-way", "one-way", "isolate", "isolate"),
     *("heal", "heal", "heal"),
 )
 PAUSES = (0.05, 0.2, 0.4, 1.2, 2.4)
+STOPS = (0.01, 0.1, 0.5, 0.9)
+"""Seconds for which a process is stopped in the middle of something."""
+MOMENT = 0.025
+"""Seconds after an order within which a claim or a release is under way."""
 Pair = tuple[str, str]
 # Beyond a tolerance: for how long there may be no holder although a majority is connected, in seconds.
 PATIENCE = 1.0
+
+
+def order(name: str, to: str) -> None:
+    """Ask the daemon of one host to move the group to another. It may be stopped or dead: the answer is no matter."""
+    try:
+        with Client(place.defaultPath("default", name)) as client:
+            client.call("Move", 1.0, group="default", node=to)
+    except (NotRunning, Refused, Unclear):
+        pass
+
+
+def _guardOf(daemon: int) -> int | None:
+    """The guard of a daemon, which may have none at the moment."""
+    try:
+        children = Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
+        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
+    except OSError:
+        return None
+    return next((pid for pid, command in commands.items() if "guard.py" in command), None)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
 
 
 class Outcome(NamedTuple):
@@ -105,9 +142,11 @@ class Schedule:
             await self._end()
             await self._look()
             await lab.elapse(lab.tolerance + PATIENCE + 2 * lab.interval)
+            outcome = await self._judged()
+            await deferToThread(order, lab.best, lab.best)  # what was moved would stay there
+            return outcome
         finally:
             self._waiting.stop()
-        return await self._judged()
 
     # Faults
 
@@ -155,10 +194,44 @@ class Schedule:
             self._frozen.add(one)
         elif what == "heal":
             self._heal()
+        elif what == "stop-guard":
+            await self._stopGuard(one)
+        elif what.startswith("stop"):
+            await self._stopWhile(what, one, two)
         else:
             others = [n for n in lab.names if n != one] if what == "isolate" else [two]
             for other in others:
                 self.cut(one, other, oneWay=what == "one-way")
+
+    async def _stopWhile(self, what: str, one: str, two: str) -> None:
+        """The group is moved from or to a host, whose daemon is stopped at any moment of that, perhaps twice."""
+        lab, chance = self._lab, self._chance
+        to = one if what == "stop-claim" else two
+        ordered = deferToThread(order, to if lab.runs(to) else one, to)
+        await lab.elapse(chance.uniform(0, MOMENT))
+        self._say(f"the daemon of {one} is stopped while the group is moved to {to}")
+        self._frozen.add(one)
+        await self._look()
+        lab.programs[one].freeze()
+        await lab.elapse(chance.choice(STOPS))
+        if chance.random() < 0.3:  # a machine that gives it the processor in bits
+            lab.programs[one].thaw()
+            await lab.elapse(chance.uniform(0.001, 0.012))
+            lab.programs[one].freeze()
+            await lab.elapse(chance.choice(STOPS))
+        self._thaw(one)
+        await ordered
+
+    async def _stopGuard(self, name: str) -> None:
+        """A guard that stands still guards nothing; its daemon lives, and replaces it if it takes long."""
+        guard = _guardOf(self._lab.programs[name].pid)
+        if guard is None:
+            return
+        self._say(f"the guard of {name} is stopped")
+        _signal(guard, signal.SIGSTOP)
+        await self._lab.elapse(self._chance.choice(STOPS))
+        _signal(guard, signal.SIGCONT)
+        self._say(f"the guard of {name} goes on")
 
     def cut(self, one: str, two: str, oneWay: bool = False) -> None:
         """Cut two hosts apart; or let C{two} hear nothing of C{one}."""

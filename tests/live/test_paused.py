@@ -13,11 +13,10 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from hatwist.control.client import Client, NotRunning, Refused, Unclear
 from hatwist.lab.judge import Judge
 from hatwist.lab.lab import Lab
 from hatwist.lab.lan import Lan
-from hatwist.lab.schedules import VOTERS
+from hatwist.lab.schedules import VOTERS, order
 
 pytestmark = pytest.mark.needs("ip")
 
@@ -122,15 +121,6 @@ async def voters() -> AsyncIterator[Lab]:
         await made.close()
 
 
-def move(name: str) -> None:
-    """Ask a daemon for the group; it is stopped meanwhile, so that the answer is no matter."""
-    try:
-        with Client(f"/run/hatwist/default.{name}.sock") as client:
-            client.call("Move", 1.0, group="default", node=name)
-    except (NotRunning, Refused, Unclear):
-        pass
-
-
 @pytest_twisted.ensureDeferred
 async def test_stoppedWhileItClaims(voters: Lab) -> None:
     """
@@ -145,7 +135,7 @@ async def test_stoppedWhileItClaims(voters: Lab) -> None:
         began = await voters.judge.mark()
         heir = voters.second
         program = voters.programs[heir]
-        moved = deferToThread(move, heir)
+        moved = deferToThread(order, heir, heir)
         await voters.elapse(chance.uniform(0.0, 0.022))
         program.freeze()
         await voters.elapse(chance.uniform(0.45, 0.9))
