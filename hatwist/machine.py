@@ -18,7 +18,7 @@ from hatwist.auth import Keyring, ReplayWindow
 from hatwist.counting import follow
 from hatwist.effects import Effect, Event, RoleChange, Send
 from hatwist.errors import BadPacket
-from hatwist.heartbeat import Claim, Heard, Heartbeat, Role
+from hatwist.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, Role
 from hatwist.membership import MAX_PEERS, repeats
 from hatwist.rules import NodeRules
 from hatwist.sending import BURST, Sender, leads
@@ -63,7 +63,6 @@ class Machine(Sender):
         self._window = ReplayWindow()
         self._lastRun = now
         self._startedAt = now
-        self._rivalUntil = -inf
         self._rivalToldAt = -inf
         self._wanted = session
         self._remembered: dict[str, float] = {}
@@ -143,11 +142,10 @@ class Machine(Sender):
             # It may live: what is said meanwhile nobody would believe.
             self._silentUntil = max(self._silentUntil, spoke + self.rules.tolerance)
         else:
-            claims = [group.claim for group in heard.groups if group.role is Role.ACTIVE]
-            if self._rank()[1] > _first(claims)[0]:
+            if self._rank()[1] > _holds(heard.groups):
                 self._outbid(heard.session)
             else:
-                self._giveWay(spoke + self.rules.tolerance, "", now)
+                self._yieldName(spoke + self.rules.tolerance, "another host")
 
     def _twin(self, beat: Heartbeat, now: float) -> NoReturn:
         """
@@ -161,42 +159,37 @@ class Machine(Sender):
             raise BadPacket("reflected")
         if beat.address == self.rules.address != NO_ADDRESS:
             raise BadPacket("replayed", "of an earlier start of this node")
+        if beat.session > follow(self.session, beat.session):
+            raise BadPacket("malformed", f"session {beat.session} of a node of this name")
         self._window.accept(beat, "")
-        claims = [group.claim for group in beat.groups if group.role is Role.ACTIVE]
-        if self._rank() > (True, *_first(claims), beat.session, -beat.address):
+        if self._rank() > (True, _holds(beat.groups), beat.session, -beat.address):
             if now >= self._rivalToldAt + REPEAT:
                 self._rivalToldAt = now
                 self._say("same-name", beat.name, f"{_host(beat)} runs a node of this name, too")
             self._outbid(beat.session)
             self._answer = True
         else:
-            self._giveWay(now + max(beat.tolerance, self.rules.tolerance), _host(beat), now)
+            self._yieldName(now + max(beat.tolerance, self.rules.tolerance), _host(beat))
         raise BadPacket("same-name", "another host runs a node of this name; --node must differ")
 
     def _rank(self) -> tuple[bool, int, int, int]:
-        claims = [e.claim for e in self.elections.values() if e.role is Role.ACTIVE]
-        return (self.seq > 0 and not self.displaced, *_first(claims), self.session, -self.rules.address)
+        """Of two nodes of one name the one that goes on is greater: has it spoken, what does it hold, since when."""
+        claims = [
+            e.claim.term for e in self.elections.values() if e.claim and e.role is Role.ACTIVE
+        ]
+        spoken = self.seq > 0 and not self.displaced
+        return (spoken, max(claims, default=0), self.session, -self.rules.address)
 
-    def _giveWay(self, until: float, host: str, now: float) -> None:
+    def _yieldName(self, until: float, host: str) -> None:
         """Be silent, and hold nothing, until the other node of this name was not heard for a tolerance."""
         if not self.displaced:
             self._say(
                 "same-name",
                 self.rules.name,
-                f"{host or 'another host'} runs a node of this name, too; this one is silent, and holds "
-                "nothing, until the other has stopped",
+                f"{host} runs a node of this name, too; this one is silent, and holds nothing, until the "
+                "other has stopped",
             )
-            for election in self.elections.values():
-                election.muted = True
-        self.rivalAt = now
-        self._rivalUntil = max(self._rivalUntil, until)
-
-    def _return(self, now: float) -> None:
-        """The name is free: go on."""
-        self.rivalAt = self._rivalUntil = -inf
-        self._say("name-free", "", "no other node of this name is heard: this one goes on")
-        for election in self.elections.values():
-            election.muted = False
+        self.rivalUntil = max(self.rivalUntil, until)
 
     def _outbid(self, session: int) -> None:
         """
@@ -219,14 +212,16 @@ class Machine(Sender):
         self._notice(now)
         self.news = False
         self.view.forget(now)
-        if self.displaced and now >= self._rivalUntil:
-            self._return(now)
+        if self.displaced and now >= self.rivalUntil:
+            self.rivalUntil = -inf
+            self._say("name-free", "", "no other node of this name is heard: this one goes on")
         if self._wanted > self.session:
             self._outbid(self._wanted - 1)
         effects: list[Effect] = []
         wake = inf
         urgent = self._answer
         for election in self.elections.values():
+            election.muted = self.displaced
             election.decide(self.view, self.sent, self.lastSent, now, self.session)
             effects += election.effects
             election.effects = []
@@ -257,7 +252,7 @@ class Machine(Sender):
         self._events = []
         self._forget()
         if self.displaced:
-            wake = min(wake, self._rivalUntil)
+            wake = min(wake, self.rivalUntil)
         self.deadline = min(wake, self._due(now, hurried, follows))
         # Others wait for a release, then for the word of it; the log waits for both.
         effects.sort(key=_urgency)
@@ -282,9 +277,9 @@ class Machine(Sender):
         self._events.append(Event(kind, "", peer, reason))
 
 
-def _first(claims: Iterable[Claim | None]) -> tuple[int]:
-    """The term of what is held, 0: nothing."""
-    return (max((claim.term for claim in claims if claim is not None), default=0),)
+def _holds(groups: Iterable[GroupState | HeardGroup]) -> int:
+    """The highest term by which something is held; 0: nothing is."""
+    return max((g.claim.term for g in groups if g.claim and g.role is Role.ACTIVE), default=0)
 
 
 def _host(beat: Heartbeat) -> str:

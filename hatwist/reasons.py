@@ -74,7 +74,9 @@ def _underWay(election: Election, now: float) -> Why | None:
         wait = max(election.listenUntil, election.patience) - now
         if wait > 0:
             return Why("listening", f"has just started, and listens for {duration(wait)} more")
-        return Why("starting", "has just started, and waits for a worthier node that has just started too")
+        return Why(
+            "starting", "has just started, and waits for a worthier node that has just started too"
+        )
     return None
 
 

@@ -32,7 +32,7 @@ class Sender(Groups):
 
     @ivar seq: the number of its newest packet.
     @ivar sent: when each recent one left, by its number.
-    @ivar rivalAt: when a node of the same name was last heard, to which this one gave way; C{-inf}: there is none.
+    @ivar rivalUntil: until when a node of the same name, to which this one yields, is alive; C{-inf}: there is none.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Sender(Groups):
         self._told: list[GroupState] = []
         self._silentUntil = now + FIRST_WORD * rules.interval
         self._uncleanUntil = now + rules.tolerance
-        self.rivalAt = -inf
+        self.rivalUntil = -inf
 
     @property
     def displaced(self) -> bool:
         """It is silent, and takes nothing, because another node of its name is heard."""
-        return self.rivalAt > -inf
+        return self.rivalUntil > -inf
 
     @property
     def silent(self) -> bool:

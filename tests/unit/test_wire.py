@@ -110,9 +110,7 @@ def heards(draw: st.DrawFn, groups: list[str]) -> Heard:
         tuple(known),
         draw(st.booleans()),
         draw(st.booleans()),
-        tuple(sorted({*groups} - {group.name for group in known}))
-        if draw(st.booleans())
-        else (),
+        tuple(sorted({*groups} - {group.name for group in known})) if draw(st.booleans()) else (),
     )
 
 
