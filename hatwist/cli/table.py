@@ -58,6 +58,8 @@ def _brief(cell: str) -> str:
     """What a column shows of a long cell, such as C{"degraded"}."""
     if len(cell) <= ROOM:
         return cell
+    if cell.startswith("("):
+        return ""
     beginning = cell.partition(":")[0]
     return beginning if len(beginning) <= ROOM else "see below"
 

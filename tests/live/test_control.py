@@ -172,7 +172,7 @@ async def test_drain(lab: Lab) -> None:
     await lab.elapse(2 * lab.tolerance)
     assert lab.judge.holders(lab.address) == {"beta"}
     shown = await hatwist(lab, "beta", "status")
-    assert re.search("^alpha .*DRAINED +\\(hatwist undrain ends it\\)", shown.text, re.MULTILINE)
+    assert re.search("^alpha .*DRAINED .*\n +\\(hatwist undrain ends it\\)", shown.text, re.MULTILINE)
     drained = await hatwist(lab, "alpha", "status")
     assert drained.status == 1
     assert drained.text.startswith("alpha of cluster default, drained: up")

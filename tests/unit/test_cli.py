@@ -155,7 +155,7 @@ class TableTests(SynchronousTestCase):
         lines = self.lines(nodes__beta__groups__web={**MEMBER, **drained})
         self.assertEqual(
             lines[-2:],
-            ["beta web DRAINED see below 100 18 ms 20 eth0 18 ms", "(hatwist undrain ends it)"],
+            ["beta web DRAINED 100 18 ms 20 eth0 18 ms", "(hatwist undrain ends it)"],
         )
         self.assertEqual(self.alarming(nodes__beta__groups__web={**MEMBER, **drained}), [])
 
