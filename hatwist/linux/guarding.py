@@ -24,6 +24,7 @@ from zope.interface import implementer
 from hatwist.errors import HatwistError
 from hatwist.linux import Farewell, IGuard
 from hatwist.linux import guard as program
+from hatwist.linux.arming import Armed, encoded
 from hatwist.linux.guard import Clocks, Reader, clocks, message, passed, string
 from hatwist.linux.guard_process import GuardProcess
 from hatwist.phrases import joined
@@ -41,35 +42,6 @@ STUCK, STUCK_PETS = 0.7, 3
 
 class GuardError(HatwistError):
     """Nothing is guarded: the guard could not be started, or it fired."""
-
-
-class _Armed:
-    """What is to be armed for a group, and who waits for it."""
-
-    def __init__(
-        self, term: int, deadline: float, deletions: list[bytes], farewells: list[Farewell]
-    ) -> None:
-        self.term = term
-        self.deadline = deadline
-        self.limits: Clocks = (0, 0)  # as the guard knows it
-        self.deletions = deletions
-        self.farewells = farewells
-        self.confirmed = False
-        self.waiting: list[Deferred[None]] = []
-
-    def encode(self, name: bytes, written: Clocks) -> bytes:
-        fields = [string(name, 1), _encode(written), _encode(self.limits)]
-        fields += [self.term.to_bytes(8, "big"), len(self.deletions).to_bytes(4, "big")]
-        fields += [string(deletion, 4) for deletion in self.deletions]
-        fields.append(len(self.farewells).to_bytes(2, "big"))
-        for index, address, port, datagram in self.farewells:
-            fields += [index.to_bytes(4, "big"), port.to_bytes(2, "big")]
-            fields += [string(address.packed, 1), string(datagram, 4)]
-        return message(program.ARM, *fields)
-
-
-def _encode(times: Clocks) -> bytes:
-    return b"".join(each.to_bytes(8, "big") for each in times)
 
 
 @implementer(IGuard)
@@ -95,7 +67,7 @@ class Guard:
         self._child: GuardProcess | None = None
         self._ready = False
         self._final = False  # this child has fired, or is about to
-        self._groups: dict[str, _Armed] = {}
+        self._groups: dict[str, Armed] = {}
         self._leaving: dict[str, list[Deferred[None]]] = {}
         self._unanswered: Counter[str] = Counter()  # what this child was told to arm
         self._unread = 0  # pets in a row before which the pipe was not empty
@@ -135,7 +107,7 @@ class Guard:
         if before is not None and self._late(before):
             self._fired([group], "it was not renewed in time")
             return fail(GuardError("the guard fired"))
-        armed = _Armed(term, deadline, list(deletions), list(farewells))
+        armed = Armed(term, deadline, list(deletions), list(farewells))
         armed.limits = self._limits(clocks(), deadline)
         if before is not None:
             armed.waiting, armed.confirmed = before.waiting, before.confirmed
@@ -160,7 +132,7 @@ class Guard:
         child = self._child
         if child is not None and self._ready and not self._final:
             self._watch(child, now)
-            data = message(program.PET, string(group.encode(), 1), _encode(now), _encode(limits))
+            data = message(program.PET, string(group.encode(), 1), encoded(now), encoded(limits))
             if not child.commands.write(data):
                 self.unsent += 1
                 return
@@ -238,7 +210,7 @@ class Guard:
         return max(0, now[0] + left), max(0, now[1] + left)
 
     @staticmethod
-    def _late(armed: _Armed) -> bool:
+    def _late(armed: Armed) -> bool:
         return passed(armed.limits, clocks())
 
     # The child
@@ -280,7 +252,7 @@ class Guard:
                 call.cancel()
         self._call = self._look = None
 
-    def _send(self, name: str, armed: _Armed) -> None:
+    def _send(self, name: str, armed: Armed) -> None:
         assert self._child is not None
         self._unanswered[name] += 1
         self._child.commands.send(armed.encode(name.encode(), clocks()))
@@ -318,7 +290,7 @@ class Guard:
             self._report(reader)
 
     @staticmethod
-    def _confirm(armed: _Armed) -> None:
+    def _confirm(armed: Armed) -> None:
         armed.confirmed = True
         waiting, armed.waiting = armed.waiting, []
         for done in waiting:
@@ -408,7 +380,7 @@ class Guard:
             self._log.failure("The owner of the guard failed")
 
 
-def _fail(armed: _Armed, why: str) -> None:
+def _fail(armed: Armed, why: str) -> None:
     waiting, armed.waiting = armed.waiting, []
     for done in waiting:
         done.errback(GuardError(why))

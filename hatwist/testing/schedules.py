@@ -313,17 +313,9 @@ def _fault(sim: Simulation, monitor: Monitor, chance: random.Random, start: Any)
         start(one)
     elif node.frozen:
         sim.thaw(one)
-    elif what == "kill":
-        sim.kill(one)
-    elif what == "freeze":
-        sim.freeze(one)
-    elif what == "isolate":
-        sim.isolate(one)
-        monitor.fault()
-    elif what == "cut":
-        sim.cut(one, two)
-    elif what == "one-way":
-        sim.cut(one, two, bothWays=False)
+    elif sim.strike(what, one, two):
+        if what == "isolate":
+            monitor.fault()
     elif what == "loss":
         sim.weather.loss = 0.0 if sim.weather.loss else chance.uniform(0.05, 0.4)
         monitor.fault()

@@ -128,6 +128,26 @@ class Simulation(Works):
         self._note(name, "crashes")
         self._fire(node)
 
+    def strike(self, what: str, one: str, two: str) -> bool:
+        """
+        A fault by its name.
+
+        @param what: C{"kill"}, C{"crash"}, C{"freeze"}, C{"fire"} or C{"isolate"}, of C{one}; C{"cut"} or
+            C{"one-way"}, of the way from C{one} to C{two}; C{"deaf"}: C{one} hears nobody.
+        @return: there is such a fault.
+        """
+        if what in ("kill", "crash", "freeze", "fire", "isolate"):
+            getattr(self, what)(one)
+        elif what in ("cut", "one-way"):
+            self.cut(one, two, bothWays=what == "cut")
+        elif what == "deaf":
+            for other in self.nodes:
+                if other != one:
+                    self.cut(other, one, bothWays=False)
+        else:
+            return False
+        return True
+
     def fire(self, name: str) -> None:
         """Its guard fires for no reason."""
         self._note(name, "its guard fires for no reason")

@@ -315,24 +315,8 @@ def _break(
         start(one)
     elif node.frozen:
         sim.thaw(one)
-    elif what == "kill":
-        sim.kill(one)
-    elif what == "crash":
-        sim.crash(one)
-    elif what == "freeze":
-        sim.freeze(one)
-    elif what == "fire":
-        sim.fire(one)
-    elif what == "isolate":
-        sim.isolate(one)
-    elif what == "deaf":
-        for other in names:
-            if other != one:
-                sim.cut(other, one, bothWays=False)
-    elif what == "cut":
-        sim.cut(one, two)
-    elif what == "one-way":
-        sim.cut(one, two, bothWays=False)
+    elif sim.strike(what, one, two):
+        pass
     elif what == "loss":
         sim.weather.loss = 0.0 if sim.weather.loss else chance.uniform(0.05, 0.5)
     else:
