@@ -134,7 +134,11 @@ class Machine(Sender):
         """A later start of this node is known: an earlier one, and the clock was behind, or another node."""
         if now >= self._remembered.get(by, -inf) + REPEAT:
             self._remembered[by] = now
-            self._say("session", by, "it has seen a later start of a node of this name")
+            self._say(
+                "session",
+                by,
+                "it has seen a later start of this node: it runs twice, or its state was lost",
+            )
         spoke = now - heard.age
         if heard.left or heard.age >= self.rules.tolerance:
             self._outbid(heard.session)

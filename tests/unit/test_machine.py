@@ -353,7 +353,13 @@ class SessionTests(MachineTests):
         self.assertEqual(self.machine.session, 13)
         effects = self.decide(100.0)
         self.assertIn(
-            Event("session", "", "b", "it has seen a later start of a node of this name"), effects
+            Event(
+                "session",
+                "",
+                "b",
+                "it has seen a later start of this node: it runs twice, or its state was lost",
+            ),
+            effects,
         )
         self.assertEqual(self.sent(self.decide(100.11))[0].session, 13)
 
