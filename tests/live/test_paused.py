@@ -16,6 +16,7 @@ from twisted.internet.threads import deferToThread
 from hatwist.lab.judge import Judge
 from hatwist.lab.lab import Lab
 from hatwist.lab.lan import Lan
+from hatwist.lab.measurement import timeline
 from hatwist.lab.schedules import VOTERS, order
 
 pytestmark = pytest.mark.needs("ip")
@@ -151,5 +152,7 @@ async def test_stoppedWhileItClaims(voters: Lab) -> None:
         await voters.elapse(voters.tolerance + 2 * voters.interval)
         report = await voters.judge.report(voters.address, began)
         overlaps.append(report.twoHolders)
+        if report.twoHolders:
+            print(f"round {number}: held by {timeline(report)}\n{voters.said(began)}")
     print(f"\n{ROUNDS} rounds, two holders: {[round(o * 1000, 2) for o in overlaps if o]} ms")
     assert not any(overlaps)
