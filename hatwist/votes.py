@@ -88,7 +88,7 @@ class Voter:
             word = peer.word(self.group)
             claim = word.state.claim
             # A later start of that node says that this one has ended; one of another node of its name does not.
-            later = peer.session > grant.session and peer.beat is not None
+            later = peer.session > grant.session
             if (later and peer.beat is not None and peer.beat.address == self._address) or (
                 peer.session == grant.session
                 and word.seq > grant.seq

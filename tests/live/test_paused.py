@@ -23,7 +23,7 @@ pytestmark = pytest.mark.needs("ip")
 
 SHARED, CIDR = "10.99.0.100", "10.99.0.100/24"
 HOLD = 0.3
-ROUNDS = 16
+ROUNDS = 24
 
 # Stops itself at a moment of its first claim, and says what became of it once it goes on.
 CLAIMANT = """
@@ -125,10 +125,8 @@ async def voters() -> AsyncIterator[Lab]:
 @pytest_twisted.ensureDeferred
 async def test_stoppedWhileItClaims(voters: Lab) -> None:
     """
-    A group is moved to a node, whose daemon is stopped 0 to 22 ms later, for longer than it may hold.
-
-    In no round two hosts have the address, unless the stop came between its last look at the clock and the kernel,
-    some us: then the address goes within ms of the waking, and was announced to nobody.
+    A group is moved to a node, whose daemon is stopped 0 to 22 ms later, for longer than it may hold:
+    in no round two hosts have the address.
     """
     chance = random.Random(5)
     overlaps = []
@@ -155,9 +153,6 @@ async def test_stoppedWhileItClaims(voters: Lab) -> None:
         report = await voters.judge.report(voters.address, began)
         overlaps.append(report.twoHolders)
         if report.twoHolders:
-            said = voters.said(began)
-            print(f"round {number}: held by {timeline(report)}\n{said}")
-            assert f"announces {voters.address}" not in said
+            print(f"round {number}: held by {timeline(report)}\n{voters.said(began)}")
     print(f"\n{ROUNDS} rounds, two holders: {[round(o * 1000, 2) for o in overlaps if o]} ms")
-    assert sum(overlap > 0 for overlap in overlaps) <= 1
-    assert max(overlaps) < 0.020
+    assert not any(overlaps)
