@@ -68,7 +68,7 @@ simulate: $(VENV)/.installed-test
 	$(BIN)/python -m hatwist.testing --kind all --schedules $(SCHEDULES)
 
 faults: $(VENV)/.installed
-	$(BIN)/python -m hatwist.lab.schedules --count $(FAULTS)
+	$(BIN)/python -m hatwist.lab.faults --count $(FAULTS)
 
 benchmark: $(VENV)/.installed
 	@status=0; \

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from hatwist.clock import useMonotonic
 from hatwist.lab import world
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT, Lab, Setup
 from hatwist.lab.lan import Host
+from hatwist.runtime.clock import useMonotonic
 
 PLAIN = Setup()
 VOTES = Setup(more=("--quorum", "majority", "--members", "alpha,beta,gamma"))

@@ -26,13 +26,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from hatwist.auth import Keyring
-from hatwist.clock import useMonotonic
-from hatwist.errors import BadPacket
-from hatwist.heartbeat import Role
+from hatwist.core.claims import Role
+from hatwist.core.errors import BadPacket
 from hatwist.lab import world
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
+from hatwist.protocols.native.auth import Keyring
+from hatwist.runtime.clock import useMonotonic
 
 KEY = b"the key of benchmarks/replay.py, for no other use"
 # Datagrams in one go, and seconds until the next: what a receive buffer takes without a loss.

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from timeit import repeat
 
-from hatwist.auth import Keyring
-from hatwist.heartbeat import Heartbeat
+from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.testing import Simulation
 
 BUDGET = 50.0

@@ -1,5 +1,5 @@
 """
-Draw the table of roles: docs/roles.svg and docs/roles.rst, from hatwist.election.TABLE.
+Draw the table of roles: docs/roles.svg and docs/roles.rst, from hatwist.core.states.TABLE.
 
     python docs/roles.py
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hatwist.election import TABLE, Input, State
+from hatwist.core.states import TABLE, Input, State
 
 SAYS = {
     Input.READY: "listened for one tolerance, and proven clean",
@@ -162,7 +162,7 @@ def rst() -> str:
         cells.append(line)
     return "\n".join(
         [
-            ".. Made by docs/roles.py from hatwist.election.TABLE; change that, and run it again.",
+            ".. Made by docs/roles.py from hatwist.core.states.TABLE; change that, and run it again.",
             "",
             "Roles, state by state",
             "=====================",

@@ -15,9 +15,9 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from hatwist.clock import useMonotonic
+from hatwist.runtime.clock import useMonotonic
 from hatwist.resources.listener import Listener
-from hatwist.service import HAService
+from hatwist.service.service import HAService
 from hatwist.settings import settings
 
 node = os.environ.get("NODE", socket.gethostname())

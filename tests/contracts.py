@@ -8,7 +8,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from hatwist.interfaces import IResource
+from hatwist.resources.interfaces import IResource
 
 
 class Resource(Protocol):

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from hatwist.errors import ResourceError
-from hatwist.linux import INetlink
-from hatwist.linux.messages import (
+from hatwist.core.errors import ResourceError
+from hatwist.linux.interfaces import INetlink
+from hatwist.linux.netlink.messages import (
     IFA_F_DEPRECATED,
     IFA_F_PERMANENT,
     AddressChange,
@@ -20,7 +20,7 @@ from hatwist.linux.messages import (
     encodeDelete,
     encodePromote,
 )
-from hatwist.resources.addresses import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses, AddressSpec
 
 
 class World(Protocol):

@@ -9,10 +9,10 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from hatwist.linux import Farewell, IGuard
-from hatwist.linux.guarding import Guard, GuardError
-from hatwist.linux.memory_guard import MemoryGuard
-from hatwist.linux.messages import encodeDelete
+from hatwist.linux.guard.client import Guard, GuardError
+from hatwist.linux.guard.memory import MemoryGuard
+from hatwist.linux.interfaces import Farewell, IGuard
+from hatwist.linux.netlink.messages import encodeDelete
 
 TOLERANCE = 0.35
 LONG = 60.0

@@ -9,9 +9,9 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from hatwist.linux import IAsker
-from hatwist.linux.messages import Address
-from hatwist.linux.neighbours import Asker
+from hatwist.linux.interfaces import IAsker
+from hatwist.linux.lan.neighbours import Asker
+from hatwist.linux.netlink.messages import Address
 
 SHARED4, SHARED6 = IPv4Address("10.9.0.100"), IPv6Address("fd09::100")
 BOTH = (SHARED4, SHARED6)

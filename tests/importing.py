@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hatwist.migration.notes import Notes, Opener, opensNothing
-from hatwist.migration.reading import Source, read
-from hatwist.migration.toml import write
+from hatwist.frontends.importing.notes import Notes, Opener, opensNothing
+from hatwist.frontends.importing.reading import Source, read
+from hatwist.frontends.importing.toml import write
 from hatwist.settings import Settings, loadAll
 
 

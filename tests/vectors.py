@@ -8,18 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hatwist.heartbeat import (
-    Claim,
-    Grant,
-    GroupState,
-    Heard,
-    HeardGroup,
-    Heartbeat,
-    Released,
-    Request,
-    Role,
-)
-from hatwist.worth import Fitness, Worth
+from hatwist.core.claims import Claim, Grant, Released, Role
+from hatwist.core.worth import Fitness, Worth
+from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, Request
 
 
 class Field(NamedTuple):

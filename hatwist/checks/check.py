@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from hatwist.checks.probe import CheckFailed, Kind, Surroundings, oneLine
-from hatwist.checks.tally import State, Tally
-from hatwist.worth import Fitness
+from hatwist.checks.base import CheckFailed, Kind, Surroundings, oneLine
+from hatwist.checks.streak import State, Tally
+from hatwist.core.worth import Fitness
 
 LATE = 0.05
 """Seconds by which a timer may be late before it is taken for a stall of this process."""
@@ -22,7 +22,7 @@ class CheckSpec:
     """
     What is checked, how often, and what it means when it fails.
 
-    @ivar what: one of the kinds, such as L{hatwist.checks.connecting.Tcp}.
+    @ivar what: one of the kinds, such as L{hatwist.checks.tcp.Tcp}.
     @ivar interval: seconds from one beginning to the next.
     @ivar timeout: seconds after which no answer is a failure; may be longer than C{interval}.
     @ivar rise, fall: how many good results, or failures, in a row change the state.

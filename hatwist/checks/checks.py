@@ -9,10 +9,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from hatwist.checks.base import Surroundings
 from hatwist.checks.check import Check, CheckSpec
-from hatwist.checks.probe import Surroundings
-from hatwist.linux import INetlink
-from hatwist.worth import Fitness
+from hatwist.core.worth import Fitness
+from hatwist.linux.interfaces import INetlink
 
 APART = 0.02
 """Seconds between the first runs of two checks, if there is time for that."""

@@ -15,8 +15,8 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hatwist.checks.connecting import endpoint, isAddress, resolvable, resolve, said
-from hatwist.checks.probe import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.tcp import endpoint, isAddress, resolvable, resolve, said
 
 BODY = 64 * 1024
 """Bytes of an answer's body that are read; a longer one is as good as a whole one."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 
-from hatwist.checks.probe import CheckFailed, Stateless, Surroundings
-from hatwist.linux.carrier import Carrier as Watcher
+from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.linux.netlink.carrier import Carrier as Watcher
 
 
 @dataclass(frozen=True, slots=True)

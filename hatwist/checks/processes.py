@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from hatwist.checks.probe import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, Stateless, Surroundings
 from hatwist.checks.programs import lacking, output, unreadable
 
 SLICE = 64

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from hatwist.checks.probe import CheckFailed, Stateless, Surroundings
-from hatwist.errors import ResourceError
+from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.core.errors import ResourceError
 from hatwist.resources.process import GRACE, Ending, find, run
 
 SYSTEMCTL = "systemctl"

@@ -22,7 +22,7 @@ from hatwist.lab.measurement import (
     takenOver,
 )
 from hatwist.lab.verdict import Report
-from hatwist.rules import Timing
+from hatwist.protocols.native.rules import Timing
 from hatwist.settings import MIN_LEASE
 
 # What a takeover that waits for nothing may take, at worst and as a rule.

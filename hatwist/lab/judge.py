@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from hatwist.lab import probe
+from hatwist.lab import eyes as probe
 from hatwist.lab.lan import Host, Lan
 from hatwist.lab.verdict import Answers, Change, Report, Span, judge
 
@@ -27,7 +27,7 @@ class Judge(ProcessProtocol):
     """
     Sees every host's addresses, and asks a shared address as a client does, each millisecond.
 
-    The asking and the clock are in a process of their own (L{hatwist.lab.probe}), so that a busy
+    The asking and the clock are in a process of their own (L{hatwist.lab.eyes}), so that a busy
     reactor here changes no figure.
 
     @ivar changes: every address that came or went on any host, since the start.

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.task import deferLater
 
-from hatwist.control import place
-from hatwist.errors import HatwistError
+from hatwist.core.errors import HatwistError
+from hatwist.frontends.control import place
 from hatwist.lab.heartbeats import Heartbeats
 from hatwist.lab.judge import Judge
 from hatwist.lab.lan import Host, Lan
@@ -136,7 +136,7 @@ class Lab:
 
         @raise HatwistError: it fails.
         """
-        argv = [sys.executable, "-m", "hatwist.cli", *words]
+        argv = [sys.executable, "-m", "hatwist.frontends.cli", *words]
         socket = place.defaultPath("default", name)
         program = self.host(name).spawn(self.reactor, [*argv, "--control", socket])
         status = await program.ended()

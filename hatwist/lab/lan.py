@@ -23,7 +23,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 
-from hatwist.errors import HatwistError
+from hatwist.core.errors import HatwistError
 from hatwist.lab.namespace import Namespace
 from hatwist.lab.program import Program
 from hatwist.lab.switch import Switch, writeSysctl

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import time
 
-from hatwist.errors import HatwistError
+from hatwist.core.errors import HatwistError
 from hatwist.lab import fencing, operating
 from hatwist.lab.lab import PLAIN, Lab, Setup
 from hatwist.lab.measurement import (

@@ -1,7 +1,7 @@
 """
 C{hatwist lab}: three daemons keep an address alive while their hosts suffer; then a table.
 
-Runs inside a private world (L{hatwist.cli} sees to that), in which everything it starts ends
+Runs inside a private world (L{hatwist.frontends.cli} sees to that), in which everything it starts ends
 with it, however it ends.
 """
 
@@ -20,12 +20,12 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.task import LoopingCall
 
-from hatwist.clock import useMonotonic
-from hatwist.errors import HatwistError
+from hatwist.core.errors import HatwistError
 from hatwist.lab import scenarios
 from hatwist.lab.lab import Daemon, Lab, haDaemon
 from hatwist.lab.measurement import FIGURES, RIGHT_HOST, Measurement
 from hatwist.lab.scenarios import DEMO
+from hatwist.runtime.clock import useMonotonic
 
 INTERRUPTED = 130
 # From so many runs on there is a median.

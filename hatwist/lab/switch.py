@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import Any
 
-from hatwist.errors import HatwistError
+from hatwist.core.errors import HatwistError
 from hatwist.lab.namespace import Namespace
 
 TABLE = "hatwist_lab"

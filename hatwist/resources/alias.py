@@ -9,11 +9,10 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hatwist import frames
-from hatwist.errors import ResourceError
-from hatwist.interfaces import IAnnouncer, IFenced, IResource
-from hatwist.linux import INetlink, ISender
-from hatwist.linux.messages import (
+from hatwist.core.errors import ResourceError
+from hatwist.linux.interfaces import INetlink, ISender
+from hatwist.linux.lan.sender import PacketSender
+from hatwist.linux.netlink.messages import (
     Event,
     EventsLost,
     KernelAddress,
@@ -21,10 +20,11 @@ from hatwist.linux.messages import (
     LinkChange,
     encodeDelete,
 )
-from hatwist.linux.packet import PacketSender
-from hatwist.resources.announcing import Announcer
+from hatwist.protocols import frames
+from hatwist.resources.addresses.announcing import Announcer
+from hatwist.resources.addresses.removing import asked, explained
+from hatwist.resources.interfaces import IAnnouncer, IFenced, IResource
 from hatwist.resources.process import IProgramReactor, run
-from hatwist.resources.removing import asked, explained
 from hatwist.resources.vigil import Vigil
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from twisted.internet.defer import Deferred, DeferredLock
 from zope.interface import implementer
 
-from hatwist.errors import ResourceError
-from hatwist.interfaces import IFenced, IResource
+from hatwist.core.errors import ResourceError
+from hatwist.resources.interfaces import IFenced, IResource
 from hatwist.resources.process import Ending, IProgramReactor, run
 
 

@@ -9,10 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from hatwist.errors import ResourceError
-from hatwist.interfaces import IResource
-from hatwist.linux import INetlink
-from hatwist.linux.messages import (
+from hatwist.core.errors import ResourceError
+from hatwist.linux.interfaces import INetlink
+from hatwist.linux.netlink.messages import (
     IFF_UP,
     NLM_F_ACK,
     NLM_F_REQUEST,
@@ -22,7 +21,8 @@ from hatwist.linux.messages import (
     KernelLink,
     LinkChange,
 )
-from hatwist.resources.removing import asked, explained
+from hatwist.resources.addresses.removing import asked, explained
+from hatwist.resources.interfaces import IResource
 from hatwist.resources.vigil import Vigil
 
 # struct nlmsghdr and struct ifinfomsg (linux/netlink.h, linux/rtnetlink.h)

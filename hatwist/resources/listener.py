@@ -1,4 +1,4 @@
-"""A listening port as a service that can be started again: for L{hatwist.service.HAService.addActive}."""
+"""A listening port as a service that can be started again: for L{hatwist.service.service.HAService.addActive}."""
 
 from __future__ import annotations
 

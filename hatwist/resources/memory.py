@@ -9,8 +9,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from hatwist.errors import ResourceError
-from hatwist.interfaces import IAnnouncer, IResource
+from hatwist.core.errors import ResourceError
+from hatwist.resources.interfaces import IAnnouncer, IResource
 
 
 @implementer(IResource, IAnnouncer)

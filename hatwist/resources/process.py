@@ -20,7 +20,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hatwist.errors import ResourceError
+from hatwist.core.errors import ResourceError
 
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 LINGER = 0.1  # seconds that output may still take once the program has ended

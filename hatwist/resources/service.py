@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hatwist.errors import ResourceError
-from hatwist.interfaces import IResource
+from hatwist.core.errors import ResourceError
+from hatwist.resources.interfaces import IResource
 
 
 @implementer(IResource)

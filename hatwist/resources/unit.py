@@ -16,8 +16,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hatwist.errors import ResourceError
-from hatwist.interfaces import IResource
+from hatwist.core.errors import ResourceError
+from hatwist.resources.interfaces import IResource
 from hatwist.resources.process import Ending, IProgramReactor, run
 from hatwist.resources.vigil import Vigil
 

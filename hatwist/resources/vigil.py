@@ -10,7 +10,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hatwist.errors import ResourceError
+from hatwist.core.errors import ResourceError
 
 # Seconds between two restorations: the first is made at once, but who fights over an interface with
 # another program must not take a whole core for it.

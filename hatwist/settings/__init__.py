@@ -5,7 +5,7 @@ L{settings} reads words such as the options of C{twistd ha}, L{load} a configura
 """
 
 from hatwist.settings.file import load, loadAll
-from hatwist.settings.keys import readKeys
+from hatwist.settings.keyfile import readKeys
 from hatwist.settings.options import settings
 from hatwist.settings.values import (
     GROUP,

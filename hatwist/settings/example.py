@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hatwist.errors import ConfigurationError
-from hatwist.resources.placing import AddressSpec
+from hatwist.core.errors import ConfigurationError
+from hatwist.core.table import shown
+from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.settings import words
-from hatwist.table import shown
 
 _HEAD = """\
 # hatwist: the same file on every node. Check it with: hatwist check FILE

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hatwist.errors import ConfigurationError
-from hatwist.files import openRegular
+from hatwist.core.errors import ConfigurationError
+from hatwist.core.table import Path, Table, inFile
+from hatwist.runtime.disk import openRegular
 from hatwist.settings import words
 from hatwist.settings.host import hostProblems
 from hatwist.settings.lines import lineOf
 from hatwist.settings.reading import OWN, disagreements, hostName, readCluster, readGroup
 from hatwist.settings.values import PRIORITY, Settings
-from hatwist.table import Path, Table, inFile
 
 LARGEST = 1 << 20
 """Bytes of a file that are read."""

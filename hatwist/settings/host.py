@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_network
 from itertools import takewhile
 
-from hatwist.electorate import refusal
-from hatwist.errors import ResourceError
-from hatwist.linux.messages import FOREVER, KernelLink, KernelRoute
+from hatwist.core.electorate import refusal
+from hatwist.core.errors import ResourceError
+from hatwist.linux.netlink.messages import FOREVER, KernelLink, KernelRoute
+from hatwist.linux.netlink.present import addressesNow
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
-from hatwist.linux.present import addressesNow
-from hatwist.resources.placing import AddressSpec, Finder
+from hatwist.resources.addresses.placing import AddressSpec, Finder
+from hatwist.resources.addresses.removing import unmarked
 from hatwist.resources.process import find
-from hatwist.resources.removing import unmarked
+from hatwist.runtime.store import Store
 from hatwist.settings.values import AliasSpec, CommandSpec, GroupSettings, Settings, UnitSpec
-from hatwist.store import Store
 
 
 def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:

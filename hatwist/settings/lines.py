@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from hatwist.table import Path
+from hatwist.core.table import Path
 
 _HEADER = re.compile(r"\s*\[\[?\s*(.+?)\s*\]?\]\s*(#.*)?$")
 _KEY = re.compile(

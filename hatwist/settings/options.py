@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 
-from hatwist.errors import ConfigurationError
-from hatwist.resources.placing import AddressSpec
+from hatwist.core.errors import ConfigurationError
+from hatwist.core.table import REQUIRED, Path, Table
+from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.settings import words
 from hatwist.settings.host import hostProblems
 from hatwist.settings.reading import disagreements, hostName, readCluster
@@ -20,7 +21,6 @@ from hatwist.settings.values import (
     ResourceSpec,
     Settings,
 )
-from hatwist.table import REQUIRED, Path, Table
 
 
 def _option(path: Path, value: object) -> str:

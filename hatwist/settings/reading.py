@@ -9,15 +9,18 @@ from math import inf
 from typing import Any
 
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.spec import parseCheck
-from hatwist.hooks import EVENTS
-from hatwist.limits import LIMIT
-from hatwist.linkspec import LinkSpec, clashes
-from hatwist.resources.placing import AddressSpec
+from hatwist.checks.reading import parseCheck
+from hatwist.core.effects import EVENTS
+from hatwist.core.electorate import Quorum
+from hatwist.core.limits import LIMIT
+from hatwist.core.linkspec import LinkSpec, clashes
+from hatwist.core.table import Table, nearest
+from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.unit import unitName
-from hatwist.rules import Quorum
+from hatwist.runtime.store import DIRECTORY
 from hatwist.settings import words
-from hatwist.settings.keys import readKeys
+from hatwist.settings.endpoint import endpoint
+from hatwist.settings.keyfile import readKeys
 from hatwist.settings.values import (
     MULTICAST,
     PRIORITY,
@@ -33,9 +36,6 @@ from hatwist.settings.values import (
     Settings,
     UnitSpec,
 )
-from hatwist.store import DIRECTORY
-from hatwist.table import Table, nearest
-from hatwist.web.endpoint import endpoint
 
 OWN = (
     *("interface", "links", "key_file", "priority", "witness"),

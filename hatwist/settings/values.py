@@ -11,12 +11,12 @@ from math import inf
 from typing import NamedTuple
 
 from hatwist.checks.check import CheckSpec
-from hatwist.link import MulticastGroup
-from hatwist.linkspec import LinkSpec
-from hatwist.linux.messages import Address
-from hatwist.resources.placing import AddressSpec
-from hatwist.rules import Quorum
-from hatwist.store import DIRECTORY
+from hatwist.core.electorate import Quorum
+from hatwist.core.linkspec import LinkSpec
+from hatwist.linux.netlink.messages import Address
+from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.runtime.link import MulticastGroup
+from hatwist.runtime.store import DIRECTORY
 
 GROUP = "default"
 """The name of the one group that the options of C{twistd ha} describe."""

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hatwist.machine import Machine
-from hatwist.votes import Record
+from hatwist.core.claims import Record
+from hatwist.protocols.native.machine import Machine
 
 GROUP = "g"
 QUEUE = 300

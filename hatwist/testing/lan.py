@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from hatwist.heartbeat import Heartbeat
+from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.testing.timeline import Timeline
 
 WITNESS = "witness"

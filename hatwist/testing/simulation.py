@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from hatwist.auth import Keyring
-from hatwist.election import GroupRules, Quorum
-from hatwist.heartbeat import Role
-from hatwist.machine import Machine
-from hatwist.rules import NodeRules
+from hatwist.core.claims import Role
+from hatwist.core.electorate import Quorum
+from hatwist.core.worth import Fitness, addressNumber
+from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.testing.host import GROUP, Node
 from hatwist.testing.works import Works
-from hatwist.worth import Fitness, addressNumber
 
 
 class Simulation(Works):

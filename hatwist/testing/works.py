@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from hatwist.auth import Keyring
-from hatwist.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange, Send
-from hatwist.errors import BadPacket
-from hatwist.heartbeat import Heartbeat
+from hatwist.core.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange, Send
+from hatwist.core.errors import BadPacket
+from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.testing.host import GROUP, QUEUE, Node
 from hatwist.testing.lan import WITNESS, Lan
 

@@ -14,12 +14,12 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from hatwist.clock import useMonotonic
 from hatwist.lab import world
 from hatwist.lab.judge import Judge
 from hatwist.lab.lab import Lab
 from hatwist.lab.lan import Lan
 from hatwist.lab.program import Program
+from hatwist.runtime.clock import useMonotonic
 from tests.daemons import processes
 
 useMonotonic(

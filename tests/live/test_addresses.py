@@ -22,13 +22,13 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import LoopingCall, deferLater
 
-from hatwist import frames
-from hatwist.errors import ResourceError
-from hatwist.linux import INetlink
-from hatwist.linux.messages import AddressChange, Event
-from hatwist.linux.netlink import Netlink
-from hatwist.linux.packet import PacketSender
-from hatwist.resources.addresses import Addresses
+from hatwist.core.errors import ResourceError
+from hatwist.linux.interfaces import INetlink
+from hatwist.linux.lan.sender import PacketSender
+from hatwist.linux.netlink.messages import AddressChange, Event
+from hatwist.linux.netlink.socket import Netlink
+from hatwist.protocols import frames
+from hatwist.resources.addresses.batch import Addresses
 from tests import contracts, contracts_addresses
 
 pytestmark = pytest.mark.needs("ip")
@@ -536,9 +536,9 @@ async def test_stopped(world: KernelWorld) -> None:
 PROGRAM = """
 import sys
 from twisted.internet import defer, reactor, task
-from hatwist.errors import ResourceError
-from hatwist.linux.netlink import Netlink
-from hatwist.resources.addresses import Addresses, AddressSpec
+from hatwist.core.errors import ResourceError
+from hatwist.linux.netlink.socket import Netlink
+from hatwist.resources.addresses.batch import Addresses, AddressSpec
 
 async def main(reactor):
     netlink = Netlink(reactor)

@@ -9,8 +9,8 @@ import pytest_twisted
 from pyroute2 import IPRoute
 from twisted.internet import reactor
 
-from hatwist.linux.carrier import Carrier
-from hatwist.linux.netlink import Netlink
+from hatwist.linux.netlink.carrier import Carrier
+from hatwist.linux.netlink.socket import Netlink
 from tests.wire import Wire
 
 pytestmark = pytest.mark.needs("ip")

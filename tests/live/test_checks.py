@@ -26,17 +26,17 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from hatwist.checks import http
+from hatwist.checks.base import CheckFailed, Kind, Surroundings
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
-from hatwist.checks.connecting import Tcp
 from hatwist.checks.http import BODY, Http
 from hatwist.checks.inside import Carrier
-from hatwist.checks.pinging import Ping
-from hatwist.checks.probe import CheckFailed, Kind, Surroundings
+from hatwist.checks.ping import Ping
+from hatwist.checks.tcp import Tcp
+from hatwist.core.worth import Fitness
 from hatwist.lab.namespace import Namespace
 from hatwist.lab.switch import writeSysctl
-from hatwist.linux.netlink import Netlink
-from hatwist.worth import Fitness
+from hatwist.linux.netlink.socket import Netlink
 from tests.wire import Wire, ip
 
 reactor: Any = _reactor

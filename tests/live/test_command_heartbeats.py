@@ -33,14 +33,14 @@ from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 from hatwist.checks.checks import Checks
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.connecting import Tcp
+from hatwist.checks.tcp import Tcp
 from hatwist.checks.http import Http
 from hatwist.checks.inside import Call
 from hatwist.checks.processes import Process
 from hatwist.checks.programs import Command as Checked, File
-from hatwist.clock import useMonotonic
+from hatwist.runtime.clock import useMonotonic
 from hatwist.resources.command import Command
-from hatwist.service import HAService
+from hatwist.service.service import HAService
 from hatwist.settings import settings
 
 useMonotonic(reactor)

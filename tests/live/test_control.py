@@ -22,7 +22,7 @@ from hatwist.lab.lan import Lan
 from tests import daemons
 from tests.daemons import ADDRESS, CIDR, TWIST
 
-HATWIST = (sys.executable, "-m", "hatwist.cli")
+HATWIST = (sys.executable, "-m", "hatwist.frontends.cli")
 MEASURED = (
     r"default: held by (\w+) ([\d.]+) ms after (\w+) released it, ([\d.]+) ms after the command"
 )
@@ -172,7 +172,9 @@ async def test_drain(lab: Lab) -> None:
     await lab.elapse(2 * lab.tolerance)
     assert lab.judge.holders(lab.address) == {"beta"}
     shown = await hatwist(lab, "beta", "status")
-    assert re.search("^alpha .*DRAINED .*\n +\\(hatwist undrain ends it\\)", shown.text, re.MULTILINE)
+    assert re.search(
+        "^alpha .*DRAINED .*\n +\\(hatwist undrain ends it\\)", shown.text, re.MULTILINE
+    )
     drained = await hatwist(lab, "alpha", "status")
     assert drained.status == 1
     assert drained.text.startswith("alpha of cluster default, drained: up")
@@ -368,7 +370,7 @@ async def test_logLevel(lab: Lab) -> None:
     await hatwist(lab, "beta", "move", "default", "beta")
     await lab.elapse(lab.interval)
     assert changes() == before
-    await hatwist(lab, "beta", "log-level", "info", "hatwist.node")
+    await hatwist(lab, "beta", "log-level", "info", "hatwist.runtime.node")
     await hatwist(lab, "beta", "move", "default")
     await program.says(
         "ACTIVE -> STANDBY, term .*: moved to alpha|ACTIVE -> STANDBY.* by the operator"
@@ -483,7 +485,7 @@ async def test_abuse(lab: Lab) -> None:
     await lab.settle()
     flood = (
         "import socket, sys\n"
-        "from hatwist.control import boxes\n"
+        "from hatwist.frontends.control import boxes\n"
         "box = {b'_command': b'Status', b'_ask': b'1', b'arguments': b'{}'}\n"
         "data = boxes.encode(box) * 1000\n"
         "sock = socket.socket(socket.AF_UNIX)\n"
@@ -567,7 +569,7 @@ async def test_jsonLog(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     """Both twist and twistd can log JSON, in which each role change has its fields."""
     for command in (
         (*TWIST[:-1], "--log-format=json"),
-        (*daemons.TWISTD, *daemons.FOREGROUND, "--logger=hatwist.logs.json"),
+        (*daemons.TWISTD, *daemons.FOREGROUND, "--logger=hatwist.frontends.logs.json"),
     ):
         program = daemons.start(lan.host("alpha"), "--address", CIDR, command=command)
         await judge.untilHeldBy(ADDRESS, "alpha")

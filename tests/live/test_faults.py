@@ -17,12 +17,13 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist.auth import Keyring
-from hatwist.heartbeat import Claim, GroupState, Heartbeat, Role, clusterId
+from hatwist.core.claims import Claim, Role
+from hatwist.core.worth import Fitness, Worth
 from hatwist.lab.judge import Judge
 from hatwist.lab.lan import Host, Lan
 from hatwist.lab.program import Program
-from hatwist.worth import Fitness, Worth
+from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.heartbeat import GroupState, Heartbeat, clusterId
 from tests.daemons import (
     ADDRESS,
     CIDR,
@@ -216,8 +217,8 @@ CLUSTERS = """\
 import os
 from twisted.application.service import Application
 from twisted.internet import reactor
-from hatwist.clock import useMonotonic
-from hatwist.service import HAService
+from hatwist.runtime.clock import useMonotonic
+from hatwist.service.service import HAService
 from hatwist.settings import settings
 
 useMonotonic(reactor)

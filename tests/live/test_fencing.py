@@ -17,7 +17,7 @@ from hatwist.lab import fencing, scenarios
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT, Lab, Setup
 from hatwist.lab.measurement import Measurement
-from hatwist.linux.messages import IFA_PROTO_HATWIST
+from hatwist.linux.netlink.messages import IFA_PROTO_HATWIST
 
 ON_PLAIN = [name for name in fencing.SCENARIOS if name not in fencing.SETUPS]
 

@@ -1,4 +1,4 @@
-"""Random real faults on three nodes that vote. A hundred: C{python -m hatwist.lab.schedules --count 100}."""
+"""Random real faults on three nodes that vote. A hundred: C{python -m hatwist.lab.faults --count 100}."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from hatwist.lab.faults import VOTERS, Schedule, play
 from hatwist.lab.lab import Lab, Setup
-from hatwist.lab.schedules import VOTERS, Schedule, play
 
 pytestmark = pytest.mark.needs("nft")
 

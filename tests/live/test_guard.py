@@ -25,11 +25,12 @@ from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.judge import Judge
 from hatwist.lab.lan import Host, Lan
 from hatwist.lab.program import Program
-from hatwist.linux import Farewell, guard
-from hatwist.linux.guarding import COMMAND, Guard, GuardError
-from hatwist.linux.messages import AddressChange, Event, encodeDelete
-from hatwist.linux.netlink import Netlink
-from hatwist.resources.addresses import Addresses, AddressSpec
+from hatwist.linux.guard import program as guard
+from hatwist.linux.guard.client import COMMAND, Guard, GuardError
+from hatwist.linux.interfaces import Farewell
+from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
+from hatwist.linux.netlink.socket import Netlink
+from hatwist.resources.addresses.batch import Addresses, AddressSpec
 from tests import contracts_guard
 
 pytestmark = pytest.mark.needs("ip")
@@ -619,11 +620,11 @@ import sys
 from ipaddress import IPv4Address, ip_interface
 from socket import if_nametoindex
 from twisted.internet import defer, reactor, task
-from hatwist.clock import useMonotonic
-from hatwist.linux import Farewell
-from hatwist.linux.guarding import Guard
-from hatwist.linux.messages import encodeAdd, encodeDelete
-from hatwist.linux.netlink import Netlink
+from hatwist.runtime.clock import useMonotonic
+from hatwist.linux.interfaces import Farewell
+from hatwist.linux.guard.client import Guard
+from hatwist.linux.netlink.messages import encodeAdd, encodeDelete
+from hatwist.linux.netlink.socket import Netlink
 
 useMonotonic(reactor)
 text, tolerance, *more = sys.argv[1:]

@@ -15,9 +15,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from hatwist.errors import ResourceError
-from hatwist.linux.netlink import Netlink
-from hatwist.resources import announcing
+from hatwist.core.errors import ResourceError
+from hatwist.linux.netlink.socket import Netlink
+from hatwist.resources.addresses import announcing
 from hatwist.resources.alias import Alias
 from hatwist.resources.process import IProgramReactor
 from tests.contracts import CONTRACT, Part

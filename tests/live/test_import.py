@@ -41,7 +41,7 @@ class Pair:
             (directory / f"{host.name}.conf").write_text(text)
             (directory / f"{host.name}.conf").chmod(0o644)
         files = [f"{host.name}={directory / host.name}.conf" for host in (self.alpha, self.beta)]
-        made = self.alpha.run([sys.executable, "-m", "hatwist.cli", "import", *files])
+        made = self.alpha.run([sys.executable, "-m", "hatwist.frontends.cli", "import", *files])
         (directory / "hatwist.toml").write_text(made)
 
     def keepalived(self, host: Host) -> Program:

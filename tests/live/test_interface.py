@@ -11,8 +11,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from hatwist.errors import ResourceError
-from hatwist.linux.netlink import Netlink
+from hatwist.core.errors import ResourceError
+from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.interface import Interface
 from tests.contracts import CONTRACT, Part
 

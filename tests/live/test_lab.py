@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from hatwist.lab.capture import Capture, Frame
+from hatwist.lab.eyes import PORT
 from hatwist.lab.judge import Judge
 from hatwist.lab.lan import Host, Lan
-from hatwist.lab.probe import PORT
 
 SHARED, CIDR = "10.99.0.100", "10.99.0.100/24"
 SHARED6, CIDR6 = "fd99::100", "fd99::100/64"

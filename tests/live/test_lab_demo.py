@@ -11,7 +11,7 @@ import sys
 
 from hatwist.lab import world
 
-COMMAND = [sys.executable, "-m", "hatwist.cli", "lab"]
+COMMAND = [sys.executable, "-m", "hatwist.frontends.cli", "lab"]
 # The world of these tests is not the demo's: let it make its own, as outside.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != world.MARK},

@@ -16,8 +16,8 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from hatwist.link import Link, MulticastGroup, makeLinks
-from hatwist.linkspec import LinkSpec
+from hatwist.core.linkspec import LinkSpec
+from hatwist.runtime.link import Link, MulticastGroup, makeLinks
 from tests.wire import Wire, ip
 
 pytestmark = pytest.mark.needs("ip")

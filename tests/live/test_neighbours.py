@@ -11,11 +11,11 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist import frames
-from hatwist.linux.messages import Address, KernelLink
-from hatwist.linux.neighbours import REPEAT, Asker
-from hatwist.linux.netlink import Netlink
-from hatwist.linux.packet import PacketSender
+from hatwist.linux.lan.neighbours import REPEAT, Asker
+from hatwist.linux.lan.sender import PacketSender
+from hatwist.linux.netlink.messages import Address, KernelLink
+from hatwist.linux.netlink.socket import Netlink
+from hatwist.protocols import frames
 from tests import contracts_neighbours
 from tests.contracts_neighbours import BOTH, SHARED4, SHARED6, Ears, untilAnswered
 from tests.wire import Wire, ip

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest_twisted
 from twisted.internet import reactor
 
-from hatwist.auth import Keyring
-from hatwist.heartbeat import GroupState, Role, clusterId
+from hatwist.core.claims import Role
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT
+from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.heartbeat import GroupState, clusterId
 from tests.recipes import Rig
 
 CONFIGURATION = """\

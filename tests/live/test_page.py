@@ -15,9 +15,9 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.utils import getProcessOutputAndValue
 
-from hatwist.web.answers import FAILED, NOT_FOUND, Answer, Answers
-from hatwist.web.page import Page
-from hatwist.web.server import AnswersFactory
+from hatwist.frontends.web.answers import FAILED, NOT_FOUND, Answer, Answers
+from hatwist.frontends.web.page import Page
+from hatwist.frontends.web.server import AnswersFactory
 from tests import web_samples
 from tests.browser import Shown, browser
 

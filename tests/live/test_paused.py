@@ -13,11 +13,11 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
+from hatwist.lab.faults import VOTERS, order
 from hatwist.lab.judge import Judge
 from hatwist.lab.lab import Lab
 from hatwist.lab.lan import Lan
 from hatwist.lab.measurement import timeline
-from hatwist.lab.schedules import VOTERS, order
 
 pytestmark = pytest.mark.needs("ip")
 
@@ -31,11 +31,11 @@ import os
 import signal
 import sys
 from twisted.internet import defer, reactor, task
-from hatwist.clock import useMonotonic
-from hatwist.errors import ResourceError
-from hatwist.linux.guarding import Guard
-from hatwist.linux.netlink import Netlink
-from hatwist.resources.addresses import Addresses, AddressSpec
+from hatwist.runtime.clock import useMonotonic
+from hatwist.core.errors import ResourceError
+from hatwist.linux.guard.client import Guard
+from hatwist.linux.netlink.socket import Netlink
+from hatwist.resources.addresses.batch import Addresses, AddressSpec
 
 useMonotonic(reactor)
 cidr, hold, moment = sys.argv[1], float(sys.argv[2]), sys.argv[3]

@@ -89,7 +89,7 @@ async def test_oneFile(lan: Lan, judge: Judge, tmp_path: Path) -> None:
     for host in (alpha, beta):
         host.addAddress(f"192.168.1.{host.number}/24")
     (tmp_path / "etc").mkdir()
-    hatwist = f"{sys.executable} -m hatwist.cli"
+    hatwist = f"{sys.executable} -m hatwist.frontends.cli"
     twistd = f"{sys.executable} -c 'from twisted.scripts.twistd import run; run()'"
 
     def here(command: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.protocol import Factory, Protocol
 
-from hatwist.errors import HatwistError
+from hatwist.core.errors import HatwistError
 from tests.recipes import Rig, block, reactor
 
 PORT = 8000

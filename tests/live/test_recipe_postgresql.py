@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-from hatwist.errors import HatwistError
+from hatwist.core.errors import HatwistError
 from tests.recipes import Rig, block
 
 BIN = "/usr/lib/postgresql/15/bin"

@@ -16,11 +16,12 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from hatwist.auth import Keyring
-from hatwist.heartbeat import Claim, GroupState, Heartbeat, Role, clusterId
+from hatwist.core.claims import Claim, Role
+from hatwist.core.worth import Fitness, Worth
 from hatwist.lab.capture import SO_TIMESTAMPNS, Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
-from hatwist.worth import Fitness, Worth
+from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.heartbeat import GroupState, Heartbeat, clusterId
 
 KEY = b"the key of the pair, 32 bytes..."
 OTHER_KEY = b"a key that somebody else made up"

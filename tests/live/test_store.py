@@ -12,9 +12,8 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from hatwist.heartbeat import Grant
-from hatwist.store import Store
-from hatwist.votes import Record
+from hatwist.core.claims import Grant, Record
+from hatwist.runtime.store import Store
 
 RECORD = Record(65, Grant("beta", 1_700_000_000_000, 7, 99))
 

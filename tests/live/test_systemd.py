@@ -33,7 +33,7 @@ from tests.daemons import (
 from tests.live.test_twistd import IFDOWN, IFUP
 
 UNIT = Path(__file__).parents[2] / "examples" / "systemd" / "hatwist.service"
-HATWIST = (sys.executable, "-m", "hatwist.cli")
+HATWIST = (sys.executable, "-m", "hatwist.frontends.cli")
 LONG = ("--lease", "60")
 """With this lease the kernel removes nothing while a test runs."""
 

@@ -148,7 +148,7 @@ import os, signal, sys
 
 class HangUp:
     def find_spec(self, name, path=None, target=None):
-        if name == "hatwist.tap":
+        if name == "hatwist.frontends.tap":
             os.kill(os.getpid(), signal.SIGHUP)
 
 sys.meta_path.insert(0, HangUp())
@@ -299,7 +299,7 @@ INTERRUPTED = """
 import os, signal
 from twisted.python import threadable
 from twisted.scripts.twistd import run
-from hatwist import reporting
+from hatwist.runtime import reporter as reporting
 
 armed = []
 

@@ -10,9 +10,9 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist.checks.witness import Witness
 from hatwist.lab.switch import writeSysctl
-from hatwist.linux.netlink import Netlink
+from hatwist.linux.lan.witness import Witness
+from hatwist.linux.netlink.socket import Netlink
 from tests.wire import Wire, ip
 
 pytestmark = pytest.mark.needs("ip")

@@ -27,7 +27,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     installed = tmp_path / "hatwist.service"
     installed.write_text(text.replace("/opt/hatwist/bin/", f"{programs}/"))
     if request.param == "root":
-        beside = tmp_path / "hatwist.service.d"
+        beside = tmp_path / "hatwist.service.service.d"
         beside.mkdir()
         (beside / "root.conf").write_text((EXAMPLES / "root.conf").read_text())
     return installed

@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.spec import KINDS, parseCheck
-from hatwist.table import Table
+from hatwist.checks.reading import KINDS, parseCheck
+from hatwist.core.table import Table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checks.rst").read_text("utf-8")
 EXAMPLES = re.findall(r"^ +(\{.*\}),?$", PAGE, re.MULTILINE)

@@ -273,9 +273,9 @@ class CheckTests(SynchronousTestCase):
         self.assertViolates(
             "from hatwist import node",
             "heartbeat",
-            ":1: hatwist.node points up",
+            ":1: hatwist.runtime.node points up",
         )
-        self.assertViolates("from . import tap", "link", ":1: hatwist.tap points up")
+        self.assertViolates("from . import tap", "link", ":1: hatwist.frontends.tap points up")
         self.assertViolates(
             "from ..settings import Settings",
             "resources.alias",
@@ -285,17 +285,17 @@ class CheckTests(SynchronousTestCase):
         self.assertViolates(
             "from ..tap import x",
             "linux",
-            ":1: hatwist.tap points up",
-            ":1: hatwist.tap.x points up",
+            ":1: hatwist.frontends.tap points up",
+            ":1: hatwist.frontends.tap.x points up",
             package=True,
         )
 
     def test_within(self) -> None:
         """A resource that imports from the keeper is found, and so is a kernel module from a resource."""
         self.assertViolates(
-            "import hatwist.keeper",
+            "import hatwist.runtime.keeper",
             "resources.alias",
-            ":1: hatwist.keeper points to who uses it",
+            ":1: hatwist.runtime.keeper points to who uses it",
         )
         self.assertViolates(
             "import hatwist.resources.alias",
@@ -330,8 +330,8 @@ class CheckTests(SynchronousTestCase):
     def test_down(self) -> None:
         """Arrows that point down or name a type only are fine."""
         for source, module in (
-            ("from hatwist.errors import BadPacket", "heartbeat"),
-            ("from hatwist.linux.netlink import Netlink", "resources.alias"),
+            ("from hatwist.core.errors import BadPacket", "heartbeat"),
+            ("from hatwist.linux.netlink.socket import Netlink", "resources.alias"),
             ("from hatwist import __version__", "cli"),
             ("from twisted.internet import reactor", "tap"),
             ("import struct, hmac, random", "auth"),
@@ -339,7 +339,7 @@ class CheckTests(SynchronousTestCase):
             self.assertEqual(violations(source, module), [], source)
         self.assertEqual(
             violations(
-                "if TYPE_CHECKING:\n    from hatwist.interfaces import IResource", "effects"
+                "if TYPE_CHECKING:\n    from hatwist.runtime.interfaces import IResource", "effects"
             ),
             [],
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from hatwist import cli
+from hatwist.frontends import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "man"

@@ -7,9 +7,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.effects import Send
-from hatwist.heartbeat import Heartbeat
-from hatwist.machine import Machine
+from hatwist.core.effects import Send
+from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.machine import Machine
 from hatwist.testing import Simulation, majority, schedules
 
 NAMES = ("alpha", "beta", "gamma")

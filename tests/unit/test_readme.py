@@ -12,13 +12,14 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.errors import EXPECTED, REASONS
-from hatwist.guarantee import Level, guarantee
-from hatwist.linkspec import LinkSpec
-from hatwist.rules import Timing
+from hatwist.core.errors import EXPECTED, REASONS
+from hatwist.core.guarantee import Level
+from hatwist.core.linkspec import LinkSpec
+from hatwist.frontends.tap import Options, chosen
+from hatwist.protocols.native.guarantee import guarantee
+from hatwist.protocols.native.rules import Timing
+from hatwist.runtime.store import DIRECTORY
 from hatwist.settings import MULTICAST, TOLERANCE, Settings, settings
-from hatwist.store import DIRECTORY
-from hatwist.tap import Options, chosen
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.rst").read_text()

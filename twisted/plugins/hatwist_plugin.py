@@ -2,4 +2,6 @@
 
 from twisted.application.service import ServiceMaker
 
-ha = ServiceMaker("hatwist", "hatwist.launch", "Keep shared addresses on one of several hosts.", "ha")
+ha = ServiceMaker(
+    "hatwist", "hatwist.frontends.launch", "Keep shared addresses on one of several hosts.", "ha"
+)

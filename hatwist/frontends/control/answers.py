@@ -1,0 +1,310 @@
+"""What the daemon answers to each command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.protocols import amp
+from twisted.python.failure import Failure
+
+from hatwist.core.claims import Role
+from hatwist.core.effects import Change
+from hatwist.core.errors import ConfigurationError, ResourceError
+from hatwist.frontends.control import LONGEST, WAIT, commands
+from hatwist.frontends.control.commands import Refused
+from hatwist.frontends.control.levels import NAMESPACE, Threshold
+from hatwist.frontends.control.moves import (
+    Plan,
+    Transfer,
+    hindrance,
+    known,
+    planDrain,
+    planMove,
+    planUndrain,
+    running,
+)
+from hatwist.service.status import explanation, isolation, status, troubles
+
+if TYPE_CHECKING:
+    from hatwist.service.service import HAService
+
+_Method = Callable[[Any, dict[str, Any]], Any]
+
+
+def answering(command: type[commands.Question]) -> Callable[[_Method], _Method]:
+    """
+    The decorator of a method that answers a command: it is given the arguments, and returns what
+    goes into JSON, or is a coroutine that does.
+    """
+
+    def decorate(method: _Method) -> _Method:
+        def respond(self: Answers, arguments: Any) -> Any:
+            if not isinstance(arguments, dict):
+                raise Refused("arguments are an object of names and values")
+            found = method(self, arguments)
+            if not hasattr(found, "__await__"):
+                return {"answer": found}
+            pending = self.pending = Deferred.fromCoroutine(found)
+            return pending.addCallbacks(lambda answer: {"answer": answer}, _left)
+
+        command.responder(respond)
+        return method
+
+    return decorate
+
+
+def _said(error: ConfigurationError | ResourceError) -> str:
+    if isinstance(error, ResourceError):
+        return f"reloaded, but: {error}"
+    lines = "".join(f"\n  {problem}" for problem in error.problems)
+    return f"not reloaded, and the old configuration goes on:{lines}"
+
+
+def _goingOn(pending: Deferred[Any]) -> Deferred[Any]:
+    """Fires with it; who waits no more does not end it."""
+    waiting: Deferred[Any] = Deferred()
+
+    def tell(result: Any) -> None:
+        if not waiting.called:
+            waiting.callback(result)
+
+    pending.addBoth(tell)
+    return waiting
+
+
+def _left(failure: Failure) -> None:
+    if failure.check(CancelledError):
+        raise Refused("nobody waits for it any more")
+    failure.raiseException()
+
+
+class Answers(amp.CommandLocator):
+    """
+    For one client, which asks one question at a time.
+
+    @param threshold: of the log, the same for all clients.
+    """
+
+    _log = Logger()
+
+    def __init__(self, service: HAService, reactor: Any, threshold: Threshold) -> None:
+        self.service = service
+        self.pending: Deferred[Any] | None = None
+        self._reactor = reactor
+        self._threshold = threshold
+
+    def cancel(self) -> None:
+        """Nobody waits for an answer any more. What was begun goes on."""
+        if self.pending is not None:
+            self.pending.cancel()
+
+    # What is
+
+    @answering(commands.Status)
+    def status(self, arguments: dict[str, Any]) -> Any:
+        return status(self.service)
+
+    @answering(commands.Watch)
+    async def watch(self, arguments: dict[str, Any]) -> Any:
+        node = running(self.service)
+        changed: Deferred[None] = Deferred()
+
+        def tell(change: Change) -> None:
+            # When everything that this packet brings is known.
+            self._reactor.callLater(0, wake)
+
+        def wake() -> None:
+            if not changed.called:
+                changed.callback(None)
+
+        node.watchers.append(tell)
+        try:
+            await changed.addTimeout(
+                _seconds(arguments, "wait", 1.0), self._reactor, lambda late, limit: None
+            )
+        finally:
+            node.watchers.remove(tell)
+        return status(self.service)
+
+    @answering(commands.Why)
+    def why(self, arguments: dict[str, Any]) -> Any:
+        node = running(self.service)
+        named = arguments.get("group")
+        alone = isolation(self.service)
+        names = [named] if named is not None else list(node.machine.elections)
+        groups = {}
+        for name in names:
+            why = known(self.service, name, alone)
+            since = ""
+            if why.age is not None:
+                since = f"since {_timeOfDay(time.time() - why.age)}"
+            groups[name] = {
+                "text": why.paragraph(since),
+                "nodes": {other: reason._asdict() for other, reason in why.nodes.items()},
+            }
+        now = self.service.seconds()
+        found: dict[str, Any] = {
+            "alone": alone,
+            "groups": groups,
+            "troubles": troubles(self.service),
+        }
+        if arguments.get("full"):
+            wall = time.time()
+            found["recorder"] = [
+                [round(wall - (now - line.at), 6), line.kind, line.text]
+                for line in node.recorder.lines()
+            ]
+        return found
+
+    @answering(commands.History)
+    def history(self, arguments: dict[str, Any]) -> Any:
+        limit = arguments.get("limit") or 0
+        if not isinstance(limit, int) or limit < 0:
+            raise Refused("limit: allowed is 1 or more")
+        entries = list(self.service.history.entries)
+        group = arguments.get("group")
+        if group is not None:
+            entries = [entry for entry in entries if entry.group == group]
+            if not entries:
+                known(self.service, group)  # one that was there once is told of, too
+        return [entry._asdict() for entry in entries[-limit:]]
+
+    # What moves something
+
+    @answering(commands.Move)
+    def move(self, arguments: dict[str, Any]) -> Any:
+        limit = _seconds(arguments, "wait", WAIT)
+        if arguments.get("node") == "":
+            raise Refused("node: an empty name; without any the group goes to the worthiest")
+        group, to = str(arguments.get("group")), str(arguments.get("node") or "")
+        plan = planMove(self.service, group, to)
+        if arguments.get("dry"):
+            return {"plan": plan.lines}
+        return self._moved(plan, limit, group, to)
+
+    async def _moved(self, plan: Plan, limit: float, group: str, to: str) -> Any:
+        node = running(self.service)
+        if to and not plan.moves:  # whoever asks for what is so already has it
+            return {"plan": plan.lines, "moves": []}
+        transfer = Transfer(node, plan.moves, self.service.seconds())
+        try:
+            node.move(group, to)
+        except ValueError as e:
+            transfer.close()
+            raise Refused(str(e)) from None
+        moves = await self._arrival(transfer, limit)
+        if to and moves[0]["to"] != to:
+            raise Refused(f"{moves[0]['to']} took {group} instead of {to}")
+        return {"plan": plan.lines, "moves": moves}
+
+    @answering(commands.Drain)
+    def drain(self, arguments: dict[str, Any]) -> Any:
+        limit = _seconds(arguments, "wait", WAIT)
+        plan = planDrain(self.service, bool(arguments.get("force")))
+        if arguments.get("dry"):
+            return {"plan": plan.lines}
+        return self._drained(plan, limit, True)
+
+    @answering(commands.Undrain)
+    def undrain(self, arguments: dict[str, Any]) -> Any:
+        limit = _seconds(arguments, "wait", WAIT)
+        plan = planUndrain(self.service)
+        if arguments.get("dry"):
+            return {"plan": plan.lines}
+        return self._drained(plan, limit, False)
+
+    async def _drained(self, plan: Plan, limit: float, on: bool) -> Any:
+        node = running(self.service)
+        if node.drained == on:
+            return {"plan": plan.lines, "moves": []}
+        transfer = Transfer(node, plan.moves, self.service.seconds())
+        notes = []
+        try:
+            await node.drain(on)
+        except OSError as e:
+            notes.append(f"It is done, but a restart will not know of it: {e}")
+        if not on:
+            for name in transfer.waiting:
+                if why := hindrance(self.service, name):
+                    transfer.without(name)
+                    notes.append(f"{name} is not waited for: {why}")
+        moves = await self._arrival(transfer, limit)
+        return {"plan": plan.lines, "moves": moves, "note": "\n".join(notes)}
+
+    async def _arrival(self, transfer: Transfer, limit: float) -> Any:
+        try:
+            return await transfer.done.addTimeout(limit, self._reactor)
+        except TimeoutError:
+            whys = [explanation(self.service, group).paragraph() for group in transfer.waiting]
+            raise Refused(f"it has not come about within {limit:g} s: {' '.join(whys)}") from None
+        finally:
+            transfer.close()
+
+    @answering(commands.Announce)
+    def announce(self, arguments: dict[str, Any]) -> Any:
+        node = running(self.service)
+        named = arguments.get("group")
+        if named is not None:
+            known(self.service, named)
+        held = [name for name, role in node.roles.items() if role is Role.ACTIVE]
+        if named is not None and named not in held:
+            raise Refused(f"{named} is not held here, so there is nothing to announce")
+        if not held:
+            raise Refused("nothing is held here, so there is nothing to announce")
+        chosen = held if named is None else [named]
+        for name in chosen:
+            node.keepers[name].announce()
+        return {"groups": chosen}
+
+    # The daemon itself
+
+    @answering(commands.Preview)
+    async def preview(self, arguments: dict[str, Any]) -> Any:
+        return {"changes": await self._reloaded(self._reloader().preview())}
+
+    @answering(commands.Reload)
+    async def reload(self, arguments: dict[str, Any]) -> Any:
+        began = self.service.seconds()
+        changes = await self._reloaded(_goingOn(self._reloader().reload()))
+        return {"changes": changes, "total": self.service.seconds() - began}
+
+    def _reloader(self) -> Any:
+        try:
+            return self.service.getServiceNamed("reloader")
+        except KeyError:
+            raise Refused(
+                "this program has its configuration from its own code, and not from a file"
+            ) from None
+
+    @staticmethod
+    async def _reloaded(pending: Awaitable[Sequence[str]]) -> list[str]:
+        try:
+            return list(await pending)
+        except (ConfigurationError, ResourceError) as e:
+            raise Refused(_said(e)) from None
+
+    @answering(commands.LogLevel)
+    def logLevel(self, arguments: dict[str, Any]) -> Any:
+        level = str(arguments.get("level"))
+        namespace = str(arguments.get("namespace") or NAMESPACE)
+        try:
+            self._threshold.set(level, namespace)
+        except ValueError as e:
+            raise Refused(str(e)) from None
+        self._log.info("The log level of {of} is now {lowest}", of=namespace, lowest=level)
+        return {"level": level, "namespace": namespace}
+
+
+def _seconds(arguments: dict[str, Any], name: str, default: float) -> float:
+    value = arguments.get(name, default)
+    if not isinstance(value, int | float) or not 0 <= value <= LONGEST:
+        raise Refused(f"{name}: allowed are 0 to {LONGEST:g} seconds")
+    return float(value)
+
+
+def _timeOfDay(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -1,0 +1,1 @@
+"""ha.cf, haresources and authkeys of Heartbeat, version 1, read."""

@@ -1,0 +1,1 @@
+"""ucarp in interfaces(5), read."""

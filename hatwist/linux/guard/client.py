@@ -1,0 +1,386 @@
+"""
+The daemon's side of the guard (L{hatwist.linux.guard.program}): starts it, feeds it, and replaces it.
+
+The guard outlives whatever happens to the daemon. All that reaches it is written to a pipe, which no other
+child of the daemon inherits, and which is never waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hatwist.core.errors import HatwistError
+from hatwist.core.phrases import joined
+from hatwist.linux.guard import program
+from hatwist.linux.guard.arming import Armed, encoded
+from hatwist.linux.guard.process import GuardProcess
+from hatwist.linux.guard.program import Clocks, Reader, clocks, message, passed, string
+from hatwist.linux.interfaces import Farewell, IGuard
+
+COMMAND = (sys.executable, "-I", "-S", program.__file__)
+START_LIMIT = 5.0
+"""Seconds within which a guard must be ready."""
+END_LIMIT = 2.0
+"""Seconds within which one that fires, or is no longer needed, must end; then it is killed."""
+AGAIN = 0.2
+"""Seconds between two guards of which the first did not live that long."""
+STUCK, STUCK_PETS = 0.7, 3
+"""A guard that has not read for so many seconds and pets is stopped or hangs: it is killed."""
+
+
+class GuardError(HatwistError):
+    """Nothing is guarded: the guard could not be started, or it fired."""
+
+
+@implementer(IGuard)
+class Guard:
+    """
+    L{IGuard}: a process of its own.
+
+    @param reactor: its clock is what deadlines are on.
+    @param command: the guard program.
+    @ivar unsent: pets that the pipe had no room for.
+    @ivar counters: C{"fired"} and C{"died"}, each with how often.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, command: Sequence[str] = COMMAND) -> None:
+        self.onFired: Callable[[Sequence[str]], None] = lambda groups: None
+        self.onDied: Callable[[], None] = lambda: None
+        self.unsent = 0
+        self.counters: Counter[str] = Counter()
+        self._reactor = reactor
+        self._command = command
+        self._child: GuardProcess | None = None
+        self._ready = False
+        self._final = False  # this child has fired, or is about to
+        self._groups: dict[str, Armed] = {}
+        self._leaving: dict[str, list[Deferred[None]]] = {}
+        self._unanswered: Counter[str] = Counter()  # what this child was told to arm
+        self._unread = 0  # pets in a row before which the pipe was not empty
+        self._read = 0  # when it was, in ns
+        self._started: Deferred[None] | None = None
+        self._stopped: Deferred[None] | None = None
+        self._call: IDelayedCall | None = None
+        self._look: IDelayedCall | None = None
+
+    # IGuard
+
+    def start(self) -> Deferred[None]:
+        """See L{IGuard.start}."""
+        if self._child is not None:
+            raise RuntimeError("the guard runs already")
+        self._stopped = None
+        started = self._started = Deferred()
+        try:
+            self._spawn()
+        except OSError as error:
+            self._started = None
+            return fail(GuardError(f"the guard cannot be started: {error}"))
+        return started
+
+    def arm(
+        self,
+        group: str,
+        term: int,
+        deadline: float,
+        deletions: Sequence[bytes],
+        farewells: Sequence[Farewell] = (),
+    ) -> Deferred[None]:
+        """See L{IGuard.arm}."""
+        if self._stopped is not None or (self._child is None and self._call is None):
+            return fail(GuardError("the guard does not run"))
+        before = self._groups.get(group)
+        if before is not None and self._late(before):
+            self._fired([group], "it was not renewed in time")
+            return fail(GuardError("the guard fired"))
+        armed = Armed(term, deadline, list(deletions), list(farewells))
+        armed.limits = self._limits(clocks(), deadline)
+        if before is not None:
+            armed.waiting, armed.confirmed = before.waiting, before.confirmed
+        self._groups[group] = armed
+        done: Deferred[None] = Deferred()
+        armed.waiting.append(done)
+        if self._ready and not self._final:
+            self._send(group, armed)
+        return done
+
+    def pet(self, group: str, deadline: float) -> None:
+        """See L{IGuard.pet}."""
+        armed = self._groups.get(group)
+        if armed is None:
+            return
+        now = clocks()
+        if passed(armed.limits, now):
+            if self._look is None:
+                self._look = self._reactor.callLater(0, self.check)
+            return
+        limits = self._limits(now, deadline)
+        child = self._child
+        if child is not None and self._ready and not self._final:
+            self._watch(child, now)
+            data = message(program.PET, string(group.encode(), 1), encoded(now), encoded(limits))
+            if not child.commands.write(data):
+                self.unsent += 1
+                return
+        armed.deadline, armed.limits = deadline, limits
+
+    def disarm(self, group: str) -> Deferred[None]:
+        """See L{IGuard.disarm}."""
+        armed = self._groups.pop(group, None)
+        if armed is None:
+            return succeed(None)
+        _fail(armed, "it was disarmed")
+        if self._child is None or not self._ready or self._final:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._leaving.setdefault(group, []).append(done)
+        self._child.commands.send(message(program.DISARM, string(group.encode(), 1)))
+        return done
+
+    def check(self) -> bool:
+        """See L{IGuard.check}."""
+        if self._look is not None:
+            if self._look.active():
+                self._look.cancel()
+            self._look = None
+        before = self.counters.total()
+        if self._child is not None:
+            self._child.read()
+        late = [name for name, armed in self._groups.items() if self._late(armed)]
+        if late:
+            self._fired(late, "it was not renewed in time")
+        return self.counters.total() == before
+
+    def permits(self, group: str) -> bool:
+        """See L{IGuard.permits}."""
+        return self.until(group) > -inf
+
+    def until(self, group: str) -> float:
+        """See L{IGuard.until}."""
+        self.check()
+        armed = self._groups.get(group)
+        if armed is None or not armed.confirmed:
+            return -inf
+        left = min(limit - now for limit, now in zip(armed.limits, clocks(), strict=True))
+        return float(self._reactor.seconds()) + left / 1e9
+
+    def stop(self) -> Deferred[None]:
+        """See L{IGuard.stop}."""
+        self._cancel()
+        if self._stopped is None:
+            self._stopped = Deferred()
+            if self._child is None:
+                self._stopped.callback(None)
+            else:
+                self._child.commands.close()
+                self._call = self._reactor.callLater(END_LIMIT, self._kill)
+        done: Deferred[None] = Deferred()
+        self._stopped.addCallback(lambda result: done.callback(None))
+        return done
+
+    @property
+    def pid(self) -> int | None:
+        """The guard's process, while it runs."""
+        return None if self._child is None else self._child.pid
+
+    @property
+    def ready(self) -> bool:
+        """One is there that would let go."""
+        return self._child is not None and self._ready and not self._final
+
+    # The clocks
+
+    def _limits(self, now: Clocks, deadline: float) -> Clocks:
+        """C{deadline}, which is on the reactor's clock, on the guard's. C{now} was read before."""
+        left = int((deadline - self._reactor.seconds()) * 1e9)
+        return max(0, now[0] + left), max(0, now[1] + left)
+
+    @staticmethod
+    def _late(armed: Armed) -> bool:
+        return passed(armed.limits, clocks())
+
+    # The child
+
+    def _watch(self, child: GuardProcess, now: Clocks) -> None:
+        """One that is stopped does not die, and does not guard."""
+        if not child.commands.unread():
+            self._unread, self._read = 0, now[0]
+            return
+        self._unread += 1
+        if self._unread >= STUCK_PETS and now[0] - self._read >= STUCK * 1e9:
+            self._log.critical("The guard does not read what it is told, and is killed")
+            self._unread = 0
+            child.kill()
+
+    def _spawn(self) -> None:
+        self._ready = self._final = False
+        self._call = None
+        self._unanswered.clear()
+        self._unread, self._read = 0, time.monotonic_ns()
+        self._child = GuardProcess(self._reactor, self._command, self._received, self._ended)
+        self._call = self._reactor.callLater(START_LIMIT, self._kill)
+
+    def _respawn(self) -> None:
+        try:
+            self._spawn()
+        except OSError as error:
+            self._log.critical("The guard cannot be started: {error}", error=error)
+            self._call = self._reactor.callLater(AGAIN, self._respawn)
+
+    def _kill(self) -> None:
+        self._call = None
+        if self._child is not None:
+            self._child.kill()
+
+    def _cancel(self) -> None:
+        for call in (self._call, self._look):
+            if call is not None and call.active():
+                call.cancel()
+        self._call = self._look = None
+
+    def _send(self, name: str, armed: Armed) -> None:
+        assert self._child is not None
+        self._unanswered[name] += 1
+        self._child.commands.send(armed.encode(name.encode(), clocks()))
+
+    def _received(self, kind: int, reader: Reader) -> None:
+        if kind == program.READY:
+            self._ready = True
+            self._cancel()
+            for name, armed in self._groups.items():
+                self._send(name, armed)
+            if self._started is not None:
+                started, self._started = self._started, None
+                started.callback(None)
+        elif kind == program.ARMED:
+            name = reader.string(1).decode()
+            self._unanswered[name] -= 1
+            entry = self._groups.get(name)
+            if entry is None or self._unanswered[name]:
+                return
+            if self._late(entry):
+                # Whoever slept meanwhile reads of it before the end that has followed.
+                self._fired([name], "it was armed, and confirmed too late")
+            else:
+                self._confirm(entry)
+        elif kind == program.DISARMED:
+            waiting = self._leaving.get(name := reader.string(1).decode(), [])
+            if waiting:
+                waiting.pop(0).callback(None)
+            if not waiting:
+                self._leaving.pop(name, None)
+        elif kind == program.FIRING:
+            if self._stopped is None:
+                self._fired([*self._groups, *self._leaving])
+        elif kind == program.FIRED:
+            self._report(reader)
+
+    @staticmethod
+    def _confirm(armed: Armed) -> None:
+        armed.confirmed = True
+        waiting, armed.waiting = armed.waiting, []
+        for done in waiting:
+            done.callback(None)
+
+    def _report(self, reader: Reader) -> None:
+        group, said = reader.string(1).decode(), reader.number(2)
+        answers = [reader.number(2) for _ in range(reader.number(4))]
+        refused = [code for code in answers if code not in (0, errno.ENODEV, errno.EADDRNOTAVAIL)]
+        self._log.critical(
+            "The guard released {group}: {count} requests, {refused} refused, farewells sent: {said}",
+            group=group,
+            count=len(answers),
+            refused=len(refused),
+            errors=sorted({os.strerror(code) for code in refused}),
+            said=said,
+        )
+
+    def _fired(self, groups: list[str], why: str = "") -> None:
+        """It has fired, or will as soon as it looks at its clock: nothing is armed any more."""
+        if self._final:
+            return
+        of = joined(groups)
+        if self._child is None or not self._ready:
+            # Nobody is there who would fire: what was not confirmed anew in time is over all the same.
+            self._log.critical(
+                "There was no guard when {of} had to be released", of=of, groups=groups
+            )
+        else:
+            self._final = True
+            self._cancel()
+            self._call = self._reactor.callLater(END_LIMIT, self._kill)
+        self.counters["fired"] += 1
+        self._log.critical(
+            "The guard of {of} fired{why}", of=of, groups=groups, why=why and f": {why}"
+        )
+        # One that fires lets go of everything.
+        names = list(dict.fromkeys([*groups, *self._groups]))
+        ended = list(self._groups.values())
+        self._groups.clear()
+        for armed in ended:
+            _fail(armed, "the guard fired")
+        self._tell(lambda: self.onFired(names))
+
+    def _ended(self) -> None:
+        child, self._child = self._child, None
+        assert child is not None
+        final, self._ready, self._final = self._final, False, False
+        self._cancel()
+        leaving, self._leaving = self._leaving, {}
+        for waiting in leaving.values():
+            for done in waiting:
+                done.callback(None)
+        if self._stopped is not None:
+            for armed in self._groups.values():
+                _fail(armed, "it is stopped")
+            self._groups.clear()
+            stopped = self._stopped
+            child.reaped.addCallback(lambda how: stopped.callback(None))
+            return
+        if self._started is not None:
+            started, self._started = self._started, None
+            child.reaped.addCallback(
+                lambda how: started.errback(GuardError(f"the guard ended at its start: {how}"))
+            )
+            return
+        if not final:
+            self.counters["died"] += 1
+            self._log.critical(
+                "The guard died: {count} groups are not guarded until another is ready",
+                count=len(self._groups),
+            )
+            child.reaped.addCallback(
+                lambda how: self._log.critical("The guard had ended by {how}", how=how)
+            )
+        if time.monotonic() - child.born < AGAIN:
+            self._call = self._reactor.callLater(AGAIN, self._respawn)
+        else:
+            self._respawn()
+        if not final:
+            self._tell(self.onDied)
+
+    def _tell(self, told: Callable[[], None]) -> None:
+        try:
+            told()
+        except Exception:
+            self._log.failure("The owner of the guard failed")
+
+
+def _fail(armed: Armed, why: str) -> None:
+    waiting, armed.waiting = armed.waiting, []
+    for done in waiting:
+        done.errback(GuardError(why))

@@ -1,0 +1,215 @@
+"""The process of a guard as the daemon has it: two pipes that no other child inherits, and its end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import termios
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hatwist.linux.guard import program
+from hatwist.linux.guard.program import Reader
+
+ROOM = 1 << 20
+"""Bytes in the pipe, if the kernel allows: the addresses of a thousand are written in one go."""
+REAP = 0.01
+"""Seconds between two looks whether it is dead, once its answers have ended."""
+
+
+@implementer(IWriteDescriptor)
+class Commands:
+    """The pipe that leads to one guard; what has no room in it waits."""
+
+    def __init__(self, reactor: Any, descriptor: int) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+        self._pending = bytearray()
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def logPrefix(self) -> str:
+        return "guard"
+
+    def write(self, data: bytes) -> bool:
+        """Write all of it, or none; whether that was possible."""
+        if self._pending or self._descriptor < 0:
+            return False
+        try:
+            return os.write(self._descriptor, data) == len(data)  # atomic up to PIPE_BUF
+        except OSError:
+            return False
+
+    def unread(self) -> bool:
+        """Whether anything in the pipe was not read yet."""
+        if self._descriptor < 0:
+            return False
+        return fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
+
+    def send(self, data: bytes) -> None:
+        """Write what may be long: what has no room waits, and everything sent after it."""
+        self._pending += data
+        self.doWrite()
+
+    def doWrite(self) -> None:
+        while self._pending and self._descriptor >= 0:
+            try:
+                written = os.write(self._descriptor, self._pending)
+            except BlockingIOError:
+                self._reactor.addWriter(self)
+                return
+            except OSError:  # it has ended, as its answers will tell
+                self._pending.clear()
+                break
+            del self._pending[:written]
+        self._reactor.removeWriter(self)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            self._reactor.removeWriter(self)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@implementer(IReadDescriptor)
+class GuardProcess:
+    """One guard process: L{commands} go to it; it is read from, and buried when it has ended."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        command: Sequence[str],
+        received: Callable[[int, Reader], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self._reactor = reactor
+        self._received = received
+        self._ended = ended
+        self._rest = b""
+        self._found: deque[bytes] = deque()
+        self.born = time.monotonic()
+        self.reaped: Deferred[str] = Deferred()
+        ours: list[int] = []
+        theirs: list[int] = []
+        try:
+            for mine in (1, 0):  # the end of each pipe that stays here
+                ends = os.pipe2(os.O_CLOEXEC)
+                ours.append(_high(ends[mine]))
+                theirs.append(_high(ends[1 - mine]))
+                os.set_blocking(ours[-1], False)
+            try:
+                fcntl.fcntl(ours[0], fcntl.F_SETPIPE_SZ, ROOM)
+            except OSError:  # more than one user may have
+                pass
+            actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(theirs)]
+            self.pid = os.posix_spawn(
+                command[0], list(command), os.environ, file_actions=actions, setsigmask=()
+            )
+        except BaseException:
+            for descriptor in ours:
+                os.close(descriptor)
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        self.commands = Commands(reactor, ours[0])
+        self._answers = ours[1]
+        reactor.addReader(self)
+
+    # The reactor's side
+
+    def fileno(self) -> int:
+        return self._answers
+
+    def logPrefix(self) -> str:
+        return "guard"
+
+    def doRead(self) -> None:
+        self.read()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._over()
+
+    # Ours
+
+    def read(self) -> None:
+        """Take in what was answered, now, in its order, also where whoever takes it in leads back here."""
+        while self._answers >= 0:
+            self._deliver()
+            try:
+                data = os.read(self._answers, 1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._over()
+                return
+            try:
+                found, self._rest = program.split(self._rest + data)
+            except program.Malformed:  # not what we started
+                self._wrong()
+            else:
+                self._found += found
+
+    def _deliver(self) -> None:
+        while self._found:
+            reader = Reader(self._found.popleft())
+            try:
+                self._received(reader.number(1), reader)
+            except program.Malformed:
+                self._wrong()
+
+    def _wrong(self) -> None:
+        self._found.clear()
+        self.kill()
+        self._over()
+
+    def kill(self) -> None:
+        """Kill it, unless it is dead and buried."""
+        if not self.reaped.called:
+            os.kill(self.pid, 9)
+
+    def _over(self) -> None:
+        if self._answers < 0:
+            return
+        self._found.clear()
+        self._reactor.removeReader(self)
+        os.close(self._answers)
+        self._answers = -1
+        self.commands.close()
+        self._reap()
+        self._ended()
+
+    def _reap(self) -> None:
+        """Its answers end a moment before it does."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody ignores SIGCHLD
+            pid, status = self.pid, 0
+        if pid == 0:
+            self._reactor.callLater(REAP, self._reap)
+            return
+        code = os.waitstatus_to_exitcode(status)
+        self.reaped.callback(f"signal {-code}" if code < 0 else f"exit status {code}")
+
+
+def _high(descriptor: int) -> int:
+    """Move it out of the way of the standard ones, which a daemon may have closed."""
+    if descriptor > 2:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)

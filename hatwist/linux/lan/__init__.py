@@ -1,0 +1,1 @@
+"""What is sent to the LAN and heard from it beside heartbeats: announcements, questions, the witness."""

@@ -1,0 +1,1 @@
+"""Addresses, links and routes: the socket, its messages, and a kernel in memory."""

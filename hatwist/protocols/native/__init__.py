@@ -1,0 +1,1 @@
+"""hatwist's own protocol: its packets, what is known of the others, and the election."""

@@ -1,0 +1,162 @@
+"""Why a group is where it is: what keeps each node from holding it, and what would change that."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hatwist.core.phrases import duration, joined
+from hatwist.core.worth import Worth
+from hatwist.protocols.native.chronicle import Chronicle
+from hatwist.protocols.native.election import Election
+from hatwist.protocols.native.isolation import NOTHING, Here, split
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.reasons import ELIGIBLE, Why, ownReason, peerReason
+
+HOLDING = ("holds", "acquiring", "releasing", "stopping")
+"""Kinds of L{hatwist.protocols.native.reasons.Why} of those whom others must take for holders."""
+
+
+class Explanation(NamedTuple):
+    """
+    @ivar holder: who holds; C{None}: nobody, or several.
+    @ivar age: seconds since that is known; C{None}: nobody holds.
+    @ivar term: of the holder's claim; 0: none.
+    @ivar because: why it holds, a clause.
+    @ivar sentences: the rest, each without full stop.
+    @ivar nodes: what is to be said of each node, this one first.
+    """
+
+    group: str
+    holder: str | None
+    age: float | None
+    term: int
+    because: str
+    sentences: tuple[str, ...]
+    nodes: dict[str, Why]
+
+    def paragraph(self, since: str = "") -> str:
+        """
+        Everything, as one paragraph.
+
+        @param since: the time of day at which that began, such as C{"since 03:04:05"}.
+        """
+        words = list(self.sentences)
+        if self.holder is not None and self.age is not None:
+            began = f"{since} ({duration(self.age)})" if since else f"for {duration(self.age)}"
+            because = f": {self.because}" if self.because else ""
+            term = f" with term {self.term}" if self.term else ""
+            why = self.nodes[self.holder]
+            if why.kind == "acquiring":
+                words.insert(0, f"It {why.text}, and does not hold everything yet")
+            elif why.kind != "holds":
+                words.insert(0, f"It {why.text}")
+            verb = "has claimed" if why.kind == "acquiring" else "holds"
+            words.insert(0, f"{self.holder} {verb} {self.group}{term}, {began}{because}")
+        return " ".join(f"{word}." for word in words)
+
+
+def explain(
+    election: Election,
+    view: Membership,
+    now: float,
+    chronicle: Chronicle | None = None,
+    here: Here = NOTHING,
+) -> Explanation:
+    """
+    Who holds a group and why, why this node does not, and what would change it.
+
+    @param chronicle: knows why the holder holds; without it, what was told is all there is.
+    @param here: what this node knows besides; if it hears nobody, only of itself something is told.
+    """
+    group = election.rules.name
+    nodes = {election.name: ownReason(election, view, now, here)}
+    for peer in sorted(view, key=lambda peer: peer.name):
+        nodes[peer.name] = peerReason(election, peer, now)
+    holders = [name for name, why in nodes.items() if why.kind in HOLDING]
+    term, age, because = 0, None, ""
+    holder = holders[0] if len(holders) == 1 else None
+    if holder is not None:
+        claim = election.claim if holder == election.name else view.peers[holder].state(group).claim
+        term, age = (claim.term if claim is not None else 0), 0.0
+        change = chronicle.holders.get(group, {}).get(holder) if chronicle is not None else None
+        if change is not None:
+            age, because = now - change.at, change.reason
+    sentences: list[str] = []
+    if len(holders) > 1:
+        sentences.append(
+            f"{joined(holders)} hold {group} at the same time: one of them yields as soon as they hear each other"
+        )
+    elif not holders and here.alone:
+        sentences.append(
+            f"{election.name} hears no other node, so it cannot tell who holds {group}; it does not"
+        )
+    elif not holders:
+        sentences.append(f"Nobody holds {group}")
+    for name, why in nodes.items():
+        if name != holder and why.kind not in ("holds",) and why != ELIGIBLE:
+            this = " (this node)" if name == election.name else ""
+            sentences.append(f"{name}{this} {why.text}")
+    if holder == election.name and here.alone:
+        sentences.append(f"If {holder} is the one that is cut off, another may hold {group} too")
+    else:
+        sentences += _outlook(election, view, now, nodes, holder)
+    return Explanation(group, holder, age, term, because, tuple(sentences), nodes)
+
+
+def _outlook(
+    election: Election, view: Membership, now: float, nodes: dict[str, Why], holder: str | None
+) -> list[str]:
+    """What would change it."""
+    group, rules = election.rules.name, election.rules
+    if holder is None:
+        return []
+    ready = election._candidates(view, now)
+    able: list[tuple[Worth, str]] = [
+        (election._worthOf(p), p.name) for p in ready if p.name != holder
+    ]
+    if holder != election.name and election.eligible(view, now):
+        able.append((election.worth, election.name))
+    silent = [name for name, why in nodes.items() if why.kind == "silent"]
+    torn = split([group] if election.voter is None else [], silent)
+    if not able:
+        others = "no other node is known" if len(nodes) == 1 else "no other node could take it"
+        if silent:
+            others = "no other node that is heard could take it"
+        found = [f"It stays there for as long as {holder} runs and is fit: {others}"]
+        return [*found, torn] if torn else found
+    worth, following = max(able, key=lambda one: one[0])
+    if nodes[holder].kind in ("releasing", "stopping"):
+        return [f"{following} takes it over when that is done"]
+    silence = duration(election.timing.tolerance)
+    causes = f"{holder} stops, is drained, becomes unfit, or is silent for {silence}"
+    found = [f"{following} takes it over when {causes}"]
+    if holder == election.name and worth > election.worth:
+        moved = election.claim is not None and election.claim.moved
+        if moved and worth.fitness <= election.worth.fitness:
+            found.append(
+                f"{group} was moved to {holder} by hand and stays there, although {following} "
+                f"{_ahead(worth, election.worth)}. To send it back: hatwist move {group}"
+            )
+        elif not (rules.preempt or worth.fitness > election.worth.fitness):
+            found.append(
+                f"{group} stays on {holder}, although {following} {_ahead(worth, election.worth)}: preempt is "
+                f"off. To send it there: hatwist move {group} {following}"
+            )
+        else:
+            since = election.worthierSince.get(following, now)
+            wait = max(0.0, since + rules.preemptDelay - now)
+            found.append(
+                f"{following} {_ahead(worth, election.worth)}, and gets it in {duration(wait)}"
+            )
+    elif holder == election.name:
+        found.append(f"hatwist move {group} {following} hands it over")
+    return [*found, torn] if torn else found
+
+
+def _ahead(worth: Worth, other: Worth) -> str:
+    """In what the greater worth is ahead of the other one."""
+    if worth.fitness != other.fitness:
+        return f"is fitter ({worth.fitness.name.lower()})"
+    if worth.priority != other.priority:
+        return f"has the higher priority ({worth.priority})"
+    return "has the lower address" if worth.address != other.address else "comes first by its name"

@@ -1,0 +1,1 @@
+"""Shared addresses: placed, added in one batch, announced, kept up, removed."""

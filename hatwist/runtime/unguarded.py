@@ -1,0 +1,78 @@
+"""What a node without a guard tells: it is less fit than one that has one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from hatwist.core.worth import Fitness
+from hatwist.runtime.node import Node
+
+REASON = "no guard is running"
+
+
+class Guarding(Protocol):
+    """A guard, as it is looked at here; see L{hatwist.linux.guard.client.Guard}."""
+
+    @property
+    def ready(self) -> bool: ...
+
+
+class Unguarded:
+    """
+    Looks once in an interval whether there is a guard.
+
+    One that is replaced is ready again within some ms. Without one for a tolerance the node is degraded, so
+    that another one gets what it holds: if its daemon died as well, only the kernel's lease would end it.
+
+    @ivar missing: that is so now.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorTime, guard: Guarding) -> None:
+        self.missing = False
+        self._reactor = reactor
+        self._guard = guard
+        self._node: Node | None = None
+        self._call: IDelayedCall | None = None
+        self._seen = 0.0
+        self._told: set[str] = set()
+
+    def start(self, node: Node) -> None:
+        """Tell C{node} from now on."""
+        self._node = node
+        self._seen = self._reactor.seconds()
+        self._look()
+
+    def stop(self) -> None:
+        """Tell nothing more."""
+        self._node = None
+        self.missing = False
+        self._told.clear()
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+
+    def _look(self) -> None:
+        node, now = self._node, self._reactor.seconds()
+        assert node is not None
+        rules = node.machine.rules
+        self._call = self._reactor.callLater(rules.interval, self._look)
+        if self._guard.ready:
+            self._seen = now
+        missing = now - self._seen >= rules.tolerance
+        if missing and not self.missing:
+            self._log.critical(
+                "There has been no guard for {tolerance} s: this node is less fit until there is one",
+                tolerance=rules.tolerance,
+            )
+        self.missing = missing
+        wanted = set(node.machine.elections) if missing else set()
+        for group in wanted - self._told:
+            node.fitness(group, Fitness.DEGRADED, REASON, source="guard")
+        for group in (self._told - wanted) & set(node.machine.elections):
+            node.fitness(group, Fitness.FIT, "", source="guard")
+        self._told = wanted

@@ -1,0 +1,1 @@
+"""L{hatwist.service.service.HAService}, and what its node is made of."""

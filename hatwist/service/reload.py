@@ -1,0 +1,130 @@
+"""Other settings for a node that runs: what stays the same is not touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock
+from zope.interface import implementer
+
+from hatwist.core.claims import Role
+from hatwist.core.effects import RoleChange
+from hatwist.core.errors import ConfigurationError, ResourceError
+from hatwist.core.limits import LIMIT
+from hatwist.linux.interfaces import INetlink
+from hatwist.protocols.native.auth import Keyring
+from hatwist.runtime.interfaces import IRoleObserver
+from hatwist.service.nodeparts import Assembly
+from hatwist.settings import Settings
+from hatwist.settings.changes import changes
+from hatwist.settings.host import misplaced
+
+
+@implementer(IRoleObserver)
+class Reloading:
+    """Changes an assembly, one reload at a time. It observes the node: a group that goes is let go of first."""
+
+    def __init__(self, reactor: Any, assembly: Assembly, netlink: INetlink) -> None:
+        self._reactor = reactor
+        self._netlink = netlink
+        self._assembly = assembly
+        self._one = DeferredLock()
+        self._departures: dict[str, Deferred[None]] = {}
+
+    def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
+        """See L{hatwist.service.service.HAService.reload}."""
+        return self._one.run(lambda: Deferred.fromCoroutine(self._reload(settings)))
+
+    def preview(self, settings: Settings) -> Deferred[tuple[str, ...]]:
+        """See L{hatwist.service.service.HAService.preview}."""
+        return self._one.run(lambda: Deferred.fromCoroutine(self._preview(settings)))
+
+    async def _preview(self, settings: Settings) -> tuple[str, ...]:
+        old = self._assembly.settings
+        found = changes(old, settings)
+        problems = list(found.problems)
+        if found.lines and self._assembly.node is not None:
+            problems += await self.misplaced(settings, known=old)
+        node = self._assembly.node  # it may have been stopped meanwhile
+        if node is None:
+            raise ConfigurationError([*problems, "the service does not run"])
+        before = {group.name for group in old.groups}
+        for name in (group.name for group in settings.groups):
+            if name not in before and name in node.keepers:
+                problems.append(f"group {name}: still being released, try again")
+        if problems:
+            raise ConfigurationError(problems)
+        return found.lines
+
+    async def misplaced(self, settings: Settings, known: Settings | None = None) -> list[str]:
+        """What could not be acquired here now, see L{misplaced}: a standby would notice only when it is needed."""
+        if not any(settings.addresses):
+            return []
+        try:
+            links, routes = await self._netlink.dumpLinks(), await self._netlink.dumpRoutes()
+        except OSError:  # the acquisition will tell
+            return []
+        return list(misplaced(settings, links, routes, known))
+
+    async def _reload(self, settings: Settings) -> tuple[str, ...]:
+        lines = await self._preview(settings)
+        if not lines:
+            return ()
+        assembly, groups = self._assembly, self._assembly.groups
+        node, old = assembly.node, assembly.settings
+        assert node is not None
+        before, new = {g.name: g for g in old.groups}, {g.name: g for g in settings.groups}
+        assembly.settings = settings
+        if settings.keys != old.keys:
+            node.machine.keyring = Keyring(settings.keys)
+        going = [self._departure(name) for name in before if name not in new]
+        staying = {n: groups[n].become(settings, g) for n, g in new.items() if n in before}
+        coming = [assembly.compose(group) for name, group in new.items() if name not in before]
+        for composition in coming:
+            groups[composition.group.name] = composition
+            composition.lease(node.leases)
+        node.change(assembly.rules(), {c.group.name: assembly.keeper(c) for c in coming})
+        for composition in coming:
+            composition.start(node)
+        failed = []
+        for name, group in staying.items():
+            try:
+                await groups[name].follow(group, node.keepers[name])
+                if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
+                    await node.keepers[name].perform(groups[name].rearm)
+            except ResourceError as e:
+                failed.append(f"group {name}: {e}")
+        for gone in going:
+            try:
+                await gone
+            except ResourceError as e:
+                failed.append(str(e))
+        # What was refused is as before; how long a release takes follows from the resources.
+        assembly.settings = replace(settings, groups=tuple(groups[name].group for name in new))
+        if assembly.node is node:
+            node.change(assembly.rules(), {})
+        if failed:
+            raise ResourceError("; ".join(failed))
+        return lines
+
+    async def _departed(self, name: str, gone: Deferred[None]) -> None:
+        await gone
+        composition = self._assembly.groups.pop(name)
+        await composition.stop()
+        composition.close()
+
+    def _departure(self, name: str) -> Deferred[None]:
+        """Fires when a group that goes is let go of, and its resources are closed."""
+        gone = self._departures[name] = Deferred()
+        gone.addTimeout(LIMIT, self._reactor, lambda _, seconds: self._stuck(name, seconds))
+        return Deferred.fromCoroutine(self._departed(name, gone))
+
+    @staticmethod
+    def _stuck(name: str, seconds: float) -> None:
+        raise ResourceError(f"group {name}: still not released after {seconds:g} s; see the log")
+
+    def roleChanged(self, change: RoleChange) -> None:
+        """See L{IRoleObserver}: which group that goes is gone?"""
+        if change.new is Role.SHUTDOWN and change.group in self._departures:
+            self._departures.pop(change.group).callback(None)

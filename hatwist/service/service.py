@@ -1,0 +1,346 @@
+"""
+hatwist as a Twisted service, for C{twistd ha} and for programs of one's own.
+
+    service = HAService(settings(interface="eth0", address=["192.168.1.100/24"]))
+    service.addActive(Listener(endpoint, factory))
+    service.setServiceParent(application)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hatwist.checks.check import CheckSpec
+from hatwist.core.claims import Role
+from hatwist.core.guarantee import Guarantee, Level
+from hatwist.frontends.web.server import Web
+from hatwist.linux.guard.client import Guard
+from hatwist.linux.lan.witness import Witness
+from hatwist.linux.netlink.socket import Netlink
+from hatwist.resources.service import ServiceResource
+from hatwist.runtime.clock import isMonotonic
+from hatwist.runtime.history import History
+from hatwist.runtime.interfaces import IRoleObserver
+from hatwist.runtime.lock import NodeLock
+from hatwist.runtime.node import Node
+from hatwist.runtime.unguarded import REASON, Unguarded
+from hatwist.service.groupparts import Composition, Left
+from hatwist.service.nodeparts import Assembly
+from hatwist.service.reload import Reloading
+from hatwist.settings import Settings
+
+GUARD_AGAIN = 1.0
+"""Seconds after which a guard that could not be started is tried again."""
+WRITTEN = 0.2
+"""Seconds that a stop waits for the history to be on disk."""
+
+
+class HAService(MultiService):
+    """
+    One node of one cluster. Any number of them live in one process.
+
+    The resources of a group are acquired in the order of its settings, then C{resources}, then the
+    services given to L{addActive}; they are released in reverse.
+
+    @param settings: see L{hatwist.settings.settings} and L{hatwist.settings.load}.
+    @param reactor: its timers should be on the monotonic clock, see L{hatwist.runtime.clock.useMonotonic};
+        C{None}: the global one.
+    @param resources: further providers of L{IResource}, for the first group.
+    @ivar history: the role changes of all nodes that it knows of.
+    @ivar startedAt: when it was started, as L{seconds} tells.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, settings: Settings, reactor: Any = None, resources: Sequence[Any] = ()
+    ) -> None:
+        super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor
+        self._reactor = reactor
+        self._observers: list[IRoleObserver] = []
+        self._netlink = Netlink(reactor)
+        self._guard = Guard(reactor)
+        self._unguarded = Unguarded(reactor, self._guard)
+        self._assembly = Assembly(reactor, settings, self._netlink, self._guard, resources)
+        self._reloading = Reloading(reactor, self._assembly, self._netlink)
+        self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        self.startedAt = 0.0
+        self._guardLater: IDelayedCall | None = None
+        self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
+        self._witness: Witness | None = None
+        if settings.witness is not None:
+            self._witness = Witness(
+                reactor, self._netlink, settings.witness, None, settings.interval, self._witnessed
+            )
+        if settings.http is not None:
+            Web(self, settings.http, reactor).setServiceParent(self)
+
+    @property
+    def settings(self) -> Settings:
+        """By which it runs: other ones after a L{reload}."""
+        return self._assembly.settings
+
+    @property
+    def node(self) -> Node | None:
+        """The running driver; C{None} while the service does not run."""
+        return self._assembly.node
+
+    @property
+    def groups(self) -> dict[str, Composition]:
+        """Each group as it is made up, by name."""
+        return self._assembly.groups
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """How sure it is that no two nodes hold, why, and what is not covered: that of the weakest group."""
+        found = self._assembly.guarantee
+        if self._unguarded.missing:
+            return found._replace(level=Level.BEST_EFFORT, reason=REASON)
+        return found
+
+    def seconds(self) -> float:
+        """The time on the clock of everything here."""
+        now: float = self._reactor.seconds()
+        return now
+
+    @property
+    def role(self) -> Role:
+        """ACTIVE while everything of the first group is held here; SHUTDOWN while the service does not run."""
+        return next(iter(self.roles.values()))
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """The same for every group, by name."""
+        if self.node is not None:
+            return dict(self.node.roles)
+        return dict.fromkeys(self.groups, Role.SHUTDOWN)
+
+    def addActive(self, service: IService, timeout: float = 10.0, group: str | None = None) -> None:
+        """
+        Start a service whenever the addresses are held, and await its stop before they are released.
+
+        It has no other parent, and must bear being started more than once.
+
+        @param timeout: seconds that its start and its stop may take.
+        @param group: the group it belongs to; C{None}: the first one.
+        @raise RuntimeError: this service already runs.
+        @raise TypeError: C{service} is one of Twisted's that listens only once.
+        """
+        if self.running:
+            raise RuntimeError("addActive comes before the service is started")
+        if isinstance(service, StreamServerEndpointService):
+            raise TypeError(
+                "StreamServerEndpointService and strports.service listen only the first time that they "
+                "are started; use hatwist.resources.listener.Listener(endpoint, factory)"
+            )
+        name = next(iter(self.groups)) if group is None else group
+        self.groups[name].add(ServiceResource(self._reactor, service, timeout))
+
+    def addCheck(self, spec: CheckSpec, group: str | None = None) -> None:
+        """
+        Let one more check decide whether this node is fit to hold a group.
+
+        @param spec: such as C{CheckSpec(Call(function, "queue"))}; see L{hatwist.checks.inside.Call}.
+        @param group: C{None}: the first one.
+        @raise RuntimeError: this service already runs.
+        """
+        if self.running:
+            raise RuntimeError("addCheck comes before the service is started")
+        self.groups[next(iter(self.groups)) if group is None else group].addCheck(spec)
+
+    def addObserver(self, observer: IRoleObserver) -> None:
+        """Tell C{observer} of every role change from now on."""
+        self._observers.append(observer)
+        if self.node is not None:
+            self.node.addObserver(observer)
+
+    def removeObserver(self, observer: IRoleObserver) -> None:
+        self._observers.remove(observer)
+        if self.node is not None:
+            self.node.removeObserver(observer)
+
+    def startService(self) -> None:
+        """
+        Join the cluster as STANDBY.
+
+        @raise OSError: the heartbeat's interface, the kernel or the state directory cannot be reached.
+        @raise ValueError: what an earlier start left in the state directory is damaged. Whatever is
+            raised, also by a child, nothing is left open.
+        @raise hatwist.runtime.lock.Taken: this node runs on this host already.
+        """
+        settings = self.settings
+        if not isMonotonic(self._reactor):
+            self._log.warn(
+                "Timers run on the wall clock: a step of it moves addresses. "
+                "Call hatwist.runtime.clock.useMonotonic(reactor) first"
+            )
+        self._takeLock()
+        try:
+            self._netlink.start()
+            node = self._assembly.build()
+            node.addObserver(self._reloading)
+            for observer in self._observers:
+                node.addObserver(observer)
+            self.history.read()
+            node.watchers.append(self.history.add)
+            self.startedAt = self.seconds()
+            node.start()
+            try:
+                self._perceive(node)
+                super().startService()
+            except BaseException:
+                # Nothing is held before a tolerance has passed.
+                self._blind()
+                node.abort()
+                self.running = False
+                raise
+        except BaseException:
+            self._assembly.node = None
+            self._netlink.stop()
+            self._lock.free()
+            raise
+        self._unguarded.start(node)
+        self._startGuard()
+        self._log.info(
+            "Node {node} of cluster {cluster} listens on {links}, {group}; interval {interval} s, "
+            "tolerance {tolerance} s, heartbeats {signed}",
+            node=settings.node,
+            cluster=settings.cluster,
+            links=" and ".join(str(spec) for spec in settings.ways),
+            group=str(settings.multicast),
+            interval=settings.interval,
+            tolerance=settings.tolerance,
+            signed="signed" if settings.keys else "not signed",
+        )
+        self._tellGuarantee()
+        Deferred.fromCoroutine(self._tellMisplaced())
+
+    def _takeLock(self) -> None:
+        try:
+            self._lock.take()
+        except OSError as e:
+            # It may well go on without a memory, as it does when the disk is full later.
+            self._log.error("Another process of this node would not be noticed: {error}", error=e)
+
+    def _perceive(self, node: Node) -> None:
+        node.ask = lambda group: self.groups[group].senses.ask()
+        if self._witness is not None:
+            self._witness.start()
+        for group in self.groups.values():
+            group.start(node)
+
+    def _blind(self) -> Deferred[Any]:
+        if self._witness is not None:
+            self._witness.stop()
+        return DeferredList([group.stop() for group in self.groups.values()])
+
+    def _witnessed(self, time: float) -> None:
+        if self.node is not None:
+            self.node.witnessed(time)
+
+    def _tellGuarantee(self) -> None:
+        if not self.settings.lease and any(self.settings.addresses):
+            self._log.warn(
+                "Without a lease the kernel keeps the addresses where daemon and guard are killed together"
+            )
+        found = self.guarantee
+        emit = self._log.warn if found.level is Level.BEST_EFFORT else self._log.info
+        emit("Guarantee: {guarantee}: {reason}", guarantee=found.level.value, reason=found.reason)
+        for gap in found.gaps:
+            emit("Not protected: {gap}", gap=gap)
+
+    async def _tellMisplaced(self) -> None:
+        """A network may come after the daemon at boot, so a start does not refuse what a reload does."""
+        for problem in await self._reloading.misplaced(self.settings):
+            if self.running:
+                self._log.warn(
+                    "{problem}; until then this node cannot take it over", problem=problem
+                )
+
+    def _noGuard(self, failure: Failure) -> None:
+        self._log.critical(
+            "No guard, so nothing will be held here until there is one: {error}",
+            error=failure.getErrorMessage(),
+        )
+        if self.node is not None:
+            self._guardLater = self._reactor.callLater(GUARD_AGAIN, self._startGuard)
+
+    def _startGuard(self) -> None:
+        self._guardLater = None
+        self._guard.start().addErrback(self._noGuard)
+
+    def preview(self, settings: Settings) -> Deferred[tuple[str, ...]]:
+        """
+        What a L{reload} would do, once one that is under way has ended; nothing is touched.
+
+        Fires with a sentence for each change; fails with L{ConfigurationError} where that would.
+        """
+        return self._reloading.preview(settings)
+
+    def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
+        """
+        Go on with other settings; only what differs is touched.
+
+        Fires with what was done, a sentence each, when it is done.
+
+        Fails with L{ConfigurationError} for what takes a restart, and for a new address that has no place on
+        this host: nothing has changed then. Fails with L{ResourceError} when the kernel refused a new address,
+        and its group stays what it was; or when another resource cannot be acquired, which is a loss of the
+        group as any other. All else is done then.
+        """
+        return self._reloading.reload(settings)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Release everything, say goodbye, then stop the other children. Fires within two seconds of that.
+
+        Commands of events have L{hatwist.runtime.hooks.STOP_LIMIT} to end.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        node = self.node
+        if node is not None:
+            await node.stop()
+            self._unguarded.stop()
+            await self._blind()
+            self._assembly.node = None
+            if self._guardLater is not None:
+                self._guardLater.cancel()
+                self._guardLater = None
+            await self._guard.stop()
+            for group in self.groups.values():
+                group.close()
+            self._netlink.stop()
+            await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
+            self._lock.free()
+        await super().stopService()
+
+    async def releaseLeft(self) -> dict[str, Left]:
+        """
+        Release what an earlier run left here, in the order in which a node does, without joining the cluster.
+
+        The service must not run, neither here nor in another process, for which its owner has L{NodeLock}.
+
+        @return: what became of each resource, by name.
+        """
+        self._netlink.start()
+        found: dict[str, Left] = {}
+        try:
+            for group in reversed(self.groups.values()):
+                found.update(await group.releaseLeft())
+        finally:
+            for group in self.groups.values():
+                group.close()
+            self._netlink.stop()
+        return found

@@ -1,0 +1,283 @@
+"""Tests for L{hatwist.protocols.native.membership}."""
+
+from __future__ import annotations
+
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.core.claims import Claim, Released, Role
+from hatwist.core.worth import Fitness, Worth
+from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.membership import REMEMBERED, Membership, Peer, Word
+from tests import vectors
+
+T = 0.35
+CLAIM = Claim(5, Worth(Fitness.FIT, 100, 1, "b"))
+HOLDS = HeardGroup("g", Role.ACTIVE, CLAIM)
+
+
+def beat(
+    name: str,
+    seq: int,
+    session: int = 1,
+    role: Role = Role.STANDBY,
+    heard: tuple[Heard, ...] = (),
+    released: Released | None = None,
+) -> Heartbeat:
+    claim = CLAIM if role == Role.ACTIVE else None
+    group = GroupState("g", role, Fitness.FIT, 100, True, claim=claim, released=released)
+    return vectors.MINIMAL_VALUE._replace(
+        name=name, session=session, seq=seq, groups=(group,), heard=heard
+    )
+
+
+def word(
+    name: str,
+    seq: int,
+    age: float = 0.0,
+    session: int = 1,
+    groups: tuple[HeardGroup, ...] = (),
+    direct: bool = True,
+    lists: bool = True,
+    named: bool = False,
+) -> Heard:
+    return Heard(name, session, seq, age, direct, lists, 20, groups, named=named)
+
+
+class MembershipTests(SynchronousTestCase):
+    """What node "a" knows of the others."""
+
+    def setUp(self) -> None:
+        self.view = Membership("a", T)
+
+    def receive(self, heartbeat: Heartbeat, now: float) -> Peer:
+        self.view.receive(heartbeat, "eth0", 1, now)
+        return self.view.peers[heartbeat.name]
+
+    def test_aliveForOneTolerance(self) -> None:
+        """A node is alive for its own tolerance after its newest packet, and not a moment longer."""
+        peer = self.receive(beat("b", 1), 10.0)
+        self.assertTrue(peer.alive(10.0 + T - 1e-6))
+        self.assertFalse(peer.alive(10.0 + T))
+
+    def test_toleranceOfTheSender(self) -> None:
+        """The tolerance that counts is the one in the sender's packets."""
+        peer = self.receive(beat("b", 1)._replace(tolerance=2.0), 10.0)
+        self.assertTrue(peer.alive(11.9))
+
+    def test_olderChangesNothing(self) -> None:
+        """A packet that was overtaken, or comes from an earlier start, changes nothing."""
+        peer = self.receive(beat("b", 5, session=2), 10.0)
+        for old in (beat("b", 4, 2, Role.ACTIVE), beat("b", 9, 1, Role.ACTIVE)):
+            self.receive(old, 11.0)
+            self.assertEqual((peer.session, peer.seq, peer.at), (2, 5, 10.0))
+            self.assertEqual(peer.state("g").role, Role.STANDBY)
+
+    def test_firstPacketOfASession(self) -> None:
+        """The first packet of each start of a node is told apart from the rest."""
+        told = [
+            self.view.receive(beat("b", seq, session), "eth0", 1, 10.0)
+            for session, seq in ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3))
+        ]
+        self.assertEqual(told, [True, False, True, False, False])
+
+    def test_restartFrees(self) -> None:
+        """What an earlier start of a node held, its newer one does not hold."""
+        self.receive(beat("b", 5, role=Role.ACTIVE), 10.0)
+        self.assertEqual([p.name for p, _ in self.view.actives("g", 10.1)], ["b"])
+        self.receive(beat("b", 1, session=2), 10.1)
+        self.assertEqual(self.view.actives("g", 10.1), [])
+
+    def test_hearsayKeepsItsAge(self) -> None:
+        """Word of a node counts from when it was true, not from when it is told."""
+        self.receive(beat("b", 1, heard=(word("c", 7, age=0.3),)), 10.0)
+        peer = self.view.peers["c"]
+        self.assertAlmostEqual(peer.at, 9.7)
+        self.assertTrue(peer.alive(10.0))
+        self.assertFalse(peer.alive(10.06))
+        self.assertFalse(peer.direct(10.0))
+
+    def test_hearsayOfTheSameStampChangesNothing(self) -> None:
+        """The same word, told again however freshly, keeps nobody alive."""
+        self.receive(beat("b", 1, heard=(word("c", 7, age=0.3),)), 10.0)
+        self.receive(beat("b", 2, heard=(word("c", 7, age=0.0, groups=(HOLDS,)),)), 10.1)
+        self.assertAlmostEqual(self.view.peers["c"].at, 9.7)
+        self.assertEqual(self.view.actives("g", 10.1), [])
+
+    def test_hearsayDoesNotCirculate(self) -> None:
+        """Nodes that tell each other of a dead one agree on when it was last heard."""
+        views = {name: Membership(name, T) for name in "abc"}
+        for name in "abc":
+            views[name].receive(beat("x", 9, role=Role.ACTIVE), "eth0", 1, 10.0)
+        now = 10.0
+        for seq in range(1, 20):
+            now += 0.05
+            for name in "abc":
+                told = beat(name, seq, heard=views[name].heard(now))
+                for other in "abc":
+                    if other != name:
+                        views[other].receive(told, "eth0", 1, now)
+        for view in views.values():
+            self.assertAlmostEqual(view.peers["x"].at, 10.0)
+            self.assertEqual(view.actives("g", 10.0 + T), [])
+
+    @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 9), st.booleans()), max_size=20))
+    def test_newestStampWins(self, facts: list[tuple[int, int, bool]]) -> None:
+        """Whichever way facts come, and in whatever order, the newest stamp is what is known."""
+        view = Membership("a", T)
+        newest = (0, -1)
+        for number, (session, seq, direct) in enumerate(facts):
+            if direct:
+                view.receive(beat("c", seq, session), "eth0", 1, 10.0)
+            else:
+                told = (word("c", seq, session=session),)
+                view.receive(beat("b", number, heard=told), "eth0", 1, 10.0)
+            newest = max(newest, (session, seq))
+            peer = view.peers["c"]
+            self.assertEqual((peer.session, peer.seq), newest)
+
+    def test_newerHearsayOfAHolder(self) -> None:
+        """A holder known by hearsay only is a holder."""
+        self.receive(beat("b", 1, heard=(word("c", 7, groups=(HOLDS,)),)), 10.0)
+        self.assertEqual([(p.name, c) for p, c in self.view.actives("g", 10.0)], [("c", CLAIM)])
+
+    def test_ownNameIsNoNews(self) -> None:
+        """What others say of this node makes no peer of it; it tells whether they hear it."""
+        peer = self.receive(beat("b", 1, heard=(word("a", 42),)), 10.0)
+        self.assertEqual(set(self.view.peers), {"b"})
+        self.assertEqual((peer.listedAt, peer.listedSeq), (10.0, 42))
+
+    def test_twoWay(self) -> None:
+        """A link is two-way only if the peer itself hears this session of this node, and lately."""
+        for heard, expected in (
+            ((), False),
+            ((word("a", 1),), True),
+            ((word("a", 1, session=0),), False),
+            ((word("a", 1, direct=False),), False),
+            ((word("a", 1, age=T),), False),
+        ):
+            self.view = Membership("a", T)
+            peer = self.receive(beat("b", 1, heard=heard), 10.0)
+            self.assertEqual(peer.twoWay(10.0), expected, heard)
+            self.assertFalse(peer.twoWay(10.0 + T))
+
+    def test_deafByRelay(self) -> None:
+        """A node that is said not to list the one that hears it is noted as deaf, until it does."""
+        self.receive(beat("b", 1, heard=(word("c", 1, lists=False),)), 10.0)
+        self.receive(beat("b", 2, heard=(word("c", 2, lists=False),)), 10.1)
+        self.assertEqual(self.view.peers["c"].deafSince, 10.0)
+        self.receive(beat("b", 3, heard=(word("c", 3),)), 10.2)
+        self.assertIsNone(self.view.peers["c"].deafSince)
+
+    def test_groupThatTheTellerLacks(self) -> None:
+        """Who lacks a group has no word on it: neither a newer one, nor that its holder lives, nor hearsay of it."""
+        self.view.serve(("g",))
+        self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
+        teller = beat("b", 1, heard=(word("c", 9),))._replace(groups=())
+        self.receive(teller, 10.2)
+        peer = self.view.peers["c"]
+        self.assertEqual((peer.seq, peer.at), (9, 10.2))
+        self.assertEqual(peer.word("g"), Word(5, 10.0, peer.state("g")))
+        self.assertEqual([p.name for p, _ in self.view.actives("g", 10.3)], ["c"])
+        self.assertEqual(self.view.actives("g", 10.4), [])
+        told = self.view.heard(10.3)[0]
+        self.assertEqual((told.seq, told.groups, told.untold), (9, (), ("g",)))
+        self.receive(beat("d", 1, heard=(told,)), 10.3)
+        self.assertEqual(peer.word("g").seq, 5)
+        self.receive(beat("d", 2, heard=(word("c", 9),)), 10.3)
+        self.assertEqual((peer.word("g").seq, peer.state("g").role), (9, Role.STANDBY))
+        self.assertEqual(self.view.heard(10.3)[0].untold, ())
+
+    def test_groupThatIsGone(self) -> None:
+        """A node that gives up its only group is still there, and holds nothing."""
+        self.receive(beat("b", 1, role=Role.ACTIVE), 10.0)
+        self.receive(beat("b", 2, role=Role.SHUTDOWN), 10.1)
+        peer = self.receive(beat("b", 3)._replace(groups=()), 10.2)
+        self.assertTrue(peer.alive(10.3))
+        self.assertEqual((peer.state("g").role, peer.word("g").seq), (Role.STANDBY, 3))
+
+    def test_deadLaterStart(self) -> None:
+        """Word of a later start that is older than a tolerance says nothing of the start that is heard."""
+        self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
+        self.receive(beat("b", 1, heard=(word("c", 9, age=T, session=2),)), 10.1)
+        self.assertEqual(self.view.peers["c"].session, 1)
+        self.receive(beat("b", 2, heard=(word("c", 9, age=T / 2, session=2),)), 10.1)
+        self.assertEqual(self.view.peers["c"].session, 2)
+        self.assertEqual(self.view.actives("g", 10.1), [])
+
+    def test_believed(self) -> None:
+        """A recording names neither this start nor that of a two-way neighbour, whatever others say."""
+        peer = self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
+        self.assertFalse(self.view.believed(peer, 10.0))
+        me = word("a", 1)
+        self.receive(beat("b", 1, heard=(me, word("c", 5))), 10.0)
+        self.assertFalse(self.view.believed(peer, 10.0))
+        # Nor does a second recording count.
+        self.receive(beat("d", 1, heard=(word("c", 5, named=True),)), 10.0)
+        self.assertFalse(self.view.believed(peer, 10.0))
+        self.receive(beat("b", 2, heard=(me, word("c", 5, lists=False, named=True))), 10.0)
+        self.assertTrue(self.view.believed(peer, 10.0))
+        self.assertFalse(self.view.believed(peer, 10.0 + T))
+        self.receive(beat("c", 6, role=Role.ACTIVE, heard=(word("a", 1, direct=False),)), 10.1)
+        self.assertTrue(self.view.believed(peer, 11.0))
+
+    def test_goodbye(self) -> None:
+        """A node that said goodbye is not alive, however fresh its packet."""
+        peer = self.receive(beat("b", 1, role=Role.SHUTDOWN)._replace(leaving=True), 10.0)
+        self.assertTrue(peer.left())
+        self.assertEqual((peer.alive(10.0), peer.direct(10.0), peer.twoWay(10.0)), (False,) * 3)
+
+    def test_releaseIsDatedOnce(self) -> None:
+        """A release that is repeated counts from when it was first told."""
+        peer = self.receive(beat("b", 1, released=Released(5, "c")), 10.0)
+        self.receive(beat("b", 2, released=Released(5, "c")), 10.1)
+        self.assertEqual(peer.releasedSince("g"), 10.0)
+        self.receive(beat("b", 3, released=Released(6, "")), 10.2)
+        self.assertEqual(peer.releasedSince("g"), 10.2)
+        self.assertEqual(peer.releasedSince("other"), -inf)
+
+    def test_highestTerm(self) -> None:
+        """The highest term is noted from every path, with when it was first told."""
+        self.assertEqual(self.view.highest("g"), (0, -inf))
+        self.receive(beat("b", 1, heard=(word("c", 7, groups=(HOLDS,)),)), 10.0)
+        self.assertEqual(self.view.highest("g"), (5, 10.0))
+        higher = beat("b", 2)
+        self.receive(higher._replace(groups=(higher.groups[0]._replace(highest=9),)), 10.1)
+        self.receive(beat("b", 3), 10.2)
+        self.assertEqual(self.view.highest("g"), (9, 10.1))
+
+    def test_received(self) -> None:
+        """Of the last 20 packets, those that never came are counted as missing."""
+        peer = self.receive(beat("b", 1), 10.0)
+        self.assertEqual(peer.received, 20)
+        self.receive(beat("b", 4), 10.1)
+        self.assertEqual(peer.received, 18)
+        for seq in range(5, 25):
+            self.receive(beat("b", seq), 10.2)
+        self.assertEqual(peer.received, 20)
+        self.receive(beat("b", 1000), 10.3)
+        self.assertEqual(peer.received, 1)
+
+    def test_tellsWhatItKnows(self) -> None:
+        """What is told of the others: stamp, age, way, and the groups in which one is more than standby."""
+        self.receive(beat("b", 3, role=Role.ACTIVE, heard=(word("a", 1),)), 10.0)
+        self.receive(beat("c", 4, heard=(word("d", 9, age=0.1, lists=False),)), 10.1)
+        self.assertEqual(
+            [heard._replace(age=round(heard.age, 6)) for heard in self.view.heard(10.2)],
+            [
+                Heard("b", 1, 3, 0.2, True, True, 20, (HOLDS,), named=True),
+                Heard("c", 1, 4, 0.1, True, False, 20),
+                Heard("d", 1, 9, 0.2, False, False, 20),
+            ],
+        )
+
+    def test_forgets(self) -> None:
+        """A node that was silent for an hour is forgotten, and not a moment before."""
+        self.receive(beat("b", 1), 10.0)
+        self.view.forget(10.0 + REMEMBERED)
+        self.assertEqual(set(self.view.peers), {"b"})
+        self.view.forget(10.1 + REMEMBERED)
+        self.assertEqual(set(self.view.peers), set())

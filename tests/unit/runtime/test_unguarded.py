@@ -1,0 +1,59 @@
+"""A node without a guard."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.core.worth import Fitness
+from hatwist.protocols.native.rules import NodeRules
+from hatwist.runtime.unguarded import REASON, Unguarded
+
+I, T = 0.1, 0.35  # noqa: E741
+
+
+class UnguardedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.ready = True
+        self.told: list[tuple[str, Fitness, str]] = []
+        rules = NodeRules("c", "alpha", I, T)
+        self.machine = SimpleNamespace(rules=rules, elections={"web": None})
+        self.watch = Unguarded(self.clock, self)
+        self.watch.start(cast(Any, self))
+        self.addCleanup(self.watch.stop)
+
+    def fitness(self, group: str, fitness: Fitness, reason: str, source: str) -> None:
+        """As a node has it."""
+        self.told.append((group, fitness, reason))
+
+    def elapse(self, seconds: float) -> None:
+        self.clock.pump([I / 4] * round(seconds / (I / 4)))
+
+    def test_replaced(self) -> None:
+        """One that is replaced at once is no news."""
+        self.elapse(1.0)
+        self.ready = False
+        self.elapse(0.2)
+        self.ready = True
+        self.elapse(1.0)
+        self.assertEqual(self.told, [])
+        self.assertFalse(self.watch.missing)
+
+    def test_missing(self) -> None:
+        """Without one for a tolerance every group is less fit, those that come too, until there is one."""
+        self.ready = False
+        self.elapse(0.5)
+        self.assertEqual(self.told, [("web", Fitness.DEGRADED, REASON)])
+        self.assertTrue(self.watch.missing)
+        self.machine.elections["mail"] = None
+        self.elapse(0.2)
+        self.assertEqual(self.told[1:], [("mail", Fitness.DEGRADED, REASON)])
+        del self.machine.elections["web"]
+        self.ready = True
+        self.elapse(0.2)
+        self.assertEqual(self.told[2:], [("mail", Fitness.FIT, "")])
+        self.assertFalse(self.watch.missing)
