@@ -20,7 +20,8 @@ from hatwist.linux.netlink.messages import (
     encodeDelete,
     encodePromote,
 )
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.spec import AddressSpec
 
 
 class World(Protocol):

@@ -19,12 +19,13 @@ from hatwist.linux.netlink.socket import Netlink
 from hatwist.protocols.native.guarantee import askLimit, guarantee, releasing
 from hatwist.protocols.native.rules import GroupRules, Timing
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.alias import Alias
 from hatwist.resources.command import Command
 from hatwist.resources.guard import Guarded, Mission
 from hatwist.resources.interface import Interface
 from hatwist.resources.interfaces import IResource
+from hatwist.resources.kinds import ResourceSpec
 from hatwist.resources.process import CUT_SHORT
 from hatwist.resources.service import ServiceResource
 from hatwist.resources.unit import Unit
@@ -43,7 +44,6 @@ from hatwist.settings import (
     Settings,
     UnitSpec,
 )
-from hatwist.settings.values import ResourceSpec
 
 
 class Left(NamedTuple):

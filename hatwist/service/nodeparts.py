@@ -24,6 +24,7 @@ from hatwist.runtime.node import Node
 from hatwist.runtime.store import Store
 from hatwist.service.groupparts import Composition
 from hatwist.settings import GroupSettings, Settings
+from hatwist.settings.digest import digest
 
 
 class Assembly:
@@ -121,11 +122,11 @@ class Assembly:
         @raise ValueError: that could make two holders. OSError: it cannot be written down.
         """
         settings, store = self.settings, self._store
-        quorum, digest, before = settings.quorum, settings.digest().hex(), store.ran
-        problem = refusal(before, quorum, digest, settings.node, store.path, time.time())
+        quorum, shared, before = settings.quorum, digest(settings).hex(), store.ran
+        problem = refusal(before, quorum, shared, settings.node, store.path, time.time())
         if problem:
             raise ValueError(f"members: {problem}")
-        store.ran = runs(before, quorum, digest)
+        store.ran = runs(before, quorum, shared)
         if before is not None and store.ran is not None and before.quorum != store.ran.quorum:
             store.writeNow()  # no vote is given before
 
@@ -139,7 +140,7 @@ class Assembly:
             settings.tolerance,
             tuple(self.groups[group.name].rules for group in settings.groups),
             self._address,
-            settings.digest(),
+            digest(settings),
             settings.quorum,
             affordable(self._timing, settings.quorum, settings.witness is not None),
             max(group.timing.guarding for group in self.groups.values()),

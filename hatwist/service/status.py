@@ -18,6 +18,7 @@ from hatwist.protocols.native.reasons import fenced
 from hatwist.resources.guard import Guarded
 from hatwist.runtime.node import Node
 from hatwist.service.troubles import RECENT, dropping, rejecting, unsent, yielded
+from hatwist.settings.digest import digest
 
 if TYPE_CHECKING:
     from hatwist.service.service import HAService
@@ -102,7 +103,7 @@ def status(service: HAService) -> dict[str, Any]:
         "uptime": 0.0,
         "interval": settings.interval,
         "tolerance": settings.tolerance,
-        "digest": settings.digest().hex(),
+        "digest": digest(settings).hex(),
         "signed": bool(settings.keys),
         "drained": False,
         "alone": alone,

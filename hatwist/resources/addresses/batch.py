@@ -16,12 +16,11 @@ from hatwist.linux.lan.sender import PacketSender
 from hatwist.linux.netlink.messages import IFA_F_DADFAILED, KernelLink
 from hatwist.protocols import frames
 from hatwist.resources.addresses.places import Found
-from hatwist.resources.addresses.placing import AddressSpec, Placement, keyOf
+from hatwist.resources.addresses.placing import Placement, keyOf
 from hatwist.resources.addresses.removing import Removal, drop, uncancelled
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.addresses.upkeep import RAN_OUT, HeldAddresses, refusal
-from hatwist.resources.interfaces import IAnnouncer, ILeased, IResource
-
-__all__ = ["AddressSpec", "Addresses"]
+from hatwist.resources.interfaces import IAnnouncer, ICloseable, ILeased, IResource
 
 # Seconds until it is asked again whether a lease was renewed
 WAIT = 0.05
@@ -29,7 +28,7 @@ WAIT = 0.05
 PROMPT = 0.4
 
 
-@implementer(IResource, IAnnouncer, ILeased)
+@implementer(IResource, IAnnouncer, ICloseable, ILeased)
 class Addresses(HeldAddresses):
     """
     Any number of shared addresses, held and let go of together.
@@ -45,6 +44,8 @@ class Addresses(HeldAddresses):
     @ivar lease: may be changed between two acquires.
     @ivar specs: the addresses now, see L{change}.
     """
+
+    guarded = True
 
     def __init__(
         self,

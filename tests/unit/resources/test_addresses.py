@@ -34,7 +34,8 @@ from hatwist.linux.netlink.messages import (
     split,
 )
 from hatwist.protocols import frames
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.interfaces import IAnnouncer
 from tests.contracts import ResourceContract
 from tests.contracts_addresses import CONTRACT, Part, specsOf

@@ -17,7 +17,7 @@ from hatwist.linux.netlink.messages import IFF_RUNNING, IFF_UP
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node

@@ -33,7 +33,7 @@ from hatwist.core.guarantee import Level
 from hatwist.core.linkspec import LinkSpec
 from hatwist.core.worth import Fitness
 from hatwist.linux.guard.client import GuardError
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.command import Command
 from hatwist.resources.interface import Interface
 from hatwist.resources.listener import Listener
