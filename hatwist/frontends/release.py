@@ -19,7 +19,7 @@ from hatwist.core.errors import ConfigurationError
 from hatwist.frontends import tap
 from hatwist.frontends.cli.files import USUAL
 from hatwist.runtime.lock import NodeLock, Taken
-from hatwist.service.groupparts import Left
+from hatwist.service.leftover import Left
 from hatwist.service.service import HAService
 
 RELEASED, KEPT, WRONG = 0, 1, 2
