@@ -10,10 +10,10 @@ from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.alias import AliasSpec
 from hatwist.resources.command import CommandSpec
 from hatwist.resources.interface import InterfaceSpec
-from hatwist.resources.spec import Lone, Part
+from hatwist.resources.spec import LoneSpec, ResourcePart
 from hatwist.resources.unit import UnitSpec
 
-ResourceSpec = AddressSpec | Lone
+ResourceSpec = AddressSpec | LoneSpec
 
 KINDS: dict[str, Callable[[Table], ResourceSpec | None]] = {
     AddressSpec.kind: AddressSpec.read,
@@ -39,7 +39,7 @@ def readResource(table: Table) -> ResourceSpec | None:
     return spec
 
 
-def parts(specs: Iterable[ResourceSpec]) -> Iterator[Part]:
+def parts(specs: Iterable[ResourceSpec]) -> Iterator[ResourcePart]:
     """Each alone, but addresses that follow each other together: they are acquired as one."""
     addresses: list[AddressSpec] = []
     for spec in specs:

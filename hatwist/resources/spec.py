@@ -64,7 +64,7 @@ class Spec(Protocol):
         """What no other of its kind may have too, in this group or another."""
 
 
-class Part(Protocol):
+class ResourcePart(Protocol):
     """What is one resource of a running group: one L{Spec}, or several that are held as one."""
 
     @property
@@ -75,7 +75,7 @@ class Part(Protocol):
         """The resource, an L{IResource}. Nothing is touched yet."""
 
 
-class Lone(Spec, Part, Protocol):
+class LoneSpec(Spec, ResourcePart, Protocol):
     """What is one resource by itself."""
 
 

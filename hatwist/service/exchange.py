@@ -12,11 +12,11 @@ from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.addresses.batchspec import AddressBatch
 from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.interfaces import ICloseable
-from hatwist.resources.spec import Part
+from hatwist.resources.spec import ResourcePart
 from hatwist.runtime.keeper import Keeper
 from hatwist.settings import GroupSettings
 
-Made = tuple[Part, Any]
+Made = tuple[ResourcePart, Any]
 """A part of a group, and the resource that was made of it."""
 
 
@@ -37,8 +37,8 @@ class GroupExchange:
         self,
         old: GroupSettings,
         before: Sequence[Made],
-        wanted: Sequence[Part],
-        make: Callable[[Part], Any],
+        wanted: Sequence[ResourcePart],
+        make: Callable[[ResourcePart], Any],
     ) -> None:
         self.old = old
         self.before = tuple(before)

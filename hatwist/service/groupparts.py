@@ -19,7 +19,7 @@ from hatwist.resources.guard import Guarded, Mission
 from hatwist.resources.interfaces import ICloseable, IResource
 from hatwist.resources.kinds import parts
 from hatwist.resources.process import CUT_SHORT
-from hatwist.resources.spec import Part, World
+from hatwist.resources.spec import ResourcePart, World
 from hatwist.runtime.hooks import Hooks
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.leases import Leases
@@ -167,7 +167,7 @@ class GroupParts:
         """Tell the guard anew what it is to say, if anything is held."""
         return self._guarded.rearm()
 
-    def _make(self, part: Part) -> Any:
+    def _make(self, part: ResourcePart) -> Any:
         resource = part.make(self._world)
         self._limit(resource)
         return resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from hatwist.settings.key import Reload, Scope
+from hatwist.settings.key import OnReload, Scope
 from hatwist.settings.keys import of
 from hatwist.settings.values import GroupSettings, Settings
 
@@ -29,7 +29,7 @@ def changes(old: Settings, new: Settings) -> Changes:
         f"{key.name} cannot change by reload (running {_shown(getattr(old, key.field))}, file "
         f"{_shown(getattr(new, key.field))}): restart the daemons one at a time"
         for key in of(Scope.OPTION, Scope.CLUSTER, Scope.NODE)
-        if key.reload is Reload.REFUSED
+        if key.reload is OnReload.REFUSED
         and key.field
         and getattr(old, key.field) != getattr(new, key.field)
     ]
@@ -85,7 +85,7 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
         yield f"group {new.name}: its resources in another order"
     for key in (*of(Scope.GROUP), *of(Scope.EVENTS)):
         one, other = getattr(old, key.field), getattr(new, key.field)
-        if key.reload is Reload.TOLD and one != other:
+        if key.reload is OnReload.TOLD and one != other:
             yield f"group {new.name}: {key.path} {one} becomes {other}"
     if old.checks != new.checks:
         yield f"group {new.name}: {len(new.checks)} checks: {', '.join(c.name for c in new.checks)}"

@@ -21,7 +21,7 @@ class Scope(Enum):
     EVENTS = "in the table C{on} of a group"
 
 
-class Reload(Enum):
+class OnReload(Enum):
     """What a reload makes of another value."""
 
     REFUSED = "the node must be started anew"
@@ -29,7 +29,7 @@ class Reload(Enum):
     OWN = "it is applied, and has sentences of its own"
 
 
-class Option(NamedTuple):
+class KeyOption(NamedTuple):
     """
     The option of C{twistd ha} for a setting.
 
@@ -108,8 +108,8 @@ class Key:
     inherited: bool = False
     shared: bool = False
     word: Callable[[Any], str] | None = None
-    reload: Reload = Reload.REFUSED
-    option: Option | None = None
+    reload: OnReload = OnReload.REFUSED
+    option: KeyOption | None = None
     example: str = ""
     told: Callable[[Any], str] | None = None
 

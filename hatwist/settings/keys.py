@@ -24,7 +24,7 @@ from hatwist.resources.spec import TIMEOUT
 from hatwist.runtime.store import DIRECTORY
 from hatwist.settings import readers, words
 from hatwist.settings.endpoint import endpoint
-from hatwist.settings.key import Key, Known, Option, Reload, Scope
+from hatwist.settings.key import Key, KeyOption, Known, OnReload, Scope
 from hatwist.settings.values import MULTICAST, PRIORITY, GroupSettings, Settings
 
 
@@ -91,14 +91,14 @@ KEYS = (
         Scope.OPTION,
         parsing.name,
         "",
-        option=Option("Name of this node [default: the host's name].", "n"),
+        option=KeyOption("Name of this node [default: the host's name].", "n"),
     ),
     Key(
         "interface",
         "interface",
         Scope.NODE,
         read=readers.interface,
-        option=Option("Network interface for heartbeats, such as eth0.", "i", blank=True),
+        option=KeyOption("Network interface for heartbeats, such as eth0.", "i", blank=True),
     ),
     Key(
         "interval",
@@ -109,7 +109,7 @@ KEYS = (
         readers.interval,
         shared=True,
         word=_precise,
-        option=Option("Seconds between heartbeats."),
+        option=KeyOption("Seconds between heartbeats."),
     ),
     Key(
         "tolerance",
@@ -119,15 +119,17 @@ KEYS = (
         allowed="2 intervals to 600",
         shared=True,
         word=_precise,
-        option=Option("Seconds of silence that make a node count as gone [3.5 intervals]."),
+        option=KeyOption("Seconds of silence that make a node count as gone [3.5 intervals]."),
     ),
     Key(
         "key_file",
         "keys",
         Scope.NODE,
         read=readers.signingKeys,
-        reload=Reload.OWN,
-        option=Option("File (mode 0600) with the key that signs heartbeats, one in a line.", "k"),
+        reload=OnReload.OWN,
+        option=KeyOption(
+            "File (mode 0600) with the key that signs heartbeats, one in a line.", "k"
+        ),
     ),
     Key(
         "cluster",
@@ -136,7 +138,7 @@ KEYS = (
         parsing.name,
         "default",
         shared=True,
-        option=Option("Name of the cluster.", "c"),
+        option=KeyOption("Name of the cluster.", "c"),
     ),
     Key(
         "multicast",
@@ -144,7 +146,7 @@ KEYS = (
         Scope.CLUSTER,
         words.multicast,
         str(MULTICAST),
-        option=Option("IPv4 multicast group and port of the heartbeats."),
+        option=KeyOption("IPv4 multicast group and port of the heartbeats."),
     ),
     Key(
         "members",
@@ -152,7 +154,7 @@ KEYS = (
         Scope.CLUSTER,
         read=readers.members,
         shared=True,
-        option=Option(
+        option=KeyOption(
             "Names of all nodes that vote, with commas between them; may be given several times.",
             many=True,
             split=readers.names,
@@ -164,7 +166,7 @@ KEYS = (
         Scope.CLUSTER,
         read=readers.quorum,
         shared=True,
-        option=Option("Votes that a claim takes: majority, or a number; needs --members."),
+        option=KeyOption("Votes that a claim takes: majority, or a number; needs --members."),
         told=_votes,
     ),
     Key(
@@ -173,7 +175,7 @@ KEYS = (
         Scope.CLUSTER,
         read=readers.lease,
         allowed="at least 2, and 2 intervals; to 3600",
-        option=Option(
+        option=KeyOption(
             "Seconds, whole, after which the kernel removes addresses by itself; 0: never [tolerance]."
         ),
     ),
@@ -182,7 +184,7 @@ KEYS = (
         "stateDir",
         Scope.NODE,
         read=readers.stateDir,
-        option=Option(
+        option=KeyOption(
             f"Directory where terms and votes are remembered [{DIRECTORY}].",
             blank=True,
         ),
@@ -192,7 +194,7 @@ KEYS = (
         "links",
         Scope.NODE,
         read=readers.links,
-        option=Option(
+        option=KeyOption(
             "Way of the heartbeats, INTERFACE[,KIND] of kind multicast, multicast6, broadcast or "
             "unicast=PEER,PEER,...; may be given several times [multicast on --interface].",
             name="link",
@@ -206,7 +208,7 @@ KEYS = (
         Scope.NODE,
         words.witness,
         shared=True,
-        option=Option(
+        option=KeyOption(
             "IP address of a host that tells a node whether it is cut off.",
             blank=True,
         ),
@@ -218,7 +220,7 @@ KEYS = (
         Scope.CLUSTER,
         parsing.choice("keep", "release"),
         "release",
-        option=Option("keep or release, when no node reaches the witness."),
+        option=KeyOption("keep or release, when no node reaches the witness."),
     ),
     Key(
         "control",
@@ -226,7 +228,7 @@ KEYS = (
         Scope.NODE,
         parsing.text,
         "",
-        option=Option(
+        option=KeyOption(
             "Path of the socket for the hatwist command; none: there is none [/run/hatwist/CLUSTER.NODE.sock].",
             blank=True,
         ),
@@ -236,7 +238,7 @@ KEYS = (
         "http",
         Scope.NODE,
         endpoint,
-        option=Option(
+        option=KeyOption(
             "Serve metrics, health and a page there, such as tcp:9107:interface=127.0.0.1.",
             blank=True,
         ),
@@ -247,7 +249,7 @@ KEYS = (
         Scope.GROUP,
         read=_events,
         shared=True,
-        reload=Reload.OWN,
+        reload=OnReload.OWN,
     ),
     Key(
         "timeout",
@@ -256,7 +258,7 @@ KEYS = (
         # To prepare takes no longer than an operation of the keeper, whatever its commands may.
         Seconds(0.1, LIMIT),
         TIMEOUT,
-        reload=Reload.TOLD,
+        reload=OnReload.TOLD,
     ),
     Key(
         "resources",
@@ -264,7 +266,7 @@ KEYS = (
         Scope.GROUP,
         read=readers.resources,
         shared=True,
-        reload=Reload.OWN,
+        reload=OnReload.OWN,
     ),
     Key(
         "priority",
@@ -275,8 +277,8 @@ KEYS = (
         readers.priority,
         allowed="0 to 254",
         inherited=True,
-        reload=Reload.TOLD,
-        option=Option("0 to 254; the highest holds the addresses.", "p"),
+        reload=OnReload.TOLD,
+        option=KeyOption("0 to 254; the highest holds the addresses.", "p"),
     ),
     Key(
         "preempt",
@@ -286,8 +288,8 @@ KEYS = (
         True,
         shared=True,
         word=str,
-        reload=Reload.TOLD,
-        option=Option(
+        reload=OnReload.TOLD,
+        option=KeyOption(
             "Leave the addresses where they are when a worthier node returns.",
             name="no-preempt",
             flag=True,
@@ -304,8 +306,8 @@ KEYS = (
         "0",
         shared=True,
         word=_precise,
-        reload=Reload.TOLD,
-        option=Option("Seconds for which a worthier node is up before it takes over."),
+        reload=OnReload.TOLD,
+        option=KeyOption("Seconds for which a worthier node is up before it takes over."),
         example="Seconds for which it is up before it gets the group.",
     ),
     Key(
@@ -316,7 +318,7 @@ KEYS = (
         "release",
         shared=True,
         word=str,
-        reload=Reload.TOLD,
+        reload=OnReload.TOLD,
         told=_nobodyFit,
     ),
     Key(
@@ -325,7 +327,7 @@ KEYS = (
         Scope.GROUP,
         read=readers.checks,
         shared=True,
-        reload=Reload.OWN,
+        reload=OnReload.OWN,
     ),
     Key(
         "ask_limit",
@@ -335,8 +337,8 @@ KEYS = (
         inf,
         shared=True,
         word=lambda limit: _precise(limit) if limit < inf else "",
-        reload=Reload.TOLD,
-        option=Option(
+        reload=OnReload.TOLD,
+        option=KeyOption(
             "Seconds without a holder's word after which the address is taken though a host answers for it [none]."
         ),
         told=_asks,
