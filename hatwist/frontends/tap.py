@@ -20,6 +20,7 @@ from hatwist.frontends.control import place
 from hatwist.frontends.control.server import Control
 from hatwist.frontends.logs import journalStream, postponeSignals, prioritized
 from hatwist.frontends.notify import Notifier
+from hatwist.frontends.web.server import Web
 from hatwist.runtime.clock import ClockError, useMonotonic
 from hatwist.runtime.lock import NodeLock, Taken
 from hatwist.service.service import HAService
@@ -263,6 +264,8 @@ def makeService(options: Options) -> IService:
     # All that is there by then stays; to look through it takes 30 ms, several heartbeats of a fast cluster.
     reactor.callWhenRunning(gc.freeze)
     service = HAService(found, reactor)
+    if found.http is not None:
+        Web(service, found.http, reactor).setServiceParent(service)
     notifier = Notifier(service, reactor)
     notifier.setServiceParent(service)
     Reloader(reactor, service, options, notifier).setServiceParent(service)

@@ -13,7 +13,7 @@ import socket
 import stat
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import interfaces
@@ -28,9 +28,7 @@ from zope.interface import implementer
 from hatwist.frontends.control import place
 from hatwist.frontends.control.answers import Answers
 from hatwist.frontends.control.levels import Threshold
-
-if TYPE_CHECKING:
-    from hatwist.service.service import HAService
+from hatwist.service.service import HAService
 
 CONNECTIONS = 16
 """At a time; one more ends the one that has been there longest."""
