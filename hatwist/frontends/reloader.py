@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hatwist.core.errors import ConfigurationError, ResourceError
-from hatwist.frontends import launch
+from hatwist.frontends import hangups
 from hatwist.frontends.logs import postponeSignals
 from hatwist.frontends.notify import Notifier
 from hatwist.service.service import HAService
@@ -44,8 +44,8 @@ class Reloader(Service):
     def startService(self) -> None:
         super().startService()
         signal.signal(signal.SIGHUP, self._hangup)
-        if launch.hangups:  # after the file was read, perhaps
-            launch.hangups.clear()
+        if hangups.waiting:  # after the file was read, perhaps
+            hangups.waiting.clear()
             self._reactor.callWhenRunning(self._asked)
         signal.signal(signal.SIGUSR1, self._ignored)
         self._reactor.callWhenRunning(postponeSignals, self._reactor)

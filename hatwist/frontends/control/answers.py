@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from hatwist.core.claims import Role
 from hatwist.core.effects import Change
 from hatwist.core.errors import ConfigurationError, ResourceError
-from hatwist.frontends.control import LONGEST, WAIT, commands
+from hatwist.frontends.control import commands
 from hatwist.frontends.control.commands import Refused
 from hatwist.frontends.control.levels import NAMESPACE, Threshold
 from hatwist.frontends.control.moves import (
@@ -27,6 +27,7 @@ from hatwist.frontends.control.moves import (
     running,
     seen,
 )
+from hatwist.frontends.control.times import LONGEST, WAIT
 from hatwist.service.service import HAService
 from hatwist.service.status import status, troubles
 

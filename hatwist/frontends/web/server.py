@@ -95,14 +95,17 @@ class Channel(HTTPChannel):
 
     requestFactory = HTTPRequest
     answering: AnswersFactory
-    source = ""
-    asked = aborted = False
-    _end: IDelayedCall | None = None
-    _line: IDelayedCall | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: Deferred[None] = Deferred()
+        self.source = ""
+        self.asked = self.aborted = False
+        self._end: IDelayedCall | None = None
+        self._line: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.ended: Deferred[None] = Deferred()
         self.answering.channels[self] = None
         self._end = self.callLater(LIMIT, self.abort)
         self._line = self.callLater(FIRST_LINE, self.abort)

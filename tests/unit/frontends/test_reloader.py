@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hatwist.core.errors import ResourceError
-from hatwist.frontends import launch
+from hatwist.frontends import hangups
 from hatwist.frontends.reloader import Reloader
 from hatwist.frontends.tap import chosen
 from hatwist.settings import Settings, host
@@ -76,7 +76,7 @@ class ReloaderTests(SynchronousTestCase):
 
     def test_early(self) -> None:
         """A SIGHUP that came during the start is answered when the reactor runs, once."""
-        launch.hangups.extend([signal.SIGHUP, signal.SIGHUP])
+        hangups.waiting.extend([signal.SIGHUP, signal.SIGHUP])
         reactor = mock.Mock()
         for expected in (1, 0):
             reactor.reset_mock()
