@@ -14,7 +14,7 @@ from hatwist.linux.interfaces import INetlink
 TIMEOUT = 10.0
 """Seconds that a program may take each way, where nothing else is said."""
 LIMITS = Seconds(0.1, 3600)
-"""For such a time."""
+"""What a configuration may say instead."""
 
 
 class World(NamedTuple):

@@ -42,7 +42,7 @@ def speaker(
     @param session: which start of the node this is.
     @param records: what the node remembers of each group.
     """
-    return Machine(rules, Keyring(settings.keys), session, now, dict(records))
+    return Machine(rules, Keyring(settings.keys), session, now, records)
 
 
 def signAnew(machine: Machine, settings: Settings) -> None:

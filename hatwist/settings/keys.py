@@ -25,7 +25,7 @@ from hatwist.runtime.store import DIRECTORY
 from hatwist.settings import readers, words
 from hatwist.settings.endpoint import endpoint
 from hatwist.settings.key import Key, KeyOption, Known, OnReload, Scope
-from hatwist.settings.values import MULTICAST, PRIORITY, GroupSettings, Settings
+from hatwist.settings.values import INTERVAL, MULTICAST, PRIORITY, GroupSettings, Settings
 
 
 def of(*scopes: Scope) -> Iterator[Key]:
@@ -104,8 +104,8 @@ KEYS = (
         "interval",
         "interval",
         Scope.CLUSTER,
-        words.INTERVAL,
-        "1.0",
+        words.INTERVALS,
+        str(INTERVAL),
         readers.interval,
         shared=True,
         word=_precise,
@@ -302,7 +302,7 @@ KEYS = (
         "preempt_delay",
         "preemptDelay",
         Scope.GROUP,
-        words.DELAY,
+        words.DELAYS,
         "0",
         shared=True,
         word=_precise,
@@ -333,7 +333,7 @@ KEYS = (
         "ask_limit",
         "askLimit",
         Scope.GROUP,
-        words.DELAY,
+        words.DELAYS,
         inf,
         shared=True,
         word=lambda limit: _precise(limit) if limit < inf else "",

@@ -40,7 +40,7 @@ def toleranceProblem(interval: float, tolerance: float) -> str:
 
 
 def holdTime(interval: float, tolerance: float) -> float:
-    """Seconds for which addresses are held after the last sign of another node, where that matters."""
+    """Seconds for which a node goes on to hold after the last heartbeat of it that others have confirmed."""
     return Timing(interval, tolerance).hold
 
 

@@ -16,7 +16,7 @@ from hatwist.runtime.store import DIRECTORY
 from hatwist.settings import words
 from hatwist.settings.key import Known
 from hatwist.settings.keyfile import readKeys
-from hatwist.settings.values import PRIORITY, TOLERANCE
+from hatwist.settings.values import INTERVAL, PRIORITY, TOLERANCE
 
 
 def interface(table: Table, known: Known) -> str:
@@ -28,8 +28,7 @@ def interface(table: Table, known: Known) -> str:
 
 def interval(table: Table, known: Known) -> float:
     """0.0 for a wrong one, so that nothing else is blamed for it."""
-    found: float = table.take("interval", words.INTERVAL, 0.0 if "interval" in table else 1.0)
-    return found
+    return table.take("interval", words.INTERVALS, 0.0 if "interval" in table else INTERVAL)
 
 
 def tolerance(table: Table, known: Known) -> float:

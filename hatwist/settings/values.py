@@ -22,6 +22,8 @@ GROUP = "default"
 MULTICAST = MulticastGroup(IPv4Address("239.2.3.4"), 5555)
 MIN_LEASE = 2
 """Seconds; the kernel counts in whole ones, and removes up to one second late."""
+INTERVAL = 1.0
+"""Seconds, where no interval is given."""
 TOLERANCE = 3.5
 """Intervals, where no tolerance is given."""
 PRIORITY = 100
@@ -81,8 +83,8 @@ class Settings:
     node: str = ""
     cluster: str = "default"
     keys: tuple[bytes, ...] = field(default=(), repr=False)
-    interval: float = 1.0
-    tolerance: float = TOLERANCE
+    interval: float = INTERVAL
+    tolerance: float = TOLERANCE * INTERVAL
     multicast: MulticastGroup = MULTICAST
     quorum: Quorum | None = None
     lease: int = 0

@@ -19,10 +19,10 @@ from hatwist.runtime.link import MulticastGroup
 from hatwist.settings.protocols import toleranceProblem
 from hatwist.settings.values import MIN_LEASE, MULTICAST
 
-INTERVAL = Seconds(0.005, 60)
+INTERVALS = Seconds(0.005, 60)
 """Between two heartbeats."""
-DELAY = Seconds(0, 86400)
-"""What may take as long as a human being takes."""
+DELAYS = Seconds(0, 86400)
+"""Until a takeover that is not urgent: up to a day."""
 
 
 def tolerance(interval: float) -> Callable[[Any], float]:

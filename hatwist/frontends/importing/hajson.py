@@ -124,7 +124,7 @@ class _Reader:
     def values(self) -> dict[str, Any]:
         """What stands above all groups."""
         found: dict[str, Any] = {}
-        interval = self._take("interval", lambda value: _ms(value, words.INTERVAL), None)
+        interval = self._take("interval", lambda value: _ms(value, words.INTERVALS), None)
         if interval is not None:
             found["interval"] = interval
         wait = self._take("tolerance", lambda value: _ms(value, Seconds(0.001, 86400)), None)

@@ -165,7 +165,7 @@ def _values(said: Sequence[Directive], lines: Sequence[Preference], notes: Notes
     found: dict[str, Any] = {"cluster": "heartbeat"}
     if (cluster := one.get("cluster")) is not None and len(cluster.words) > 1:
         found["cluster"] = fresh(cluster.words[1])
-    interval = _seconds(one.get("keepalive"), words.INTERVAL, notes)
+    interval = _seconds(one.get("keepalive"), words.INTERVALS, notes)
     if interval is not None:
         found["interval"] = interval
     dead = _seconds(one.get("deadtime"), Seconds(0.001, 86400), notes)

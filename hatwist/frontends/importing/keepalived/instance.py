@@ -105,7 +105,7 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
     name = " ".join(statement.words[1:]) or "VI"
     number = _Numbers(says, notes)
     interface = _interface(statement, says, notes)
-    delay = number.of("preempt_delay", words.DELAY, 0.0)
+    delay = number.of("preempt_delay", words.DELAYS, 0.0)
     router = number.of("virtual_router_id", _within(1, 255), 0)
     resources: list[Table] = []
     versions: list[int] = []
@@ -132,7 +132,7 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
         tuple(resources),
         tuple(tracked(statement.blocks, reading.scripts, weighted)),
         _priority(number, notes),
-        number.of("advert_int", words.INTERVAL, 1.0),
+        number.of("advert_int", words.INTERVALS, 1.0),
         number.of("down_timer_adverts", _within(1, 100), 3),
         _preempts(says, notes),
         delay,
