@@ -30,7 +30,8 @@ from hatwist.linux.guard.client import COMMAND, Guard, GuardError
 from hatwist.linux.interfaces import Farewell
 from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.placing import AddressSpec
 from tests import contracts_guard
 
 pytestmark = pytest.mark.needs("ip")

@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.errors import ConfigurationError
 from hatwist.frontends import release, tap
 from hatwist.linux.netlink.memory import MemoryKernel
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.memory import MemoryResource
 from hatwist.service.groupparts import Left
 from hatwist.settings import CommandSpec, GroupSettings

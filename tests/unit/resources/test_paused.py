@@ -114,7 +114,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_shortened(self) -> None:
         """Where leases follow the guard, the first one is what is left until its deadline, less the margin."""
-        self.addresses.margin = 0.4
+        self.addresses.lease.margin = 0.4
         self.guard.slow = True
         acquiring = self.addresses.acquire()
         self.clock.advance(1.5)
@@ -124,7 +124,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_lessThanASecond(self) -> None:
         """With less than the kernel can write down it waits for more, and fails when there will be none."""
-        self.addresses.margin = 0.4
+        self.addresses.lease.margin = 0.4
         for more in (True, False):
             self.deadline = self.clock.seconds() + 1.0
             self.guard.slow = False
@@ -143,7 +143,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_countedFromArming(self) -> None:
         """Where they do not, it counts from the arming, and not from the waking."""
-        self.addresses.lease = 4
+        self.addresses.lease.seconds = 4
         self.deadline = 60.0
         self.guard.slow = True
         acquiring = self.addresses.acquire()
@@ -154,7 +154,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_restoredForWhatIsLeft(self) -> None:
         """What somebody deletes is back for what is left until the deadline."""
-        self.addresses.margin = 0.4
+        self.addresses.lease.margin = 0.4
         self.successResultOf(self.addresses.acquire())
         self.guard.pet("g", 5.0)
         self.kernel.deleteAddress(SHARED)
