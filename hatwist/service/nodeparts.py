@@ -147,9 +147,9 @@ class Assembly:
 
     def keeper(self, group: Composition) -> Keeper:
         """What makes the resources of a group follow."""
-        return Keeper(
-            self._reactor, group.group.name, group.resources, min(self.settings.interval, 1.0)
-        )
+        retry = min(self.settings.interval, 1.0)
+        name, first = group.group.name, group.hooks.prepared
+        return Keeper(self._reactor, name, group.resources, retry, first)
 
     def _mission(self, group: str) -> Mission:
         """What the guard is to know of the present claim."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,7 +16,9 @@ from hatwist.linux.netlink.messages import AddressChange
 from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.guard import Guarded, Mission
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime.keeper import TOO_LATE, Keeper
+from hatwist.runtime.keeper import Keeper
+from hatwist.runtime.prepared import Prepared
+from hatwist.runtime.steps import TOO_LATE
 from tests.contracts_addresses import specsOf
 
 HOLD = 3.4
@@ -171,21 +173,27 @@ class KeeperTests(SynchronousTestCase):
         self.resources = [
             MemoryResource(self.clock, name, None, self.story) for name in ("one", "two")
         ]
-        self.keeper = Keeper(self.clock, "g", self.resources)
+        first = Prepared(self.clock, "g", self.prepare, lambda: self.story.append("UNDONE"))
+        self.keeper = Keeper(self.clock, "g", self.resources, first=first)
         self.keeper.start(
             lambda: self.story.append("HELD"),
             lambda reason: self.story.append(f"REFUSED {reason}"),
             lambda: self.story.append("RELEASED"),
+            permitted=lambda: self.permitted,
         )
         self.permitted = True
-        self.keeper.permitted = lambda: self.permitted
+        self.prepared: Deferred[None] = succeed(None)
+
+    def prepare(self, term: int) -> Deferred[None]:
+        self.story.append("prepare")
+        return self.prepared
 
     def test_beforePrepare(self) -> None:
         """Nothing is prepared, and nothing acquired."""
         self.permitted = False
-        self.keeper.prepare = lambda term: self.fail("prepared")
         self.keeper.hold(1)
         self.assertEqual(self.story[0], f"REFUSED {TOO_LATE}")
+        self.assertNotIn("prepare", self.story)
         self.assertNotIn("one: acquire", self.story)
 
     def test_between(self) -> None:
@@ -194,7 +202,11 @@ class KeeperTests(SynchronousTestCase):
         self.permitted = False
         self.resources[0].finish()
         self.assertEqual(
-            self.story, ["one: acquire", "one: acquired", f"REFUSED {TOO_LATE}", "two: release"]
+            self.story,
+            [
+                *("prepare", "one: acquire", "one: acquired"),
+                *(f"REFUSED {TOO_LATE}", "two: release"),
+            ],
         )
 
     def test_afterTheLast(self) -> None:
@@ -208,10 +220,9 @@ class KeeperTests(SynchronousTestCase):
 
     def test_preparedTooLong(self) -> None:
         """Stopped while a command prepares, it acquires nothing."""
-        preparing: Deferred[None] = Deferred()
-        self.keeper.prepare = lambda term: preparing
+        self.prepared = Deferred()
         self.keeper.hold(1)
         self.permitted = False
-        preparing.callback(None)
-        self.assertEqual(self.story[0], f"REFUSED {TOO_LATE}")
+        self.prepared.callback(None)
+        self.assertEqual(self.story[:2], ["prepare", f"REFUSED {TOO_LATE}"])
         self.assertNotIn("one: acquire", self.story)
