@@ -30,7 +30,7 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import RoleChange
 from hatwist.core.electorate import Quorum
 from hatwist.core.guarantee import Level
-from hatwist.core.linkspec import LinkSpec
+from hatwist.core.linkspec import LinkSpec, MulticastGroup
 from hatwist.core.worth import Fitness
 from hatwist.linux.guard.client import GuardError
 from hatwist.resources.addresses.placing import AddressSpec
@@ -40,7 +40,6 @@ from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime import node
 from hatwist.runtime.interfaces import IRoleObserver
-from hatwist.runtime.link import MulticastGroup
 from hatwist.service.service import HAService
 from hatwist.service.status import status
 from hatwist.settings import GroupSettings, Settings
