@@ -209,7 +209,7 @@ class DocumentTests(SynchronousTestCase):
         """architecture.rst explains every kind of event, and no other."""
         text = (ROOT / "docs/architecture.rst").read_text()
         section = text[text.index("begin with their kind") : text.index("Lines of a link")]
-        code = "".join(path.read_text() for path in (ROOT / "hatwist").glob("*.py"))
+        code = "".join(path.read_text() for path in (ROOT / "hatwist").rglob("*.py"))
         kinds = set(re.findall(r"(?:self\.event|_say)\(\s*\"([a-z-]+)\"", code))
         self.assertEqual(set(re.findall(r"``([a-z-]+)``(?=,|$)", section, re.MULTILINE)), kinds)
 

@@ -247,10 +247,11 @@ class AnswerTests(SocketTestCase):
         service = self.controlled()
         await self.active(service)
         error = await self.assertFailure(
-            self.ask("LogLevel", level="warn", namespace="hatwist.lnik"), Refused
+            self.ask("LogLevel", level="warn", namespace="hatwist.runtime.lnik"), Refused
         )
         self.assertEqual(
-            str(error), "nothing here logs as 'hatwist.lnik'; did you mean hatwist.runtime.link?"
+            str(error),
+            "nothing here logs as 'hatwist.runtime.lnik'; did you mean hatwist.runtime.link?",
         )
         for namespace in (
             "twisted",
