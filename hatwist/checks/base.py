@@ -61,7 +61,7 @@ class Probe(Protocol):
         """After the last question."""
 
 
-class Kind(Protocol):
+class CheckKind(Protocol):
     """What is asked: a value that never changes, and compares by what it says."""
 
     @property

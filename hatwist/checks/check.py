@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from hatwist.checks.base import CheckFailed, Kind, Surroundings, oneLine
-from hatwist.checks.streak import State, Tally
+from hatwist.checks.base import CheckFailed, CheckKind, Surroundings, oneLine
+from hatwist.checks.streak import CheckState, Streak
 from hatwist.core.worth import Fitness
 
 LATE = 0.05
@@ -22,14 +22,14 @@ class CheckSpec:
     """
     What is checked, how often, and what it means when it fails.
 
-    @ivar what: one of the kinds, such as L{hatwist.checks.tcp.Tcp}.
+    @ivar what: one of the kinds, such as L{hatwist.checks.tcp.TcpCheck}.
     @ivar interval: seconds from one beginning to the next.
     @ivar timeout: seconds after which no answer is a failure; may be longer than C{interval}.
     @ivar rise, fall: how many good results, or failures, in a row change the state.
     @ivar effect: the fitness while it fails, C{DEGRADED} or C{UNFIT}.
     """
 
-    what: Kind
+    what: CheckKind
     interval: float = 2.0
     timeout: float = 1.0
     rise: int = 2
@@ -58,7 +58,7 @@ class Check:
         self, world: Surroundings, spec: CheckSpec, changed: Callable[[], None], counts: bool = True
     ) -> None:
         self.spec = spec
-        self.tally = Tally(spec.rise, spec.fall)
+        self.streak = Streak(spec.rise, spec.fall)
         self.counts = counts
         self._reactor = world.reactor
         self._probe = spec.what.probe(world)
@@ -76,14 +76,14 @@ class Check:
     @property
     def fitness(self) -> Fitness:
         """What it contributes; what is not known yet is as bad as can be."""
-        if self.tally.state is State.GOOD or not self.counts:
+        if self.streak.state is CheckState.GOOD or not self.counts:
             return Fitness.FIT
-        return self.spec.effect if self.tally.state is State.FAILED else Fitness.UNFIT
+        return self.spec.effect if self.streak.state is CheckState.FAILED else Fitness.UNFIT
 
     @property
     def complaint(self) -> str:
         """Why it is not good."""
-        return f"{self.spec.name}: {self.tally.failure or self.tally.reason}"
+        return f"{self.spec.name}: {self.streak.failure or self.streak.reason}"
 
     def start(self, delay: float) -> None:
         """Ask for the first time in so many seconds."""
@@ -168,16 +168,16 @@ class Check:
         """One result: C{None} is good."""
         if self._stopped:
             return
-        before = self.tally.state
+        before = self.streak.state
         if failure is None:
-            self.tally.good()
+            self.streak.good()
         else:
-            self.tally.bad(oneLine(failure))
+            self.streak.bad(oneLine(failure))
         self.counts = True
-        after = self.tally.state
+        after = self.streak.state
         if after is not before:
-            if after is State.FAILED:
+            if after is CheckState.FAILED:
                 self._log.warn("{check}", check=self.complaint)
-            elif before is State.FAILED:
+            elif before is CheckState.FAILED:
                 self._log.info("{check}: good again", check=self.spec.name)
         self._changed()

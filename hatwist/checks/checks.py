@@ -67,8 +67,8 @@ class Checks:
         return [
             {
                 "name": check.spec.name,
-                "state": check.tally.state.value,
-                "reason": check.tally.reason,
+                "state": check.streak.state.value,
+                "reason": check.streak.reason,
             }
             for check in self._checks
         ]

@@ -27,7 +27,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Http:
+class HttpCheck:
     """
     Good while a GET is answered with a status from 200 to 399, or the one that is asked for.
 
@@ -61,7 +61,7 @@ class Http:
 
 
 class _HttpProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: Http) -> None:
+    def __init__(self, world: Surroundings, spec: HttpCheck) -> None:
         self._world = world
         self._spec = spec
         parts = urlsplit(spec.url)

@@ -11,11 +11,11 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 
 from hatwist.checks.base import CheckFailed, Stateless, Surroundings
-from hatwist.linux.netlink.carrier import Carrier as Watcher
+from hatwist.linux.netlink.carrier import CarrierWatch
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class CarrierCheck:
     """Good while an interface has a carrier."""
 
     interface: str
@@ -35,9 +35,9 @@ class Carrier:
 
 
 class _CarrierProbe:
-    def __init__(self, world: Surroundings, spec: Carrier) -> None:
+    def __init__(self, world: Surroundings, spec: CarrierCheck) -> None:
         self._name = spec.interface
-        self._watcher = Watcher(world.kernel, [self._name], _ignored, _ignored)
+        self._watcher = CarrierWatch(world.kernel, [self._name], _ignored, _ignored)
         self._known: Deferred[None] | None = None
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ def _ignored(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Lateness:
+class LatenessCheck:
     """
     Good as long as this process's reactor was never late by more than C{limit} seconds since the last time.
 
@@ -87,7 +87,7 @@ class Lateness:
 class _LatenessProbe:
     LEAST = 0.01
 
-    def __init__(self, world: Surroundings, spec: Lateness) -> None:
+    def __init__(self, world: Surroundings, spec: LatenessCheck) -> None:
         self._reactor = world.reactor
         self._limit = spec.limit
         self._worst = 0.0
@@ -122,7 +122,7 @@ class _LatenessProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallCheck:
     """
     Good unless a function returns something false other than C{None}, or raises; for programs that embed a node.
 
@@ -146,7 +146,7 @@ class Call:
 
 
 class _CallProbe(Stateless):
-    def __init__(self, spec: Call) -> None:
+    def __init__(self, spec: CallCheck) -> None:
         self._function = spec.function
 
     def run(self, limit: float) -> Deferred[None]:

@@ -15,7 +15,7 @@ from hatwist.linux.netlink.messages import Address
 
 
 @dataclass(frozen=True, slots=True)
-class Ping:
+class PingCheck:
     """
     Good while a host answers at least one of four questions that it is asked within the timeout.
 
@@ -30,9 +30,9 @@ class Ping:
         return f"ping {self.address}" + (f" on {self.interface}" if self.interface else "")
 
     def problems(self) -> list[str]:
-        from hatwist.checks.inside import Carrier
+        from hatwist.checks.inside import CarrierCheck
 
-        return Carrier(self.interface).problems() if self.interface else []
+        return CarrierCheck(self.interface).problems() if self.interface else []
 
     def probe(self, world: Surroundings) -> _PingProbe:
         return _PingProbe(world, self)
@@ -40,7 +40,7 @@ class Ping:
 
 class _PingProbe:
     def __init__(
-        self, world: Surroundings, spec: Ping, makeWitness: Callable[..., Witness] = Witness
+        self, world: Surroundings, spec: PingCheck, makeWitness: Callable[..., Witness] = Witness
     ) -> None:
         self._reactor = world.reactor
         self._waiting: Deferred[None] | None = None

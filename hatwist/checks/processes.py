@@ -18,7 +18,7 @@ COMM = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessCheck:
     """
     Good while a process is alive; one that is dead and not yet waited for is not.
 
@@ -43,7 +43,7 @@ class Process:
 
 
 class _ProcessProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: Process) -> None:
+    def __init__(self, world: Surroundings, spec: ProcessCheck) -> None:
         self._world = world
         self._spec = spec
         self._pid = 0

@@ -69,7 +69,7 @@ class _Program(Stateless):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandCheck:
     """
     Good if a program ends with 0; its last line of output is the reason when it does not.
 
@@ -90,7 +90,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class UnitCheck:
     """
     Good while systemd calls a unit active.
 
@@ -111,7 +111,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FileCheck:
     """
     Good while there is such a file, or directory, or whatever; symbolic links are followed.
 
@@ -136,7 +136,7 @@ class _FileProbe(Stateless):
     # Times of files are on the wall clock.
     now = staticmethod(time.time)
 
-    def __init__(self, world: Surroundings, spec: File) -> None:
+    def __init__(self, world: Surroundings, spec: FileCheck) -> None:
         self._world = world
         self._spec = spec
 

@@ -86,7 +86,7 @@ def said(error: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tcp:
+class TcpCheck:
     """Good while a port accepts a connection, which is closed at once."""
 
     host: str
@@ -104,7 +104,7 @@ class Tcp:
 
 
 class _TcpProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: Tcp) -> None:
+    def __init__(self, world: Surroundings, spec: TcpCheck) -> None:
         self._world = world
         self._spec = spec
 

@@ -68,7 +68,7 @@ class Sight:
         self.dark = True
 
 
-class Addresses:
+class HostAddresses:
     """What one host's kernel says of its addresses."""
 
     def __init__(self, host: str, fd: int) -> None:
@@ -147,10 +147,10 @@ class Eyes:
         self.out: list[str] = []
         self.sights: list[Sight] = []
         self.spacing = 0.001
-        self.addresses: dict[int, Addresses] = {}
+        self.addresses: dict[int, HostAddresses] = {}
         self.echoes: dict[int, tuple[socket.socket, bytes]] = {}
         for name, netlink, echo4, echo6 in hosts:
-            self.addresses[netlink] = Addresses(name, netlink)
+            self.addresses[netlink] = HostAddresses(name, netlink)
             for fd in (echo4, echo6):
                 echo = socket.socket(fileno=fd)
                 echo.setblocking(False)

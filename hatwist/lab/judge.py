@@ -14,16 +14,16 @@ from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from hatwist.lab import eyes as probe
-from hatwist.lab.lan import Host, Lan
-from hatwist.lab.verdict import Answers, Change, Report, Span, judge
+from hatwist.lab import eyes
+from hatwist.lab.lan import Host, LabLan
+from hatwist.lab.verdict import Answered, HostChange, Report, Span, judge
 
 # include/uapi/linux/rtnetlink.h
 RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x10, 0x100
 RECEIVE_BUFFER = 4 << 20
 
 
-class Judge(ProcessProtocol):
+class LabJudge(ProcessProtocol):
     """
     Sees every host's addresses, and asks a shared address as a client does, each millisecond.
 
@@ -34,15 +34,15 @@ class Judge(ProcessProtocol):
     @ivar answers: for each watched address, who answered when.
     """
 
-    def __init__(self, lan: Lan, reactor: Any, receiveBuffer: int = RECEIVE_BUFFER) -> None:
+    def __init__(self, lan: LabLan, reactor: Any, receiveBuffer: int = RECEIVE_BUFFER) -> None:
         """
         @param receiveBuffer: bytes that the kernel may keep for each host's address events; it
             gives no more than net.core.rmem_max.
         """
         assert IReactorProcess.providedBy(reactor)
         assert IReactorTime.providedBy(reactor)
-        self.changes: list[Change] = []
-        self.answers: dict[str, list[Answers]] = {}
+        self.changes: list[HostChange] = []
+        self.answers: dict[str, list[Answered]] = {}
         self._holders: dict[str, set[str]] = {}
         self._answering: dict[str, str | None] = {}
         self._stalls: list[Span] = []
@@ -68,7 +68,7 @@ class Judge(ProcessProtocol):
         sockets += ask
         fds: dict[int, Any] = {0: "w", 1: "r", 2: "r"}
         fds.update({3 + number: s.fileno() for number, s in enumerate(sockets)})
-        argv = [sys.executable, "-I", "-S", probe.__file__, json.dumps(spec)]
+        argv = [sys.executable, "-I", "-S", eyes.__file__, json.dumps(spec)]
         reactor.spawnProcess(self, sys.executable, argv, {}, childFDs=fds)
         for opened_ in sockets:
             opened_.close()
@@ -202,13 +202,13 @@ class Judge(ProcessProtocol):
         kind, time = words[0], float(words[1])
         if kind == "H":
             host, sign, address = words[2:]
-            self.changes.append(Change(time, host, address, sign == "+"))
+            self.changes.append(HostChange(time, host, address, sign == "+"))
             holders = self._holders.setdefault(address, set())
             (holders.add if sign == "+" else holders.discard)(host)
         elif kind == "A":
             address, host = words[2:4]
             self._answering[address] = host
-            self.answers[address].append(Answers(host, time, time, 1))
+            self.answers[address].append(Answered(host, time, time, 1))
         elif kind == "L":
             address, _host, number = words[2:]
             runs = self.answers[address]
@@ -251,9 +251,9 @@ def _addressEvents(host: Host, receiveBuffer: int) -> socket.socket:
 
 def _echoes(host: Host) -> tuple[socket.socket, socket.socket]:
     four, six = (host.socket(family, socket.SOCK_DGRAM) for family in FAMILIES)
-    four.setsockopt(socket.IPPROTO_IP, probe.IP_PKTINFO, 1)
-    four.bind(("0.0.0.0", probe.PORT))
+    four.setsockopt(socket.IPPROTO_IP, eyes.IP_PKTINFO, 1)
+    four.bind(("0.0.0.0", eyes.PORT))
     six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    six.setsockopt(socket.IPPROTO_IPV6, probe.IPV6_RECVPKTINFO, 1)
-    six.bind(("::", probe.PORT))
+    six.setsockopt(socket.IPPROTO_IPV6, eyes.IPV6_RECVPKTINFO, 1)
+    six.bind(("::", eyes.PORT))
     return four, six

@@ -3,7 +3,7 @@ A LAN of hosts, each in a network namespace, joined by switches, with every faul
 
 Host N has C{eth0} with 10.99.0.N/24 and fd99::N/64; on further links L C{ethL} with 10.99.L.N/24
 and fd99:0:0:L::N/64. The client is host 200. Link-local addresses are usable at once (no
-duplicate address detection). Everything is made when the L{Lan} is, in some 25 ms.
+duplicate address detection). Everything is made when the L{LabLan} is, in some 25 ms.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class Host:
         self.namespace.close()
 
 
-class Lan:
+class LabLan:
     """
     Hosts on one switch, or several.
 

@@ -12,7 +12,7 @@ from hatwist.linux.interfaces import INetlink
 from hatwist.linux.netlink.messages import Event, EventsLost, KernelLink, LinkChange
 
 
-class Carrier:
+class CarrierWatch:
     """
     Watches interfaces by name. One that does not exist, or is set down, has no carrier.
 

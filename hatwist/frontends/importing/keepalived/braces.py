@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from hatwist.frontends.importing.keepalived.expanding import Expander, Line
+from hatwist.frontends.importing.keepalived.expanding import Expander, SourceLine
 from hatwist.frontends.importing.notes import MigrationError, Notes, Opener, Place, opensNothing
 
 _SECRET = ("auth_pass",)
@@ -64,7 +64,7 @@ def parse(
     return _tree(lines), [name for name in expander.hosts if name]
 
 
-def _tree(lines: Iterable[Line]) -> list[Statement]:
+def _tree(lines: Iterable[SourceLine]) -> list[Statement]:
     top: list[Statement] = []
     open_ = [top]
     opened: list[Place] = []

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from hatwist.core.linkspec import Kind, LinkSpec
-from hatwist.frontends.importing.draft import Group, Plan
+from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import MigrationError, Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
@@ -33,7 +33,7 @@ READ = {
 }
 
 
-def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
+def draft(stanzas: Sequence[Stanza], notes: Notes) -> Draft:
     """
     What one host's stanzas say.
 
@@ -43,7 +43,7 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
     if not about:
         place = stanzas[0].place if stanzas else Place("")
         raise MigrationError(Place(place.file), "no stanza has options of ucarp, such as ucarp-vip")
-    groups: list[Group] = []
+    groups: list[DraftGroup] = []
     values: list[tuple[Stanza, dict[str, Any]]] = []
     for stanza in about:
         missing = [key for key in _NEEDED if stanza.get(key) is None]
@@ -62,7 +62,7 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
             groups.append(group)
             values.append((stanza, _values(stanza, notes)))
     if not groups:
-        return Plan()
+        return Draft()
     together = dict(values[0][1])
     for stanza, own in values[1:]:
         for key in ("interval", "tolerance"):
@@ -77,7 +77,7 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
         del together["links"]
     else:
         together["links"] = links
-    return Plan(together, tuple(groups))
+    return Draft(together, tuple(groups))
 
 
 def _isOurs(option: Option) -> bool:
@@ -86,7 +86,7 @@ def _isOurs(option: Option) -> bool:
 
 def _group(
     stanza: Stanza, stanzas: Sequence[Stanza], names: Sequence[str], notes: Notes
-) -> Group | None:
+) -> DraftGroup | None:
     says = {option.key: option for option in stanza.options if _isOurs(option)}
     address = _address(stanza, says["ucarp-vip"], stanzas, notes)
     if address is None:
@@ -97,7 +97,7 @@ def _group(
     master = says.get("ucarp-master")
     preempt = master is not None and not master.value.lower().startswith(_NO)
     vid = says["ucarp-vid"].value
-    return Group(
+    return DraftGroup(
         fresh(f"carp-{vid}", names),
         f"vid {vid}",
         ({"address": address},),
