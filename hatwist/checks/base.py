@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from twisted.internet.defer import Deferred
 
 from hatwist.core.errors import HatwistError
+from hatwist.core.phrases import printable
 from hatwist.linux.interfaces import INetlink
 
 WIDTH = 160
@@ -85,8 +86,7 @@ class Stateless:
         """Nothing to do."""
 
 
-def oneLine(text: str) -> str:
-    """What somebody else said, in which nothing can pass for a terminal's command or a second line."""
+def brief(text: str) -> str:
+    """What somebody else said, in one line of at most L{WIDTH} printable characters."""
     short = " ".join(text[: 4 * WIDTH].split())
-    short = short if len(short) <= WIDTH else short[: WIDTH - 3] + "..."
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
+    return printable(short if len(short) <= WIDTH else short[: WIDTH - 3] + "...")

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from hatwist.checks.base import CheckFailed, CheckKind, Surroundings, oneLine
+from hatwist.checks.base import CheckFailed, CheckKind, Surroundings, brief
 from hatwist.checks.streak import CheckState, Streak
 from hatwist.core.worth import Fitness
 
@@ -172,7 +172,7 @@ class Check:
         if failure is None:
             self.streak.good()
         else:
-            self.streak.bad(oneLine(failure))
+            self.streak.bad(brief(failure))
         self.counts = True
         after = self.streak.state
         if after is not before:

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.core.effects import ACQUIRING, SILENT, Change
-from hatwist.runtime.disk import PATIENT, openRegular
+from hatwist.runtime.disk import openPrivate, openRegular, replaceFile
 
 LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
@@ -176,20 +176,13 @@ class History:
 
     def _save(self, added: list[Entry], anew: list[Entry] | None) -> None:
         """In a thread."""
-        os.makedirs(os.path.dirname(self._path) or ".", mode=0o700, exist_ok=True)
         text = "".join(f"{json.dumps(entry._asdict())}\n" for entry in anew or added)
-        if anew is None:
-            with open(self._path, "a", encoding="utf-8", opener=_private) as file:
-                file.write(text)
+        if anew is not None:
+            replaceFile(self._path, text)
             return
-        beside = f"{self._path}.new"
-        with open(beside, "w", encoding="utf-8", opener=_private) as file:
+        os.makedirs(os.path.dirname(self._path) or ".", mode=0o700, exist_ok=True)
+        with open(self._path, "a", encoding="utf-8", opener=openPrivate) as file:
             file.write(text)
-        os.rename(beside, self._path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
 
 
 def _parse(line: str) -> Entry | None:

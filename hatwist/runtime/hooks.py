@@ -21,6 +21,7 @@ from zope.interface import implementer
 from hatwist.core.claims import Role
 from hatwist.core.effects import EVENTS, Event, RoleChange
 from hatwist.core.errors import ResourceError
+from hatwist.core.phrases import printable
 from hatwist.resources.process import IProgramReactor, run
 from hatwist.runtime.interfaces import IEventObserver
 from hatwist.runtime.node import Node
@@ -244,10 +245,6 @@ class Hooks:
             "HATWIST_ROLE": happening.role.name,
             "HATWIST_TERM": str(happening.term),
             "HATWIST_PEER": happening.peer,
-            "HATWIST_REASON": _plain(happening.reason),
+            # A peer may have sent it.
+            "HATWIST_REASON": printable(happening.reason)[:REASON],
         }
-
-
-def _plain(text: str) -> str:
-    """One line of printable characters, since a peer may have sent it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:REASON]

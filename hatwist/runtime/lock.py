@@ -11,7 +11,7 @@ import fcntl
 import os
 
 from hatwist.core.errors import HatwistError
-from hatwist.runtime.disk import PATIENT
+from hatwist.runtime.disk import openPrivate
 
 
 class Taken(HatwistError):
@@ -64,7 +64,7 @@ class NodeLock:
 
     def _open(self, flags: int) -> int:
         """Open the file, and lock it."""
-        descriptor = os.open(self.path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
+        descriptor = openPrivate(self.path, flags)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
