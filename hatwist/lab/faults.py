@@ -117,14 +117,18 @@ class Outcome(NamedTuple):
 
 
 class Schedule:
-    """One schedule on a lab of voters, which may be in any state before, and is healed afterwards."""
+    """
+    One schedule on a lab of voters, which may be in any state before, and is healed afterwards.
+
+    @ivar told: what was done so far, each with its time.
+    """
 
     def __init__(self, lab: Lab, seed: int) -> None:
         self._lab = lab
         self.seed = seed
         self._chance = random.Random(seed)
         self._began = 0.0
-        self._faults: list[str] = []
+        self.told: list[str] = []
         self._windows: list[tuple[float, frozenset[Pair]]] = []
         self._waiting = Waiting(lab.reactor, self._pids)
         self._frozen: set[str] = set()
@@ -159,7 +163,7 @@ class Schedule:
             await lab.elapse(chance.choice(PAUSES) * chance.uniform(0.5, 1.5))
 
     def _say(self, what: str) -> None:
-        self._faults.append(f"{time.monotonic() - self._began:9.4f} {what}")
+        self.told.append(f"{time.monotonic() - self._began:9.4f} {what}")
 
     async def _fault(self) -> None:
         """One random fault, or the end of one."""
@@ -324,7 +328,7 @@ class Schedule:
             problem = f"a majority, and no holder for {darkest:.3f} s"
         return Outcome(
             self.seed,
-            tuple(self._faults),
+            tuple(self.told),
             sum(
                 change.there and change.address == lab.address and change.time >= self._began
                 for change in lab.judge.changes
@@ -349,7 +353,7 @@ async def play(lab: Lab, schedule: Schedule) -> Outcome:
     try:
         return await schedule.run()
     except (HatwistError, TimeoutError) as error:
-        done = "\n".join(schedule._faults)
+        done = "\n".join(schedule.told)
         raise HatwistError(f"seed {schedule.seed}: {error}\n{done}\n{lab.said()}") from error
 
 

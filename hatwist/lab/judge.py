@@ -15,6 +15,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from hatwist.lab import eyes
+from hatwist.lab.conditions import Conditions
 from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.verdict import Answered, HostChange, Report, Span, judge
 
@@ -52,7 +53,7 @@ class LabJudge(ProcessProtocol):
         self._rest = b""
         self._complaints = b""
         self._marks: dict[str, Deferred[float]] = {}
-        self._conditions: list[tuple[Callable[[], object], Deferred[None]]] = []
+        self._conditions: Conditions[None] = Conditions(reactor)
         self._end: Deferred[None] | None = None
         self._ended = False
         sockets: list[socket.socket] = []
@@ -136,22 +137,14 @@ class LabJudge(ProcessProtocol):
         if condition():
             done.callback(None)
             return done
-        entry = (condition, done)
-        self._conditions.append(entry)
 
-        def late(_result: object, seconds: float) -> None:
+        def late() -> str:
             state = {a: sorted(hosts) for a, hosts in self._holders.items() if hosts}
-            raise TimeoutError(
-                f"not seen within {seconds} s: {what}; holders {state}, answering {self._answering}"
+            return (
+                f"not seen within {timeout} s: {what}; holders {state}, answering {self._answering}"
             )
 
-        def forget(result: Any) -> Any:
-            if entry in self._conditions:
-                self._conditions.remove(entry)
-            return result
-
-        done.addTimeout(timeout, self._reactor, late)
-        return done.addBoth(forget)
+        return self._conditions.until(lambda _: condition(), timeout, late)
 
     def untilHeldBy(self, address: str, *hosts: str, timeout: float = 10.0) -> Deferred[None]:
         """Fires when exactly these hosts hold the address."""
@@ -194,9 +187,7 @@ class LabJudge(ProcessProtocol):
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._note(line.decode().split())
-        for condition, done in list(self._conditions):
-            if not done.called and condition():
-                done.callback(None)
+        self._conditions.look(None)
 
     def _note(self, words: list[str]) -> None:
         kind, time = words[0], float(words[1])
@@ -230,8 +221,7 @@ class LabJudge(ProcessProtocol):
         for mark in self._marks.values():
             mark.errback(self._failure())
         self._marks.clear()
-        for _, waiting in list(self._conditions):
-            waiting.errback(self._failure())
+        self._conditions.fail(self._failure())
         if self._end is not None and not self._end.called:
             self._end.callback(None)
 

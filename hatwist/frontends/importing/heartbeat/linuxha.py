@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.frontends.importing.draft import Draft, DraftGroup
-from hatwist.frontends.importing.heartbeat.directives import DIRECTIVES, READ, SAID
+from hatwist.frontends.importing.heartbeat.directives import READ, SAID
 from hatwist.frontends.importing.heartbeat.haresources import Preference, preferences
 from hatwist.frontends.importing.keywords import UNKNOWN
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
 from hatwist.settings import words
-
-__all__ = ["DIRECTIVES", "Files", "draft", "nodes"]
 
 _PREFERRED = 200
 _OTHER = 100
