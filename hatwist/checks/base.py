@@ -19,7 +19,7 @@ class CheckFailed(HatwistError):
     """The answer is no; the text says what was found, such as C{"connection refused"}."""
 
 
-class Surroundings(NamedTuple):
+class CheckWorld(NamedTuple):
     """
     What asking takes.
 
@@ -72,7 +72,7 @@ class CheckKind(Protocol):
     def problems(self) -> list[str]:
         """What keeps it from being asked on this host, now, without its name; empty: nothing."""
 
-    def probe(self, world: Surroundings) -> Probe:
+    def probe(self, world: CheckWorld) -> Probe:
         """What asks."""
 
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from hatwist.checks.base import CheckFailed, CheckKind, Surroundings, brief
+from hatwist.checks.base import CheckFailed, CheckKind, CheckWorld, brief
 from hatwist.checks.streak import CheckState, Streak
 from hatwist.core.worth import Fitness
 
@@ -55,7 +55,7 @@ class Check:
     _log = Logger()
 
     def __init__(
-        self, world: Surroundings, spec: CheckSpec, changed: Callable[[], None], counts: bool = True
+        self, world: CheckWorld, spec: CheckSpec, changed: Callable[[], None], counts: bool = True
     ) -> None:
         self.spec = spec
         self.streak = Streak(spec.rise, spec.fall)

@@ -15,7 +15,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.checks.tcp import endpoint, isAddress, resolvable, resolve, said
 
 BODY = 64 * 1024
@@ -56,12 +56,12 @@ class HttpCheck:
             found.append("https needs pyOpenSSL and service_identity: pip install 'hatwist[tls]'")
         return found
 
-    def probe(self, world: Surroundings) -> _HttpProbe:
+    def probe(self, world: CheckWorld) -> _HttpProbe:
         return _HttpProbe(world, self)
 
 
 class _HttpProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: HttpCheck) -> None:
+    def __init__(self, world: CheckWorld, spec: HttpCheck) -> None:
         self._world = world
         self._spec = spec
         parts = urlsplit(spec.url)

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.linux.netlink.carrier import CarrierWatch
 
 
@@ -30,12 +30,12 @@ class CarrierCheck:
             return []
         return [f"there is no interface {self.interface!r} on this host; it has {', '.join(known)}"]
 
-    def probe(self, world: Surroundings) -> _CarrierProbe:
+    def probe(self, world: CheckWorld) -> _CarrierProbe:
         return _CarrierProbe(world, self)
 
 
 class _CarrierProbe:
-    def __init__(self, world: Surroundings, spec: CarrierCheck) -> None:
+    def __init__(self, world: CheckWorld, spec: CarrierCheck) -> None:
         self._name = spec.interface
         self._watcher = CarrierWatch(world.kernel, [self._name], _ignored, _ignored)
         self._known: Deferred[None] | None = None
@@ -80,14 +80,14 @@ class LatenessCheck:
     def problems(self) -> list[str]:
         return []
 
-    def probe(self, world: Surroundings) -> _LatenessProbe:
+    def probe(self, world: CheckWorld) -> _LatenessProbe:
         return _LatenessProbe(world, self)
 
 
 class _LatenessProbe:
     LEAST = 0.01
 
-    def __init__(self, world: Surroundings, spec: LatenessCheck) -> None:
+    def __init__(self, world: CheckWorld, spec: LatenessCheck) -> None:
         self._reactor = world.reactor
         self._limit = spec.limit
         self._worst = 0.0
@@ -141,7 +141,7 @@ class CallCheck:
     def problems(self) -> list[str]:
         return []
 
-    def probe(self, world: Surroundings) -> _CallProbe:
+    def probe(self, world: CheckWorld) -> _CallProbe:
         return _CallProbe(self)
 
 

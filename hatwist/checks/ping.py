@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from hatwist.checks.base import Surroundings
+from hatwist.checks.base import CheckWorld
 from hatwist.linux.lan.witness import PER_INTERVAL, Witness
 from hatwist.linux.netlink.messages import Address
 
@@ -34,13 +34,13 @@ class PingCheck:
 
         return CarrierCheck(self.interface).problems() if self.interface else []
 
-    def probe(self, world: Surroundings) -> _PingProbe:
+    def probe(self, world: CheckWorld) -> _PingProbe:
         return _PingProbe(world, self)
 
 
 class _PingProbe:
     def __init__(
-        self, world: Surroundings, spec: PingCheck, makeWitness: Callable[..., Witness] = Witness
+        self, world: CheckWorld, spec: PingCheck, makeWitness: Callable[..., Witness] = Witness
     ) -> None:
         self._reactor = world.reactor
         self._waiting: Deferred[None] | None = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.core.errors import ResourceError
 from hatwist.resources.process import GRACE, Ending, find, run
 
@@ -29,7 +29,7 @@ def lacking(*programs: str) -> list[str]:
 
 
 async def output(
-    world: Surroundings, argv: Sequence[str], limit: float, env: Mapping[str, str] = _PLAIN
+    world: CheckWorld, argv: Sequence[str], limit: float, env: Mapping[str, str] = _PLAIN
 ) -> tuple[Ending, list[str]]:
     """
     How a program ended, and its lines. Cancelled, it is killed at once, with all that it started.
@@ -48,7 +48,7 @@ async def output(
 class _Program(Stateless):
     """Runs a program that ends with 0 when all is well, and else says why."""
 
-    def __init__(self, world: Surroundings, argv: Sequence[str], telling: bool = False) -> None:
+    def __init__(self, world: CheckWorld, argv: Sequence[str], telling: bool = False) -> None:
         """
         @param telling: its last words say all, its exit code nothing more.
         """
@@ -85,7 +85,7 @@ class CommandCheck:
     def problems(self) -> list[str]:
         return lacking(self.argv[0], "setsid")
 
-    def probe(self, world: Surroundings) -> _Program:
+    def probe(self, world: CheckWorld) -> _Program:
         return _Program(world, self.argv)
 
 
@@ -106,7 +106,7 @@ class UnitCheck:
     def problems(self) -> list[str]:
         return lacking(SYSTEMCTL, "setsid")
 
-    def probe(self, world: Surroundings) -> _Program:
+    def probe(self, world: CheckWorld) -> _Program:
         return _Program(world, (SYSTEMCTL, "is-active", "--", self.unit), telling=True)
 
 
@@ -128,7 +128,7 @@ class FileCheck:
     def problems(self) -> list[str]:
         return lacking("stat", "setsid")
 
-    def probe(self, world: Surroundings) -> _FileProbe:
+    def probe(self, world: CheckWorld) -> _FileProbe:
         return _FileProbe(world, self)
 
 
@@ -136,7 +136,7 @@ class _FileProbe(Stateless):
     # Times of files are on the wall clock.
     now = staticmethod(time.time)
 
-    def __init__(self, world: Surroundings, spec: FileCheck) -> None:
+    def __init__(self, world: CheckWorld, spec: FileCheck) -> None:
         self._world = world
         self._spec = spec
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.checks.programs import lacking, output
 
 GETENT = "getent"
@@ -29,7 +29,7 @@ def isAddress(host: str) -> bool:
     return True
 
 
-async def resolve(world: Surroundings, host: str, limit: float) -> list[str]:
+async def resolve(world: CheckWorld, host: str, limit: float) -> list[str]:
     """
     The addresses of a host, as its resolver orders them.
 
@@ -99,12 +99,12 @@ class TcpCheck:
     def problems(self) -> list[str]:
         return resolvable(self.host)
 
-    def probe(self, world: Surroundings) -> _TcpProbe:
+    def probe(self, world: CheckWorld) -> _TcpProbe:
         return _TcpProbe(world, self)
 
 
 class _TcpProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: TcpCheck) -> None:
+    def __init__(self, world: CheckWorld, spec: TcpCheck) -> None:
         self._world = world
         self._spec = spec
 

@@ -26,7 +26,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from hatwist.checks import http
-from hatwist.checks.base import CheckFailed, CheckKind, Surroundings
+from hatwist.checks.base import CheckFailed, CheckKind, CheckWorld
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
 from hatwist.checks.http import BODY, HttpCheck
@@ -130,9 +130,9 @@ async def until(condition: Callable[[], object]) -> None:
         await deferLater(reactor, 0.005)
 
 
-async def asked(kind: CheckKind, world: Surroundings | None = None) -> str:
+async def asked(kind: CheckKind, world: CheckWorld | None = None) -> str:
     """What a check finds wrong, C{""}: nothing."""
-    probe = kind.probe(world or Surroundings(reactor))
+    probe = kind.probe(world or CheckWorld(reactor))
     probe.start()
     try:
         await probe.run(LIMIT).addTimeout(LIMIT, reactor)
@@ -194,7 +194,7 @@ async def test_tcpHangs() -> None:
             other.setblocking(False)
             other.connect_ex((HERE, port))
         before = waiting(port)
-        running = TcpCheck(HERE, port).probe(Surroundings(reactor)).run(LIMIT)
+        running = TcpCheck(HERE, port).probe(CheckWorld(reactor)).run(LIMIT)
         await until(lambda: waiting(port) == before + 1)
         running.cancel()
         with pytest.raises(ConnectingCancelledError):
@@ -218,7 +218,7 @@ async def test_tcpToItself() -> None:
             ip("link", "set", "lo", "up")
             writeSysctl("net/ipv4/ip_local_port_range", "40000 40000")
             # The socket is made in the first turn, which is this one.
-            running = TcpCheck(HERE, 40000).probe(Surroundings(reactor)).run(LIMIT)
+            running = TcpCheck(HERE, 40000).probe(CheckWorld(reactor)).run(LIMIT)
         with pytest.raises(CheckFailed, match="connection refused"):
             await running
     finally:
@@ -451,7 +451,7 @@ async def test_ping(wire: Wire) -> None:
         for address in ("10.9.0.2", "fd09::2", "192.0.2.1"):
             for spec in (PingCheck(ip_address(address)), PingCheck(ip_address(address), Wire.near)):
                 assert spec.problems() == []
-                assert await asked(spec, Surroundings(reactor, netlink)) == ""
+                assert await asked(spec, CheckWorld(reactor, netlink)) == ""
         specs = [
             CheckSpec(what, interval=0.3, timeout=0.2, fall=1, rise=1)
             for what in (PingCheck(ip_address("10.9.0.2")), CarrierCheck(Wire.near))

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.checks import processes
-from hatwist.checks.base import CheckFailed, CheckKind, Surroundings
+from hatwist.checks.base import CheckFailed, CheckKind, CheckWorld
 from hatwist.checks.inside import CallCheck, CarrierCheck, LatenessCheck
 from hatwist.checks.processes import ProcessCheck
 from hatwist.checks.programs import MISSING, CommandCheck, FileCheck, UnitCheck
@@ -24,9 +24,9 @@ from tests.unit.resources.test_command import Programs, gone, reactor, until
 LIMIT = 10.0
 
 
-async def asked(kind: CheckKind, world: Surroundings | None = None) -> str:
+async def asked(kind: CheckKind, world: CheckWorld | None = None) -> str:
     """What a check finds wrong, C{""}: nothing."""
-    probe = kind.probe(world or Surroundings(reactor))
+    probe = kind.probe(world or CheckWorld(reactor))
     probe.start()
     try:
         await probe.run(LIMIT)
@@ -67,7 +67,7 @@ class CommandTests(Programs):
 
     async def test_environment(self) -> None:
         """It is told which group it checks."""
-        world = Surroundings(reactor, env={"HATWIST_GROUP": "web"})
+        world = CheckWorld(reactor, env={"HATWIST_GROUP": "web"})
         self.assertEqual(
             await asked(self.sh("echo $HATWIST_GROUP; exit 1"), world), "ended with 1: web"
         )
@@ -81,7 +81,7 @@ class CommandTests(Programs):
     async def test_cancelled(self) -> None:
         """Given up, it is killed at once with all that it started, although it ignores SIGTERM."""
         running = (
-            CommandCheck(tuple(self.hanging("trap '' TERM;"))).probe(Surroundings(reactor)).run(60)
+            CommandCheck(tuple(self.hanging("trap '' TERM;"))).probe(CheckWorld(reactor)).run(60)
         )
         await until(lambda: self.pids(2))
         running.cancel()
@@ -182,7 +182,7 @@ class ProcessTests(Programs):
 
     async def test_byName(self) -> None:
         """It is alive, by its name, for as long as it is."""
-        probe = ProcessCheck(SLEEPER).probe(Surroundings(reactor))
+        probe = ProcessCheck(SLEEPER).probe(CheckWorld(reactor))
         self.patch(processes, "SLICE", 3)  # several turns, on the smallest machine
         with self.assertRaises(CheckFailed):
             await probe.run(LIMIT)
@@ -198,7 +198,7 @@ class ProcessTests(Programs):
     async def test_cancelled(self) -> None:
         """A search among many processes can be given up."""
         self.patch(processes, "SLICE", 1)
-        running = ProcessCheck("hatwist-none").probe(Surroundings(reactor)).run(LIMIT)
+        running = ProcessCheck("hatwist-none").probe(CheckWorld(reactor)).run(LIMIT)
         running.cancel()
         with self.assertRaises(CancelledError):
             await running
@@ -235,7 +235,7 @@ class InsideTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.kernel = MemoryKernel()
-        self.world = Surroundings(self.clock, self.kernel)
+        self.world = CheckWorld(self.clock, self.kernel)
 
     def ask(self, running: Deferred[None]) -> str:
         """What is wrong; there is an answer at once."""
@@ -266,7 +266,7 @@ class InsideTests(SynchronousTestCase):
     def test_noNetlink(self) -> None:
         """Who checks a carrier must pass a netlink."""
         with self.assertRaises(ValueError):
-            CarrierCheck("lo").probe(Surroundings(self.clock))
+            CarrierCheck("lo").probe(CheckWorld(self.clock))
 
     def test_lateness(self) -> None:
         """A reactor that was late since the last question fails, once."""

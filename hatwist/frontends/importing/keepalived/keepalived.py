@@ -9,7 +9,7 @@ from typing import Any
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.frontends.importing import keywords
 from hatwist.frontends.importing.draft import Argv, Draft, DraftGroup
-from hatwist.frontends.importing.keepalived.braces import Statement
+from hatwist.frontends.importing.keepalived.braces import ConfStatement
 from hatwist.frontends.importing.keepalived.instance import (
     TRACKS,
     Instance,
@@ -26,7 +26,7 @@ from hatwist.frontends.importing.patience import tolerance
 _SCRIPTS = ("vrrp_script", "vrrp_track_process")
 
 
-def draft(statements: Sequence[Statement], notes: Notes) -> Draft:
+def draft(statements: Sequence[ConfStatement], notes: Notes) -> Draft:
     """
     What one host's keepalived.conf says.
 
@@ -53,7 +53,7 @@ def draft(statements: Sequence[Statement], notes: Notes) -> Draft:
 
 
 def _say(
-    statements: Iterable[Statement], about: Mapping[str, keywords.Saying], notes: Notes
+    statements: Iterable[ConfStatement], about: Mapping[str, keywords.Saying], notes: Notes
 ) -> None:
     for statement in statements:
         saying = about.get(statement.keyword, keywords.UNKNOWN)
@@ -62,7 +62,7 @@ def _say(
 
 
 def _groups(
-    syncs: Sequence[Statement], instances: Mapping[str, Instance], reading: Reading
+    syncs: Sequence[ConfStatement], instances: Mapping[str, Instance], reading: Reading
 ) -> list[DraftGroup]:
     """One for each C{vrrp_sync_group}, in the order of the file, and for each instance in none."""
     rest = dict(instances)
@@ -91,7 +91,7 @@ def _groups(
 
 
 def _placeOf(
-    group: DraftGroup, syncs: Iterable[Statement], instances: Mapping[str, Instance]
+    group: DraftGroup, syncs: Iterable[ConfStatement], instances: Mapping[str, Instance]
 ) -> Place:
     named = [sync.place for sync in syncs if fresh(" ".join(sync.words[1:])) == group.name]
     named += [each.place for each in instances.values() if fresh(each.name) == group.name]
@@ -112,7 +112,7 @@ def _alone(instance: Instance, name: str) -> DraftGroup:
 
 
 def _together(
-    sync: Statement, name: str, members: Sequence[Instance], reading: Reading
+    sync: ConfStatement, name: str, members: Sequence[Instance], reading: Reading
 ) -> DraftGroup:
     """The members of a sync group as one group."""
     notes = reading.notes
@@ -153,11 +153,11 @@ def _together(
     )
 
 
-def _inBlock(sync: Statement) -> bool:
+def _inBlock(sync: ConfStatement) -> bool:
     return any(each.keyword == "group" for each in sync.blocks)
 
 
-def _members(sync: Statement) -> list[str]:
+def _members(sync: ConfStatement) -> list[str]:
     """Their names. They belong into C{group { }}; one sample of keepalived has them outside."""
     if _inBlock(sync):
         inside = [

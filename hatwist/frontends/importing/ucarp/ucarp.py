@@ -11,7 +11,7 @@ from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import MigrationError, Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
-from hatwist.frontends.importing.ucarp.stanzas import Option, Stanza
+from hatwist.frontends.importing.ucarp.stanzas import Stanza, StanzaOption
 from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.settings import words
 
@@ -80,7 +80,7 @@ def draft(stanzas: Sequence[Stanza], notes: Notes) -> Draft:
     return Draft(together, tuple(groups))
 
 
-def _isOurs(option: Option) -> bool:
+def _isOurs(option: StanzaOption) -> bool:
     return option.key.startswith("ucarp-")
 
 
@@ -127,7 +127,7 @@ def _values(stanza: Stanza, notes: Notes) -> dict[str, Any]:
     return found
 
 
-def _tell(says: Mapping[str, Option], notes: Notes) -> None:
+def _tell(says: Mapping[str, StanzaOption], notes: Notes) -> None:
     for key, option in says.items():
         if key == "ucarp-password":
             notes.lost(option.place, option.text, _KEY)
@@ -142,7 +142,7 @@ def _tell(says: Mapping[str, Option], notes: Notes) -> None:
 
 
 def _number(
-    says: Mapping[str, Option], key: str, usual: float, least: int, most: int, notes: Notes
+    says: Mapping[str, StanzaOption], key: str, usual: float, least: int, most: int, notes: Notes
 ) -> float:
     option = says.get(key)
     if option is None:
@@ -154,7 +154,9 @@ def _number(
     return usual
 
 
-def _address(stanza: Stanza, vip: Option, stanzas: Sequence[Stanza], notes: Notes) -> str | None:
+def _address(
+    stanza: Stanza, vip: StanzaOption, stanzas: Sequence[Stanza], notes: Notes
+) -> str | None:
     """The address with its prefix length, which is that of the stanza that ucarp brings up."""
     if problem := problemOf(words.interface, stanza.interface):
         notes.lost(stanza.place, f"iface {stanza.interface}", problem)
@@ -195,7 +197,7 @@ def _address(stanza: Stanza, vip: Option, stanzas: Sequence[Stanza], notes: Note
     return text
 
 
-def _prefix(stanza: Stanza, address: Option, notes: Notes) -> int | None:
+def _prefix(stanza: Stanza, address: StanzaOption, notes: Notes) -> int | None:
     netmask = stanza.get("netmask")
     _, slash, text = address.value.partition("/")
     if netmask is not None and not slash:
