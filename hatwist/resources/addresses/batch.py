@@ -214,7 +214,7 @@ class Addresses:
 
     async def _remove(self) -> None:
         await self._removal.remove(list(self._places.placed.values()), self._places.promoted)
-        self._places.promoted.clear()
+        self._places.putBack()
 
     # Change
 
@@ -224,7 +224,7 @@ class Addresses:
             await Removal(self.name, self._netlink, [*old, *specs]).remove(
                 [*places.placed.values()], places.promoted
             )
-            places.promoted.clear()
+            places.putBack()
             places.take(Found({}, {}))
             places.serve(specs)
             self._removal = Removal(self.name, self._netlink, specs)
@@ -237,19 +237,19 @@ class Addresses:
         # Whatever comes between, a release removes both.
         self._removal = Removal(self.name, self._netlink, [*old, *specs])
         try:
-            places.coming = new
+            places.expect(new)
             await self._armed()
             seconds = await self._leaseToAdd() if new else None
             places.take(Found({**before.placed, **after.placed}, after.links))
             await self._addAll(new, seconds)
         except Exception:  # CancelledError is one
             places.take(before)
-            self._upkeep.missing.difference_update(p.key for p in new)
+            self._upkeep.forget(new)
             await uncancelled(Deferred.fromCoroutine(drop(self.name, self._netlink, new, old)))
             raise
         places.take(after)
         places.serve(specs)
-        self._upkeep.missing.intersection_update(after.placed)
+        self._upkeep.forget(gone)
         self.announce()
         await drop(self.name, self._netlink, gone, specs)
         self._removal = Removal(self.name, self._netlink, specs)

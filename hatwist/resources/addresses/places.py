@@ -115,6 +115,18 @@ class Places:
                 f"{self.name}: cannot announce on {link.name}: {explained(error.errno)}"
             ) from error
 
+    def expect(self, coming: Sequence[Placement]) -> None:
+        """These are about to be added, beside those that are L{placed}."""
+        self.coming = coming
+
+    def putBack(self) -> None:
+        """All is released, and promote_secondaries is again as it was."""
+        self.promoted.clear()
+
+    def see(self, links: Iterable[KernelLink]) -> None:
+        """Interfaces are like this now, and their addresses announced as before."""
+        self.links.update((link.ifindex, link) for link in links)
+
     def linkChanged(self, link: KernelLink) -> bool:
         """Take in what an interface is like now; the result says whether its addresses are to be announced anew."""
         before = self.links.get(link.ifindex, link)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -85,6 +85,10 @@ class Upkeep:
         unsubscribe, self._unsubscribe = self._unsubscribe, None
         if unsubscribe is not None:
             unsubscribe()
+
+    def forget(self, gone: Iterable[Placement]) -> None:
+        """These are no longer of the batch, and not missed."""
+        self.missing.difference_update(placement.key for placement in gone)
 
     def announce(self) -> None:
         """Announce them now, and again by the schedule, if they are held."""
@@ -247,7 +251,7 @@ class Upkeep:
             if not self.held:
                 return
             if placement.link.ifindex in down:
-                self._places.links.update((link.ifindex, link) for link in links)
+                self._places.see(links)
                 self.missing.add(placement.key)
             else:
                 self.lose(refusal(placement, number))
