@@ -110,7 +110,7 @@ class Check:
                 call.cancel()
 
     def _due(self) -> None:
-        # Counted from the first time, so that checks that began apart stay so.
+        # Rounds are counted from the first one, so that checks that began at different times stay apart.
         passed = self._reactor.seconds() - self._first
         self._rounds = max(self._rounds + 1, int(passed / self.spec.interval) + 1)
         at = self._first + self._rounds * self.spec.interval
@@ -134,7 +134,7 @@ class Check:
         except CheckFailed as error:
             self._answered(str(error))
         except Exception as error:
-            if self._late or self._stopped:  # cancelled, whatever has become of that on its way
+            if self._late or self._stopped:  # it was cancelled, and failed in another way over that
                 return
             self._log.failure("{check} could not be asked", check=self.spec.name)
             self._answered(f"{type(error).__name__}: {error}")
@@ -151,7 +151,7 @@ class Check:
 
     def _overdue(self) -> None:
         if self._reactor.seconds() > self._until + LATE:
-            # This process stood still: an answer may lie there, and is read before this comes again.
+            # This process stood still. An answer may have arrived meanwhile, and is read before this is called again.
             self._until = float("inf")
             self._deadline = self._reactor.callLater(LATE, self._overdue)
             return

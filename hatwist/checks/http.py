@@ -99,7 +99,7 @@ class _HttpProbe(Stateless):
                 b"GET", spec.url.encode("ascii"), Headers({b"User-Agent": [b"hatwist"]})
             )
         except Exception as error:
-            if not hasattr(error, "reasons"):  # as those of Twisted's HTTP client have
+            if not hasattr(error, "reasons"):  # then it is none of Twisted's HTTP client
                 raise
             raise CheckFailed(way.failure or f"no answer: {said(error)}") from error
         body = _Body(spec.contains.encode())

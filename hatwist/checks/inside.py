@@ -110,7 +110,7 @@ class _LatenessProbe:
         self._ticking = self._reactor.callLater(every, self._tick)
 
     def run(self, limit: float) -> Deferred[None]:
-        # The question itself may be the first to come after a stall.
+        # This may be the first call after a stall, before the tick that is due.
         worst = max(self._worst, self._reactor.seconds() - self._due)
         self._worst = 0.0
         asked: Deferred[None] = Deferred()

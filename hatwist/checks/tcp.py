@@ -123,7 +123,7 @@ class _TcpProbe(Stateless):
             await connection.closed
             if not connection.toItself:
                 return
-            # A port that nobody listens on, and that the kernel had chosen for our own end.
+            # Nobody listens on that port, and the kernel chose it for our own end: we were connected to ourselves.
             failure = "connection refused"
         raise CheckFailed(failure)
 

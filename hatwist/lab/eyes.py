@@ -203,7 +203,7 @@ class Eyes:
             for watched in self.addresses.values():
                 if not watched.read(changes):
                     self.out.append(f"O {now:.6f} {watched.host}")
-        # One place's changes stay in order; places that lose in the end come first.
+        # The changes of one host stay in order; hosts that do not hold the address in the end come first.
         final = {(host, address): sign for host, sign, address in changes}
         for last in ("-", "+"):
             for host, sign, address in changes:

@@ -306,7 +306,7 @@ class Schedule:
     async def _judged(self) -> Outcome:
         lab = self._lab
         whole = await lab.judge.report(lab.address, self._began)
-        # The longest beyond what the machine is to blame for, and that itself.
+        # The longest time without a holder, less the time the machine kept programs waiting; and that time.
         darkest = waited = 0.0
         for since, until in self._spans(whole.until):
             part = await lab.judge.report(lab.address, since, until)

@@ -51,7 +51,7 @@ class Host:
         self.programs: list[Program] = []
         self._switch = switch
         self._links = links
-        # It remembers for as long as its LAN exists; nothing of hosts that were called so before.
+        # A host keeps its state directory as long as its LAN exists, and has nothing of an earlier one of its name.
         self._memory = f"{os.getpid()}.{next(_made)}"
         self.namespace = Namespace()
         with self.namespace.entered():

@@ -136,7 +136,7 @@ def judge(
     held = holding(changes, address, since, until)
     runs = [run for run in answers if run.last >= since and run.first <= until]
     beyond = [max(0.0, gap.length - spacing) for gap in silences(runs, since, until)]
-    # The same line as the probe draws: what it calls a gap between runs of the same host.
+    # From this length on the probe, too, calls it a gap between two runs of answers of one host.
     outages = [extra for extra in beyond if extra > 1.5 * spacing]
     return Report(
         address=address,

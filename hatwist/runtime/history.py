@@ -99,7 +99,7 @@ class History:
     def add(self, change: Change) -> None:
         """Take in one change that was noticed just now. Never raises, never waits."""
         if change.new == ACQUIRING:
-            return  # what comes of it will be told
+            return  # the change that follows tells how it ended
         old = change.old
         if old == ACQUIRING and change.new == "ACTIVE":
             old = "STANDBY"
@@ -165,7 +165,7 @@ class History:
             )
         self._waiting[:0] = added  # the next change brings it up again
         del self._waiting[: -self._limit]
-        self._lines = 2 * self._limit  # who knows what is there: all of it is written then
+        self._lines = 2 * self._limit  # the file may be damaged now: next time it is written anew
         self._writing = False
         self._rest()
 

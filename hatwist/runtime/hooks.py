@@ -163,7 +163,7 @@ class Hooks:
             raise ResourceError(reason)
 
     def _undone(self) -> None:
-        # The change of role that goes with it may be told after it, in this turn of the reactor.
+        # The role change with the reason for the release may be told after this, in the same turn of the reactor.
         self._reactor.callLater(0, self._released)
 
     def _released(self) -> None:

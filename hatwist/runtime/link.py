@@ -109,7 +109,7 @@ class Link(DatagramProtocol):
     def send(self, datagram: bytes) -> None:
         """Send to everybody on the link. Failing is an event for the log, and no error."""
         if not self.way.lasts():
-            self.close()  # opened again as the host is now
+            self.close()  # and open it again below, as the host's addresses are now
         if self._port is None and not self._reopen():
             return
         self._latest = datagram
@@ -142,7 +142,9 @@ class Link(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         try:
             packet = self.way.packet(datagram, addr)
-            if packet.data == self._latest:  # broadcasts come back: no need to check a signature
+            if (
+                packet.data == self._latest
+            ):  # our own broadcast; checking its signature would take longer
                 raise BadPacket("reflected")
             if not self.way.admits(addr):
                 raise BadPacket("foreign-source")
@@ -175,7 +177,7 @@ class Link(DatagramProtocol):
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as e:
-                # Told once, of something sent before; there may be datagrams behind it.
+                # The kernel tells an error of an earlier sending here, once; datagrams may be waiting behind it.
                 self._log.debug("Reading from {link}: {error}", link=self.name, error=str(e))
                 continue
             self.datagramReceived(bytes(buffer[:size]), addr)

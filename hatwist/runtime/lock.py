@@ -47,7 +47,7 @@ class NodeLock:
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        except OSError:  # a full disk: only the error of another one is the poorer
+        except OSError:  # a full disk: the error that another process gets only lacks the pid
             pass
         self._descriptor = descriptor
 

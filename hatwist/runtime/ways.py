@@ -175,7 +175,7 @@ class Unicast(UdpWay):
         self._own: udp.Own | None = None
 
     def open(self) -> socket.socket:
-        # At one address it stays out of the way of links of other kinds, in other processes too.
+        # Bound to one address, the socket takes nothing away from links of other kinds, in other processes too.
         targets = self.targets(udp.indexOf(self.interface))
         own = udp.ownAddress(self.interface, self.family, targets)
         self._own = None if own and ip_address(own.address) in self._shared else own

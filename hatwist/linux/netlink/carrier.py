@@ -86,7 +86,7 @@ class CarrierWatch:
     def _linkChanged(self, event: LinkChange) -> None:
         link = event.link
         for name, index in list(self._indexes.items()):
-            # Gone, or renamed: the name is free for another.
+            # The interface is gone or was renamed: another one may have its name next.
             if index == link.ifindex and (not event.present or link.name != name):
                 del self._indexes[name]
                 self.links.pop(name, None)

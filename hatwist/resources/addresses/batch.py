@@ -178,14 +178,14 @@ class Addresses:
             self._upkeep.end()
             await self._rollBack(error)
             raise
-        # Closing takes some ms: after the announcement, and only if an interface is there no more.
+        # Closing a socket takes some ms, so it comes after the announcement, and only where the interface is gone.
         self._places.closeUnused()
 
     async def _addAll(self, placed: Sequence[Placement], seconds: int | None) -> None:
         """Add them, or fail for the first that is refused, and where it was too late."""
         answers = await self._places.add(placed, seconds, self.lease.mayAdd)
         if not self.lease.mayAdd():
-            # Whoever was stopped in the very moment of adding has added it too late.
+            # A process that was stopped between its last look and the kernel's work has added them too late.
             raise ResourceError(f"{self.name}: {RAN_OUT}")
         for placement, number in zip(placed, answers, strict=True):
             if number:
@@ -209,7 +209,7 @@ class Addresses:
             try:
                 await self._place()
             except ResourceError as error:
-                # no matter yet: an interface may still come
+                # It may have a place when it is acquired: an interface can still come.
                 self._log.info("{resource} has no place: {error}", resource=self.name, error=error)
 
     async def _remove(self) -> None:
@@ -234,7 +234,7 @@ class Addresses:
         after = await places.find(specs)
         new = [p for key, p in after.placed.items() if key not in before.placed]
         gone = [p for key, p in before.placed.items() if key not in after.placed]
-        # Whatever comes between, a release removes both.
+        # A release before the change is complete removes the old addresses and the new ones.
         self._removal = Removal(self.name, self._netlink, [*old, *specs])
         try:
             places.expect(new)

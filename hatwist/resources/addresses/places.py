@@ -100,7 +100,7 @@ class Places:
 
     def take(self, found: Found) -> None:
         """From now on this is where they are."""
-        # An address that moved stays known where it was until the next release, by the dump there.
+        # Where an address was before it moved need not be kept: a release asks the kernel for all of them.
         self.placed, self.links = found
         self.indexes = frozenset(placement.link.ifindex for placement in self.placed.values())
         self.coming = ()

@@ -16,7 +16,7 @@ from hatwist.resources.addresses.places import Key, Places
 from hatwist.resources.addresses.placing import Placement, keyOf
 from hatwist.resources.addresses.removing import asked, explained
 
-# Who deletes an address more often than this in a second will not stop: the address is lost then.
+# Deletions of an address in a second, restored each time; whoever deletes it once more will not stop, and it is lost.
 FIGHT = 20
 RAN_OUT = "its lease ran out"
 
@@ -132,7 +132,7 @@ class Upkeep:
         if self._places.linkChanged(link):
             self.announce()
         if self.held and not link.promotes:
-            # Whoever else had addresses there has put it back as it was before that.
+            # Another batch on this interface was released, and has put promote_secondaries back.
             self._promote()
 
     def _promote(self) -> None:
@@ -171,7 +171,7 @@ class Upkeep:
             # The kernel has no shorter lease than a second: the renewal adds them, if it comes in time.
             self._waitForRenewal()
             return
-        # From here on a deletion is a new one, even if its event comes before our answer.
+        # A deletion seen from here on is a new one, even if its event arrives before the answer to our adding.
         self.missing.difference_update(waiting)
         if (fought := self._fought(waiting)) is not None:
             self.lose(f"{places.placed[fought].spec}: another program keeps deleting it")
