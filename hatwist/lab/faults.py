@@ -26,7 +26,8 @@ from twisted.internet.threads import deferToThread
 
 from hatwist.core.errors import HatwistError
 from hatwist.frontends.control import place
-from hatwist.frontends.control.client import Client, NotRunning, Refused, Unclear
+from hatwist.frontends.control.boxes import CommandRefused
+from hatwist.frontends.control.client import Client, NotRunning, Unclear
 from hatwist.lab import world
 from hatwist.lab.lab import HOSTS, Lab, Setup
 from hatwist.lab.measurement import timeline
@@ -56,7 +57,7 @@ def order(name: str, to: str) -> None:
     try:
         with Client(place.defaultPath("default", name)) as client:
             client.call("Move", 1.0, group="default", node=to)
-    except (NotRunning, Refused, Unclear):
+    except (NotRunning, CommandRefused, Unclear):
         pass
 
 

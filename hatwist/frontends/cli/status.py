@@ -21,7 +21,8 @@ from hatwist.frontends.cli.asking import (
     word,
 )
 from hatwist.frontends.cli.table import TextLine, coloured, colours, table
-from hatwist.frontends.control.client import Client, NotRunning, Refused, Unclear, find
+from hatwist.frontends.control.boxes import CommandRefused
+from hatwist.frontends.control.client import Client, NotRunning, Unclear, find
 
 HOME, CLEAR, REST = "\x1b[H", "\x1b[2J", "\x1b[J"
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -107,7 +108,7 @@ def _watch(options: argparse.Namespace, client: Client) -> int:
                     asked = Client(find(path))
                 status = asked.call("Watch" if shown else "Status", wait=1.0)
                 lines = table(status, time.time())
-            except (NotRunning, Unclear, Refused) as e:
+            except (NotRunning, Unclear, CommandRefused) as e:
                 # It may be restarted this very moment.
                 asked = None
                 lines = [TextLine(text) for text in str(e).splitlines()]
