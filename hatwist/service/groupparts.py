@@ -223,7 +223,8 @@ class GroupParts:
 
     def _limit(self, resource: Any) -> None:
         if self._leases is not None and isinstance(resource, Addresses):
-            resource.lease, resource.margin = self._leases.kernel or None, self._leases.margin
+            lease = resource.lease
+            lease.seconds, lease.margin = self._leases.kernel or None, self._leases.margin
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.service.HAService.releaseLeft}."""

@@ -12,12 +12,14 @@ from hatwist.core.electorate import refusal, runs
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import NO_ADDRESS, addressNumber
 from hatwist.linux.guard.client import Guard
+from hatwist.linux.netlink.present import interfaceAddress
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.guard import Mission
 from hatwist.runtime.keeper import Keeper
-from hatwist.runtime.link import interfaceAddress, makeLinks
+from hatwist.runtime.link import Link
 from hatwist.runtime.node import Node
 from hatwist.runtime.store import Store
+from hatwist.runtime.ways import waysOf
 from hatwist.service import speakers
 from hatwist.service.groupparts import GroupParts
 from hatwist.settings import GroupSettings, Settings
@@ -94,7 +96,8 @@ class NodeParts:
         rules = speakers.rulesOf(settings, self._facts(), self._address)
         machine = speakers.speaker(settings, rules, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
-        links = makeLinks(reactor, settings.ways, settings.multicast, shared=shared)
+        ways = waysOf(settings.ways, settings.multicast, shared=shared)
+        links = [Link(reactor, way) for way in ways]
         keepers = {name: self.keeper(group) for name, group in self.groups.items()}
         node = Node(reactor, machine, links, keepers, store, self._guard)
         speakers.limit(node.leases, settings, rules)
@@ -138,9 +141,9 @@ class NodeParts:
 
     def keeper(self, group: GroupParts) -> Keeper:
         """What makes the resources of a group follow."""
-        return Keeper(
-            self._reactor, group.group.name, group.resources, min(self.settings.interval, 1.0)
-        )
+        retry = min(self.settings.interval, 1.0)
+        name, first = group.group.name, group.hooks.prepared
+        return Keeper(self._reactor, name, group.resources, retry, first)
 
     def _mission(self, group: str) -> Mission:
         """What the guard is to know of the present claim."""

@@ -8,13 +8,12 @@ from math import inf
 
 from hatwist.checks.check import CheckSpec
 from hatwist.core.electorate import Quorum
-from hatwist.core.linkspec import LinkSpec
+from hatwist.core.linkspec import LinkSpec, MulticastGroup
 from hatwist.core.parsing import Argv
 from hatwist.linux.netlink.messages import Address
 from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.kinds import ResourceSpec
 from hatwist.resources.spec import TIMEOUT
-from hatwist.runtime.link import MulticastGroup
 from hatwist.runtime.store import DIRECTORY
 
 GROUP = "default"

@@ -12,10 +12,9 @@ from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from hatwist.core.electorate import Quorum
-from hatwist.core.linkspec import LinkSpec
+from hatwist.core.linkspec import LinkSpec, MulticastGroup
 from hatwist.core.parsing import Seconds, number, whole
 from hatwist.linux.netlink.messages import Address
-from hatwist.runtime.link import MulticastGroup
 from hatwist.settings.protocols import toleranceProblem
 from hatwist.settings.values import MIN_LEASE, MULTICAST
 

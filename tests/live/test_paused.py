@@ -14,9 +14,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from hatwist.lab.faults import VOTERS, order
-from hatwist.lab.judge import Judge
+from hatwist.lab.judge import LabJudge
 from hatwist.lab.lab import Lab
-from hatwist.lab.lan import Lan
+from hatwist.lab.lan import LabLan
 from hatwist.lab.measurement import timeline
 
 pytestmark = pytest.mark.needs("ip")
@@ -84,7 +84,7 @@ task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
 
 @pytest.mark.parametrize("moment", ["arming", "armed", "asked", "permitted", "added"])
 @pytest_twisted.ensureDeferred
-async def test_moments(lan: Lan, judge: Judge, moment: str) -> None:
+async def test_moments(lan: LabLan, judge: LabJudge, moment: str) -> None:
     """
     Whenever it was stopped, an address that comes late is announced to nobody, and goes at once; it comes
     late only where the stop was between the last look at the clock and the kernel.
