@@ -13,7 +13,7 @@ from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.explain import HOLDING, Explanation, explain
 from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.isolation import Here, isolated, missing, split
-from hatwist.protocols.native.membership import Peer
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.reasons import fenced
 from hatwist.resources.guard import Guarded
 from hatwist.runtime.node import Node
@@ -235,7 +235,7 @@ def _peer(node: Node, peer: Peer, now: float) -> dict[str, Any]:
         if said is not None:
             groups[name] = {**_member(said, state.claim), "role": state.role.name}
     links: dict[str, float | None] = {link.name: None for link in node.links}
-    links.update((name, round(now - at, 3)) for name, at in peer.links.items())
+    links.update((name, round(now - at, 3)) for name, at in peer.reception.links.items())
     return {
         "alive": peer.alive(now),
         "self": False,
@@ -243,7 +243,7 @@ def _peer(node: Node, peer: Peer, now: float) -> dict[str, Any]:
         "session": peer.session,
         "configuration": "same" if node.machine.view.agrees(peer) else "differs",
         "links": links,
-        "received": peer.received,
+        "received": peer.reception.ofLast20,
         "left": peer.left(),
         "fenced": fenced(peer),
         "hears_us": peer.twoWay(now),

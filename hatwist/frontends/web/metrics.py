@@ -289,13 +289,13 @@ def _peers(node: Node, now: float) -> Iterator[Metric]:
     yield _gauge(
         "hatwist_heartbeat_age_seconds",
         "Time since a node was last heard on a link.",
-        [((p.name, link), now - at) for p in view for link, at in p.links.items()],
+        [((p.name, link), now - at) for p in view for link, at in p.reception.links.items()],
         (*peer, "link"),
     )
     yield _counter(
         "hatwist_heartbeats_lost",
         "Heartbeats of a node that no link had brought when a later one came.",
-        [((p.name,), p.lost) for p in view],
+        [((p.name,), p.reception.lost) for p in view],
         peer,
     )
 

@@ -12,7 +12,8 @@ from collections.abc import Collection
 from hatwist.core.claims import Released, Role
 from hatwist.core.effects import ACQUIRING, SILENT, Change, RoleChange
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.reasons import fenced
 
 AGAIN = "heard again; it had held all along"

@@ -18,7 +18,8 @@ from hatwist.core.electorate import Quorum
 from hatwist.core.states import TABLE, Do, Input, Next, State
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.holding import Holder
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import (
     ANSWER_FRESH,
     ASK_AFTER,

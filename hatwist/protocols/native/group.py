@@ -18,7 +18,8 @@ from hatwist.core.histogram import Tally
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.heartbeat import GroupState, Request
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import (
     ANSWER_FRESH,
     ASK_AFTER,

@@ -9,8 +9,9 @@ from hatwist.core.claims import Claim
 from hatwist.core.effects import Announce
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.moveorders import Movable
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import ANSWER, DEAF, DEAF_BY_RELAY, FRESH, WITNESSED
 
 

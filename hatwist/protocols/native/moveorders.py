@@ -12,7 +12,8 @@ from hatwist.core.states import State
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.heartbeat import GroupState, Request
 from hatwist.protocols.native.inputs import Driven
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import FRESH
 
 

@@ -9,7 +9,7 @@ from hatwist.core.claims import Record, Released, Role
 from hatwist.core.states import State
 from hatwist.protocols.native.groups import Groups
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
-from hatwist.protocols.native.membership import Peer
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import NodeRules
 
 BURST = 2

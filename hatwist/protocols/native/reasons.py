@@ -18,7 +18,8 @@ from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.group import Group
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState
 from hatwist.protocols.native.isolation import NOTHING, Here
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import ASK_EVERY, SUCCESSION
 
 

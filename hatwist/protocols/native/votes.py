@@ -14,7 +14,8 @@ from math import inf
 from hatwist.core.claims import Grant, Record, Role
 from hatwist.core.electorate import Quorum
 from hatwist.protocols.native.heartbeat import GroupState
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 
 MARGIN = 64
 """Terms that are set aside on disk at a time, so that no claim waits for a disk."""

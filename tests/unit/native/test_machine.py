@@ -323,7 +323,7 @@ class RefusalTests(MachineTests):
         self.machine.hear(beat("b", 1), "eth0", 100.0)
         self.assertRefused(beat("b", 1), "replayed")
         self.machine.hear(beat("b", 1), "eth1", 100.0)
-        self.assertEqual(set(self.machine.view.peers["b"].links), {"eth0", "eth1"})
+        self.assertEqual(set(self.machine.view.peers["b"].reception.links), {"eth0", "eth1"})
 
     def test_crowded(self) -> None:
         """One node more than a cluster may have is refused; those that are known are not."""
