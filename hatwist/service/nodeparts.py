@@ -156,7 +156,7 @@ class Assembly:
         node = self.node
         assert node is not None
         machine = node.machine
-        claim = machine.elections[group].claim
+        claim = machine.elections[group].standing.claim
         return Mission(
             claim.term if claim is not None else 0,
             node.leases.until(group),

@@ -8,13 +8,14 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from hatwist import __version__
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.explain import HOLDING, Explanation, explain
+from hatwist.protocols.native.explain import Explanation, explain
 from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.isolation import Here, isolated, missing, split
+from hatwist.protocols.native.others import fenced
 from hatwist.protocols.native.peer import Peer
-from hatwist.protocols.native.reasons import fenced
 from hatwist.resources.guard import Guarded
 from hatwist.runtime.node import Node
 from hatwist.service.troubles import RECENT, dropping, rejecting, unsent, yielded
@@ -159,7 +160,8 @@ def _split(service: HAService, node: Node, alone: str, now: float) -> str:
     held = [
         name
         for name, election in node.machine.elections.items()
-        if election.voter is None and (election.claim is not None or view.actives(name, now))
+        if not election.arbiter.exclusive
+        and (election.standing.claim is not None or view.actives(name, now))
     ]
     silent = missing(view, _known(service) if alone else (), now)
     return split(held, silent)
@@ -174,13 +176,13 @@ def _group(
     keeper = node.keepers[name]
     return {
         "role": node.roles[name].name,
-        "state": election.state.value,
+        "state": election.standing.state.value,
         "holder": why.holder,
-        "holders": [other for other, reason in why.nodes.items() if reason.kind in HOLDING],
+        "holders": [other for other, reason in why.nodes.items() if reason.holds],
         "under_way": _underWay(node, name, why, told),
         "term": why.term,
         "since": round(time.time() - why.age, 3) if why.age is not None else None,
-        "reason": _because(why, election.name),
+        "reason": _because(why, election.me.name),
         "fitness": told.fitness.name.lower(),
         "fitness_reason": told.reason,
         "priority": told.priority,
@@ -194,7 +196,7 @@ def _group(
 
 def _because(why: Explanation, node: str) -> str:
     """Why the holder holds; with nobody there, why this node does not."""
-    nobody = not any(reason.kind in HOLDING for reason in why.nodes.values())
+    nobody = not any(reason.holds for reason in why.nodes.values())
     return f"{node} {why.nodes[node].text}" if nobody else why.because
 
 
@@ -202,12 +204,12 @@ def _underWay(node: Node, group: str, why: Explanation, told: GroupState) -> dic
     """What each holder is doing that does not have everything: C{"acquiring, step 2 of 3"}."""
     found = {}
     for name, reason in why.nodes.items():
-        if reason.kind not in HOLDING[1:]:
+        if reason.kind is None or not reason.holds or reason.kind is Obstacle.HOLDS:
             continue
         peer = node.machine.view.peers.get(name)
         said = peer.announced(group) if peer is not None else told
         step = f", step {said.step} of {said.steps}" if said is not None and said.step else ""
-        found[name] = f"{reason.kind}{step}"
+        found[name] = f"{reason.kind.value}{step}"
     return found
 
 
@@ -222,7 +224,7 @@ def _self(node: Node, now: float) -> dict[str, Any]:
         "links": {link.name: 0.0 for link in node.links},
         "received": 20,
         "groups": {
-            name: _member(election.tell(machine.view, now), election.claim)
+            name: _member(election.tell(machine.view, now), election.standing.claim)
             for name, election in machine.elections.items()
         },
     }

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
 
 from hatwist.core.effects import Change
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import joined, worthOf
 from hatwist.core.worth import Fitness, Worth
 from hatwist.frontends.control.commands import Refused
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.explain import HOLDING, Explanation
+from hatwist.protocols.native.explain import Explanation
+from hatwist.protocols.native.precedence import kept
 from hatwist.protocols.native.reasons import ownReason
 from hatwist.runtime.node import Node
 from hatwist.service.status import explanation, isolation
@@ -46,13 +48,10 @@ def planMove(service: HAService, group: str, to: str) -> Plan:
         return Plan([f"{group}: {to} holds it already"], {})
     if why.holder is None:
         raise Refused(f"nothing can be moved now: {why.paragraph()}")
-    _mayTake(why, to)
-    node = running(service)
-    view, now = node.machine.view, service.seconds()
     # The holder asks the same before it hands over.
-    obstacle = node.machine.elections[group]._unable(to, why.holder, view, now)
-    if obstacle:
-        raise Refused(obstacle)
+    hindrance = running(service).machine.hindrance(group, to, service.seconds())
+    if hindrance:
+        raise Refused(hindrance)
     return Plan([f"{group}: from {why.holder} to {to}"], {group: (why.holder, to)})
 
 
@@ -62,7 +61,7 @@ def _planBack(service: HAService, group: str, holder: str) -> Plan:
     election = node.machine.elections[group]
     names = {holder, *node.others(group)}
     if election.eligible(node.machine.view, service.seconds()):
-        names.add(election.name)
+        names.add(election.me.name)
     worths = {name: worth for name in names if (worth := _worth(node, election, name)) is not None}
     best = max(worths, key=lambda name: worths[name], default=holder)
     if best == holder:
@@ -70,13 +69,6 @@ def _planBack(service: HAService, group: str, holder: str) -> Plan:
             [f"{group}: stays on {holder}, the worthiest, and is no longer bound to it"], {}
         )
     return Plan([f"{group}: from {holder} to {best}, the worthiest"], {group: (holder, best)})
-
-
-def _mayTake(why: Explanation, to: str) -> None:
-    reason = why.nodes[to]
-    # An able standby is kept from it only by the order that a move overrules.
-    if reason.kind not in ("eligible", "worth", "moved", "no-preempt", "preempt-delay", "handover"):
-        raise Refused(f"{to} cannot take {why.group}: it {reason.text}")
 
 
 def planDrain(service: HAService, force: bool) -> Plan:
@@ -124,13 +116,16 @@ def planUndrain(service: HAService) -> Plan:
     lines, moves = [f"{name} may hold again"], {}
     view, now = node.machine.view, service.seconds()
     for group in node.machine.elections:
-        election = _undrained(node.machine.elections[group])
+        election = node.machine.elections[group]
         why = explanation(service, group)
-        if obstacle := _obstacle(service, election, now):
+        with _undrained(election):
+            obstacle, mine = _obstacle(service, election, now), election.me.worth
+            fitnessReason = election.me.verdicts.reason
+        if obstacle:
             lines.append(f"{group}: not yet: {obstacle}")
             continue
         if why.holder is None:
-            holders = [other for other, reason in why.nodes.items() if reason.kind in HOLDING]
+            holders = [other for other, reason in why.nodes.items() if reason.holds]
             if holders:
                 lines.append(
                     f"{group}: {joined(holders)} hold it at once; first one of them yields"
@@ -141,26 +136,22 @@ def planUndrain(service: HAService) -> Plan:
             moves[group] = ("", name)
             continue
         said = _worth(node, election, why.holder)
-        mine = election.worth
         if said is None or not mine > said:
             if mine.fitness < Fitness.FIT:
                 lines.append(
                     f"{group}: stays on {why.holder}: {name} is {mine.fitness.name.lower()}: "
-                    f"{election.fitnessReason}"
+                    f"{fitnessReason}"
                 )
             continue
         claim = view.peers[why.holder].state(group).claim
-        # As the holder decides, see L{hatwist.protocols.native.holding}.
-        fitter = mine.fitness > said.fitness
-        moved = claim is not None and claim.moved
-        if moved and claim is not None:
-            fitter = fitter and said.fitness < claim.worth.fitness
+        # As the holder decides.
+        found = kept(mine, said, claim, election.rules) if claim is not None else None
         text = f"{group}: from {why.holder} to {name}, which is worthier ({worthOf(mine)})"
-        if moved and not fitter:
+        if found is Obstacle.MOVED:
             lines.append(f"{group}: stays on {why.holder}, where it was moved")
-        elif not fitter and not election.rules.preempt:
+        elif found is Obstacle.NO_PREEMPT:
             lines.append(f"{group}: stays on {why.holder}, since preempt is off")
-        elif not fitter and election.rules.preemptDelay:
+        elif found is Obstacle.PREEMPT_DELAY:
             lines.append(f"{text}, after {election.rules.preemptDelay:g} s")
         else:
             lines.append(text)
@@ -168,30 +159,33 @@ def planUndrain(service: HAService) -> Plan:
     return Plan(lines, moves)
 
 
-def _undrained(election: Election) -> Election:
+@contextmanager
+def _undrained(election: Election) -> Iterator[None]:
     """The group as it would be here without the operator's wish, for questions only."""
-    found = copy(election)
-    verdicts = [verdict for source, verdict in election._verdicts.items() if source != DRAIN]
-    found.fitness = min((fitness for fitness, _ in verdicts), default=Fitness.FIT)
-    reasons = [why for fitness, why in verdicts if fitness == found.fitness and why]
-    found.fitnessReason = "; ".join(reasons)
-    return found
+    verdicts = election.me.verdicts
+    election.me.verdicts = verdicts.without(DRAIN)
+    try:
+        yield
+    finally:
+        election.me.verdicts = verdicts
 
 
 def _obstacle(service: HAService, election: Election, now: float) -> str:
     """What keeps this node from a group for longer than a moment, as a sentence; C{""}: nothing."""
     why = ownReason(election, running(service).machine.view, now)
-    if why.kind == "back-off" and _onlyOne(service, election.rules.name):
+    if why.kind is Obstacle.BACK_OFF and _onlyOne(service, election.rules.name):
         return ""
-    return f"{election.name} {why.text}" if why.kind in _LASTING else ""
+    lasting = why.kind is not None and why.kind.lasting
+    return f"{election.me.name} {why.text}" if lasting else ""
 
 
 def hindrance(service: HAService, group: str) -> str:
     """Why this node, which is not drained, will not hold a group soon, as a sentence; C{""}: nothing keeps it."""
     election = running(service).machine.elections[group]
     found = _obstacle(service, election, service.seconds())
-    if not found and election.fitness < Fitness.FIT:
-        return f"{election.name} is {election.fitness.name.lower()}: {election.fitnessReason}"
+    verdicts = election.me.verdicts
+    if not found and verdicts.fitness < Fitness.FIT:
+        return f"{election.me.name} is {verdicts.fitness.name.lower()}: {verdicts.reason}"
     return found
 
 
@@ -202,14 +196,12 @@ def _onlyOne(service: HAService, group: str) -> bool:
 
 DRAIN = "drain"
 """The source of the verdict that is the operator's, see L{hatwist.protocols.native.groups.Groups.drain}."""
-_LASTING = ("name", "back-off", "unfit", "unheard", "witness", "votes", "one-way")
-"""Kinds of reasons that nothing but time or somebody's work ends."""
 
 
 def _worth(node: Node, election: Election, name: str) -> Worth | None:
     """What a node says that it is worth; C{None}: it is known through others only."""
-    if name == election.name:
-        return election.worth
+    if name == election.me.name:
+        return election.me.worth
     peer = node.machine.view.peers.get(name)
     said = peer.announced(election.rules.name) if peer is not None else None
     return peer.worth(said) if peer is not None and said is not None else None

@@ -112,9 +112,11 @@ def _groups(node: Node, now: float) -> Iterator[Metric]:
         "hatwist_answered_by_other",
         "Whether another host, told by its MAC address, answers for an address that no node is heard to hold.",
         [
-            ((name, e.servedBy), 1)
+            ((name, e.evidence.answeredBy), 1)
             for name, e in elections.items()
-            if e.servedBy and e.served(now) and not node.machine.view.actives(name, now)
+            if e.evidence.answeredBy
+            and e.evidence.served(now)
+            and not node.machine.view.actives(name, now)
         ],
         ("group", "mac"),
     )
@@ -131,14 +133,14 @@ def _groups(node: Node, now: float) -> Iterator[Metric]:
         "hatwist_state",
         "What this node does in a group: 1 for the state that it is in.",
         (*group, "state"),
-        [((name,), e.state) for name, e in elections.items()],
+        [((name,), e.standing.state) for name, e in elections.items()],
         State,
     )
     yield _states(
         "hatwist_fitness",
         "How fit this node is: 1 for the verdict that it has.",
         (*group, "fitness"),
-        [((name,), e.fitness) for name, e in elections.items()],
+        [((name,), e.me.verdicts.fitness) for name, e in elections.items()],
         Fitness,
     )
     eligible = [((name,), e.eligible(view, now)) for name, e in elections.items()]
@@ -152,7 +154,7 @@ def _groups(node: Node, now: float) -> Iterator[Metric]:
     yield _gauge(
         "hatwist_term",
         "The highest term that is known.",
-        [((name,), e.highest) for name, e in elections.items()],
+        [((name,), e.terms.highest) for name, e in elections.items()],
         group,
     )
     yield _gauge(
@@ -167,7 +169,7 @@ def _groups(node: Node, now: float) -> Iterator[Metric]:
     yield _counter(
         "hatwist_conflicts",
         "Times that another node held the group while this one did.",
-        [((name,), e.counters["conflict"]) for name, e in elections.items()],
+        [((name,), e.standing.counters["conflict"]) for name, e in elections.items()],
         group,
     )
     yield _gauge(
@@ -195,7 +197,7 @@ def _claims(node: Node, now: float) -> Iterator[Metric]:
                 n,
             )
             for name, e in elections.items()
-            for (old, new, cause), n in e.transitions.items()
+            for (old, new, cause), n in e.standing.transitions.items()
         ],
         (*group, "old", "new", "cause"),
     )
@@ -203,12 +205,12 @@ def _claims(node: Node, now: float) -> Iterator[Metric]:
         "hatwist_takeover_seconds",
         "From the decision to claim until everything was held.",
         group,
-        {(name,): e.takeovers for name, e in elections.items()},
+        {(name,): e.standing.takeovers for name, e in elections.items()},
     )
     yield _counter(
         "hatwist_acquire_failures",
         "Times that the resources could not be acquired, or were lost.",
-        [((name,), e.counters["acquire-failed"]) for name, e in elections.items()],
+        [((name,), e.standing.counters["acquire-failed"]) for name, e in elections.items()],
         group,
     )
     yield _counter(

@@ -98,7 +98,8 @@ class Sender(Groups):
         if now < self._silentUntil:
             return self._silentUntil
         if now < self._uncleanUntil and any(
-            e.state is State.STARTING and not e.clean for e in self.elections.values()
+            e.standing.state is State.STARTING and not e.standing.clean
+            for e in self.elections.values()
         ):
             return self._uncleanUntil
         return -inf
@@ -178,14 +179,14 @@ class Sender(Groups):
         """
         states = []
         for election in self.elections.values():
-            claim = election.claim
+            claim = election.standing.claim
             released = Released(claim.term, "") if claim is not None else None
             state = GroupState(
                 election.rules.name,
                 Role.SHUTDOWN,
-                election.fitness,
+                election.me.verdicts.fitness,
                 election.rules.priority,
-                highest=election.highest,
+                highest=election.terms.highest,
                 released=released,
                 reason=f"the guard released {group}",
             )
