@@ -217,10 +217,10 @@ class Majority:
         A little earlier than the guard believes so: that is for a daemon that cannot decide any more. This node
         may claim again once a majority has heard of it since.
         """
-        timing = self._me.timing
-        if not turn.passed(self.confirmedAt + timing.hold - timing.lateness):
+        timing, since = self._me.timing, self.confirmed(turn.now)
+        if not turn.passed(since + timing.hold - timing.lateness):
             return None
-        age = turn.now - self.confirmedAt
+        age = turn.now - since
         why = f"no majority has confirmed its heartbeats for {age:.3f} s"
         return Decision(Input.YIELD, why, Cause.VOTES)
 
