@@ -45,7 +45,7 @@ class Conflict:
         return None
 
     def _end(self, holders: set[str], turn: Turn) -> None:
-        for name in set(self.known) - holders:
+        for name in [name for name in self.known if name not in holders]:
             del self.known[name]
             self._answeredStamp.pop(name, None)
             turn.do(Announce(self._me.rules.name))
