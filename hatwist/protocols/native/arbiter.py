@@ -100,10 +100,13 @@ class Alone:
         return False
 
     def reach(self, others: Others, since: int) -> Obstacle | None:
-        direct = [peer for peer in others if peer.direct(others.now)]
-        if not direct or any(peer.twoWay(others.now) for peer in direct):
-            return None
-        return Obstacle.ONE_WAY
+        found, now = None, others.now
+        for peer in others:
+            if peer.twoWay(now):
+                return None
+            if found is None and peer.direct(now):
+                found = Obstacle.ONE_WAY
+        return found
 
     def waits(self, turn: Turn) -> Obstacle | None:
         return None
@@ -138,7 +141,7 @@ class Alone:
             if said is not None and said.eligible and now - peer.directAt < FRESH * timing.interval:
                 heardSince = min(heardSince, peer.directSince)
         # One that is heard again only now had no time yet to list a new heartbeat.
-        if not turn.passed(max(newest, heardSince) + timing.hold):
+        if not turn.passed(max(newest, heardSince) + self._me.hold):
             return None
         why = f"no node has received its heartbeats for {now - newest:.3f} s"
         return Decision(Input.YIELD, why, Cause.UNHEARD)

@@ -161,7 +161,7 @@ class Candidacy:
             if turn.passed(peer.at + ASK_AFTER * timing.interval):
                 evidence.probe(turn)
             turn.passed(peer.at + peer.tolerance)
-            call = peer.at + LAST_CALL * timing.hold
+            call = peer.at + LAST_CALL * self._me.hold
             if turn.passed(call) and lastSent < call:
                 turn.hurry()
 

@@ -12,7 +12,8 @@ class Candidate:
     What all parts of an L{Election} go by.
 
     @param address: of the node, as a number.
-    @ivar rules, timing: replaced by a reload.
+    @ivar rules, timing: replaced by a reload, see L{configure}.
+    @ivar hold: that of the timing, which each decision needs.
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar muted: the node is silent, since another one has its name: it may hold nothing.
     @ivar verdicts: of all that judges whether this node is fit.
@@ -24,11 +25,16 @@ class Candidate:
         self.cluster = cluster
         self.name = name
         self.address = address
-        self.rules = rules
-        self.timing = timing
+        self.configure(rules, timing)
         self.session = 0
         self.muted = False
         self.verdicts = Verdicts()
+
+    def configure(self, rules: GroupRules, timing: Timing) -> None:
+        """Go by these from now on."""
+        self.rules = rules
+        self.timing = timing
+        self.hold = timing.hold
 
     @property
     def worth(self) -> Worth:

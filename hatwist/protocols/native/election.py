@@ -112,10 +112,8 @@ class Election:
 
         @param rules: C{None}: they stay.
         """
-        self.me.timing = timing
-        if rules is not None:
-            self.me.rules = rules
-            self.sendNow = True
+        self.me.configure(rules if rules is not None else self.me.rules, timing)
+        self.sendNow = self.sendNow or rules is not None
 
     @property
     def rules(self) -> GroupRules:
@@ -264,7 +262,7 @@ class Election:
         A gap longer than C{hold} is longer than others may have waited: the claim is over.
         """
         self.backoff.stalled(now)
-        late = gap > self.me.timing.hold and not self.arbiter.exclusive
+        late = gap > self.me.hold and not self.arbiter.exclusive
         if late and self.standing.claim is not None and any(not peer.left() for peer in view):
             why = f"stalled for {gap:.3f} s, longer than others wait"
             self.input(Input.YIELD, now, why, Cause.STALL)
@@ -293,9 +291,8 @@ class Election:
 
         While it lets go, as it must at the end of the lease, until that must be done.
         """
-        timing = self.me.timing
-        grace = timing.grace if self.standing.lettingGo else 0.0
-        return self.arbiter.confirmed(now) + timing.hold + grace
+        grace = self.me.timing.grace if self.standing.lettingGo else 0.0
+        return self.arbiter.confirmed(now) + self.me.hold + grace
 
     def eligible(self, view: Membership, now: float) -> bool:
         """Others may defer to this node and name it as successor."""

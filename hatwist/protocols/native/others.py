@@ -45,7 +45,7 @@ class Others:
         self._candidates: list[Peer] | None = None
 
     def __iter__(self) -> Iterator[Peer]:
-        return iter(self.view)
+        return iter(self.view.peers.values())
 
     def said(self, peer: Peer) -> GroupState | None:
         """A node's own newest word on the group, or C{None}."""
@@ -65,7 +65,7 @@ class Others:
             group, now = self._group, self.now
             self._able = [
                 peer
-                for peer in self.view
+                for peer in self
                 if (said := peer.announced(group)) is not None
                 and said.eligible
                 # If hearsay has newer word of its role, its own word on the rest is out of date.

@@ -87,7 +87,8 @@ class Tenure:
                 return Decision(Input.YIELD, f"released: {me.verdicts.reason}", Cause.UNFIT)
             return None
         mine, worth = me.worth, others.worth(best)
-        self._note([peer.name for peer in others.worthier(mine)], turn.now)
+        worthier = others.worthier(mine) if worth > mine else []
+        self._note([peer.name for peer in worthier], turn.now)
         if useless:
             why = f"released: {me.verdicts.reason}; named {best.name} as successor"
             return Decision(Input.YIELD, why, Cause.UNFIT)
@@ -114,7 +115,7 @@ class Tenure:
         return Decision(Input.YIELD, why, Cause.UNFIT if urgent else Cause.HANDOVER)
 
     def _note(self, worthier: list[str], now: float) -> None:
-        for name in set(self.worthierSince).difference(worthier):
+        for name in [name for name in self.worthierSince if name not in worthier]:
             del self.worthierSince[name]
         for name in worthier:
             self.worthierSince.setdefault(name, now)

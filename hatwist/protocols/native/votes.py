@@ -205,7 +205,7 @@ class Majority:
         self.voteAgainAfter = until
 
     def granted(self, now: float) -> bool:
-        return self.confirmedAt + self._me.timing.hold > now
+        return self.confirmedAt + self._me.hold > now
 
     def confirmed(self, now: float) -> float:
         return self.confirmedAt
@@ -217,8 +217,8 @@ class Majority:
         A little earlier than the guard believes so: that is for a daemon that cannot decide any more. This node
         may claim again once a majority has heard of it since.
         """
-        timing, since = self._me.timing, self.confirmed(turn.now)
-        if not turn.passed(since + timing.hold - timing.lateness):
+        since = self.confirmed(turn.now)
+        if not turn.passed(since + self._me.hold - self._me.timing.lateness):
             return None
         age = turn.now - since
         why = f"no majority has confirmed its heartbeats for {age:.3f} s"
