@@ -10,7 +10,6 @@ from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.membership import Membership
-from hatwist.protocols.native.reasons import hindrance
 from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
 
 DRAINED = (Fitness.UNFIT, "drained (hatwist undrain ends it)")
@@ -150,15 +149,6 @@ class Groups:
         @raise ValueError: a sentence that says why it cannot be.
         """
         self._election(group).move(to, self.view, now)
-
-    def hindrance(self, group: str, to: str, now: float) -> str:
-        """
-        Why a group cannot be moved now, a sentence; C{""}: it can.
-
-        @param to: as of L{move}.
-        @raise ValueError: there is no such group.
-        """
-        return hindrance(self._election(group), to, self.view, now)
 
     def others(self, group: str, now: float) -> list[str]:
         """Who besides this node holds a group or could take it at once, the worthiest first."""

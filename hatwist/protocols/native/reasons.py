@@ -14,6 +14,7 @@ from typing import NamedTuple
 from hatwist.core.claims import Claim
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration, joined, worthOf
+from hatwist.core.picture import Why
 from hatwist.core.states import State
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
@@ -23,24 +24,6 @@ from hatwist.protocols.native.isolation import NOTHING, Here
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.peer import Peer
-
-
-class Why(NamedTuple):
-    """
-    One reason why a node does not hold a group.
-
-    @ivar kind: C{None}: there is none, it is ready.
-    @ivar text: what follows the node's name in a sentence, without full stop.
-    """
-
-    kind: Obstacle | None
-    text: str
-
-    @property
-    def holds(self) -> bool:
-        """Others must take it for a holder."""
-        return self.kind is not None and self.kind.holds
-
 
 ELIGIBLE = Why(None, "is ready to take it")
 
@@ -69,6 +52,19 @@ def ownReason(election: Election, view: Membership, now: float, here: Here = NOT
     scene = Scene(election, election.others(view, Turn(now)), here)
     found = election.obstacle(scene.others)
     return ELIGIBLE if found is None else Why(found, OWN[found](scene))
+
+
+def because(
+    found: Obstacle, election: Election, peer: Peer | None, view: Membership, now: float
+) -> str:
+    """
+    The words for an obstacle.
+
+    @param peer: whose it is; C{None}: that of this node.
+    """
+    if peer is not None:
+        return OTHER[found](election, peer, now)
+    return OWN[found](Scene(election, election.others(view, Turn(now)), NOTHING))
 
 
 def _doing(scene: Scene, otherwise: str) -> str:
@@ -324,34 +320,6 @@ OTHER: dict[Obstacle, Callable[[Election, Peer, float], str]] = {
     Obstacle.ASKING: lambda election, peer, now: "is asking for votes",
 }
 """The words for each obstacle of another node, as far as it tells."""
-
-
-# Moving
-
-
-def hindrance(election: Election, to: str, view: Membership, now: float) -> str:
-    """
-    Why a group cannot be moved now, a sentence; C{""}: it can.
-
-    @param to: to which node; C{""}: to the worthiest.
-    """
-    orders, others = election.orders, election.others(view, Turn(now))
-    why = orders.immovable(others)
-    if why or not to:
-        return why
-    group = election.rules.name
-    found = orders.obstacle(to, orders.holder(others), others)
-    if found is None:
-        return ""
-    if found is Obstacle.HOLDS:
-        return f"{to} holds {group} already"
-    if found is Obstacle.UNKNOWN:
-        return f"{to} is not known here"
-    if to == election.me.name:
-        text = OWN[found](Scene(election, others, NOTHING))
-    else:
-        text = OTHER[found](election, view.peers[to], now)
-    return f"{to} cannot take {group}: it {text}"
 
 
 def unfit(reason: str) -> str:

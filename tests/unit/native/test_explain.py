@@ -12,6 +12,7 @@ from hatwist.core.effects import RoleChange
 from hatwist.core.electorate import Quorum
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration
+from hatwist.core.picture import Why
 from hatwist.core.states import Input
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native import reasons
@@ -29,10 +30,10 @@ from hatwist.protocols.native.heartbeat import (
 )
 from hatwist.protocols.native.isolation import NOTHING, Here
 from hatwist.protocols.native.membership import Membership
-from hatwist.protocols.native.reasons import Why, ownReason, peerReason
+from hatwist.protocols.native.reasons import ownReason, peerReason
 from hatwist.protocols.native.rules import GroupRules, Timing
 from hatwist.protocols.native.votes import Majority
-from hatwist.service.status import _because
+from hatwist.service.status import because
 
 I, T = 0.1, 0.35  # noqa: E741
 NOW = 100.0
@@ -229,10 +230,6 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
 ]
 
 
-def kindOf(why: Why) -> str:
-    return why.kind.value if why.kind is not None else "eligible"
-
-
 def _told(name: str, role: Role, term: int) -> Heard:
     claim = Claim(term, Worth(Fitness.FIT, 150, 2, name))
     return Heard(name, 1, 1, 0.01, True, True, 20, (HeardGroup("web", role, claim),))
@@ -305,14 +302,14 @@ class ReasonTests(SynchronousTestCase):
         """What keeps this node from holding, or what it is doing, is told for each situation."""
         for kind, words, make in OWN:
             why = make().own()
-            self.assertEqual(kindOf(why), kind, f"{words}: {why}")
+            self.assertEqual(why.word, kind, f"{words}: {why}")
             self.assertIn(words, why.text)
 
     def test_others(self) -> None:
         """The same for what is known of another node."""
         for kind, words, make in OTHERS:
             why = make().of()
-            self.assertEqual(kindOf(why), kind, f"{words}: {why}")
+            self.assertEqual(why.word, kind, f"{words}: {why}")
             self.assertIn(words, why.text)
 
     def test_complete(self) -> None:
@@ -332,7 +329,7 @@ class ReasonTests(SynchronousTestCase):
         for kind, words, make in OWN:
             scene = make()
             eligible = scene.election.eligible(scene.view, NOW)
-            self.assertEqual(eligible, kindOf(scene.own()) not in unable, f"{kind}: {words}")
+            self.assertEqual(eligible, scene.own().word not in unable, f"{kind}: {words}")
 
 
 class ParagraphTests(SynchronousTestCase):
@@ -421,7 +418,7 @@ class ParagraphTests(SynchronousTestCase):
             (holder(Scene()), ""),
         ):
             found = explain(scene.election, scene.view, NOW)
-            self.assertEqual(_because(found, "a"), reason)
+            self.assertEqual(because(found, "a"), reason)
 
     def test_both(self) -> None:
         """Two holders are named."""
