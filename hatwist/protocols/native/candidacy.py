@@ -14,7 +14,7 @@ from hatwist.core.states import Input
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.others import Others
-from hatwist.protocols.native.parts import Parts
+from hatwist.protocols.native.parts import ElectionParts
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.precedence import kept
 from hatwist.protocols.native.rules import ASK_AFTER, ASKING, LAST_CALL
@@ -31,7 +31,7 @@ class Candidacy:
     @ivar deferringSince: since when a worthier node could have claimed; C{None}: there is none.
     """
 
-    def __init__(self, parts: Parts, listenUntil: float = -inf) -> None:
+    def __init__(self, parts: ElectionParts, listenUntil: float = -inf) -> None:
         self._me = parts.me
         self._standing = parts.standing
         self._terms = parts.terms

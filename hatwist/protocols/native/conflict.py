@@ -11,7 +11,7 @@ from hatwist.core.standing import Decision
 from hatwist.core.states import Input
 from hatwist.core.turn import Turn
 from hatwist.protocols.native.others import Others
-from hatwist.protocols.native.parts import Parts
+from hatwist.protocols.native.parts import ElectionParts
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.precedence import order
 from hatwist.protocols.native.rules import ANSWER, DEAF, DEAF_BY_RELAY
@@ -24,7 +24,7 @@ class Conflict:
     @ivar known: since when each other holder is known.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ElectionParts) -> None:
         self._me = parts.me
         self._standing = parts.standing
         self._evidence = parts.evidence

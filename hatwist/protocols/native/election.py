@@ -30,7 +30,7 @@ from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others
-from hatwist.protocols.native.parts import Parts
+from hatwist.protocols.native.parts import ElectionParts
 from hatwist.protocols.native.rules import SUCCESSION, GroupRules, Timing
 from hatwist.protocols.native.succession import Succession
 from hatwist.protocols.native.tenure import Tenure
@@ -88,7 +88,7 @@ class Election:
         self.eligibility = Eligibility(me, self.backoff, self.evidence, self.arbiter)
         self.succession = Succession(me, standing)
         self.orders = MoveOrder(me, standing, self.obstacle)
-        self._parts = Parts(
+        self._parts = ElectionParts(
             me,
             standing,
             self.terms,

@@ -14,7 +14,9 @@ from hatwist.protocols.native.evidence import Evidence
 from hatwist.protocols.native.succession import Succession
 
 
-class Parts(NamedTuple):
+class ElectionParts(NamedTuple):
+    """Each of them is owned by one L{Election}; what a phase is given at its beginning."""
+
     me: Candidate
     standing: Standing
     terms: Terms

@@ -14,7 +14,7 @@ from hatwist.core.worth import Fitness
 from hatwist.protocols.native.conflict import Conflict
 from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others
-from hatwist.protocols.native.parts import Parts
+from hatwist.protocols.native.parts import ElectionParts
 from hatwist.protocols.native.precedence import fitter, kept
 from hatwist.protocols.native.rules import FRESH
 
@@ -26,7 +26,7 @@ class Tenure:
     @ivar worthierSince: since when each worthier node could take the group.
     """
 
-    def __init__(self, parts: Parts, orders: MoveOrder) -> None:
+    def __init__(self, parts: ElectionParts, orders: MoveOrder) -> None:
         self._me = parts.me
         self._standing = parts.standing
         self._evidence = parts.evidence
