@@ -150,7 +150,7 @@ class NodeParts:
         node = self.node
         assert node is not None
         machine = node.machine
-        claim = machine.elections[group].claim
+        claim = machine.elections[group].standing.claim
         return Mission(
             claim.term if claim is not None else 0,
             node.leases.until(group),

@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 from hatwist import __version__
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration
 from hatwist.core.picture import Explanation, GroupPicture, MemberPicture, PeerPicture, Picture
 from hatwist.service.figures import Figures
@@ -120,12 +121,12 @@ def _underWay(picture: Picture, group: GroupPicture, why: Explanation) -> dict[s
     found = {}
     for name in why.holders:
         kind = why.nodes[name].kind
-        if kind == "holds":
+        if kind is None or kind is Obstacle.HOLDS:
             continue
         peer = picture.peers.get(name)
         said = peer.groups.get(group.name) if peer is not None else group.own
         step = f", step {said.step} of {said.steps}" if said is not None and said.step else ""
-        found[name] = f"{kind}{step}"
+        found[name] = f"{kind.value}{step}"
     return found
 
 

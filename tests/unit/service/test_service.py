@@ -829,11 +829,11 @@ class UnguardedTests(ServiceTestCase):
             os.kill(guard.pid, signal.SIGKILL)
             assert service.node is not None
             election = service.node.machine.elections["default"]
-            await self.until(lambda: election.fitness is Fitness.DEGRADED)
-            self.assertEqual(election.fitnessReason, "no guard is running")
+            await self.until(lambda: election.me.verdicts.fitness is Fitness.DEGRADED)
+            self.assertEqual(election.me.verdicts.reason, "no guard is running")
             self.assertEqual(service.guarantee.reason, "no guard is running")
             self.assertEqual(status(service.snapshot())["guarantee"]["level"], "best effort")
-        await self.until(lambda: election.fitness is Fitness.FIT)
+        await self.until(lambda: election.me.verdicts.fitness is Fitness.FIT)
         self.assertNotIn("no guard", service.guarantee.reason)
 
     async def test_stopped(self) -> None:
