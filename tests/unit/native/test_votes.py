@@ -156,6 +156,34 @@ class VoteTests(SynchronousTestCase):
         self.assertEqual(sim.holders(), ["beta"])
         self.assertEqual(sim.overlap(), 0)
 
+    def test_askerIsDeferredTo(self) -> None:
+        """
+        Who learns from a third node that a worthier one asks for votes does not ask for itself: that would name a
+        higher term, and the vote that the worthier one needs could not be given any more.
+        """
+        names = ("alpha", "beta", "gamma", "delta")
+        sim = Simulation(seed=1, members=names)
+        for name, priority in zip(names, (200, 190, 100, 180), strict=True):
+            sim.start(name, priority=priority, rate=1.005 if name == "delta" else 1.0)
+        sim.run(1.0)
+        lost: list[Heartbeat] = []
+
+        def travels(one: str, other: str, beat: Heartbeat) -> bool:
+            if (one, other) != ("beta", "delta") or beat.groups[0].role is not Role.ASKING or lost:
+                return True
+            lost.append(beat)
+            return False
+
+        sim.filters.append(travels)
+        sim.kill("alpha")
+        rivals = []
+        sim.runUntil(
+            lambda: rivals.append(asks(sim, "delta")) or sim.holders() == ["beta"],  # type: ignore[func-returns-value]
+            T + 2 * I,
+        )
+        self.assertEqual((len(lost), any(rivals)), (1, False), sim.transcript)
+        self.assertEqual(sim.holders(), ["beta"])
+
     def test_goodbyeOvertaken(self) -> None:
         """A goodbye counts, though an older ACTIVE arrives after it, and later word of that ACTIVE."""
         sim = cluster()
