@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from hatwist.checks.checks import Checks
 from hatwist.core.errors import ResourceError
 from hatwist.core.guarantee import Guarantee
 from hatwist.core.limits import LIMIT
+from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
 from hatwist.linux.guard.client import Guard
 from hatwist.linux.netlink.socket import Netlink
@@ -22,15 +23,15 @@ from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.alias import Alias
 from hatwist.resources.command import Command
-from hatwist.resources.guard import Guarded, Mission
+from hatwist.resources.guard import GuardResource
 from hatwist.resources.interface import Interface
 from hatwist.resources.interfaces import IResource
 from hatwist.resources.process import CUT_SHORT
 from hatwist.resources.service import ServiceResource
 from hatwist.resources.unit import Unit
+from hatwist.runtime.fence import Fence, KernelLease
 from hatwist.runtime.hooks import Hooks
 from hatwist.runtime.keeper import Keeper
-from hatwist.runtime.leases import Leases
 from hatwist.runtime.node import Node
 from hatwist.service.senses import Senses
 from hatwist.service.strays import Strays
@@ -62,8 +63,8 @@ class Composition:
     """
     One group of one node.
 
-    @param mission: what the guard is to know of the present claim.
     @param resources: further ones, acquired after those of the settings.
+    @ivar fence: until when it may be held.
     @ivar checks: what decides whether this node is fit.
     @ivar resources: all, in the order in which they are acquired.
     """
@@ -75,7 +76,6 @@ class Composition:
         group: GroupSettings,
         netlink: Netlink,
         guard: Guard,
-        mission: Callable[[], Mission],
         resources: Sequence[Any] = (),
     ) -> None:
         self.group = group
@@ -83,8 +83,8 @@ class Composition:
         self._settings = settings
         self._netlink = netlink
         self._guard = guard
-        self._leases: Leases | None = None
-        self._guarded = Guarded(guard, group.name, mission, not group.addresses)
+        self.fence = Fence(group.name, guard, settings.interval)
+        self._guarded = GuardResource(guard, group.name, self.fence.order, not group.addresses)
         self.resources: list[Any] = [self._guarded, *map(self._make, _runs(group.resources))]
         for resource in resources:
             self.add(resource)
@@ -132,7 +132,7 @@ class Composition:
 
     def _checked(self, fitness: Fitness, reason: str) -> None:
         if self._node is not None:
-            self._node.fitness(self.group.name, fitness, reason, source="checks")
+            self._node.tell(Judged(self.group.name, "checks", fitness, reason))
 
     def become(self, settings: Settings, group: GroupSettings) -> GroupSettings:
         """What it is to be from now on; see L{follow}, which takes what this returns: what it was."""
@@ -287,13 +287,13 @@ class Composition:
         return tuple(resource.name for resource in self._beyondGuard())
 
     def _beyondGuard(self) -> list[Any]:
-        known = (Addresses, Guarded, ServiceResource)
+        known = (Addresses, GuardResource, ServiceResource)
         return [resource for resource in self.resources if not isinstance(resource, known)]
 
     @property
     def timing(self) -> Timing:
         """With the time that everything takes to stop, C{prepare} too if it must be cut short."""
-        quick = (Addresses, Guarded)
+        quick = (Addresses, GuardResource)
         slow = [
             getattr(r, "releaseTime", LIMIT) for r in self.resources if not isinstance(r, quick)
         ]
@@ -302,16 +302,18 @@ class Composition:
         ordinary = Timing(self._settings.interval, self._settings.tolerance)
         return releasing(ordinary, len(self.group.addresses), sum(slow))
 
-    def lease(self, leases: Leases) -> None:
-        """The kernel keeps addresses as these say."""
-        self._leases = leases
+    def keepFor(self, lease: KernelLease) -> None:
+        """The kernel keeps addresses that long."""
+        self.fence.kernel = lease
         for resource in self.resources:
             if isinstance(resource, Addresses):
                 self._limit(resource)
 
     def _limit(self, addresses: Addresses) -> None:
-        if self._leases is not None:
-            addresses.lease, addresses.margin = self._leases.kernel or None, self._leases.margin
+        addresses.lease, addresses.margin = (
+            self.fence.kernel.seconds or None,
+            self.fence.kernel.margin,
+        )
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.service.HAService.releaseLeft}."""

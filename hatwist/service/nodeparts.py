@@ -17,7 +17,8 @@ from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.guarantee import affordable, kernelLease, leaseMargin
 from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import NodeRules, Timing
-from hatwist.resources.guard import Mission
+from hatwist.runtime.driver import Custody, Speaker
+from hatwist.runtime.fence import UNLIMITED, KernelLease
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import interfaceAddress, makeLinks
 from hatwist.runtime.node import Node
@@ -31,7 +32,8 @@ class Assembly:
     @param resources: further ones of the first group.
     @ivar settings: what it is made by; others after a reload.
     @ivar groups: each group as it is made up, by name.
-    @ivar node: the running driver; C{None} while there is none.
+    @ivar node: what runs; C{None} while nothing does.
+    @ivar lease: how long the kernel keeps addresses.
     """
 
     _log = Logger()
@@ -46,6 +48,7 @@ class Assembly:
     ) -> None:
         self.settings = settings
         self.node: Node | None = None
+        self.lease = UNLIMITED
         self._reactor = reactor
         self._netlink = netlink
         self._guard = guard
@@ -65,7 +68,6 @@ class Assembly:
             group,
             self._netlink,
             self._guard,
-            lambda: self._mission(group.name),
             resources,
         )
 
@@ -104,15 +106,25 @@ class Assembly:
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
         links = makeLinks(reactor, settings.ways, settings.multicast, shared=shared)
-        keepers = {name: self.keeper(group) for name, group in self.groups.items()}
-        node = Node(reactor, machine, links, keepers, store, self._guard)
         timing = Timing(settings.interval, settings.tolerance, rules.release)
-        node.leases.kernel = kernelLease(timing, settings.quorum, settings.lease)
-        node.leases.margin = leaseMargin(timing, settings.quorum)
-        for group in self.groups.values():
-            group.lease(node.leases)
+        self.lease = KernelLease(
+            kernelLease(timing, settings.quorum, settings.lease),
+            leaseMargin(timing, settings.quorum),
+        )
+        node = Node(
+            reactor,
+            [Speaker(machine, links)],
+            {name: self.custody(group) for name, group in self.groups.items()},
+            store,
+            self._guard,
+            self._ask,
+            settings.quorum is not None,
+        )
         self.node = node
         return node
+
+    def _ask(self, group: str) -> None:
+        self.groups[group].senses.ask()
 
     def _elect(self) -> None:
         """
@@ -125,9 +137,14 @@ class Assembly:
         problem = refusal(before, quorum, digest, settings.node, store.path, time.time())
         if problem:
             raise ValueError(f"members: {problem}")
-        store.ran = runs(before, quorum, digest)
+        self.remember()
         if before is not None and store.ran is not None and before.quorum != store.ran.quorum:
             store.writeNow()  # no vote is given before
+
+    def remember(self) -> None:
+        """With whatever is written next, what it runs with now."""
+        settings, store = self.settings, self._store
+        store.ran = runs(store.ran, settings.quorum, settings.digest().hex())
 
     def rules(self) -> NodeRules:
         """What the node's machine goes by."""
@@ -145,24 +162,12 @@ class Assembly:
             max(group.timing.guarding for group in self.groups.values()),
         )
 
-    def keeper(self, group: Composition) -> Keeper:
-        """What makes the resources of a group follow."""
-        return Keeper(
-            self._reactor, group.group.name, group.resources, min(self.settings.interval, 1.0)
-        )
-
-    def _mission(self, group: str) -> Mission:
-        """What the guard is to know of the present claim."""
-        node = self.node
-        assert node is not None
-        machine = node.machine
-        claim = machine.elections[group].claim
-        return Mission(
-            claim.term if claim is not None else 0,
-            node.leases.until(group),
-            # No goodbye, which is for all groups, while something may be left here.
-            [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
-        )
+    def custody(self, group: Composition) -> Custody:
+        """What makes the resources of a group follow, and until when it may be held."""
+        group.keepFor(self.lease)
+        retry = min(self.settings.interval, 1.0)
+        keeper = Keeper(self._reactor, group.group.name, group.resources, retry)
+        return Custody(keeper, group.fence)
 
     @property
     def guarantee(self) -> Guarantee:

@@ -83,8 +83,10 @@ class Reloading:
         coming = [assembly.compose(group) for name, group in new.items() if name not in before]
         for composition in coming:
             groups[composition.group.name] = composition
-            composition.lease(node.leases)
-        node.change(assembly.rules(), {c.group.name: assembly.keeper(c) for c in coming})
+        assembly.remember()
+        node.change(
+            node.machine, assembly.rules(), {c.group.name: assembly.custody(c) for c in coming}
+        )
         for composition in coming:
             composition.start(node)
         failed = []
@@ -103,7 +105,8 @@ class Reloading:
         # What was refused is as before; how long a release takes follows from the resources.
         assembly.settings = replace(settings, groups=tuple(groups[name].group for name in new))
         if assembly.node is node:
-            node.change(assembly.rules(), {})
+            assembly.remember()
+            node.change(node.machine, assembly.rules(), {})
         if failed:
             raise ResourceError("; ".join(failed))
         return lines

@@ -15,7 +15,7 @@ from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.isolation import Here, isolated, missing, split
 from hatwist.protocols.native.membership import Peer
 from hatwist.protocols.native.reasons import fenced
-from hatwist.resources.guard import Guarded
+from hatwist.resources.guard import GuardResource
 from hatwist.runtime.node import Node
 from hatwist.service.troubles import RECENT, dropping, rejecting, unsent, yielded
 
@@ -45,7 +45,9 @@ def explanation(service: HAService, group: str, alone: str | None = None) -> Exp
     composition = service.groups.get(group)
     if composition is not None and composition.senses.answer:
         here = here._replace(answer=composition.senses.answer)
-    found = explain(node.machine.elections[group], node.machine.view, now, node.chronicle, here)
+    found = explain(
+        node.machine.elections[group], node.machine.view, now, node.machine.chronicle, here
+    )
     if found.holder is not None:
         entry = service.history.began(found.holder, group, found.term)
         # An earlier start of this daemon may know more than "it held already".
@@ -68,7 +70,7 @@ def isolation(service: HAService) -> str:
     if any(peer.direct(now) for peer in node.machine.view):  # as ever: the rest takes a while
         return ""
     rejected = rejecting(node.links, now, bool(service.settings.keys))
-    listening = now < max(node.startedAt, node.lateness.at) + tolerance
+    listening = now < max(node.startedAt, node.driver.lateness.at) + tolerance
     if listening and not rejected:
         return ""
     return isolated(node.machine.view, _known(service), rejected, now)
@@ -187,7 +189,7 @@ def _group(
         "eligible": told.eligible,
         "step": told.step,
         "steps": told.steps,
-        "resources": [r.name for r in keeper.resources if not isinstance(r, Guarded)],
+        "resources": [r.name for r in keeper.resources if not isinstance(r, GuardResource)],
         "checks": service.groups[name].checks.states() if name in service.groups else [],
     }
 
@@ -272,7 +274,9 @@ def counters(node: Node) -> dict[str, Any]:
     events = dict(node.counters)
     return {
         "sent": events.pop("sent", 0),
-        "received": {f"{peer}/{link}": n for (peer, link), n in sorted(node.received.items())},
+        "received": {
+            f"{peer}/{link}": n for (peer, link), n in sorted(node.driver.received.items())
+        },
         "rejected": dict(rejected),
         "unsent": dict(unsent),
         "events": events,

@@ -121,13 +121,13 @@ class Answers(amp.CommandLocator):
             if not changed.called:
                 changed.callback(None)
 
-        node.watchers.append(tell)
+        unwatch = node.watch(tell)
         try:
             await changed.addTimeout(
                 _seconds(arguments, "wait", 1.0), self._reactor, lambda late, limit: None
             )
         finally:
-            node.watchers.remove(tell)
+            unwatch()
         return status(self.service)
 
     @answering(commands.Why)
@@ -156,7 +156,7 @@ class Answers(amp.CommandLocator):
             wall = time.time()
             found["recorder"] = [
                 [round(wall - (now - line.at), 6), line.kind, line.text]
-                for line in node.recorder.lines()
+                for line in node.driver.recorder.lines()
             ]
         return found
 

@@ -32,11 +32,11 @@ def alive(node: Node | None, now: float) -> Verdict:
         return False, "the node does not run"
     machine = node.machine
     tolerance = machine.rules.tolerance
-    late = node.lateness
+    late = node.driver.lateness
     if now < late.at + tolerance:
         return False, f"it was late by {late.by:.3f} s, {now - late.at:.3f} s ago"
     # At a start, and for a tolerance at most, what an earlier run left is released before anything is said.
-    spoke = max(machine.lastSent, node.startedAt)
+    spoke = max(machine.outbox.lastSent, node.startedAt)
     if now > spoke + tolerance + machine.rules.interval:
         return False, f"it has sent no heartbeat for {now - spoke:.3f} s"
     failing = [f"{link.name}: {link.failing}" for link in node.links if link.failing]

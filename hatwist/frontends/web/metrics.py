@@ -97,7 +97,7 @@ def _timing(node: Node) -> Iterator[Metric]:
         "hatwist_loop_lateness_seconds",
         "By how much each beat of this node came late.",
         (),
-        {(): node.lateness.tally},
+        {(): node.driver.lateness.tally},
     )
     yield _counter(
         "hatwist_stalls",
@@ -226,7 +226,11 @@ def _claims(node: Node, now: float) -> Iterator[Metric]:
     yield _gauge(
         "hatwist_lease_margin_lowest_seconds",
         "The least that was left of it, since the group is held here, when it was renewed.",
-        [((name,), margin) for name, margin in node.leases.margins.items()],
+        [
+            ((name,), fence.margin)
+            for name, fence in node.driver.fences.items()
+            if fence.margin is not None
+        ],
         group,
     )
 
@@ -283,7 +287,7 @@ def _peers(node: Node, now: float) -> Iterator[Metric]:
     yield _counter(
         "hatwist_heartbeats_received",
         "Heartbeats that arrived from a node on a link; one sent on two links arrives twice.",
-        [(way, n) for way, n in node.received.items() if way[0] in view.peers],
+        [(way, n) for way, n in node.driver.received.items() if way[0] in view.peers],
         (*peer, "link"),
     )
     yield _gauge(

@@ -25,12 +25,19 @@ class Movable(Driven):
 
         @raise ValueError: a sentence that says why it cannot be.
         """
-        holder, session, term = self._held(view, now)
-        why = self._unable(to, holder, view, now) if to else ""
+        why = self.hindrance(to, view, now)
         if why:
             raise ValueError(why)
-        self.request = Request(holder, session, term, to)
+        self.request = Request(*self._held(view, now), to)
         self.requestUntil = now + self.timing.tolerance
+
+    def hindrance(self, to: str, view: Membership, now: float) -> str:
+        """Why it cannot be moved there (C{""}: to the worthiest), a sentence; C{""}: it can."""
+        try:
+            holder, _, _ = self._held(view, now)
+        except ValueError as e:
+            return str(e)
+        return self._unable(to, holder, view, now) if to else ""
 
     def others(self, view: Membership, now: float) -> list[str]:
         """Who besides this node holds, or could at once, the worthiest first."""

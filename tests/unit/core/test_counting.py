@@ -94,9 +94,9 @@ class Node:
                     self.store.write(self.machine.session, {effect.group: effect.record})
                     self.machine.persisted(effect.group, effect.record, now)
                 elif isinstance(effect, Hold):
-                    self.machine.held(effect.group, now)
+                    self.machine.tell(Held(effect.group), now)
                 elif isinstance(effect, Release):
-                    self.machine.released(effect.group, now)
+                    self.machine.tell(Gone(effect.group), now)
             todo = self.machine.decide(now)
         return sent
 

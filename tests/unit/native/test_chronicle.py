@@ -25,7 +25,7 @@ class Watched:
         self.sim = Simulation(seed=3, **more)
         self.chronicle = Chronicle("gamma", [GROUP])
         self.changes: list[Change] = []
-        self.sim.watchers.append(self._watch)
+        self.sim.transcript.watchers.append(self._watch)
         for number, name in enumerate(("alpha", "beta", "gamma")):
             self.sim.start(name, priority=200 - 10 * number)
         self.sim.run(1.0)
@@ -136,7 +136,7 @@ class ChronicleTests(SynchronousTestCase):
                 ("beta", "STANDBY", "ACTIVE", "alpha died or hung"),
             ],
         )
-        self.assertTrue(watched.sim.said("its daemon died or hung, and its guard said goodbye"))
+        self.assertTrue(watched.sim.transcript.said("its daemon died or hung, and its guard said goodbye"))
 
     def test_return(self) -> None:
         """A worthier one that is back is heard again, and gets the group by handover."""

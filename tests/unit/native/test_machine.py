@@ -55,10 +55,10 @@ class MachineTests(SynchronousTestCase):
     def hold(self) -> None:
         """Alone, it holds from 100.4 on."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.01)
+        self.machine.tell(Gone("web"), 100.01)
         for step in range(1, 5):
             self.decide(100.0 + step * I, True)
-        self.machine.held("web", 100.4)
+        self.machine.tell(Held("web"), 100.4)
         self.decide(100.4)
         self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
 
@@ -81,7 +81,7 @@ class TranscriptTests(MachineTests):
             effects[-1], RoleChange("home", "web", None, Role.STANDBY, 0, "started, listening")
         )
         self.assertEqual(self.sent(effects), [])
-        self.machine.released("web", 100.01)
+        self.machine.tell(Gone("web"), 100.01)
         self.assertEqual(self.sent(self.decide(100.01)), [])
         self.assertAlmostEqual(self.machine.deadline, 100.0 + FIRST_WORD * I)
         effects = self.decide(self.machine.deadline)
@@ -95,17 +95,17 @@ class TranscriptTests(MachineTests):
         effects = self.decide(100.35)
         self.assertEqual(effects[0], Hold("web", 1))
         self.assertEqual(self.sent(effects)[0].groups[0].role, Role.ACTIVE)
-        self.machine.held("web", 100.36)
+        self.machine.tell(Held("web"), 100.36)
         self.assertIn(
             RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder was heard"),
             self.decide(100.36),
         )
-        self.machine.stop(100.4)
+        self.machine.tell(Stop(), 100.4)
         effects = self.decide(100.4)
         self.assertEqual(effects[0], Release("web"))
         self.assertTrue(self.sent(effects)[0].groups[0].lettingGo)
         self.assertFalse(self.machine.over)
-        self.machine.released("web", 100.41)
+        self.machine.tell(Gone("web"), 100.41)
         effects = self.decide(100.41)
         self.assertEqual(
             effects[-1], RoleChange("home", "web", Role.ACTIVE, Role.SHUTDOWN, 1, "stopped")
@@ -122,7 +122,7 @@ class TranscriptTests(MachineTests):
         for step in range(30):
             effects = self.decide(100.0 + step * I, True)
             self.assertFalse([e for e in effects if isinstance(e, Hold)])
-        self.machine.released("web", 103.0)
+        self.machine.tell(Gone("web"), 103.0)
         self.assertIn(Hold("web", 1), self.decide(103.0))
 
     def test_fitnessIsToldAtOnce(self) -> None:
@@ -143,14 +143,14 @@ class DeadlineTests(MachineTests):
     def test_listening(self) -> None:
         """A node that listens wakes when its tolerance has passed."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         for now in (100.12, 100.14, 100.16):  # the first packet, and twice more
             self.decide(now)
         self.assertAlmostEqual(self.machine.deadline, 100.35)
 
     def test_burst(self) -> None:
         """What changed is sent twice more, a tenth of an interval apart."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.0, True)
         times = []
         while self.machine.deadline < 100.2:
@@ -174,7 +174,7 @@ class DeadlineTests(MachineTests):
 
     def standby(self) -> None:
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         for seq in range(1, 9):
             now = 100.0 + seq * 0.1
             heard = (Heard("a", 5, self.machine.seq, 0.0, True, True, 20),)
@@ -185,9 +185,9 @@ class DeadlineTests(MachineTests):
     def test_nothingDue(self) -> None:
         """After its end a node has nothing to wait for."""
         self.hold()
-        self.machine.stop(100.5)
+        self.machine.tell(Stop(), 100.5)
         self.decide(100.5)
-        self.machine.released("web", 100.5)
+        self.machine.tell(Gone("web"), 100.5)
         self.decide(100.5)
         self.assertEqual(self.machine.deadline, inf)
 
@@ -205,7 +205,7 @@ class StallTests(MachineTests):
     def test_oneIntervalMore(self) -> None:
         """After a stall it makes no claim for one interval, and tells others that it will not."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         effects = self.decide(103.0)
         self.assertFalse([e for e in effects if isinstance(e, Hold)])
         self.assertFalse(self.sent(effects)[0].groups[0].eligible)
@@ -216,7 +216,7 @@ class StallTests(MachineTests):
     def test_oneToleranceAtMost(self) -> None:
         """However often it stalls, it waits for one tolerance in all."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.05)
         now = 100.05
         claimed = None
@@ -263,7 +263,7 @@ class RefusalTests(MachineTests):
 
     def test_newcomerYields(self) -> None:
         """One that has said nothing yet never speaks, until a tolerance after the other node's last packet."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.0, True)
         self.twin(1, 4, now=100.1)
         self.assertTrue(self.machine.displaced)
@@ -285,15 +285,15 @@ class RefusalTests(MachineTests):
         effects = self.decide(100.5)
         self.assertIn(Release("web"), effects)
         self.assertEqual(self.sent(effects), [])
-        self.machine.released("web", 100.51)
+        self.machine.tell(Gone("web"), 100.51)
         self.assertEqual(self.sent(self.decide(100.51)), [])
-        self.machine.stop(100.52)
+        self.machine.tell(Stop(), 100.52)
         self.assertEqual(self.sent(self.decide(100.52)), [])
         self.assertTrue(self.machine.over)
 
     def test_hearsayOfATwin(self) -> None:
         """A later start that others hear now is another node: who holds nothing is silent as long as it lives."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.11, True)
         for seq in range(1, 8):
             now = 100.11 + seq * I
@@ -338,7 +338,7 @@ class SessionTests(MachineTests):
 
     def test_grows(self) -> None:
         """Listed with a greater session than its own, it takes the next one."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         heard = (Heard("a", 12, 3, T, True, True, 20),)
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
         self.assertEqual(self.machine.session, 13)
@@ -356,7 +356,7 @@ class SessionTests(MachineTests):
 
     def test_waits(self) -> None:
         """One that may still be counted on is waited for in silence, until its tolerance has passed."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         heard = (Heard("a", 12, 3, 0.05, True, True, 20),)
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
         self.assertEqual((self.machine.session, self.machine.displaced), (5, False))
@@ -372,12 +372,12 @@ class SessionTests(MachineTests):
             "home", "a", I, T, (GroupRules("web"),), 1, quorum=Quorum(frozenset("ab"), 1)
         )
         self.machine = Machine(rules, Keyring(), 5, 100.0, {"web": Record(64)})
-        self.machine.released("web", 100.01)
+        self.machine.tell(Gone("web"), 100.01)
         self.machine.persisted("web", Record(128), 100.01)
         for step in range(1, 8):
             self.decide(100.0 + step * I / 2, True)
             self.decide(100.001 + step * I / 2)
-        self.machine.held("web", 100.4)
+        self.machine.tell(Held("web"), 100.4)
         self.decide(100.4)
         self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
         heard = (Heard("a", 12, 3, T, True, True, 20),)
@@ -386,13 +386,13 @@ class SessionTests(MachineTests):
         self.assertEqual(self.machine.session, 5)
         self.machine.fitness("web", Fitness.UNFIT, "told so")
         self.decide(100.46)
-        self.machine.released("web", 100.47)
+        self.machine.tell(Gone("web"), 100.47)
         self.decide(100.47)
         self.assertEqual(self.machine.session, 13)
 
     def test_told(self) -> None:
         """While another daemon of this name goes on, that is told of each peer at most once in ten seconds."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         told = []
         for number in range(1, 250):
             now = 100.0 + number / 10
@@ -418,7 +418,7 @@ class SessionTests(MachineTests):
         state = GroupState("web", Role.ACTIVE, Fitness.FIT, 200, claim=claim, highest=MAX_TERM)
         self.machine.hear(beat("b", MAX_SEQ, heard=heard)._replace(groups=(state,)), "eth0", 100.0)
         self.assertEqual(self.machine.session, TRUSTED + 1)
-        self.machine.released("web", 100.01)
+        self.machine.tell(Gone("web"), 100.01)
         for step in range(12):
             for one in self.sent(self.decide(100.1 + step * I, True)):
                 encode(one)
@@ -547,7 +547,7 @@ class PacingTests(SynchronousTestCase):
                 sent.append((sim.now, source))
             return True
 
-        sim.filters.append(note)
+        sim.lan.filters.append(note)
         sim.run(1.0)
         holder = [at for at, name in sent if name == "a"]
         for name in "bc":
@@ -571,13 +571,13 @@ class PacingTests(SynchronousTestCase):
     def test_threeWhenLossy(self) -> None:
         """A node whose peer misses more than one of twenty packets sends three in an interval."""
         sim = self.settled("a", "b")
-        sim.weather.loss = 0.3
+        sim.lan.weather.loss = 0.3
         sim.run(5.0)
         rates = self.rate(sim, 10.0)
         for name in "ab":
             self.assertGreater(rates[name], 2.5)
             self.assertLess(rates[name], 4.0)
-        sim.weather.loss = 0.0
+        sim.lan.weather.loss = 0.0
         sim.run(5.0)
         for rate in self.rate(sim).values():
             self.assertAlmostEqual(rate, 1.0, 1)
@@ -597,7 +597,7 @@ class HearingTests(SynchronousTestCase):
         sim.run(3.0)
         sim.kill("alpha")
         sim.run(1.0)
-        told = sim.said("not-heard")
+        told = sim.transcript.said("not-heard")
         self.assertEqual([moment.node for moment in told], ["beta"])
         self.assertGreater(told[0].at, 1.0 + T - I)
         self.assertLess(told[0].at, 1.0 + 2 * T + I)
@@ -605,7 +605,7 @@ class HearingTests(SynchronousTestCase):
         self.assertEqual(sim.holders(), ["gamma"])
         sim.heal()
         sim.run(I + 0.01)
-        self.assertEqual([m.node for m in sim.said("heard-again")], ["beta"])
+        self.assertEqual([m.node for m in sim.transcript.said("heard-again")], ["beta"])
 
     def test_fromTheStart(self) -> None:
         """So it is of a node that nobody ever heard, and not of nodes that have just met."""
@@ -615,9 +615,9 @@ class HearingTests(SynchronousTestCase):
         sim.start("beta")
         sim.cut("beta", "alpha", bothWays=False)
         sim.run(T - 0.01)
-        self.assertEqual(sim.said("not-heard"), [])
+        self.assertEqual(sim.transcript.said("not-heard"), [])
         sim.run(I + 0.02)
-        self.assertEqual([moment.node for moment in sim.said("not-heard")], ["beta"])
+        self.assertEqual([moment.node for moment in sim.transcript.said("not-heard")], ["beta"])
 
 
 class NoGroupTests(SynchronousTestCase):
@@ -635,7 +635,7 @@ class NoGroupTests(SynchronousTestCase):
         machine.hear(beat("b", 1), "eth0", 101.0)
         effects = [e for step in range(5) for e in machine.decide(101.0 + step * 0.001)]
         self.assertEqual(sum(isinstance(effect, Send) for effect in effects), 1)
-        machine.stop(101.1)
+        machine.tell(Stop(), 101.1)
         self.assertTrue(machine.over)
         self.assertEqual(sum(isinstance(e, Send) for e in machine.decide(101.1)), 3)
         self.assertEqual(machine.decide(101.2, True), [])

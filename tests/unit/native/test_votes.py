@@ -39,14 +39,14 @@ def cluster(count: int = 3, **more: Any) -> Simulation:
     for number, name in enumerate(names):
         sim.start(name, priority=200 - 10 * number)
     sim.run(1.0)
-    assert sim.holders() == ["alpha"], sim.transcript
+    assert sim.holders() == ["alpha"], sim.transcript.moments
     return sim
 
 
 def termsOf(sim: Simulation) -> list[int]:
     """The terms of all claims that are held from now on, in order."""
     terms: list[int] = []
-    sim.watchers.append(
+    sim.transcript.watchers.append(
         lambda kind, node, what: terms.append(what.term) if kind == "hold" else None
     )
     return terms
@@ -62,7 +62,7 @@ def intercept(sim: Simulation, source: str, target: str) -> list[Heartbeat]:
         caught.append(beat)
         return False
 
-    sim.filters.append(travels)
+    sim.lan.filters.append(travels)
     return caught
 
 
@@ -83,8 +83,8 @@ class VoteTests(SynchronousTestCase):
         sim.isolate("alpha")
         sim.run(T + I)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertEqual(sim.overlap(), 0)
-        self.assertLess(sim.darkness(0.9), I)
+        self.assertEqual(sim.transcript.overlap(), 0)
+        self.assertLess(sim.transcript.darkness(0.9), I)
 
     def test_minority(self) -> None:
         """Without a majority nobody holds, for as long as that lasts."""
@@ -113,7 +113,7 @@ class VoteTests(SynchronousTestCase):
         sim.run(T + 4 * I)
         sim.heal()
         sim.run(1.0)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
         self.assertEqual(sim.holders(), ["alpha"])
 
     def test_minorityIsNotDeferredTo(self) -> None:
@@ -134,7 +134,7 @@ class VoteTests(SynchronousTestCase):
         sim.kill("beta")
         sim.run(2.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertEqual(len(sim.changes), 1)
+        self.assertEqual(len(sim.transcript.changes), 1)
 
     def test_voterRestarts(self) -> None:
         """One voter after the other restarts, and the holder stays: votes are remembered."""
@@ -144,7 +144,7 @@ class VoteTests(SynchronousTestCase):
             sim.run(0.1)
             sim.start(name, priority=50)
             sim.run(1.0)
-        self.assertEqual(sim.changes[1:], [])
+        self.assertEqual(sim.transcript.changes[1:], [])
 
     def test_deafCandidate(self) -> None:
         """A candidate that hears nobody does not keep the votes it once had."""
@@ -153,7 +153,7 @@ class VoteTests(SynchronousTestCase):
         sim.cut("gamma", "alpha", bothWays=False)
         sim.run(T + 4 * I)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_goodbyeOvertaken(self) -> None:
         """A goodbye counts, though an older ACTIVE arrives after it, and later word of that ACTIVE."""
@@ -166,17 +166,17 @@ class VoteTests(SynchronousTestCase):
             g.role for heard in told[-1].heard if heard.name == "alpha" for g in heard.groups
         }
         self.assertEqual(relayed, {Role.ACTIVE})
-        sim.filters.clear()
+        sim.lan.filters.clear()
         sim.stop("alpha")
         sim.run(0.02)
         self.assertEqual(sim.holders(), ["beta"])
-        changes = len(sim.changes)
+        changes = len(sim.transcript.changes)
         for source, beats in (("alpha", own), ("gamma", told)):
             for beat in beats:
                 sim._arrive(sim.nodes[source], sim.nodes["beta"], beat)
         sim.run(2.0)
-        self.assertEqual(len(sim.changes), changes, sim.transcript)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(len(sim.transcript.changes), changes, sim.transcript.moments)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_goodbyeNeverArrives(self) -> None:
         """A goodbye of which only relayed older word arrives delays the successor by a tolerance at most."""
@@ -186,7 +186,7 @@ class VoteTests(SynchronousTestCase):
         sim.stop("alpha")
         sim.run(T + 3 * I)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def late(self) -> tuple[Simulation, list[int]]:
         """
@@ -205,7 +205,7 @@ class VoteTests(SynchronousTestCase):
         sim.runUntil(lambda: asks(sim, "beta"), 2 * T)
         caught = intercept(sim, "gamma", "beta")
         sim.run(0.8 * I)
-        sim.blocked -= {("alpha", "gamma"), ("gamma", "alpha")}
+        sim.lan.blocked -= {("alpha", "gamma"), ("gamma", "alpha")}
         sim.runUntil(lambda: not asks(sim, "beta"), I)
         sim.runUntil(lambda: asks(sim, "beta") and sim.holders() == ["alpha"], 2 * I)
         claim = sim.nodes["beta"].machine.elections[GROUP].claim
@@ -214,7 +214,7 @@ class VoteTests(SynchronousTestCase):
         vote = next(beat for beat in caught if (grant := voteOf(beat)) and grant.name == "beta")
         sim._arrive(sim.nodes["gamma"], sim.nodes["beta"], vote)
         sim.run(2 * T)
-        sim.filters.clear()
+        sim.lan.filters.clear()
         sim.heal()
         sim.run(1.0)
         return sim, terms
@@ -222,7 +222,7 @@ class VoteTests(SynchronousTestCase):
     def test_lateGrant(self) -> None:
         """A vote that arrives late counts for the term that it names, not for the next attempt's."""
         sim, terms = self.late()
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
         self.assertEqual(terms, sorted(set(terms)))
         self.assertEqual(sim.holders(), ["alpha"])
 
@@ -235,7 +235,7 @@ class VoteTests(SynchronousTestCase):
         began = sim.now
         sim.run(2.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertLess(sim.darkness(began), 0.010)
+        self.assertLess(sim.transcript.darkness(began), 0.010)
 
     def test_diskFull(self) -> None:
         """A node that cannot remember asks for no votes and gives none, and the others go on."""
@@ -253,7 +253,7 @@ class VoteTests(SynchronousTestCase):
         sim.run(0.02)
         self.assertEqual(sim.holders(), ["beta"])
         sim.run(2.0)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
         self.assertEqual(sim.holders(), ["alpha"])
 
     def test_frozenHolder(self) -> None:
@@ -265,7 +265,7 @@ class VoteTests(SynchronousTestCase):
         sim.thaw("alpha")
         self.assertEqual(sim.role("alpha"), Role.STANDBY)
         sim.run(2.0)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_schedules(self) -> None:
         """
@@ -296,7 +296,7 @@ class NeededTests(SynchronousTestCase):
     def broken(self, situation: Callable[[], Simulation]) -> Simulation:
         """The situation is harmless with all rules; returns what happens without the one patched out."""
         sim = situation()
-        self.assertGreater(sim.overlap(), 0, "the rule is not needed here")
+        self.assertGreater(sim.transcript.overlap(), 0, "the rule is not needed here")
         return sim
 
     def test_schedulesNotice(self) -> None:
@@ -345,7 +345,7 @@ class NeededTests(SynchronousTestCase):
 
         self.patch(election, "confirmed", anyTerm)
         sim, terms = VoteTests.late(self)  # type: ignore[arg-type]
-        self.assertGreater(sim.overlap(), 0)
+        self.assertGreater(sim.transcript.overlap(), 0)
         self.assertNotEqual(terms, sorted(set(terms)))
 
     def mute(self) -> Simulation:
@@ -477,7 +477,7 @@ class NeededTests(SynchronousTestCase):
                 for name in ("a", "b", "c", "d"):
                     sim.start(name, priority=100)
                 sim.run(10 * T)
-                total += sim.darkness()
+                total += sim.transcript.darkness()
             return total
 
         settled = dark()

@@ -180,7 +180,7 @@ class HeldTests(SensesTestCase):
 
     def again(self) -> None:
         """Let go, and hold again."""
-        self.node.machine.refused("default", "for this test", self.clock.seconds())
+        self.node.machine.tell(Refused("default", "for this test"), self.clock.seconds())
         self.pass_(0.1)
         self.assertFalse(self.resource.held)
         self.pass_(1.0)
@@ -208,7 +208,7 @@ class HeldTests(SensesTestCase):
         self.flags(IFF_UP | IFF_RUNNING)
         self.fits(True)
         self.hold()
-        self.node.machine.refused("default", "for this test", self.clock.seconds())
+        self.node.machine.tell(Refused("default", "for this test"), self.clock.seconds())
         self.pass_(0.1)
         self.flags(IFF_UP)
         self.fits(True)

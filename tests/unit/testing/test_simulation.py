@@ -122,7 +122,7 @@ class MonitorTests(SynchronousTestCase):
         monitor.fault("beta")
         sim.run(3.0)
         sim.nodes["beta"].inbox.clear()
-        sim.filters.append(lambda source, target, beat: sim.now > 5.05)
+        sim.lan.filters.append(lambda source, target, beat: sim.now > 5.05)
         sim.thaw("beta")
         monitor.fault("beta")
         sim.run(1.0)
@@ -271,7 +271,7 @@ class SimulationTests(SynchronousTestCase):
     def test_darknessAndOverlap(self) -> None:
         """Time without a holder and time with two are counted from the given moment."""
         sim = Simulation()
-        sim.changes = [
+        sim.transcript.changes = [
             (1.0, "a", True),
             (2.0, "b", True),
             (2.5, "a", False),
@@ -280,20 +280,20 @@ class SimulationTests(SynchronousTestCase):
             (4.0, "a", False),
         ]
         sim.now = 6.0
-        self.assertEqual(sim.overlap(), 0.5)
-        self.assertEqual(sim.overlap(2.25), 0.25)
-        self.assertEqual(sim.overlap(3.0), 0.0)
-        self.assertEqual(sim.darkness(), 2.0)
+        self.assertEqual(sim.transcript.overlap(), 0.5)
+        self.assertEqual(sim.transcript.overlap(2.25), 0.25)
+        self.assertEqual(sim.transcript.overlap(3.0), 0.0)
+        self.assertEqual(sim.transcript.darkness(), 2.0)
         sim.now = 4.0
-        self.assertEqual(sim.darkness(), 1.0)
-        self.assertEqual(sim.darkness(1.0), 0.25)
-        self.assertEqual(sim.darkness(3.5), 0.0)
+        self.assertEqual(sim.transcript.darkness(), 1.0)
+        self.assertEqual(sim.transcript.darkness(1.0), 0.25)
+        self.assertEqual(sim.transcript.darkness(3.5), 0.0)
 
     def test_neverHeld(self) -> None:
         """A cluster that never had a holder was dark all the time."""
         sim = Simulation()
         sim.run(2.5)
-        self.assertEqual((sim.darkness(), sim.overlap()), (2.5, 0.0))
+        self.assertEqual((sim.transcript.darkness(), sim.transcript.overlap()), (2.5, 0.0))
 
     def test_filters(self) -> None:
         """A filter sees every packet with its ways, and loses the ones it refuses."""
@@ -304,7 +304,7 @@ class SimulationTests(SynchronousTestCase):
             seen.append((source, target, beat.seq))
             return source != "alpha"
 
-        sim.filters.append(travels)
+        sim.lan.filters.append(travels)
         for name in ("alpha", "beta"):
             sim.start(name)
         sim.run(1.0)

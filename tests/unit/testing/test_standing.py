@@ -36,13 +36,13 @@ def cluster(*names: str, **more: Any) -> Simulation:
     for number, name in enumerate(names):
         sim.start(name, priority=200 - 50 * number)
     sim.run(2.0)
-    assert sim.holders() == [names[0]], sim.transcript
+    assert sim.holders() == [names[0]], sim.transcript.moments
     return sim
 
 
 def claims(sim: Simulation, since: float) -> list[str]:
     """Who became a holder since then, in order."""
-    return [name for at, name, holds in sim.changes if holds and at > since]
+    return [name for at, name, holds in sim.transcript.changes if holds and at > since]
 
 
 class ScheduleTests(SynchronousTestCase):
@@ -128,7 +128,7 @@ class FencedTests(SynchronousTestCase):
         for name, priority in (("a", 200), ("b", 100), ("c", 50)):
             sim.start(name, priority=priority).releaseTime = release
         sim.run(3.0)
-        assert sim.holders() == ["a"], sim.transcript
+        assert sim.holders() == ["a"], sim.transcript.moments
         for other in "bc":
             sim.cut(other, "a", bothWays=False)
         sim.run(5.0)
@@ -137,15 +137,15 @@ class FencedTests(SynchronousTestCase):
     def test_slowRelease(self) -> None:
         """A release that keeps to its time is done before anybody else claims; the guard does not fire."""
         sim = self.deaf(0.28)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
         self.assertEqual(sim.holders(), ["b"])
-        self.assertEqual(sim.said("guard fires"), [])
+        self.assertEqual(sim.transcript.said("guard fires"), [])
 
     def test_noRelease(self) -> None:
         """One that never succeeds keeps the votes: nobody else holds."""
         sim = self.deaf(inf)
-        self.assertTrue(sim.said("guard fires"))
-        self.assertEqual((sim.overlap(), sim.holders()), (0, ["a"]))
+        self.assertTrue(sim.transcript.said("guard fires"))
+        self.assertEqual((sim.transcript.overlap(), sim.holders()), (0, ["a"]))
 
     def test_silentUntilClean(self) -> None:
         """After a guard has said goodbye, nothing is said before all is proven released, however late in life."""
@@ -168,7 +168,7 @@ class FencedTests(SynchronousTestCase):
         sim.fire("alpha")
         sim.run(1.0)
         self.assertEqual(claims(sim, fired)[:1], ["beta"])
-        self.assertLess(sim.darkness(fired), 2 * I)
+        self.assertLess(sim.transcript.darkness(fired), 2 * I)
 
 
 class VoteTests(SynchronousTestCase):
@@ -187,7 +187,7 @@ class VoteTests(SynchronousTestCase):
             for other in ("beta", "gamma", "epsilon"):
                 sim.cut("alpha", other)
             sim.run(3.0)
-            self.assertEqual(sim.overlap(), 0)
+            self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_standbyStops(self) -> None:
         """The last voter that saw the claim stops: the others, which were restarted since, confirm the holder."""
@@ -211,7 +211,7 @@ class VoteTests(SynchronousTestCase):
             sim.cut(other, "alpha", bothWays=False)
         sim.run(3.0)
         self.assertEqual(claims(sim, since), ["beta"])
-        self.assertLess(sim.darkness(since), T)
+        self.assertLess(sim.transcript.darkness(since), T)
         sim.heal()
         sim.run(1.0)
         self.assertEqual(claims(sim, since), ["beta", "alpha"])
@@ -225,7 +225,7 @@ class VoteTests(SynchronousTestCase):
         began = sim.now
         sim.start("alpha", priority=200)
         sim.run(10.0)
-        self.assertEqual((claims(sim, began), sim.darkness(began)), ([], 0))
+        self.assertEqual((claims(sim, began), sim.transcript.darkness(began)), ([], 0))
 
 
 class SuccessionTests(SynchronousTestCase):
@@ -240,7 +240,7 @@ class SuccessionTests(SynchronousTestCase):
         alpha = sim.start("alpha", priority=200).machine.elections[GROUP]
         self.patch(alpha, "_vacant", lambda view, now: ("", alpha.cause))
         sim.run(60 * T)
-        missed = [moment.at for moment in sim.said("succession-missed", began)]
+        missed = [moment.at for moment in sim.transcript.said("succession-missed", began)]
         gaps = [later - at for at, later in pairwise(missed)]
         self.assertGreater(len(gaps), 3)
         for number, gap in enumerate(gaps):
@@ -275,7 +275,7 @@ class FirstWordTests(SynchronousTestCase):
                 first.append(sim.now)
             return True
 
-        sim.filters.append(travels)
+        sim.lan.filters.append(travels)
         sim.start("gamma")
         sim.run(1.0)
         self.assertApproximates(first[0] - began, FIRST_WORD * I, 0.001)
