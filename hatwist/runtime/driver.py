@@ -221,21 +221,26 @@ class Driver:
         self.recorder.decided(now, effects)
 
     def perform(self, machine: Machine, effect: Effect) -> None:
-        """Tell the fence, then do it."""
-        if isinstance(effect, Hold):
-            lease = machine.lease(effect.group, self.loop.decidedAt)
-            self.fences[effect.group].claimed(
-                effect.term, lease, self._farewells(machine, effect.group)
-            )
-        elif isinstance(effect, Release):
-            self.fences[effect.group].released()
-        self.performer.perform(effect)
+        """Tell the fence, then do it. What goes wrong is logged; the machine goes by what it is told."""
+        try:
+            if isinstance(effect, Hold):
+                lease = machine.lease(effect.group, self.loop.decidedAt)
+                farewells = self._farewells(machine, effect.group)
+                self.fences[effect.group].claimed(effect.term, lease, farewells)
+            elif isinstance(effect, Release):
+                self.fences[effect.group].released()
+            self.performer.perform(effect)
+        except Exception:
+            self._log.failure("An effect could not be performed: {effect}", effect=effect)
 
     def send(self, machine: Machine, packet: Outgoing) -> None:
         """On its links; each of them counts and logs what goes wrong."""
         for link in self._linksOf(machine):
             if packet.link in (None, link.name):
-                link.send(packet.data)
+                try:
+                    link.send(packet.data)
+                except Exception:
+                    self._log.failure("A packet could not be sent on {link}", link=link.name)
         self.reporter.counters["sent"] += 1
         self.recorder.sent(self.loop.decidedAt, packet)
 
@@ -291,7 +296,7 @@ class Driver:
         """What the guard says for this node on every link once it has let go of a group."""
         return [
             farewell
-            for packet in machine.farewells(group)
+            for packet in (machine.farewells(group) if self._guard is not None else ())
             for link in self._linksOf(machine)
             for farewell in link.farewells(packet.data)
             if packet.link in (None, link.name)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from twisted.logger import Logger
-
 from hatwist.core.effects import Announce, Ask, Effect, Hold, Persist, Release
 from hatwist.core.reports import Gone, Held, Progressed, Refused, Report
 from hatwist.runtime.keeper import Keeper
@@ -18,8 +16,6 @@ class Performer:
     @param tell: is told what came of it.
     @ivar keepers: what makes the resources of each group follow, by its name.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -40,11 +36,8 @@ class Performer:
         }
 
     def perform(self, effect: Effect) -> None:
-        """Begin what an effect asks for. What goes wrong is logged; the machine goes by what it is told."""
-        try:
-            self.actions[type(effect)](*effect)
-        except Exception:
-            self._log.failure("An effect could not be performed: {effect}", effect=effect)
+        """Begin what an effect asks for."""
+        self.actions[type(effect)](*effect)
 
     def employ(self, group: str, keeper: Keeper) -> None:
         """Let a keeper begin, and tell of its group from now on."""

@@ -34,6 +34,7 @@ class Reporter:
     """
     @param groups: the names of the node's groups.
     @ivar roles: of this node in each group.
+    @ivar observers, watchers: who is told at present, see L{subscribe} and L{watch}.
     @ivar counters: how many packets were sent (C{"sent"}), and how many events there were of each kind.
     """
 
@@ -42,8 +43,8 @@ class Reporter:
     def __init__(self, groups: Iterable[str]) -> None:
         self.roles: dict[str, Role] = dict.fromkeys(groups, Role.STANDBY)
         self.counters: Counter[str] = Counter()
-        self._observers: list[IRoleObserver] = []
-        self._watchers: list[Callable[[Change], None]] = []
+        self.observers: list[IRoleObserver] = []
+        self.watchers: list[Callable[[Change], None]] = []
 
     def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
         """
@@ -51,7 +52,7 @@ class Reporter:
 
         @return: ends it; a second call does nothing.
         """
-        return _added(self._observers, observer)
+        return _added(self.observers, observer)
 
     def watch(self, watcher: Callable[[Change], None]) -> Callable[[], None]:
         """
@@ -59,7 +60,7 @@ class Reporter:
 
         @return: ends it; a second call does nothing.
         """
-        return _added(self._watchers, watcher)
+        return _added(self.watchers, watcher)
 
     def comes(self, group: str) -> None:
         """There is a new group."""
@@ -76,7 +77,7 @@ class Reporter:
         elif isinstance(effect, Event):
             self._noted(effect)
         elif isinstance(effect, Change):
-            for watcher in list(self._watchers):
+            for watcher in list(self.watchers):
                 self._call(watcher, effect)
 
     def _changed(self, change: RoleChange) -> None:
@@ -90,7 +91,7 @@ class Reporter:
             term=change.term,
             reason=change.reason,
         )
-        for observer in list(self._observers):
+        for observer in list(self.observers):
             self._call(observer.roleChanged, change)
 
     def _noted(self, event: Event) -> None:
@@ -105,7 +106,7 @@ class Reporter:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
-        for observer in list(self._observers):
+        for observer in list(self.observers):
             if IEventObserver.providedBy(observer):
                 self._call(observer.noted, event)
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from hatwist.core.claims import Record
 from hatwist.core.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange
@@ -39,6 +39,9 @@ RETRY = 1.0
 """Seconds after which a refused write is tried again."""
 
 
+M = TypeVar("M", bound=Machine)
+
+
 class HostGroup:
     """
     One group on one host.
@@ -64,7 +67,7 @@ def _ofTheFirst(name: str) -> Any:
     )
 
 
-class SimulatedHost:
+class SimulatedHost(Generic[M]):
     """
     @param rate: of its clock: seconds that it counts in a true one.
     @param offset: what its clock shows at the start.
@@ -74,6 +77,7 @@ class SimulatedHost:
     @ivar machine: the first of its machines.
     @ivar groups: each group, by name.
     @ivar running: its daemon lives.
+    @ivar fenced: its guard has fired, and its daemon was not told yet.
     @ivar frozen: its processes stand still.
     @ivar refusing: its disk takes nothing.
     @ivar guardTime: how long its guard takes to let go, in seconds.
@@ -89,7 +93,7 @@ class SimulatedHost:
     def __init__(
         self,
         name: str,
-        machines: Sequence[Machine],
+        machines: Sequence[M],
         rate: float,
         offset: float,
         groups: Sequence[str],
@@ -101,7 +105,7 @@ class SimulatedHost:
     ) -> None:
         self.name = name
         self.loop = Loop(lambda: self.local(timeline.now), machines, self)
-        self.machine: Any = machines[0]
+        self.machine = machines[0]
         self.rate = rate
         self.offset = offset
         self.groups = {group: HostGroup() for group in dict.fromkeys((GROUP, *groups))}
@@ -117,7 +121,7 @@ class SimulatedHost:
         self._timeline = timeline
         self._transcript = transcript
         self._version = 0
-        self._draining = self._fenced = False
+        self._draining = self.fenced = False
 
     def local(self, at: float) -> float:
         """What its clock shows at a true time."""
@@ -138,7 +142,7 @@ class SimulatedHost:
         """Its daemon runs, and no later start of it has taken its place."""
         return self.running and self._lan.stations[self.name] is self
 
-    def inherit(self, before: SimulatedHost) -> None:
+    def inherit(self, before: SimulatedHost[M]) -> None:
         """Take over what an earlier start has left: its disk, and what it holds."""
         self.disk = dict(before.disk)
         self.refusing, self.guardTime = before.refusing, before.guardTime
@@ -216,8 +220,8 @@ class SimulatedHost:
 
     def _wake(self) -> None:
         """Before anything else, a daemon looks whether its guard has fired."""
-        if self._fenced and self.up:
-            self._fenced = False
+        if self.fenced and self.up:
+            self.fenced = False
             for part in self.groups.values():
                 part.wanted = False
                 part.operation += 1
@@ -392,7 +396,7 @@ class SimulatedHost:
             return
         for _, part in fired:
             part.guard = None
-        self._fenced = True
+        self.fenced = True
         farewells = []
         for protocol, machine in enumerate(self.loop.machines):
             concerned = [group for group, _ in fired if group in machine.groups]

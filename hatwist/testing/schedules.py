@@ -13,8 +13,8 @@ import random
 from functools import partial
 from typing import Any, NamedTuple
 
-from hatwist.testing.host import GROUP, SimulatedHost
-from hatwist.testing.simulation import Simulation
+from hatwist.testing.host import GROUP
+from hatwist.testing.simulation import NativeHost, Simulation
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 TRAVEL = 0.001
@@ -62,7 +62,7 @@ class Monitor:
     def _bad(self, what: str) -> None:
         self.violations.append(Violation(self.seed, self.sim.now, what))
 
-    def _watch(self, kind: str, node: SimulatedHost, detail: Any) -> None:
+    def _watch(self, kind: str, node: NativeHost, detail: Any) -> None:
         if kind == "heard":
             self._look()
             if node.held and detail.held:
@@ -86,7 +86,7 @@ class Monitor:
                 self._bad(f"{node.name} gave up for a worthier node what was moved to it")
             self._look()
 
-    def _claimed(self, node: SimulatedHost) -> None:
+    def _claimed(self, node: NativeHost) -> None:
         """No node claims while a holder in good order is heard by it and hears it."""
         sim = self.sim
         if node.name in self.stopped:
@@ -112,7 +112,7 @@ class Monitor:
                 elif quiet or node.machine.outbox.lastSent > calm:
                     self._bad(f"{node.name} claimed while it heard the holder {other.name}")
 
-    def _mute(self, node: SimulatedHost, calm: float) -> None:
+    def _mute(self, node: NativeHost, calm: float) -> None:
         """No node claims that hears others of which none hears it."""
         sim = self.sim
         if sim.lan.weather.loss or self.networkAt > calm or self.faultAt.get(node.name, 0.0) > calm:

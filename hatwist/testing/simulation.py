@@ -20,6 +20,9 @@ from hatwist.testing.lan import WITNESS, Lan
 from hatwist.testing.timeline import Timeline
 from hatwist.testing.transcript import Transcript
 
+NativeHost = SimulatedHost[Machine]
+"""A host that speaks hatwist's own protocol."""
+
 
 class Values:
     """A codec that leaves heartbeats what they are: packets travel as values, which is faster."""
@@ -62,7 +65,7 @@ class Simulation:
         self.tolerance = tolerance
         self.codec: Codec = Keyring([key] if key else []) if wire else Values()
         self.timeline = Timeline()
-        self.nodes: dict[str, SimulatedHost] = {}
+        self.nodes: dict[str, NativeHost] = {}
         self.lan = Lan(self.timeline, self.nodes, seed, self.codec.open)
         self.transcript = Transcript(self.timeline, self.nodes)
         self.guarded = bool(members) if guarded is None else guarded
@@ -106,7 +109,7 @@ class Simulation:
         offset: float | None = None,
         groups: Sequence[str] = (GROUP,),
         **rules: Any,
-    ) -> SimulatedHost:
+    ) -> NativeHost:
         """
         Start a node; one that ran before starts anew, with nothing but its disk and a greater session.
 
@@ -272,4 +275,4 @@ class Simulation:
 
     def role(self, name: str) -> Role:
         """The role of a node in the group."""
-        return Role(self.nodes[name].machine.elections[GROUP].role)
+        return self.nodes[name].machine.elections[GROUP].role

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
-from hatwist.testing.host import GROUP, SimulatedHost
+from hatwist.testing.host import GROUP
 from hatwist.testing.schedules import NAMES, Violation
-from hatwist.testing.simulation import Simulation
+from hatwist.testing.simulation import NativeHost, Simulation
 
 SETTLED = 0.01
 """Seconds after a claim from which every packet of the holder tells of it."""
@@ -57,7 +57,7 @@ class Judge:
     def _twoWay(self, one: str, other: str) -> bool:
         return self.sim.lan.reaches(one, other) and self.sim.lan.reaches(other, one)
 
-    def _watch(self, kind: str, node: SimulatedHost, detail: Any) -> None:
+    def _watch(self, kind: str, node: NativeHost, detail: Any) -> None:
         if kind == "heard":
             if detail.held and detail.wanted and self._since(detail.name) < self.sim.now - SETTLED:
                 self._heard[node.name, detail.name] = self.sim.now
@@ -79,7 +79,7 @@ class Judge:
         times = [at for at, node, holds in self.sim.transcript.changes if node == name and holds]
         return times[-1] if times else float("inf")
 
-    def _claimed(self, node: SimulatedHost) -> None:
+    def _claimed(self, node: NativeHost) -> None:
         """Nobody claims who hears a holder, or a node that has a two-way link with both."""
         sim = self.sim
         for holder in sim.nodes.values():
@@ -107,7 +107,7 @@ class Judge:
 
 def _begin(
     seed: int, wire: bool, votes: bool, **more: Any
-) -> tuple[Simulation, Judge, random.Random, tuple[str, ...], Callable[[str], SimulatedHost]]:
+) -> tuple[Simulation, Judge, random.Random, tuple[str, ...], Callable[[str], NativeHost]]:
     """A settled cluster, what judges it, and what starts a node of it."""
     chance = random.Random(f"standing {seed}")
     names = NAMES[: chance.choice((3, 3, 4, 5))]
@@ -122,7 +122,7 @@ def _begin(
     priorities = {name: chance.choice((50, 100, 100, 200)) for name in names}
     rates = {name: chance.uniform(0.995, 1.005) for name in names}
 
-    def start(name: str) -> SimulatedHost:
+    def start(name: str) -> NativeHost:
         return sim.start(name, priority=priorities[name], rate=rates[name])
 
     for name in names:

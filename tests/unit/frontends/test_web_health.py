@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hatwist.core.reports import Held
 from hatwist.frontends.web.health import active, alive
 from tests.unit.frontends.test_web_metrics import MetricsTestCase, counted
 from tests.unit.runtime.test_node import I, T
@@ -34,7 +35,7 @@ class HealthTests(MetricsTestCase):
         self.pass_(T + I)
         self.assertEqual(self.alpha.machine.elections["g"].state.value, "acquiring")
         self.assertFalse(active(self.alpha)[0])
-        self.alpha._report(self.alpha.machine.held, "g")
+        self.alpha.tell(Held("g"))
         self.assertTrue(active(self.alpha)[0])
 
     def test_severalGroups(self) -> None:
@@ -76,7 +77,7 @@ class HealthTests(MetricsTestCase):
     def test_silent(self) -> None:
         """A node that has sent nothing for a tolerance and an interval is not alive: to others it is gone."""
         self.settle()
-        self.alpha._decide = lambda beat=False: None  # type: ignore[method-assign]
+        self.alpha.driver.run = lambda beating=None: None  # type: ignore[method-assign]
         self.pass_(T)
         self.assertTrue(self.alive()[0])
         self.pass_(2 * I)
@@ -90,7 +91,7 @@ class HealthTests(MetricsTestCase):
         link: Any = self.link
         link.failing = "ENETUNREACH"
         self.assertEqual(self.alive(), (False, "no heartbeat can be sent: memory: ENETUNREACH"))
-        self.alpha.links.append(self.other)  # type: ignore[arg-type]
+        self.alpha.driver.speakers[0].links.append(self.other)  # type: ignore[attr-defined]
         good, why = self.alive()
         self.assertTrue(good)
         self.assertEqual(why, "heartbeats are sent; 1 of 2 links work")

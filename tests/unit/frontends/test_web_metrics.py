@@ -101,7 +101,7 @@ class MetricsTests(MetricsTestCase):
         before = self.one("hatwist_heartbeats_received_total", peer="beta", link="memory")
         self.other.send = lambda datagram: None  # type: ignore[method-assign]
         self.pass_(1.5 * I)
-        lost = self.beta.machine.seq
+        lost = self.beta.machine.outbox.seq
         del self.other.send
         self.pass_(4 * I)
         self.assertGreater(
@@ -111,7 +111,7 @@ class MetricsTests(MetricsTestCase):
         self.assertLess(self.one("hatwist_heartbeats_lost_total", peer="beta"), lost)
         self.assertEqual(self.one("hatwist_peer_alive", peer="beta"), 1)
         self.assertLess(self.one("hatwist_peer_age_seconds", peer="beta"), T)
-        self.beta._close()
+        self.beta.abort()
         self.pass_(2 * T)
         self.assertEqual(self.one("hatwist_peer_alive", peer="beta"), 0)
 

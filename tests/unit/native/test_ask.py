@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
 from hatwist.core.effects import Ask
+from hatwist.core.reports import Served
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.rules import ANSWER_FRESH, ASK_AFTER, ASK_EVERY
@@ -68,7 +69,7 @@ class Recorder:
 
                 def arrive(beat: Heartbeat = beat, target: str = target) -> None:
                     node = sim.nodes[target]
-                    sim._arrive(_Stranger(beat.name), node, beat)  # type: ignore[arg-type]
+                    node.arrive(_Stranger(beat.name), 0, sim.codec.seal(beat))  # type: ignore[arg-type]
 
                 sim.at(at + when - begin, arrive)
         return at + self.beats[-1][0] - begin
@@ -144,7 +145,9 @@ class ServedTests(SynchronousTestCase):
             )
             sim.run(3.0 + phase * I / 4)
             self.assertEqual(sim.holders(), ["alpha"])
-            self.assertEqual({m.node for m in sim.transcript.said("still-served")}, {"beta", "gamma"})
+            self.assertEqual(
+                {m.node for m in sim.transcript.said("still-served")}, {"beta", "gamma"}
+            )
             sim.kill("alpha")
             killed = sim.now
             sim.runUntil(partial(holds, sim, "beta"), 1.0)
@@ -223,7 +226,7 @@ class ForgedTests(SynchronousTestCase):
         node = sim.nodes[name]
 
         def again() -> None:
-            node.machine.served(GROUP, mac, node.local(sim.now))
+            node.machine.tell(Served(GROUP, mac), node.local(sim.now))
             sim.at(sim.now + I / 4, again)
 
         again()
@@ -235,7 +238,9 @@ class ForgedTests(SynchronousTestCase):
         """The node takes the address when the limit is over since the holder was last heard, and says so."""
         for seed in range(5):
             sim = pair(seed, askLimit=2.0)
-            sim.nodes["beta"].machine.served(GROUP, self.mac, sim.nodes["beta"].local(sim.now))
+            sim.nodes["beta"].machine.tell(
+                Served(GROUP, self.mac), sim.nodes["beta"].local(sim.now)
+            )
             self.answer(sim, self.stranger)
             sim.kill("alpha")
             killed = sim.now
@@ -254,7 +259,9 @@ class ForgedTests(SynchronousTestCase):
             (self.stranger, f"{self.stranger} (not seen while a node held it) answers"),
         ):
             sim = pair()
-            sim.nodes["beta"].machine.served(GROUP, self.mac, sim.nodes["beta"].local(sim.now))
+            sim.nodes["beta"].machine.tell(
+                Served(GROUP, self.mac), sim.nodes["beta"].local(sim.now)
+            )
             sim.kill("alpha")
             sim.run(I * 2)
             self.answer(sim, mac)
@@ -319,7 +326,7 @@ class NoDelayTests(SynchronousTestCase):
     def test_goodbyeWhileSomebodyAnswers(self) -> None:
         """A goodbye is believed even if an answer for the address came just now."""
         sim = pair()
-        sim.nodes["beta"].machine.served(GROUP, "", sim.nodes["beta"].local(sim.now))
+        sim.nodes["beta"].machine.tell(Served(GROUP, ""), sim.nodes["beta"].local(sim.now))
         sim.stop("alpha")
         stopped = sim.now
         sim.runUntil(lambda: sim.holders() == ["beta"], 1.0)
@@ -417,7 +424,7 @@ class ReplayTests(SynchronousTestCase):
 
     def test_freshPairThatCannotAsk(self) -> None:
         """One that cannot ask the LAN stays away for as long as the recording lasts."""
-        self.assertEqual(self.fresh(asks=False).changes, [])
+        self.assertEqual(self.fresh(asks=False).transcript.changes, [])
 
     def test_holderOfTheRecordingIsReal(self) -> None:
         """If the LAN answers for the address, the ACTIVE that does not list this node counts."""

@@ -9,9 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import MAX_SESSION, MAX_TERM, Claim, Record, Role
 from hatwist.core.counting import LEAP, TRUSTED
-from hatwist.core.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
+from hatwist.core.effects import TOLD, Announce, Change, Event, Hold, Release, RoleChange
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import BadPacket
+from hatwist.core.packet import Packet
+from hatwist.core.reports import Gone, Held, Judged, Persisted, Stop
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
@@ -46,11 +48,18 @@ class MachineTests(SynchronousTestCase):
         rules = NodeRules("home", "a", I, T, (GroupRules("web"),), 1)
         self.machine = Machine(rules, Keyring(), 5, 100.0)
 
-    def decide(self, now: float, beats: bool = False) -> list[Effect]:
-        return self.machine.decide(now, beats)
+    def decide(self, now: float, beats: bool = False) -> list[Any]:
+        """What it decides, and then sends; what it knows of others is in test_chronicle."""
+        effects = [e for e in self.machine.decide(now, beats) if not isinstance(e, Change)]
+        told = [effect for effect in effects if isinstance(effect, TOLD)]
+        return [
+            *[effect for effect in effects if effect not in told],
+            *[self.machine.keyring.open(packet.data) for packet in self.machine.outgoing(now)],
+            *told,
+        ]
 
-    def sent(self, effects: list[Effect]) -> list[Heartbeat]:
-        return [effect.heartbeat for effect in effects if isinstance(effect, Send)]
+    def sent(self, effects: list[Any]) -> list[Heartbeat]:
+        return [effect for effect in effects if isinstance(effect, Heartbeat)]
 
     def hold(self) -> None:
         """Alone, it holds from 100.4 on."""
@@ -65,7 +74,7 @@ class MachineTests(SynchronousTestCase):
     def assertRefused(self, heartbeat: Heartbeat, reason: str) -> None:
         before = self.machine.view.heard(200.0)
         datagram = Keyring().seal(heartbeat)
-        error = self.assertRaises(BadPacket, self.machine.receive, datagram, "eth0", 200.0)
+        error = self.assertRaises(BadPacket, self.machine.receive, Packet(datagram, "eth0"), 200.0)
         self.assertEqual(error.reason, reason)
         self.assertEqual(self.machine.view.heard(200.0), before)
 
@@ -128,12 +137,12 @@ class TranscriptTests(MachineTests):
     def test_fitnessIsToldAtOnce(self) -> None:
         """A change of fitness is an event, and leaves with a packet at once."""
         self.hold()
-        self.machine.fitness("web", Fitness.DEGRADED, "slow")
+        self.machine.tell(Judged("web", "", Fitness.DEGRADED, "slow"), 100.4)
         effects = self.decide(100.42)
         self.assertEqual(effects[-1], Event("fitness", "web", "", "degraded: slow"))
         told = self.sent(effects)[0].groups[0]
         self.assertEqual((told.fitness, told.reason), (Fitness.DEGRADED, "slow"))
-        self.machine.fitness("web", Fitness.DEGRADED, "slow")
+        self.machine.tell(Judged("web", "", Fitness.DEGRADED, "slow"), 100.4)
         self.assertEqual(self.decide(100.425), [])
 
 
@@ -177,7 +186,7 @@ class DeadlineTests(MachineTests):
         self.machine.tell(Gone("web"), 100.0)
         for seq in range(1, 9):
             now = 100.0 + seq * 0.1
-            heard = (Heard("a", 5, self.machine.seq, 0.0, True, True, 20),)
+            heard = (Heard("a", 5, self.machine.outbox.seq, 0.0, True, True, 20),)
             self.machine.hear(beat("b", seq, role=Role.ACTIVE, heard=heard), "eth0", now)
             self.decide(now)
         self.decide(100.9)
@@ -373,7 +382,7 @@ class SessionTests(MachineTests):
         )
         self.machine = Machine(rules, Keyring(), 5, 100.0, {"web": Record(64)})
         self.machine.tell(Gone("web"), 100.01)
-        self.machine.persisted("web", Record(128), 100.01)
+        self.machine.tell(Persisted("web", Record(128)), 100.01)
         for step in range(1, 8):
             self.decide(100.0 + step * I / 2, True)
             self.decide(100.001 + step * I / 2)
@@ -384,7 +393,7 @@ class SessionTests(MachineTests):
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.45)
         self.decide(100.45)
         self.assertEqual(self.machine.session, 5)
-        self.machine.fitness("web", Fitness.UNFIT, "told so")
+        self.machine.tell(Judged("web", "", Fitness.UNFIT, "told so"), 100.4)
         self.decide(100.46)
         self.machine.tell(Gone("web"), 100.47)
         self.decide(100.47)
@@ -521,10 +530,10 @@ class PacingTests(SynchronousTestCase):
 
     def rate(self, sim: Simulation, seconds: float = 5.0) -> dict[str, float]:
         """Packets that each node sends in an interval."""
-        before = {name: node.machine.seq for name, node in sim.nodes.items()}
+        before = {name: node.machine.outbox.seq for name, node in sim.nodes.items()}
         sim.run(seconds)
         return {
-            name: (node.machine.seq - before[name]) * I / seconds
+            name: (node.machine.outbox.seq - before[name]) * I / seconds
             for name, node in sim.nodes.items()
         }
 
@@ -628,14 +637,20 @@ class NoGroupTests(SynchronousTestCase):
         machine = Machine(NodeRules("home", "a", I, T), Keyring(), 5, 100.0)
         count = 0
         for step in range(100):
-            effects = machine.decide(100.0 + step * I / 10, step % 10 == 0)
-            count += sum(isinstance(effect, Send) for effect in effects)
+            now = 100.0 + step * I / 10
+            machine.decide(now, step % 10 == 0)
+            count += len(machine.outgoing(now))
             self.assertFalse(machine.over)
         self.assertApproximates(count, 9, 1)
         machine.hear(beat("b", 1), "eth0", 101.0)
-        effects = [e for step in range(5) for e in machine.decide(101.0 + step * 0.001)]
-        self.assertEqual(sum(isinstance(effect, Send) for effect in effects), 1)
+        count = 0
+        for step in range(5):
+            machine.decide(101.0 + step * 0.001)
+            count += len(machine.outgoing(101.0 + step * 0.001))
+        self.assertEqual(count, 1)
         machine.tell(Stop(), 101.1)
         self.assertTrue(machine.over)
-        self.assertEqual(sum(isinstance(e, Send) for e in machine.decide(101.1)), 3)
+        self.assertEqual(machine.decide(101.1), [])
+        self.assertEqual(len(machine.outgoing(101.1)), 3)
         self.assertEqual(machine.decide(101.2, True), [])
+        self.assertEqual(machine.outgoing(101.2), [])

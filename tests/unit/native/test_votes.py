@@ -23,7 +23,7 @@ from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
-from hatwist.testing.host import GROUP
+from hatwist.testing.host import GROUP, SimulatedHost
 
 NAMES = ("alpha", "beta", "gamma")
 T, I = 0.35, 0.1  # noqa: E741
@@ -173,7 +173,7 @@ class VoteTests(SynchronousTestCase):
         changes = len(sim.transcript.changes)
         for source, beats in (("alpha", own), ("gamma", told)):
             for beat in beats:
-                sim._arrive(sim.nodes[source], sim.nodes["beta"], beat)
+                sim.nodes["beta"].arrive(sim.nodes[source], 0, sim.codec.seal(beat))
         sim.run(2.0)
         self.assertEqual(len(sim.transcript.changes), changes, sim.transcript.moments)
         self.assertEqual(sim.transcript.overlap(), 0)
@@ -212,7 +212,7 @@ class VoteTests(SynchronousTestCase):
         assert claim is not None
         self.assertEqual(terms, [claim.term])
         vote = next(beat for beat in caught if (grant := voteOf(beat)) and grant.name == "beta")
-        sim._arrive(sim.nodes["gamma"], sim.nodes["beta"], vote)
+        sim.nodes["beta"].arrive(sim.nodes["gamma"], 0, sim.codec.seal(vote))
         sim.run(2 * T)
         sim.lan.filters.clear()
         sim.heal()
@@ -240,9 +240,8 @@ class VoteTests(SynchronousTestCase):
     def test_diskFull(self) -> None:
         """A node that cannot remember asks for no votes and gives none, and the others go on."""
         sim = Simulation(seed=1, members=NAMES)
-        sim._persist = lambda node, effect: None  # type: ignore[method-assign]
         for name in NAMES:
-            sim.start(name)
+            sim.start(name).refusing = True
         sim.run(3.0)
         self.assertEqual(sim.holders(), [])
 
@@ -322,14 +321,14 @@ class NeededTests(SynchronousTestCase):
 
     def test_13_onlyVotesCount(self) -> None:
         """A holder that takes "a majority is alive and hears me" for votes stays when others have them."""
-        self.assertEqual(self.cutOff().overlap(), 0)
+        self.assertEqual(self.cutOff().transcript.overlap(), 0)
 
         def heard(view: Any, group: str, quorum: Any, claim: Any, sent: Any, now: float) -> float:
             count = sum(peer.twoWay(now) for peer in view) + 1
             return now if count >= quorum.needed else -inf
 
         self.patch(election, "confirmed", heard)
-        self.assertGreater(self.broken(self.cutOff).overlap(), I)
+        self.assertGreater(self.broken(self.cutOff).transcript.overlap(), I)
 
     def test_13_forThisClaim(self) -> None:
         """A vote that counts for any claim of its node makes two holders, of one term even."""
@@ -358,7 +357,7 @@ class NeededTests(SynchronousTestCase):
 
     def test_13_fromSending(self) -> None:
         """A lease that runs from the arrival of votes, not from the sending of what they name, is too long."""
-        self.assertEqual(self.mute().overlap(), 0)
+        self.assertEqual(self.mute().transcript.overlap(), 0)
 
         def arrived(view: Any, group: str, quorum: Any, claim: Any, sent: Any, now: float) -> float:
             times = [-inf]
@@ -434,7 +433,7 @@ class NeededTests(SynchronousTestCase):
     def test_15_exclusive(self) -> None:
         """A voter that gives its vote to a second claim before a tolerance has passed makes two holders."""
         seeds = range(5)
-        self.assertEqual([self.rivals(seed).overlap() for seed in seeds], [0] * 5)
+        self.assertEqual([self.rivals(seed).transcript.overlap() for seed in seeds], [0] * 5)
         good = votes.Voter.decide
 
         def fickle(self: Any, view: Any, *more: Any) -> bool:
@@ -445,7 +444,7 @@ class NeededTests(SynchronousTestCase):
             return good(self, view, *more)
 
         self.patch(votes.Voter, "decide", fickle)
-        overlaps = [self.rivals(seed).overlap() for seed in seeds]
+        overlaps = [self.rivals(seed).transcript.overlap() for seed in seeds]
         self.assertGreater(sum(overlaps), 0)
 
     def test_15_wholeTolerance(self) -> None:
@@ -463,7 +462,7 @@ class NeededTests(SynchronousTestCase):
             sim.run(1.0)
             return sim
 
-        self.assertEqual(lost().overlap(), 0)
+        self.assertEqual(lost().transcript.overlap(), 0)
         self.patch(votes.Voter, "_end", lambda self, peer: peer.directAt + T / 4)
         self.broken(lost)
 
@@ -499,7 +498,7 @@ class NeededTests(SynchronousTestCase):
 
     def test_15_silenceAfterRestart(self) -> None:
         """A voter that votes at once after a restart may have promised otherwise before: two holders."""
-        self.assertEqual(self.restarted().overlap(), 0)
+        self.assertEqual(self.restarted().transcript.overlap(), 0)
         good = votes.Voter.decide
 
         def hasty(self: Any, *args: Any) -> bool:
@@ -520,7 +519,7 @@ class NeededTests(SynchronousTestCase):
 
     def test_17_confirmedNotNow(self) -> None:
         """A guard that counts from the pet and not from the confirmed heartbeat lets go too late."""
-        self.assertEqual(self.frozen().overlap(), 0)
+        self.assertEqual(self.frozen().transcript.overlap(), 0)
         self.patch(holding.Holder, "lease", lambda self, now: now + self.timing.hold)
         self.broken(self.frozen)
 
@@ -533,14 +532,14 @@ class NeededTests(SynchronousTestCase):
 
     def test_18_firingIsFinal(self) -> None:
         """A daemon that goes on after its guard has fired, and adds the address again, is a second holder."""
-        self.assertEqual(self.fired().overlap(), 0)
+        self.assertEqual(self.fired().transcript.overlap(), 0)
 
-        def unaware(sim: Simulation, node: Any) -> None:
+        def unaware(node: Any) -> None:
             if node.fenced and not node.held:
                 node.fenced = False
-                sim._hold(node, True)
+                node.setHeld(True)
 
-        self.patch(Simulation, "_wake", unaware)
+        self.patch(SimulatedHost, "_wake", unaware)
         self.broken(self.fired)
 
     def slow(self) -> Simulation:
@@ -556,7 +555,7 @@ class NeededTests(SynchronousTestCase):
 
     def test_holdIncludesTheRelease(self) -> None:
         """A lease that leaves no time for the release ends too late."""
-        self.assertEqual(self.slow().overlap(), 0)
+        self.assertEqual(self.slow().transcript.overlap(), 0)
         self.patch(rules.Timing, "releaseTime", property(lambda self: 0.0))
         self.broken(self.slow)
 

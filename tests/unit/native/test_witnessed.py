@@ -56,13 +56,13 @@ class CutOffTests(SynchronousTestCase):
 
     @staticmethod
     def sent(sim: Simulation, seq: int) -> bool:
-        return sim.nodes["alpha"].machine.seq > seq
+        return sim.nodes["alpha"].machine.outbox.seq > seq
 
     def test_oneHeartbeatLost(self) -> None:
         """With a tolerance of three and a half intervals the heartbeat before that may be lost as well."""
         for phase in range(PHASES):
             sim = pair(phase, (SLOW, FAST))
-            lost = sim.nodes["alpha"].machine.seq + 1
+            lost = sim.nodes["alpha"].machine.outbox.seq + 1
 
             def travels(source: str, target: str, beat: Heartbeat, lost: int = lost) -> bool:
                 return (source, beat.seq) != ("alpha", lost)
@@ -173,7 +173,9 @@ class NobodyTests(SynchronousTestCase):
                 sim = pair(phase, (SLOW, FAST), tolerance, keepUnwitnessed=True)
                 sim.lan.witness = False
                 sim.run(5.0)
-                self.assertEqual(sim.transcript.changes[1:], [], f"phase {phase}, tolerance {tolerance}")
+                self.assertEqual(
+                    sim.transcript.changes[1:], [], f"phase {phase}, tolerance {tolerance}"
+                )
                 sim.lan.witness = True
                 sim.run(2.0)
                 self.assertEqual(sim.transcript.changes[1:], [])

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
+from hatwist.core.reports import Refused
 from hatwist.core.worth import Fitness
 from hatwist.linux.lan.memory import MemoryAsker, MemoryNeighbours
 from hatwist.linux.netlink.memory import MemoryKernel
@@ -19,6 +20,8 @@ from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.memory import MemoryResource
+from hatwist.runtime.driver import Custody, Speaker
+from hatwist.runtime.fence import Fence
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node
 from hatwist.service.heldcarriers import GRACE, PAUSE
@@ -62,11 +65,16 @@ class SensesTestCase(SynchronousTestCase):
         machine = Machine(rules, Keyring(()), 1, self.clock.seconds())
         self.resource = MemoryResource(self.clock, "web")
         keeper = Keeper(self.clock, "default", [self.resource], 0.1)
-        node = Node(self.clock, machine, [MemoryLink(Cable())], {"default": keeper})  # type: ignore[list-item]
+        links: Any = [MemoryLink(Cable())]
+        node = Node(
+            self.clock,
+            [Speaker(machine, links)],
+            {"default": Custody(keeper, Fence("default", None, 0.1))},
+            ask=lambda group: senses.ask(),
+        )
         node.start()
         self.addCleanup(node.abort)
         senses.start(node)
-        node.ask = lambda group: senses.ask()
         self.addCleanup(senses.stop)
         return node
 
@@ -156,8 +164,8 @@ class ManagedTests(SensesTestCase):
     def test_notAsked(self) -> None:
         """Nobody is asked where no frame could leave; a claim of others is heard all the same."""
         senses = self.senses(*SPECS, managed={"eth1"})
-        node = self.start(senses)
-        node.ask("default")
+        self.start(senses)
+        senses.ask()
         self.assertEqual(self.lan.asked, [SHARED])
         self.assertEqual(len(self.lan.askers), 2)
 
@@ -274,8 +282,9 @@ class AskingTests(SensesTestCase):
 
     def test_oneForAll(self) -> None:
         """On each interface one address is asked for: they are held together."""
-        node = self.start(self.senses(*SPECS))
-        node.ask("default")
+        senses = self.senses(*SPECS)
+        self.start(senses)
+        senses.ask()
         self.assertEqual(self.lan.asked, [SHARED, SECOND])
 
     def test_served(self) -> None:

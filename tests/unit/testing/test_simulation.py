@@ -50,16 +50,18 @@ class ScheduleTests(SynchronousTestCase):
         """A seed tells the whole story: two runs of it are alike to the last microsecond."""
         _, one = run(17)
         _, other = run(17)
-        self.assertEqual(one.transcript, other.transcript)
-        self.assertEqual(one.changes, other.changes)
-        self.assertGreater(len(one.transcript), 10)
+        self.assertEqual(one.transcript.moments, other.transcript.moments)
+        self.assertEqual(one.transcript.changes, other.transcript.changes)
+        self.assertGreater(len(one.transcript.moments), 10)
 
     def test_bytesOrValues(self) -> None:
         """Whether packets travel as bytes or as values makes no difference to who holds when."""
         for seed in (3, 5, 8):
             _, one = run(seed, wire=True)
             _, other = run(seed, wire=False)
-            self.assertEqual([c[1:] for c in one.changes], [c[1:] for c in other.changes])
+            self.assertEqual(
+                [c[1:] for c in one.transcript.changes], [c[1:] for c in other.transcript.changes]
+            )
 
 
 class MonitorTests(SynchronousTestCase):
@@ -279,12 +281,12 @@ class SimulationTests(SynchronousTestCase):
             (3.25, "a", True),
             (4.0, "a", False),
         ]
-        sim.now = 6.0
+        sim.timeline.now = 6.0
         self.assertEqual(sim.transcript.overlap(), 0.5)
         self.assertEqual(sim.transcript.overlap(2.25), 0.25)
         self.assertEqual(sim.transcript.overlap(3.0), 0.0)
         self.assertEqual(sim.transcript.darkness(), 2.0)
-        sim.now = 4.0
+        sim.timeline.now = 4.0
         self.assertEqual(sim.transcript.darkness(), 1.0)
         self.assertEqual(sim.transcript.darkness(1.0), 0.25)
         self.assertEqual(sim.transcript.darkness(3.5), 0.0)

@@ -153,11 +153,11 @@ class FencedTests(SynchronousTestCase):
         sim.nodes["alpha"].releaseTime = 0.2
         sim.run(3 * T)
         sim.fire("alpha")
-        before = sim.nodes["alpha"].machine.seq
+        before = sim.nodes["alpha"].machine.outbox.seq
         sim.run(0.19)
-        self.assertEqual(sim.nodes["alpha"].machine.seq, before)
+        self.assertEqual(sim.nodes["alpha"].machine.outbox.seq, before)
         sim.run(0.05)
-        self.assertGreater(sim.nodes["alpha"].machine.seq, before)
+        self.assertGreater(sim.nodes["alpha"].machine.outbox.seq, before)
 
     def test_votes(self) -> None:
         """A node whose guard has fired votes as soon as it holds nothing: with one of three down that is needed."""
