@@ -15,7 +15,7 @@ from hatwist.core.machine import Machine
 from hatwist.core.packet import Outgoing
 
 
-class Surroundings(Protocol):
+class Outside(Protocol):
     """Whoever does what the machines of a node decide. Each method may lead back to L{Loop.run}."""
 
     def begin(self) -> None:
@@ -43,13 +43,13 @@ class Loop:
     """
 
     def __init__(
-        self, clock: Callable[[], float], machines: Sequence[Machine], surroundings: Surroundings
+        self, clock: Callable[[], float], machines: Sequence[Machine], outside: Outside
     ) -> None:
         self.machines = tuple(machines)
         self.decidedAt = -inf
         self.running = False
         self._clock = clock
-        self._surroundings = surroundings
+        self._outside = outside
         self._again = False
 
     @property
@@ -80,7 +80,7 @@ class Loop:
             self._again = True
             return
         self.running = True
-        outside = self._surroundings
+        outside = self._outside
         reports: list[Effect] = []
         try:
             outside.begin()

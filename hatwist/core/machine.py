@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from hatwist.core.claims import Record
 from hatwist.core.effects import Effect
 from hatwist.core.packet import Outgoing, Packet, Received
+from hatwist.core.picture import Context, Picture
 from hatwist.core.reports import Report
 
 
@@ -62,6 +63,11 @@ class Machine(Protocol):
         ...
 
     @property
+    def silent(self) -> bool:
+        """It sends nothing: it was stopped, or keeps quiet for the sake of others."""
+        ...
+
+    @property
     def over(self) -> bool:
         """It was stopped, and everything is let go of: what L{outgoing} gives now are its last words."""
         ...
@@ -99,7 +105,16 @@ class Machine(Protocol):
         ...
 
     def hindrance(self, group: str, to: str, now: float) -> str:
-        """Why a group of this machine cannot be moved there (C{""}: to the worthiest), a sentence; C{""}: it can."""
+        """
+        Why the operator cannot have a group of this machine moved to a node, as far as is known here; C{""}: he can.
+
+        @param to: C{""}: to the worthiest, as if it had never been moved.
+        @return: a sentence without full stop.
+        """
+        ...
+
+    def picture(self, now: float, context: Context) -> Picture:
+        """What it knows of this node and of the others."""
         ...
 
     def others(self, group: str, now: float) -> list[str]:

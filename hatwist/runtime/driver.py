@@ -8,7 +8,7 @@ that has arrived is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any, NamedTuple
@@ -40,20 +40,13 @@ from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import Farewell, IGuard
 from hatwist.runtime.fence import Fence
 from hatwist.runtime.keeper import Keeper
-from hatwist.runtime.link import Link
 from hatwist.runtime.performer import Performer
 from hatwist.runtime.persister import Persister
 from hatwist.runtime.reporter import Reporter
+from hatwist.runtime.speaker import Speaker
 
 QUIET = (Progressed, Witnessed)
 """Reports for which no decision is made: the next one takes them in. They are not recorded."""
-
-
-class Speaker(NamedTuple):
-    """One protocol of a node: its machine, and the links by which it speaks."""
-
-    machine: Machine
-    links: Sequence[Link]
 
 
 class Custody(NamedTuple):
@@ -71,6 +64,7 @@ class Driver:
     @ivar lateness: how late each beat of this node came.
     @ivar received: how many packets were taken in, by node and link.
     @ivar recorder: the last decisions, with what led to them.
+    @ivar sentAt: when the newest packet left; C{-inf}: none did.
     @ivar running: packets and reports are taken in.
     """
 
@@ -88,8 +82,8 @@ class Driver:
         votes: bool,
         onOver: Callable[[], None],
     ) -> None:
-        self.speakers = tuple(speakers)
-        self.loop = Loop(reactor.seconds, [each.machine for each in speakers], self)
+        self._speakers = {speaker.machine: speaker for speaker in speakers}
+        self.loop = Loop(reactor.seconds, list(self._speakers), self)
         self.persister = Persister(
             reactor, lambda: self.session, store, self._persisted, self._remembers, votes
         )
@@ -101,6 +95,7 @@ class Driver:
         self.received: Counter[tuple[str, str]] = Counter()
         self.recorder = Recorder()
         self.running = False
+        self.sentAt = -inf
         self._reactor = reactor
         self._guard = guard
         self._onOver = onOver
@@ -109,6 +104,11 @@ class Driver:
         }
         self._deadline: IDelayedCall | None = None
         self._soon: IDelayedCall | None = None
+
+    @property
+    def speakers(self) -> Collection[Speaker]:
+        """Each protocol with its links."""
+        return self._speakers.values()
 
     @property
     def machines(self) -> Sequence[Machine]:
@@ -182,9 +182,8 @@ class Driver:
         self.run()
 
     def _drain(self) -> None:
-        for _, links in self.speakers:
-            for link in links:
-                link.drain()
+        for speaker in self.speakers:
+            speaker.drain()
 
     # What goes out
 
@@ -235,21 +234,14 @@ class Driver:
 
     def send(self, machine: Machine, packet: Outgoing) -> None:
         """On its links; each of them counts and logs what goes wrong."""
-        for link in self._linksOf(machine):
-            if packet.link in (None, link.name):
-                try:
-                    link.send(packet.data)
-                except Exception:
-                    self._log.failure("A packet could not be sent on {link}", link=link.name)
+        self._speakers[machine].send(packet)
         self.reporter.counters["sent"] += 1
-        self.recorder.sent(self.loop.decidedAt, packet)
+        self.sentAt = self.loop.decidedAt
+        self.recorder.sent(self.sentAt, packet)
 
     def report(self, effect: Effect) -> None:
         """To the log and the observers."""
         self.reporter.report(effect)
-
-    def _linksOf(self, machine: Machine) -> Sequence[Link]:
-        return next(links for each, links in self.speakers if each is machine)
 
     def _arm(self) -> None:
         wait = self.loop.deadline - self._reactor.seconds()
@@ -293,14 +285,7 @@ class Driver:
                     self.performer.keepers[group].renew(seconds)
 
     def _farewells(self, machine: Machine, group: str) -> list[Farewell]:
-        """What the guard says for this node on every link once it has let go of a group."""
-        return [
-            farewell
-            for packet in (machine.farewells(group) if self._guard is not None else ())
-            for link in self._linksOf(machine)
-            for farewell in link.farewells(packet.data)
-            if packet.link in (None, link.name)
-        ]
+        return self._speakers[machine].farewells(group) if self._guard is not None else []
 
     def _fired(self, groups: Sequence[str]) -> None:
         """The guard has fired, or is about to: this session is over."""
@@ -395,9 +380,8 @@ class Driver:
                 call.cancel()
         self.persister.close()
         self.performer.abandon()
-        for _, links in self.speakers:
-            for link in links:
-                link.close()
+        for speaker in self.speakers:
+            speaker.close()
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("The heartbeat sender failed", failure)

@@ -13,13 +13,15 @@ from twisted.logger import Logger
 from hatwist.core.claims import Role
 from hatwist.core.effects import Change, Event
 from hatwist.core.machine import Machine
+from hatwist.core.picture import Context, Picture
 from hatwist.core.reports import Drain, Move, Report, Stop
 from hatwist.linux.interfaces import IGuard
-from hatwist.runtime.driver import Custody, Driver, Speaker
+from hatwist.runtime.driver import Custody, Driver
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Link
 from hatwist.runtime.reporter import Reporter
+from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import MemoryStore
 
 STOP_LIMIT = 1.5
@@ -90,6 +92,11 @@ class Node:
         return self.driver.machines[0].name
 
     @property
+    def silent(self) -> bool:
+        """None of its protocols sends anything."""
+        return all(machine.silent for machine in self.driver.machines)
+
+    @property
     def links(self) -> list[Link]:
         """Those of all protocols."""
         return [link for _, links in self.driver.speakers for link in links]
@@ -139,10 +146,22 @@ class Node:
         """
         if not self.driver.running:
             raise ValueError("this node does not run")
-        problem = self._machineOf(group).hindrance(group, to or "", self.now)
+        problem = self.hindrance(group, to or "")
         if problem:
             raise ValueError(problem)
         self.tell(Move(group, to or ""))
+
+    def hindrance(self, group: str, to: str) -> str:
+        """
+        Why L{move} cannot be now, as a sentence without full stop; C{""}: it can.
+
+        @raise ValueError: there is no such group.
+        """
+        return self._machineOf(group).hindrance(group, to, self.now)
+
+    def picture(self, context: Context) -> Picture:
+        """What its first protocol knows of this node and of the others."""
+        return self.driver.machines[0].picture(self.now, context)
 
     def drain(self, on: bool) -> Deferred[None]:
         """

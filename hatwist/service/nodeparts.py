@@ -17,11 +17,12 @@ from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.guarantee import affordable, kernelLease, leaseMargin
 from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import NodeRules, Timing
-from hatwist.runtime.driver import Custody, Speaker
+from hatwist.runtime.driver import Custody
 from hatwist.runtime.fence import UNLIMITED, KernelLease
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import interfaceAddress, makeLinks
 from hatwist.runtime.node import Node
+from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import Store
 from hatwist.service.groupparts import Composition
 from hatwist.settings import GroupSettings, Settings

@@ -25,8 +25,10 @@ from hatwist.core.reports import (
     Witnessed,
     groupOf,
 )
+from hatwist.testing.guard import SimulatedGuard
+from hatwist.testing.hostgroup import HostGroup
 from hatwist.testing.lan import WITNESS, Lan, Station
-from hatwist.testing.timeline import Timeline
+from hatwist.testing.timeline import HostClock, Timeline
 from hatwist.testing.transcript import Transcript
 
 GROUP = "g"
@@ -42,23 +44,6 @@ RETRY = 1.0
 M = TypeVar("M", bound=Machine)
 
 
-class HostGroup:
-    """
-    One group on one host.
-
-    @ivar clean: nothing was acquired since the last release.
-    @ivar guard: until when the guard lets it be held, on the host's clock; C{None}: it is not armed.
-    """
-
-    def __init__(self) -> None:
-        self.held = self.wanted = self.failing = False
-        self.clean = True
-        self.acquireTime = self.releaseTime = 0.0005
-        self.operation = 0
-        self.guard: float | None = None
-        self.armed = 0
-
-
 def _ofTheFirst(name: str) -> Any:
     """An attribute of the group L{GROUP}."""
     return property(
@@ -69,8 +54,6 @@ def _ofTheFirst(name: str) -> Any:
 
 class SimulatedHost(Generic[M]):
     """
-    @param rate: of its clock: seconds that it counts in a true one.
-    @param offset: what its clock shows at the start.
     @param groups: L{GROUP} is added, and never held where no machine has it.
     @param guarded: it has a guard.
     @param guardable: a guard that fires releases everything; else it cannot release what only a daemon can.
@@ -80,7 +63,6 @@ class SimulatedHost(Generic[M]):
     @ivar fenced: its guard has fired, and its daemon was not told yet.
     @ivar frozen: its processes stand still.
     @ivar refusing: its disk takes nothing.
-    @ivar guardTime: how long its guard takes to let go, in seconds.
     """
 
     held = _ofTheFirst("held")
@@ -88,14 +70,12 @@ class SimulatedHost(Generic[M]):
     failing = _ofTheFirst("failing")
     acquireTime = _ofTheFirst("acquireTime")
     releaseTime = _ofTheFirst("releaseTime")
-    guard = _ofTheFirst("guard")
 
     def __init__(
         self,
         name: str,
         machines: Sequence[M],
-        rate: float,
-        offset: float,
+        clock: HostClock,
         groups: Sequence[str],
         lan: Lan,
         timeline: Timeline,
@@ -104,33 +84,26 @@ class SimulatedHost(Generic[M]):
         guardable: bool = True,
     ) -> None:
         self.name = name
-        self.loop = Loop(lambda: self.local(timeline.now), machines, self)
+        self.loop = Loop(lambda: clock.now, machines, self)
         self.machine = machines[0]
-        self.rate = rate
-        self.offset = offset
+        self.clock = clock
         self.groups = {group: HostGroup() for group in dict.fromkeys((GROUP, *groups))}
         self.running = True
         self.frozen = False
         self.inbox: deque[Callable[[], object]] = deque()
         self.disk: dict[str, Record] = {}
         self.refusing = False
-        self.guarded = guarded
-        self.guardable = guardable
-        self.guardTime = 0.001
+        self.guard = SimulatedGuard(self.groups, timeline, clock, guarded, guardable, self._fired)
         self._lan = lan
         self._timeline = timeline
         self._transcript = transcript
         self._version = 0
         self._draining = self.fenced = False
 
-    def local(self, at: float) -> float:
-        """What its clock shows at a true time."""
-        return self.offset + at * self.rate
-
     @property
     def now(self) -> float:
         """What its clock shows."""
-        return self.local(self._timeline.now)
+        return self.clock.now
 
     @property
     def up(self) -> bool:
@@ -145,7 +118,7 @@ class SimulatedHost(Generic[M]):
     def inherit(self, before: SimulatedHost[M]) -> None:
         """Take over what an earlier start has left: its disk, and what it holds."""
         self.disk = dict(before.disk)
-        self.refusing, self.guardTime = before.refusing, before.guardTime
+        self.refusing, self.guard.seconds = before.refusing, before.guard.seconds
         for group, part in before.groups.items():
             if group in self.groups:
                 self.groups[group].held, part.held = part.held, False
@@ -166,8 +139,8 @@ class SimulatedHost(Generic[M]):
     def kill(self) -> None:
         """It loses power: nothing of it is left."""
         self.die()
-        for group, part in self.groups.items():
-            part.guard = None
+        for group in self.groups:
+            self.guard.disarm(group)
             self.setHeld(False, group)
 
     def thaw(self) -> None:
@@ -234,7 +207,7 @@ class SimulatedHost(Generic[M]):
             self._wake()
             self.decide(machine if machine.interval is not None else None)
         if machine.interval is not None:
-            self._later(machine.interval / self.rate, lambda: self._beat(machine))
+            self._later(machine.interval / self.clock.rate, lambda: self._beat(machine))
 
     def _timer(self, version: int) -> None:
         if self._version == version and self.up:  # a frozen one decides on thawing anyway
@@ -248,7 +221,7 @@ class SimulatedHost(Generic[M]):
         self.loop.run(beating)
         self._pet()
         self._version += 1
-        deadline = (self.loop.deadline - self.offset) / self.rate
+        deadline = self.clock.when(self.loop.deadline)
         if deadline < inf:
             version = self._version
             late = self._lan.random.uniform(1e-6, 2e-4)
@@ -274,10 +247,7 @@ class SimulatedHost(Generic[M]):
             part.wanted, part.clean = True, False
             if effect.group == GROUP:
                 self._transcript.tell("hold", self, effect)
-            if self.guarded:
-                part.armed += 1
-                part.guard = machine.lease(effect.group, self.now)
-                self._guardAt(effect.group)
+            self.guard.arm(effect.group, machine.lease(effect.group, self.now))
             self.setHeld(True, effect.group)
             self._operate(effect.group, part.acquireTime, self._acquired)
         elif isinstance(effect, Release):
@@ -296,13 +266,12 @@ class SimulatedHost(Generic[M]):
 
     def report(self, effect: Effect) -> None:
         """To the transcript."""
+        note = self._transcript.note
         if isinstance(effect, RoleChange):
             old = effect.old.name if effect.old is not None else "-"
-            self._transcript.note(
-                self.name, f"{old} -> {effect.new.name} ({effect.term}): {effect.reason}"
-            )
+            note(self.name, f"{old} -> {effect.new.name} ({effect.term}): {effect.reason}")
         elif isinstance(effect, Event):
-            self._transcript.note(self.name, f"{effect.kind} {effect.peer}: {effect.reason}")
+            note(self.name, f"{effect.kind} {effect.peer}: {effect.reason}")
 
     def arrive(self, source: Station, protocol: int, data: bytes) -> None:
         """A packet has come for one of its machines."""
@@ -348,8 +317,8 @@ class SimulatedHost(Generic[M]):
 
     def _released(self, group: str) -> None:
         self.setHeld(False, group)
-        part = self.groups[group]
-        part.guard, part.clean = None, True
+        self.guard.disarm(group)
+        self.groups[group].clean = True
         self.attend(lambda: self.tell(Gone(group)))
 
     def _persist(self, effect: Persist) -> None:
@@ -385,28 +354,23 @@ class SimulatedHost(Generic[M]):
         if not self.frozen and self._lan.there(self.name, WITNESS) and self._lan.witness:
             told = Witnessed(sent)
             self._later(2 * self._lan.travel(), lambda: self.attend(lambda: self._note(told)))
-        self._later(every / self.rate, lambda: self.askWitness(every))
+        self._later(every / self.clock.rate, lambda: self.askWitness(every))
 
     # The guard
 
-    def fire(self) -> None:
-        """The guard lets go of the address, says goodbye for its node, and is gone."""
-        fired = [(group, part) for group, part in self.groups.items() if part.guard is not None]
-        if not fired:
-            return
-        for _, part in fired:
-            part.guard = None
+    def _fired(self, groups: list[str]) -> None:
+        """The guard lets go of the addresses, says goodbye for its node, and is gone."""
         self.fenced = True
         farewells = []
         for protocol, machine in enumerate(self.loop.machines):
-            concerned = [group for group, _ in fired if group in machine.groups]
+            concerned = [group for group in groups if group in machine.groups]
             for packet in machine.farewells(concerned[0]) if concerned else ():
                 farewells.append((protocol, packet.data))
 
         def gone() -> None:
-            if not self.guardable or (not self.present and self.running):
+            if not self.guard.able or (not self.present and self.running):
                 return
-            for group, _ in fired:
+            for group in groups:
                 self.setHeld(False, group)
             for _ in range(3):
                 for farewell in farewells:
@@ -415,26 +379,10 @@ class SimulatedHost(Generic[M]):
                 self.attend(self.decide)
 
         self._transcript.note(self.name, "its guard fires")
-        self._later(self.guardTime, gone)
-
-    def _watchGuard(self, group: str, armed: int) -> None:
-        part = self.groups[group]
-        if part.guard is None or part.armed != armed:
-            return
-        if self.now >= part.guard:
-            self.fire()
-        else:
-            self._guardAt(group)
-
-    def _guardAt(self, group: str) -> None:
-        part = self.groups[group]
-        assert part.guard is not None
-        at = (part.guard - self.offset) / self.rate + 1e-6
-        armed = part.armed
-        self._timeline.at(max(at, self._timeline.now), lambda: self._watchGuard(group, armed))
+        self._later(self.guard.seconds, gone)
 
     def _pet(self) -> None:
-        for machine in self.loop.machines:
-            for group, part in self.groups.items():
-                if part.guard is not None and group in machine.groups:
-                    part.guard = max(part.guard, machine.lease(group, self.now))
+        for group in self.guard.armed:
+            for machine in self.loop.machines:
+                if group in machine.groups:
+                    self.guard.pet(group, machine.lease(group, self.now))

@@ -47,7 +47,7 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
 
     def start(name: str) -> None:
         node = sim.start(name, priority=priorities[name], rate=rates[name])
-        node.guardTime = chance.uniform(0.0005, 0.002)
+        node.guard.seconds = chance.uniform(0.0005, 0.002)
         if slow:
             node.acquireTime = chance.uniform(0, 0.3)
             node.releaseTime = chance.uniform(0, 0.07)

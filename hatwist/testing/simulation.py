@@ -17,7 +17,7 @@ from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.testing.host import GROUP, SimulatedHost
 from hatwist.testing.lan import WITNESS, Lan
-from hatwist.testing.timeline import Timeline
+from hatwist.testing.timeline import HostClock, Timeline
 from hatwist.testing.transcript import Transcript
 
 NativeHost = SimulatedHost[Machine]
@@ -134,12 +134,12 @@ class Simulation:
             release=self.release,
         )
         disk = before.disk if before is not None else {}
-        machine = Machine(settings, self.codec, session, offset + self.now * rate, disk)
+        clock = HostClock(self.timeline, rate, offset)
+        machine = Machine(settings, self.codec, session, clock.now, disk)
         node = SimulatedHost(
             name,
             [machine],
-            rate,
-            offset,
+            clock,
             groups,
             self.lan,
             self.timeline,
@@ -167,12 +167,12 @@ class Simulation:
         """Its daemon is killed; what it held, it holds until its guard lets go."""
         self.nodes[name].die()
         self.transcript.note(name, "crashes")
-        self.nodes[name].fire()
+        self.nodes[name].guard.fire()
 
     def fire(self, name: str) -> None:
         """Its guard fires for no reason."""
         self.transcript.note(name, "its guard fires for no reason")
-        self.nodes[name].fire()
+        self.nodes[name].guard.fire()
 
     def freeze(self, name: str) -> None:
         """Its processes stand still; what it holds, it holds."""
@@ -247,7 +247,7 @@ class Simulation:
         def act() -> None:
             problem = f"no group {GROUP}; there are: {', '.join(node.machine.groups)}"
             if GROUP in node.machine.groups:
-                problem = node.machine.hindrance(GROUP, to, node.now)
+                problem = node.machine.elections[GROUP].hindrance(to, node.machine.view, node.now)
             if problem:
                 what = f"does not move it to {to or 'the worthiest'}: {problem}"
                 self.transcript.note(name, what)

@@ -267,7 +267,7 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         for part in node.groups.values():
             part.acquireTime = chance.uniform(0, 0.2)
             part.releaseTime = chance.uniform(release / 2, release) or 0.0005
-        node.guardTime = 0.001 if not sim.guardable else chance.uniform(0.0005, 0.002)
+        node.guard.seconds = 0.001 if not sim.guardable else chance.uniform(0.0005, 0.002)
 
     for name in names:
         start(name)

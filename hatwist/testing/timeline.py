@@ -46,3 +46,25 @@ class Timeline:
             at, _, act = heapq.heappop(self._queue)
             self.now = max(self.now, at)
             act()
+
+
+class HostClock:
+    """
+    The clock of one host.
+
+    @ivar rate: seconds that it counts in a true one.
+    """
+
+    def __init__(self, timeline: Timeline, rate: float, offset: float) -> None:
+        self.rate = rate
+        self._timeline = timeline
+        self._offset = offset
+
+    @property
+    def now(self) -> float:
+        """What it shows."""
+        return self._offset + self._timeline.now * self.rate
+
+    def when(self, shown: float) -> float:
+        """The true time at which it shows this."""
+        return (shown - self._offset) / self.rate

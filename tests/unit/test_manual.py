@@ -15,7 +15,7 @@ from hatwist.frontends import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "man"
-READERS = ("settings/reading.py", "settings/file.py", "checks/spec.py")
+READERS = ("settings/reading.py", "settings/file.py", "checks/reading.py")
 """Where the keys of a configuration file are read."""
 _KEY = re.compile(r'\.(?:take|table|tables|items)\(\s*"(\w+)"')
 _OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")

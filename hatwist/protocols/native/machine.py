@@ -14,6 +14,7 @@ from hatwist.core.claims import NOTHING, Record
 from hatwist.core.effects import Effect, Event, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Outgoing, Packet, Received
+from hatwist.core.picture import NO_CONTEXT, Context, Picture
 from hatwist.core.reports import (
     Drain,
     Fenced,
@@ -41,6 +42,8 @@ from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.intake import Codec, Intake, Statement
 from hatwist.protocols.native.membership import Membership, repeats
 from hatwist.protocols.native.outbox import Outbox, leads
+from hatwist.protocols.native.picture import picture
+from hatwist.protocols.native.prospects import hindrance
 from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
 
 STALL = 1.5
@@ -212,9 +215,9 @@ class Machine:
             election.muted = displaced
             election.decide(self.view, outbox.sent, outbox.lastSent, now, session)
             for effect in election.effects:
-                effects.append(effect)
-                if isinstance(effect, RoleChange):
+                if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
                     effects.append(self.chronicle.own(effect, election.released, now))
+                effects.append(effect)
             election.effects = []
             urgent = urgent or election.sendNow
             election.sendNow = False
@@ -250,8 +253,23 @@ class Machine:
     def _saysFarewell(self) -> bool:
         return all(election.rules.guardable for election in self.elections.values())
 
+    # What is asked
+
     def hindrance(self, group: str, to: str, now: float) -> str:
-        return self.elections[group].hindrance(to, self.view, now)
+        return hindrance(self.elections[group], self.view, to, now)
+
+    def picture(self, now: float, context: Context = NO_CONTEXT) -> Picture:
+        return picture(
+            self.elections,
+            self.view,
+            self.chronicle,
+            now,
+            context,
+            session=self.session,
+            drained=self.drained,
+            displaced=self.displaced,
+            silent=self.silent,
+        )
 
     def others(self, group: str, now: float) -> list[str]:
         return self.elections[group].others(self.view, now)

@@ -27,7 +27,7 @@ class FiredTests(SynchronousTestCase):
         self.guard = Guard(self.clock)
 
     def take(self, event: LogEvent) -> None:
-        if event.get("log_namespace", "").endswith("guarding.Guard"):
+        if event.get("log_namespace", "").startswith("hatwist.linux.guard.client."):
             self.lines.append(formatEvent(event))
 
     def run_(self, *groups: str) -> None:

@@ -226,7 +226,7 @@ class ForgedTests(SynchronousTestCase):
         node = sim.nodes[name]
 
         def again() -> None:
-            node.machine.tell(Served(GROUP, mac), node.local(sim.now))
+            node.machine.tell(Served(GROUP, mac), node.now)
             sim.at(sim.now + I / 4, again)
 
         again()
@@ -238,9 +238,7 @@ class ForgedTests(SynchronousTestCase):
         """The node takes the address when the limit is over since the holder was last heard, and says so."""
         for seed in range(5):
             sim = pair(seed, askLimit=2.0)
-            sim.nodes["beta"].machine.tell(
-                Served(GROUP, self.mac), sim.nodes["beta"].local(sim.now)
-            )
+            sim.nodes["beta"].machine.tell(Served(GROUP, self.mac), sim.nodes["beta"].now)
             self.answer(sim, self.stranger)
             sim.kill("alpha")
             killed = sim.now
@@ -259,9 +257,7 @@ class ForgedTests(SynchronousTestCase):
             (self.stranger, f"{self.stranger} (not seen while a node held it) answers"),
         ):
             sim = pair()
-            sim.nodes["beta"].machine.tell(
-                Served(GROUP, self.mac), sim.nodes["beta"].local(sim.now)
-            )
+            sim.nodes["beta"].machine.tell(Served(GROUP, self.mac), sim.nodes["beta"].now)
             sim.kill("alpha")
             sim.run(I * 2)
             self.answer(sim, mac)
@@ -326,7 +322,7 @@ class NoDelayTests(SynchronousTestCase):
     def test_goodbyeWhileSomebodyAnswers(self) -> None:
         """A goodbye is believed even if an answer for the address came just now."""
         sim = pair()
-        sim.nodes["beta"].machine.tell(Served(GROUP, ""), sim.nodes["beta"].local(sim.now))
+        sim.nodes["beta"].machine.tell(Served(GROUP, ""), sim.nodes["beta"].now)
         sim.stop("alpha")
         stopped = sim.now
         sim.runUntil(lambda: sim.holders() == ["beta"], 1.0)
@@ -368,7 +364,7 @@ class RecordedGoodbyeTests(SynchronousTestCase):
         self.assertTrue(sim.transcript.said("still-served"))
         beta = sim.nodes["beta"].machine
         for goodbye in goodbyes:
-            beta.hear(goodbye, "eth0", sim.nodes["beta"].local(sim.now))
+            beta.hear(goodbye, "eth0", sim.nodes["beta"].now)
             sim.run(1.0)
         self.assertGreater(len(goodbyes), 0)
         self.assertEqual((sim.holders(), sim.transcript.overlap()), (["alpha"], 0))

@@ -40,7 +40,7 @@ class Watched:
 
     def look(self) -> None:
         node = self.sim.nodes["gamma"]
-        now = node.local(self.sim.now)
+        now = node.now
         self.changes += self.chronicle.look(node.machine.view, now)
 
     def since(self, seconds: float) -> list[tuple[str, str, str, str]]:
@@ -186,7 +186,7 @@ class ChronicleTests(SynchronousTestCase):
         watched = Watched()
         chronicle = Chronicle("gamma", [GROUP])
         node = watched.sim.nodes["gamma"]
-        found = chronicle.look(node.machine.view, node.local(watched.sim.now))
+        found = chronicle.look(node.machine.view, node.now)
         self.assertEqual(
             [(c.old, c.new, c.reason) for c in found if c.node == "alpha"],
             [("", "ACTIVE", "it held already when it was first heard")],

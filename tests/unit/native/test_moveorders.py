@@ -37,7 +37,7 @@ class Moving(Scenario):
     def refusal(self, sim: Simulation, by: str, to: str) -> str:
         """The sentence by which a node refuses to move the group."""
         node = sim.nodes[by]
-        return node.machine.hindrance(GROUP, to, node.now)
+        return node.machine.elections[GROUP].hindrance(to, node.machine.view, node.now)
 
 
 class MoveTests(Moving):
@@ -312,7 +312,7 @@ class OldRequestTests(Moving):
         assert beat is not None
         source.outbox.seq += 1
         states = (beat.groups[0]._replace(request=request),)
-        now = node.local(sim.now)
+        now = node.now
         node.machine.hear(beat._replace(seq=source.outbox.seq, groups=states), "eth0", now)
         node.decide()
 
@@ -709,7 +709,7 @@ class DrainTests(Moving):
 
         def others(name: str) -> list[str]:
             node = sim.nodes[name]
-            return node.machine.others(GROUP, node.local(sim.now))
+            return node.machine.others(GROUP, node.now)
 
         self.assertEqual(others("alpha"), ["beta", "gamma"])
         self.assertEqual(others("gamma"), ["alpha", "beta"])

@@ -241,7 +241,7 @@ class HandoverTests(Scenario):
     def eligible(self, sim: Simulation, name: str) -> bool:
         node = sim.nodes[name]
         election = node.machine.elections["g"]
-        return election.eligible(node.machine.view, node.local(sim.now))
+        return election.eligible(node.machine.view, node.now)
 
     def test_preemptionIsNotStaged(self) -> None:
         """Two worthier nodes join together: the group moves once, to the worthiest."""

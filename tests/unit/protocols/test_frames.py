@@ -268,7 +268,7 @@ class CostTests(SynchronousTestCase):
         }
         code = (
             "import os; before = dict(os.environ)\n"
-            "from hatwist import frames; frames.templates()\n"
+            "from hatwist.protocols import frames; frames.templates()\n"
             "assert dict(os.environ) == before, 'environment changed'\n"
         )
         subprocess.run([sys.executable, "-B", "-c", code], env=environment, check=True, timeout=60)

@@ -25,12 +25,13 @@ from hatwist.protocols.native.heartbeat import Heard, Heartbeat, clusterId
 from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime.driver import Custody, Speaker
+from hatwist.runtime.driver import Custody
 from hatwist.runtime.fence import Fence
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import HURRY_LIMIT, STOP_LIMIT, Node
 from hatwist.runtime.persister import RETRY, SLOW, Persister
+from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import MemoryStore
 
 I, T = 0.1, 0.35  # noqa: E741

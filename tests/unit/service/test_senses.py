@@ -20,10 +20,11 @@ from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime.driver import Custody, Speaker
+from hatwist.runtime.driver import Custody
 from hatwist.runtime.fence import Fence
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node
+from hatwist.runtime.speaker import Speaker
 from hatwist.service.heldcarriers import GRACE, PAUSE
 from hatwist.service.senses import Senses
 from tests.unit.runtime.test_node import Cable, MemoryLink

@@ -23,7 +23,6 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-import hatwist.service
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.inside import Call
 from hatwist.core.claims import Role
@@ -41,6 +40,7 @@ from hatwist.resources.memory import MemoryResource
 from hatwist.runtime import node
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.link import MulticastGroup
+from hatwist.service import service as program
 from hatwist.service.service import HAService
 from hatwist.service.status import status
 from hatwist.settings import GroupSettings, Settings
@@ -805,7 +805,7 @@ class UnguardedTests(ServiceTestCase):
 
     async def test_again(self) -> None:
         """Nothing is held without one, which is told; it is tried again, and then all is well."""
-        self.patch(hatwist.service, "GUARD_AGAIN", 0.1)
+        self.patch(program, "GUARD_AGAIN", 0.1)
         service, log = self.service(self.resource("one")), self.log()
         start, failures = service._guard.start, [GuardError("no process"), GuardError("no memory")]
         self.patch(service._guard, "start", lambda: fail(failures.pop(0)) if failures else start())
@@ -833,13 +833,13 @@ class UnguardedTests(ServiceTestCase):
             await self.until(lambda: election.fitness is Fitness.DEGRADED)
             self.assertEqual(election.fitnessReason, "no guard is running")
             self.assertEqual(service.guarantee.reason, "no guard is running")
-            self.assertEqual(status(service)["guarantee"]["level"], "best effort")
+            self.assertEqual(status(service.snapshot())["guarantee"]["level"], "best effort")
         await self.until(lambda: election.fitness is Fitness.FIT)
         self.assertNotIn("no guard", service.guarantee.reason)
 
     async def test_stopped(self) -> None:
         """A service that is stopped meanwhile tries no more."""
-        self.patch(hatwist.service, "GUARD_AGAIN", 0.05)
+        self.patch(program, "GUARD_AGAIN", 0.05)
         service, starts = self.service(), []
 
         def start() -> Deferred[None]:

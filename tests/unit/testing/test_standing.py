@@ -251,7 +251,7 @@ class SuccessionTests(SynchronousTestCase):
         """Once it has held again, nothing is held against it."""
         sim = cluster("alpha", "beta", members=())
         beta = sim.nodes["beta"].machine.elections[GROUP]
-        beta._miss("alpha", sim.nodes["beta"].local(sim.now))
+        beta._miss("alpha", sim.nodes["beta"].now)
         sim.run(2 * I)
         sim.fitness("alpha", Fitness.UNFIT)
         sim.run(1.0)
