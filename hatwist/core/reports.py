@@ -14,7 +14,7 @@ class Held(NamedTuple):
     group: str
 
 
-class Refused(NamedTuple):
+class NotHeld(NamedTuple):
     """They could not be acquired, or were held and lost. Another answer to C{Hold}."""
 
     group: str
@@ -86,7 +86,7 @@ class Fenced(NamedTuple):
     why: str
 
 
-class Move(NamedTuple):
+class MoveWanted(NamedTuple):
     """
     The operator wants the holder, which may be this node, to hand a group over; it stays where it was moved.
 
@@ -99,13 +99,13 @@ class Move(NamedTuple):
     to: str
 
 
-class Drain(NamedTuple):
+class Drained(NamedTuple):
     """The operator wants nothing to be held here, and nothing to be given to this node; or no longer."""
 
     on: bool
 
 
-class Stop(NamedTuple):
+class Stopped(NamedTuple):
     """Let go of everything, say goodbye, and never come back."""
 
     why: str = "stopped"
@@ -118,7 +118,7 @@ def groupOf(report: Report) -> str | None:
 
 Report = Union[  # noqa: UP007 - the long simulations run on a Python that has no A | B
     Held,
-    Refused,
+    NotHeld,
     Gone,
     Progressed,
     Persisted,
@@ -126,7 +126,7 @@ Report = Union[  # noqa: UP007 - the long simulations run on a Python that has n
     Witnessed,
     Judged,
     Fenced,
-    Move,
-    Drain,
-    Stop,
+    MoveWanted,
+    Drained,
+    Stopped,
 ]

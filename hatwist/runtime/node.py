@@ -14,7 +14,7 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import Change, Event
 from hatwist.core.machine import Machine
 from hatwist.core.picture import Context, Picture
-from hatwist.core.reports import Drain, Move, Report, Stop
+from hatwist.core.reports import Drained, MoveWanted, Report, Stopped
 from hatwist.linux.interfaces import IGuard
 from hatwist.runtime.driver import Custody, Driver
 from hatwist.runtime.interfaces import IRoleObserver
@@ -149,7 +149,7 @@ class Node:
         problem = self.hindrance(group, to or "")
         if problem:
             raise ValueError(problem)
-        self.tell(Move(group, to or ""))
+        self.tell(MoveWanted(group, to or ""))
 
     def hindrance(self, group: str, to: str) -> str:
         """
@@ -171,7 +171,7 @@ class Node:
         this process ends. See L{others} for who is left.
         """
         self.drained = on
-        self.tell(Drain(on))
+        self.tell(Drained(on))
         return self._store.drain(self.driver.session, on)
 
     def others(self, group: str) -> list[str]:
@@ -199,7 +199,7 @@ class Node:
         """
         self.drained = self._store.drained
         for machine in self.driver.machines:
-            machine.tell(Drain(self.drained), self.now)
+            machine.tell(Drained(self.drained), self.now)
         self.startedAt = self.now
         self.driver.start()
 
@@ -226,7 +226,7 @@ class Node:
                 return self._stopped
             more = max((keeper.stopTime for keeper in self.keepers.values()), default=0.0)
             self._late = self._reactor.callLater(STOP_LIMIT + more, self._hurry)
-            self.tell(Stop(why))
+            self.tell(Stopped(why))
         return self._stopped
 
     def abort(self) -> None:

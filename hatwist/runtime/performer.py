@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hatwist.core.effects import Announce, Ask, Effect, Hold, Persist, Release
-from hatwist.core.reports import Gone, Held, Progressed, Refused, Report
+from hatwist.core.reports import Gone, Held, NotHeld, Progressed, Report
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.persister import Persister
 
@@ -44,7 +44,7 @@ class Performer:
         self.keepers[group] = keeper
         keeper.start(
             lambda: self._tell(Held(group)),
-            lambda reason: self._tell(Refused(group, reason)),
+            lambda reason: self._tell(NotHeld(group, reason)),
             lambda: self._tell(Gone(group)),
             lambda step, steps, words: self._tell(Progressed(group, step, steps, words)),
         )

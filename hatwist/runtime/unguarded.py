@@ -15,7 +15,7 @@ REASON = "no guard is running"
 
 
 class Guarding(Protocol):
-    """A guard, as it is looked at here; see L{hatwist.linux.guard.client.Guard}."""
+    """A guard, as it is looked at here; see L{hatwist.linux.guard.client.GuardClient}."""
 
     @property
     def ready(self) -> bool: ...

@@ -15,7 +15,7 @@ from hatwist.core.guarantee import Guarantee
 from hatwist.core.limits import LIMIT
 from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
-from hatwist.linux.guard.client import Guard
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.protocols.native.guarantee import askLimit, guarantee, releasing
 from hatwist.protocols.native.rules import GroupRules, Timing
@@ -75,7 +75,7 @@ class Composition:
         settings: Settings,
         group: GroupSettings,
         netlink: Netlink,
-        guard: Guard,
+        guard: GuardClient,
         resources: Sequence[Any] = (),
     ) -> None:
         self.group = group

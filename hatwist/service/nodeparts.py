@@ -11,11 +11,11 @@ from twisted.logger import Logger
 from hatwist.core.electorate import refusal, runs
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import NO_ADDRESS, addressNumber
-from hatwist.linux.guard.client import Guard
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.guarantee import affordable, kernelLease, leaseMargin
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import NodeRules, Timing
 from hatwist.runtime.driver import Custody
 from hatwist.runtime.fence import UNLIMITED, KernelLease
@@ -44,7 +44,7 @@ class Assembly:
         reactor: Any,
         settings: Settings,
         netlink: Netlink,
-        guard: Guard,
+        guard: GuardClient,
         resources: Sequence[Any] = (),
     ) -> None:
         self.settings = settings
@@ -104,7 +104,7 @@ class Assembly:
         session = max(store.session + 1, int(time.time() * 1000))
         keyring = Keyring(settings.keys)
         rules = self.rules()
-        machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
+        machine = NativeMachine(rules, keyring, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
         links = makeLinks(reactor, settings.ways, settings.multicast, shared=shared)
         timing = Timing(settings.interval, settings.tolerance, rules.release)

@@ -22,7 +22,7 @@ from hatwist.checks.check import CheckSpec
 from hatwist.core.claims import Role
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.reports import Witnessed
-from hatwist.linux.guard.client import Guard
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.service import ServiceResource
@@ -74,7 +74,7 @@ class HAService(MultiService):
         self._reactor = reactor
         self._observers: dict[IRoleObserver, Callable[[], None]] = {}  # what ends it, by observer
         self._netlink = Netlink(reactor)
-        self._guard = Guard(reactor)
+        self._guard = GuardClient(reactor)
         self._unguarded = Unguarded(reactor, self._guard, settings.interval, settings.tolerance)
         self._assembly = Assembly(reactor, settings, self._netlink, self._guard, resources)
         self._reloading = Reloading(reactor, self._assembly, self._netlink)

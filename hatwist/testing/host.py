@@ -18,8 +18,8 @@ from hatwist.core.reports import (
     Fenced,
     Gone,
     Held,
+    NotHeld,
     Persisted,
-    Refused,
     Report,
     Served,
     Witnessed,
@@ -27,7 +27,7 @@ from hatwist.core.reports import (
 )
 from hatwist.testing.guard import SimulatedGuard
 from hatwist.testing.hostgroup import HostGroup
-from hatwist.testing.lan import WITNESS, Lan, Station
+from hatwist.testing.lan import WITNESS, SimulatedLan, Station
 from hatwist.testing.timeline import HostClock, Timeline
 from hatwist.testing.transcript import Transcript
 
@@ -77,7 +77,7 @@ class SimulatedHost(Generic[M]):
         machines: Sequence[M],
         clock: HostClock,
         groups: Sequence[str],
-        lan: Lan,
+        lan: SimulatedLan,
         timeline: Timeline,
         transcript: Transcript,
         guarded: bool = False,
@@ -311,7 +311,7 @@ class SimulatedHost(Generic[M]):
 
         def act() -> None:
             if part.wanted:
-                self.tell(Refused(group, "told to fail") if part.failing else Held(group))
+                self.tell(NotHeld(group, "told to fail") if part.failing else Held(group))
 
         self.attend(act)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from hatwist.testing.timeline import Timeline
 
 WITNESS = "witness"
-"""The name of the witness in L{Lan.blocked}."""
+"""The name of the witness in L{SimulatedLan.blocked}."""
 
 
 class Weather:
@@ -41,7 +41,7 @@ class Station(Protocol):
         ...
 
 
-class Lan:
+class SimulatedLan:
     """
     The ways between the hosts.
 

@@ -8,19 +8,19 @@ from typing import Any, cast
 
 from hatwist.core.claims import Role
 from hatwist.core.electorate import Quorum
-from hatwist.core.reports import Drain, Judged, Move, Report, Stop
+from hatwist.core.reports import Drained, Judged, MoveWanted, Report, Stopped
 from hatwist.core.worth import Fitness, addressNumber
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.intake import Codec
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.testing.host import GROUP, SimulatedHost
-from hatwist.testing.lan import WITNESS, Lan
+from hatwist.testing.lan import WITNESS, SimulatedLan
 from hatwist.testing.timeline import HostClock, Timeline
 from hatwist.testing.transcript import Transcript
 
-NativeHost = SimulatedHost[Machine]
+NativeHost = SimulatedHost[NativeMachine]
 """A host that speaks hatwist's own protocol."""
 
 
@@ -66,7 +66,7 @@ class Simulation:
         self.codec: Codec = Keyring([key] if key else []) if wire else Values()
         self.timeline = Timeline()
         self.nodes: dict[str, NativeHost] = {}
-        self.lan = Lan(self.timeline, self.nodes, seed, self.codec.open)
+        self.lan = SimulatedLan(self.timeline, self.nodes, seed, self.codec.open)
         self.transcript = Transcript(self.timeline, self.nodes)
         self.guarded = bool(members) if guarded is None else guarded
         self.guardable = bool(rules.get("guardable", True))
@@ -135,7 +135,7 @@ class Simulation:
         )
         disk = before.disk if before is not None else {}
         clock = HostClock(self.timeline, rate, offset)
-        machine = Machine(settings, self.codec, session, clock.now, disk)
+        machine = NativeMachine(settings, self.codec, session, clock.now, disk)
         node = SimulatedHost(
             name,
             [machine],
@@ -151,7 +151,7 @@ class Simulation:
         if before is not None:
             node.inherit(before)
             if before.machine.drained:
-                machine.tell(Drain(True), node.now)
+                machine.tell(Drained(True), node.now)
         self.transcript.note(name, "starts")
         node.start()
         if self.rules.get("witness"):
@@ -229,7 +229,7 @@ class Simulation:
     def stop(self, name: str) -> None:
         """An orderly stop of its daemon."""
         self.transcript.note(name, "is stopped")
-        self.tell(name, Stop())
+        self.tell(name, Stopped())
 
     def fitness(self, name: str, fitness: Fitness, reason: str = "told so") -> None:
         """A check of a node has this verdict."""
@@ -253,7 +253,7 @@ class Simulation:
                 self.transcript.note(name, what)
             else:
                 self.transcript.note(name, f"is asked to move it to {to or 'the worthiest'}")
-                node.tell(Move(GROUP, to))
+                node.tell(MoveWanted(GROUP, to))
 
         node.attend(act)
 
@@ -263,7 +263,7 @@ class Simulation:
 
         def act() -> None:
             self.transcript.note(name, "is drained" if on else "is drained no more")
-            node.tell(Drain(on))
+            node.tell(Drained(on))
 
         node.attend(act)
 

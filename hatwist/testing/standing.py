@@ -23,7 +23,7 @@ HANDLING = 0.01
 """Acquire, release, timers and packets, with some room, in seconds."""
 
 
-class Judge:
+class StandingJudge:
     """
     Watches one simulation.
 
@@ -107,7 +107,7 @@ class Judge:
 
 def _begin(
     seed: int, wire: bool, votes: bool, **more: Any
-) -> tuple[Simulation, Judge, random.Random, tuple[str, ...], Callable[[str], NativeHost]]:
+) -> tuple[Simulation, StandingJudge, random.Random, tuple[str, ...], Callable[[str], NativeHost]]:
     """A settled cluster, what judges it, and what starts a node of it."""
     chance = random.Random(f"standing {seed}")
     names = NAMES[: chance.choice((3, 3, 4, 5))]
@@ -127,12 +127,12 @@ def _begin(
 
     for name in names:
         start(name)
-    judge = Judge(sim, seed)
+    judge = StandingJudge(sim, seed)
     sim.run(1.5 + chance.uniform(0, sim.interval))
     return sim, judge, chance, names, start
 
 
-def _settles(sim: Simulation, judge: Judge) -> None:
+def _settles(sim: Simulation, judge: StandingJudge) -> None:
     """All is well again: within a tolerance and a half exactly one node holds, and it keeps the group."""
     judge.fault()
     sim.run(2 * sim.tolerance + sim.interval)
@@ -144,7 +144,7 @@ def _settles(sim: Simulation, judge: Judge) -> None:
         judge.bad(f"dark for {sim.transcript.darkness(settled):.4f} s in the end")
 
 
-def _exclusive(sim: Simulation, judge: Judge) -> None:
+def _exclusive(sim: Simulation, judge: StandingJudge) -> None:
     if sim.quorum is not None and sim.transcript.overlap() > 0:
         judge.bad(f"two holders for {sim.transcript.overlap():.6f} s")
 
@@ -255,7 +255,7 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         guardable=chance.random() < 0.5,
     )
     sim.release = release + 0.01 if release else None
-    judge = Judge(sim, seed)
+    judge = StandingJudge(sim, seed)
     lacking = chance.sample(names, chance.choice((0, 0, 1)))
     priorities = {name: chance.choice((50, 100, 100, 200)) for name in names}
 

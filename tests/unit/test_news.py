@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.effects import Change
 from hatwist.protocols.native.heartbeat import Heartbeat
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.testing import Simulation, majority, schedules
 
 NAMES = ("alpha", "beta", "gamma")
@@ -21,17 +21,17 @@ class NewsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.packets: Counter[str] = Counter()
         self.wrong: list[str] = []
-        hear = Machine.hear
+        hear = NativeMachine.hear
 
-        def hearAndDecide(machine: Machine, beat: Heartbeat, link: str, now: float) -> None:
+        def hearAndDecide(machine: NativeMachine, beat: Heartbeat, link: str, now: float) -> None:
             hear(machine, beat, link, now)
             self.packets["news" if machine.news else "none"] += 1
             if not machine.news and now < machine.deadline:
                 self._decided(machine, now)
 
-        self.patch(Machine, "hear", hearAndDecide)
+        self.patch(NativeMachine, "hear", hearAndDecide)
 
-    def _decided(self, machine: Machine, now: float) -> None:
+    def _decided(self, machine: NativeMachine, now: float) -> None:
         """Decide all the same: nothing may come of it."""
         before = machine.deadline
         effects: list[Any] = machine.decide(now)
@@ -76,13 +76,13 @@ class DecisionsTests(SynchronousTestCase):
             sim.start(name, priority=priority)
         sim.run(2.0)
         count: Counter[str] = Counter()
-        decide = Machine.decide
+        decide = NativeMachine.decide
 
-        def counted(machine: Machine, *arguments: Any) -> Any:
+        def counted(machine: NativeMachine, *arguments: Any) -> Any:
             count[machine.rules.name] += 1
             return decide(machine, *arguments)
 
-        self.patch(Machine, "decide", counted)
+        self.patch(NativeMachine, "decide", counted)
         sim.run(100 * sim.interval)
         self.assertLess(count["alpha"], 110)
         self.assertLess(count["beta"], 250)

@@ -16,18 +16,18 @@ from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Outgoing, Packet, Received
 from hatwist.core.picture import NO_CONTEXT, Context, Picture
 from hatwist.core.reports import (
-    Drain,
+    Drained,
     Fenced,
     Gone,
     Held,
     Judged,
-    Move,
+    MoveWanted,
+    NotHeld,
     Persisted,
     Progressed,
-    Refused,
     Report,
     Served,
-    Stop,
+    Stopped,
     Witnessed,
     groupOf,
 )
@@ -52,7 +52,7 @@ STALL = 1.5
 DRAINED = (Fitness.UNFIT, "drained (hatwist undrain ends it)")
 
 
-class Machine:
+class NativeMachine:
     """
     @param session: which start of this node; greater than that of any earlier start.
     @param records: what earlier starts left on disk, by group.
@@ -189,13 +189,13 @@ class Machine:
         for election in self.elections.values():
             election.fenced(report.why, now, said)
 
-    def _drain(self, report: Drain, now: float) -> None:
+    def _drain(self, report: Drained, now: float) -> None:
         self.drained = report.on
         verdict = DRAINED if report.on else (Fitness.FIT, "")
         for election in self.elections.values():
             election.setFitness(*verdict, "drain")
 
-    def _stop(self, report: Stop, now: float) -> None:
+    def _stop(self, report: Stopped, now: float) -> None:
         self._stopped = True
         for election in self.elections.values():
             election.input(Input.STOP, now, report.why)
@@ -336,7 +336,7 @@ class Machine:
                 self.view.serve(self.elections)
 
 
-def _move(election: Election, report: Move, view: Membership, now: float) -> None:
+def _move(election: Election, report: MoveWanted, view: Membership, now: float) -> None:
     if not election.hindrance(report.to, view, now):
         election.move(report.to, view, now)
 
@@ -347,7 +347,7 @@ def _progressed(election: Election, report: Progressed, view: Membership, now: f
 
 OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
     Held: lambda election, report, view, now: election.input(Input.HELD, now),
-    Refused: lambda election, report, view, now: election.refused(report.reason, now),
+    NotHeld: lambda election, report, view, now: election.refused(report.reason, now),
     Gone: lambda election, report, view, now: election.letGo(view, now),
     Progressed: _progressed,
     Persisted: lambda election, report, view, now: election.persisted(report.record),
@@ -355,12 +355,12 @@ OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
     Judged: lambda election, report, view, now: election.setFitness(
         report.fitness, report.reason, report.source
     ),
-    Move: _move,
+    MoveWanted: _move,
 }
-OF_NODE: dict[type, Callable[[Machine, Any, float], None]] = {
-    Witnessed: Machine._witnessed,
-    Fenced: Machine._fenced,
-    Drain: Machine._drain,
-    Stop: Machine._stop,
+OF_NODE: dict[type, Callable[[NativeMachine, Any, float], None]] = {
+    Witnessed: NativeMachine._witnessed,
+    Fenced: NativeMachine._fenced,
+    Drained: NativeMachine._drain,
+    Stopped: NativeMachine._stop,
 }
 """What is done about each report: this protocol ignores none."""

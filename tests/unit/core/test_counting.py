@@ -20,7 +20,7 @@ from hatwist.core.reports import Gone, Held, Persisted
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.protocols.native.votes import MARGIN
 from hatwist.runtime.store import Store
@@ -75,7 +75,7 @@ class Node:
         """As a daemon starts."""
         self.store.read()
         session = max(self.store.session + 1, 7)
-        self.machine = Machine(self.rules, Keyring(), session, now, dict(self.store.records))
+        self.machine = NativeMachine(self.rules, Keyring(), session, now, dict(self.store.records))
 
     def take(self, datagram: bytes, now: float) -> None:
         """As the driver does."""

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hatwist.core.causes import Cause
 from hatwist.core.errors import REASONS, BadPacket
 from hatwist.core.guarantee import Guarantee, Level
+from hatwist.core.packet import Packet
 from hatwist.frontends.web.metrics import registry
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import Heartbeat
@@ -212,7 +213,7 @@ class MetricsTests(MetricsTestCase):
             beat = self.farewell()._replace(name=f"stranger{sender}")
             datagram = Keyring([b"z" * 16]).seal(beat)
             with self.assertRaises(BadPacket):
-                self.alpha.machine.receive(datagram, "memory", self.clock.seconds())
+                self.alpha.machine.receive(Packet(datagram, "memory"), self.clock.seconds())
         after = {(name, labels) for name, found in self.read().items() for labels in found}
         self.assertEqual(after, before)
 

@@ -11,7 +11,7 @@ from hatwist.core.claims import Record, Released, Role
 from hatwist.core.effects import Change, Event, Persist, RoleChange
 from hatwist.core.packet import Outgoing, Received
 from hatwist.core.recorder import Recorder
-from hatwist.core.reports import Move, Refused
+from hatwist.core.reports import MoveWanted, NotHeld
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
@@ -172,7 +172,7 @@ class ChronicleTests(SynchronousTestCase):
         """So is a move by the operator, with the nodes on both ends."""
         watched = Watched()
         node = watched.sim.nodes["alpha"]
-        node.machine.tell(Move(GROUP, "beta"), node.now)
+        node.machine.tell(MoveWanted(GROUP, "beta"), node.now)
         self.assertEqual(
             watched.since(0.3),
             [
@@ -301,7 +301,7 @@ class RecorderTests(SynchronousTestCase):
         """A decision is told after what had come in before it, oldest first, in words."""
         recorder = Recorder()
         recorder.packet(1.0, self.heard)
-        recorder.told(1.1, Refused("web", "in use"))
+        recorder.told(1.1, NotHeld("web", "in use"))
         recorder.decided(1.2, [Event("conflict", "web", "beta", "too")])
         recorder.sent(1.2, Outgoing(b"", None, 4))
         recorder.decided(1.3, [Persist("web", Record(64, None))])

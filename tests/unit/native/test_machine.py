@@ -13,13 +13,13 @@ from hatwist.core.effects import TOLD, Announce, Change, Event, Hold, Release, R
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Packet
-from hatwist.core.reports import Gone, Held, Judged, Persisted, Stop
+from hatwist.core.reports import Gone, Held, Judged, Persisted, Stopped
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.membership import MAX_PEERS, REMEMBERED
 from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.protocols.native.rules import GroupRules, NodeRules
@@ -46,7 +46,7 @@ class MachineTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         rules = NodeRules("home", "a", I, T, (GroupRules("web"),), 1)
-        self.machine = Machine(rules, Keyring(), 5, 100.0)
+        self.machine = NativeMachine(rules, Keyring(), 5, 100.0)
 
     def decide(self, now: float, beats: bool = False) -> list[Any]:
         """What it decides, and then sends; what it knows of others is in test_chronicle."""
@@ -109,7 +109,7 @@ class TranscriptTests(MachineTests):
             RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder was heard"),
             self.decide(100.36),
         )
-        self.machine.tell(Stop(), 100.4)
+        self.machine.tell(Stopped(), 100.4)
         effects = self.decide(100.4)
         self.assertEqual(effects[0], Release("web"))
         self.assertTrue(self.sent(effects)[0].groups[0].lettingGo)
@@ -194,7 +194,7 @@ class DeadlineTests(MachineTests):
     def test_nothingDue(self) -> None:
         """After its end a node has nothing to wait for."""
         self.hold()
-        self.machine.tell(Stop(), 100.5)
+        self.machine.tell(Stopped(), 100.5)
         self.decide(100.5)
         self.machine.tell(Gone("web"), 100.5)
         self.decide(100.5)
@@ -296,7 +296,7 @@ class RefusalTests(MachineTests):
         self.assertEqual(self.sent(effects), [])
         self.machine.tell(Gone("web"), 100.51)
         self.assertEqual(self.sent(self.decide(100.51)), [])
-        self.machine.tell(Stop(), 100.52)
+        self.machine.tell(Stopped(), 100.52)
         self.assertEqual(self.sent(self.decide(100.52)), [])
         self.assertTrue(self.machine.over)
 
@@ -380,7 +380,7 @@ class SessionTests(MachineTests):
         rules = NodeRules(
             "home", "a", I, T, (GroupRules("web"),), 1, quorum=Quorum(frozenset("ab"), 1)
         )
-        self.machine = Machine(rules, Keyring(), 5, 100.0, {"web": Record(64)})
+        self.machine = NativeMachine(rules, Keyring(), 5, 100.0, {"web": Record(64)})
         self.machine.tell(Gone("web"), 100.01)
         self.machine.tell(Persisted("web", Record(128)), 100.01)
         for step in range(1, 8):
@@ -634,7 +634,7 @@ class NoGroupTests(SynchronousTestCase):
 
     def test_life(self) -> None:
         """It is over when it is stopped, and not before; until then it sends once in an interval."""
-        machine = Machine(NodeRules("home", "a", I, T), Keyring(), 5, 100.0)
+        machine = NativeMachine(NodeRules("home", "a", I, T), Keyring(), 5, 100.0)
         count = 0
         for step in range(100):
             now = 100.0 + step * I / 10
@@ -648,7 +648,7 @@ class NoGroupTests(SynchronousTestCase):
             machine.decide(101.0 + step * 0.001)
             count += len(machine.outgoing(101.0 + step * 0.001))
         self.assertEqual(count, 1)
-        machine.tell(Stop(), 101.1)
+        machine.tell(Stopped(), 101.1)
         self.assertTrue(machine.over)
         self.assertEqual(machine.decide(101.1), [])
         self.assertEqual(len(machine.outgoing(101.1)), 3)

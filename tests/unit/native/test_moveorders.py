@@ -7,7 +7,7 @@ Figures as in L{tests.unit.native.test_scenarios}: alpha is the worthiest, then 
 from __future__ import annotations
 
 from hatwist.core.claims import Role
-from hatwist.core.reports import Drain, Judged, Move
+from hatwist.core.reports import Drained, Judged, MoveWanted
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.heartbeat import Heartbeat, Request
 from hatwist.testing import Simulation
@@ -297,7 +297,7 @@ class RefusalTests(Moving):
         """What is told of a group that went meanwhile changes nothing."""
         sim = self.cluster(*RANKS)
         node = sim.nodes["alpha"]
-        node.machine.tell(Move("web", "beta"), node.now)
+        node.machine.tell(MoveWanted("web", "beta"), node.now)
         self.assertEqual(node.machine.decide(node.now), [])
         self.assertIsNone(node.machine.elections[GROUP].request)
 
@@ -772,14 +772,14 @@ class SourcesTests(Moving):
         machine.tell(Judged(GROUP, "checks", Fitness.DEGRADED, "slow"), 0.0)
         self.assertEqual((group.fitness, group.fitnessReason), (Fitness.DEGRADED, "slow"))
         machine.tell(Judged(GROUP, "carrier", Fitness.UNFIT, "no carrier on eth0"), 0.0)
-        machine.tell(Drain(True), 0.0)
+        machine.tell(Drained(True), 0.0)
         self.assertEqual(
             (group.fitness, group.fitnessReason),
             (Fitness.UNFIT, "no carrier on eth0; drained (hatwist undrain ends it)"),
         )
         machine.tell(Judged(GROUP, "carrier", Fitness.FIT, ""), 0.0)
         self.assertEqual(group.fitnessReason, "drained (hatwist undrain ends it)")
-        machine.tell(Drain(False), 0.0)
+        machine.tell(Drained(False), 0.0)
         self.assertEqual((group.fitness, group.fitnessReason), (Fitness.DEGRADED, "slow"))
         machine.tell(Judged(GROUP, "checks", Fitness.FIT, ""), 0.0)
         self.assertEqual((group.fitness, group.fitnessReason), (Fitness.FIT, ""))

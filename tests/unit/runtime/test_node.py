@@ -22,7 +22,7 @@ from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import Farewell
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import Heard, Heartbeat, clusterId
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.driver import Custody
@@ -111,7 +111,7 @@ class Nodes(SynchronousTestCase):
     ) -> tuple[Node, MemoryResource, MemoryLink]:
         rules = NodeRules("c", name, I, T, (GroupRules("g", priority),), priority, quorum=quorum)
         records = store.records if store is not None else {}
-        machine = Machine(rules, Keyring([b"k" * 16]), session, self.clock.seconds(), records)
+        machine = NativeMachine(rules, Keyring([b"k" * 16]), session, self.clock.seconds(), records)
         resource = MemoryResource(self.clock, name)
         link = MemoryLink(self.cable)
         links: Any = [link]

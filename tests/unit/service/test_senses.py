@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
-from hatwist.core.reports import Refused
+from hatwist.core.reports import NotHeld
 from hatwist.core.worth import Fitness
 from hatwist.linux.lan.memory import MemoryAsker, MemoryNeighbours
 from hatwist.linux.netlink.memory import MemoryKernel
 from hatwist.linux.netlink.messages import IFF_RUNNING, IFF_UP
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.memory import MemoryResource
@@ -63,7 +63,7 @@ class SensesTestCase(SynchronousTestCase):
 
     def start(self, senses: Senses) -> Node:
         rules = NodeRules("c", "alpha", 0.1, 0.35, (GroupRules("default", asks=True),))
-        machine = Machine(rules, Keyring(()), 1, self.clock.seconds())
+        machine = NativeMachine(rules, Keyring(()), 1, self.clock.seconds())
         self.resource = MemoryResource(self.clock, "web")
         keeper = Keeper(self.clock, "default", [self.resource], 0.1)
         links: Any = [MemoryLink(Cable())]
@@ -189,7 +189,7 @@ class HeldTests(SensesTestCase):
 
     def again(self) -> None:
         """Let go, and hold again."""
-        self.node.machine.tell(Refused("default", "for this test"), self.clock.seconds())
+        self.node.machine.tell(NotHeld("default", "for this test"), self.clock.seconds())
         self.pass_(0.1)
         self.assertFalse(self.resource.held)
         self.pass_(1.0)
@@ -217,7 +217,7 @@ class HeldTests(SensesTestCase):
         self.flags(IFF_UP | IFF_RUNNING)
         self.fits(True)
         self.hold()
-        self.node.machine.tell(Refused("default", "for this test"), self.clock.seconds())
+        self.node.machine.tell(NotHeld("default", "for this test"), self.clock.seconds())
         self.pass_(0.1)
         self.flags(IFF_UP)
         self.fits(True)

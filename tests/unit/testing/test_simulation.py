@@ -20,7 +20,7 @@ from hatwist.core.worth import Fitness
 from hatwist.protocols.native import inputs
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import Heartbeat
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.membership import Membership
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
@@ -331,7 +331,7 @@ class SimulationTests(SynchronousTestCase):
         sim.run(1.0)
         self.assertEqual(sim.holders(), ["alpha"])
         self.assertEqual(sim.role("beta"), Role.STANDBY)
-        self.assertIsInstance(sim.nodes["alpha"].machine, Machine)
+        self.assertIsInstance(sim.nodes["alpha"].machine, NativeMachine)
 
     def test_documentedExample(self) -> None:
         """The example in the package's documentation is true."""
