@@ -310,7 +310,7 @@ class RecorderTests(SynchronousTestCase):
             [tuple(line) for line in recorder.lines()],
             [
                 (1.0, "packet", "beta 17.4 on eth0: web ACTIVE fit 120 eligible"),
-                (1.1, "told", "refused web in use"),
+                (1.1, "told", "notheld web in use"),
                 (1.2, "decided", "conflict web beta: too"),
                 (1.2, "sent", "4"),
                 (1.3, "decided", "persist web, terms to 64"),
