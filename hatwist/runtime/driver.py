@@ -147,15 +147,15 @@ class Driver:
         if not all(isinstance(report, QUIET) for report in reports):
             self.run()
 
-    def _received(self, machine: Machine, datagram: bytes, link: str) -> None:
+    def _received(self, machine: Machine, packet: Packet) -> None:
         if not self.running:
             return
         now, before = self._reactor.seconds(), machine.session
-        received = machine.receive(Packet(datagram, link), now)
+        received = machine.receive(packet, now)
         if machine.session > max(before, TRUSTED):
             self.persister.count()
         self.persister.heard(received.sender, received.configuration)
-        self.received[received.sender, link] += 1
+        self.received[received.sender, packet.link] += 1
         self.recorder.packet(now, received)
         if self._soon is None and machine.news:
             # In the reactor's next turn, when every socket that is readable has been read.
@@ -317,7 +317,7 @@ class Driver:
         if self._guard is not None:
             self._guard.onFired = self._fired
         for name in list(self.fences):
-            self._employ(name, self.performer.keepers[name])
+            self.performer.employ(name, self.performer.keepers[name], self.permits)
         self.lateness.start(self._reactor.seconds(), self.machines[0].tolerance / 2)
         for machine, sender in self._senders.items():
             assert machine.interval is not None
@@ -329,10 +329,6 @@ class Driver:
         sender = LoopingCall(self._beat, machine)
         sender.clock = self._reactor
         return sender
-
-    def _employ(self, group: str, keeper: Keeper) -> None:
-        keeper.permitted = lambda: self.permits(group)
-        self.performer.employ(group, keeper)
 
     def change(
         self,
@@ -351,7 +347,7 @@ class Driver:
         for name, (keeper, fence) in custody.items():
             self.fences[name] = fence
             self.reporter.comes(name)
-            self._employ(name, keeper)
+            self.performer.employ(name, keeper, self.permits)
         for name, fence in self.fences.items():
             if name in machine.groups and fence.until > -inf:
                 fence.revised(self._farewells(machine, name))

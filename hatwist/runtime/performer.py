@@ -39,14 +39,19 @@ class Performer:
         """Begin what an effect asks for."""
         self.actions[type(effect)](*effect)
 
-    def employ(self, group: str, keeper: Keeper) -> None:
-        """Let a keeper begin, and tell of its group from now on."""
+    def employ(self, group: str, keeper: Keeper, permits: Callable[[str], bool]) -> None:
+        """
+        Let a keeper begin, and tell of its group from now on.
+
+        @param permits: may this node go on to acquire that group?
+        """
         self.keepers[group] = keeper
         keeper.start(
             lambda: self._tell(Held(group)),
             lambda reason: self._tell(NotHeld(group, reason)),
             lambda: self._tell(Gone(group)),
             lambda step, steps, words: self._tell(Progressed(group, step, steps, words)),
+            lambda: permits(group),
         )
 
     def dismiss(self, group: str) -> None:

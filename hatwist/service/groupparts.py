@@ -310,10 +310,8 @@ class Composition:
                 self._limit(resource)
 
     def _limit(self, addresses: Addresses) -> None:
-        addresses.lease, addresses.margin = (
-            self.fence.kernel.seconds or None,
-            self.fence.kernel.margin,
-        )
+        lease, kernel = addresses.lease, self.fence.kernel
+        lease.seconds, lease.margin = kernel.seconds or None, kernel.margin
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.service.HAService.releaseLeft}."""

@@ -12,6 +12,7 @@ from hatwist.core.electorate import refusal, runs
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import NO_ADDRESS, addressNumber
 from hatwist.linux.guard.client import GuardClient
+from hatwist.linux.netlink.present import interfaceAddress
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.guarantee import affordable, kernelLease, leaseMargin
@@ -20,10 +21,11 @@ from hatwist.protocols.native.rules import NodeRules, Timing
 from hatwist.runtime.driver import Custody
 from hatwist.runtime.fence import UNLIMITED, KernelLease
 from hatwist.runtime.keeper import Keeper
-from hatwist.runtime.link import interfaceAddress, makeLinks
+from hatwist.runtime.link import Link
 from hatwist.runtime.node import Node
 from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import Store
+from hatwist.runtime.ways import waysOf
 from hatwist.service.groupparts import Composition
 from hatwist.settings import GroupSettings, Settings
 
@@ -106,7 +108,8 @@ class Assembly:
         rules = self.rules()
         machine = NativeMachine(rules, keyring, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
-        links = makeLinks(reactor, settings.ways, settings.multicast, shared=shared)
+        ways = waysOf(settings.ways, settings.multicast, shared=shared)
+        links = [Link(reactor, way) for way in ways]
         timing = Timing(settings.interval, settings.tolerance, rules.release)
         self.lease = KernelLease(
             kernelLease(timing, settings.quorum, settings.lease),
@@ -167,7 +170,8 @@ class Assembly:
         """What makes the resources of a group follow, and until when it may be held."""
         group.keepFor(self.lease)
         retry = min(self.settings.interval, 1.0)
-        keeper = Keeper(self._reactor, group.group.name, group.resources, retry)
+        name, first = group.group.name, group.hooks.prepared
+        keeper = Keeper(self._reactor, name, group.resources, retry, first)
         return Custody(keeper, group.fence)
 
     @property
