@@ -35,6 +35,8 @@ class GuardResource:
     @ivar alone: no address of the group arms it, see L{arm}.
     """
 
+    guarded = True
+
     def __init__(
         self, guard: IGuard, group: str, order: Callable[[], GuardOrder], alone: bool
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -14,29 +14,26 @@ from hatwist.core.worth import NO_ADDRESS, addressNumber
 from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.present import interfaceAddress
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.guarantee import affordable, kernelLease, leaseMargin
-from hatwist.protocols.native.machine import NativeMachine
-from hatwist.protocols.native.rules import NodeRules, Timing
 from hatwist.runtime.driver import Custody
-from hatwist.runtime.fence import UNLIMITED, KernelLease
+from hatwist.runtime.fence import UNLIMITED
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Link
 from hatwist.runtime.node import Node
 from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import Store
 from hatwist.runtime.ways import waysOf
-from hatwist.service.groupparts import Composition
+from hatwist.service import speakers
+from hatwist.service.groupparts import GroupParts
 from hatwist.settings import GroupSettings, Settings
+from hatwist.settings.digest import digest
 
 
-class Assembly:
+class NodeParts:
     """
     @param resources: further ones of the first group.
     @ivar settings: what it is made by; others after a reload.
     @ivar groups: each group as it is made up, by name.
     @ivar node: what runs; C{None} while nothing does.
-    @ivar lease: how long the kernel keeps addresses.
     """
 
     _log = Logger()
@@ -51,21 +48,21 @@ class Assembly:
     ) -> None:
         self.settings = settings
         self.node: Node | None = None
-        self.lease = UNLIMITED
+        self._lease = UNLIMITED
         self._reactor = reactor
         self._netlink = netlink
         self._guard = guard
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self._address = NO_ADDRESS
-        self.groups: dict[str, Composition] = {}
+        self.groups: dict[str, GroupParts] = {}
         for group in settings.groups:
             self.groups[group.name] = self.compose(group, resources)
             resources = ()
 
-    def compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> Composition:
+    def compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> GroupParts:
         """One group by its settings, which is not yet among L{groups}."""
-        return Composition(
+        return GroupParts(
             self._reactor,
             self.settings,
             group,
@@ -73,12 +70,6 @@ class Assembly:
             self._guard,
             resources,
         )
-
-    @property
-    def _timing(self) -> Timing:
-        """That of the group which takes longest to let go."""
-        timings = [group.timing for group in self.groups.values()]
-        return max(timings, key=lambda timing: timing.releaseTime)
 
     def build(self) -> Node:
         """
@@ -104,21 +95,16 @@ class Assembly:
         self._elect()
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
-        keyring = Keyring(settings.keys)
-        rules = self.rules()
-        machine = NativeMachine(rules, keyring, session, reactor.seconds(), store.records)
+        rules = speakers.rulesOf(settings, self._facts(), self._address)
+        machine = speakers.machineOf(settings, rules, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
         ways = waysOf(settings.ways, settings.multicast, shared=shared)
         links = [Link(reactor, way) for way in ways]
-        timing = Timing(settings.interval, settings.tolerance, rules.release)
-        self.lease = KernelLease(
-            kernelLease(timing, settings.quorum, settings.lease),
-            leaseMargin(timing, settings.quorum),
-        )
+        self._lease = speakers.kernelLeaseOf(settings, rules)
         node = Node(
             reactor,
             [Speaker(machine, links)],
-            {name: self.custody(group) for name, group in self.groups.items()},
+            {name: self._custody(group) for name, group in self.groups.items()},
             store,
             self._guard,
             self._ask,
@@ -137,42 +123,50 @@ class Assembly:
         @raise ValueError: that could make two holders. OSError: it cannot be written down.
         """
         settings, store = self.settings, self._store
-        quorum, digest, before = settings.quorum, settings.digest().hex(), store.ran
-        problem = refusal(before, quorum, digest, settings.node, store.path, time.time())
+        quorum, shared, before = settings.quorum, digest(settings).hex(), store.ran
+        problem = refusal(before, quorum, shared, settings.node, store.path, time.time())
         if problem:
             raise ValueError(f"members: {problem}")
-        self.remember()
+        self._remember()
         if before is not None and store.ran is not None and before.quorum != store.ran.quorum:
             store.writeNow()  # no vote is given before
 
-    def remember(self) -> None:
+    def _remember(self) -> None:
         """With whatever is written next, what it runs with now."""
         settings, store = self.settings, self._store
-        store.ran = runs(store.ran, settings.quorum, settings.digest().hex())
+        store.ran = runs(store.ran, settings.quorum, digest(settings).hex())
 
-    def rules(self) -> NodeRules:
-        """What the node's machine goes by."""
-        settings = self.settings
-        return NodeRules(
-            settings.cluster,
-            settings.node,
-            settings.interval,
-            settings.tolerance,
-            tuple(self.groups[group.name].rules for group in settings.groups),
-            self._address,
-            settings.digest(),
-            settings.quorum,
-            affordable(self._timing, settings.quorum, settings.witness is not None),
-            max(group.timing.guarding for group in self.groups.values()),
-        )
+    def _facts(self) -> dict[str, speakers.GroupFacts]:
+        return {name: parts.facts for name, parts in self.groups.items()}
 
-    def custody(self, group: Composition) -> Custody:
+    def change(self, coming: Iterable[GroupParts] = ()) -> None:
+        """
+        Let the running driver go by the settings and groups as they are now.
+
+        @param coming: those that it does not have yet.
+        """
+        assert self.node is not None
+        rules = speakers.rulesOf(self.settings, self._facts(), self._address)
+        self._remember()
+        custody = {parts.group.name: self._custody(parts) for parts in coming}
+        self.node.change(self.node.machine, rules, custody)
+
+    @property
+    def saysFarewell(self) -> bool:
+        """The guard says goodbye for all groups: it does not while it could leave something of any of them here."""
+        return not any(group.unguardable() for group in self.groups.values())
+
+    def signAnew(self) -> None:
+        """Sign heartbeats with the keys of the settings from now on, and accept them."""
+        assert self.node is not None
+        speakers.signAnew(self.node.machine, self.settings)
+
+    def _custody(self, group: GroupParts) -> Custody:
         """What makes the resources of a group follow, and until when it may be held."""
-        group.keepFor(self.lease)
+        group.keepFor(self._lease)
         retry = min(self.settings.interval, 1.0)
         name, first = group.group.name, group.hooks.prepared
-        keeper = Keeper(self._reactor, name, group.resources, retry, first)
-        return Custody(keeper, group.fence)
+        return Custody(Keeper(self._reactor, name, group.resources, retry, first), group.fence)
 
     @property
     def guarantee(self) -> Guarantee:

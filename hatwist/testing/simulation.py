@@ -275,4 +275,4 @@ class Simulation:
 
     def role(self, name: str) -> Role:
         """The role of a node in the group."""
-        return self.nodes[name].machine.elections[GROUP].role
+        return self.nodes[name].machine.elections[GROUP].standing.role

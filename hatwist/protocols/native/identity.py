@@ -139,9 +139,8 @@ class Identity:
 
     def _rank(self) -> tuple[bool, int, int, int]:
         """Of two nodes of one name the one that goes on is greater: has it spoken, what does it hold, since when."""
-        claims = [
-            e.claim.term for e in self._elections.values() if e.claim and e.role is Role.ACTIVE
-        ]
+        standings = [election.standing for election in self._elections.values()]
+        claims = [s.claim.term for s in standings if s.claim and s.role is Role.ACTIVE]
         spoken = self._outbox.seq > 0 and not self.displaced
         return (spoken, max(claims, default=0), self.session, -self._rules.address)
 

@@ -32,11 +32,11 @@ from hatwist.core.reports import (
     groupOf,
 )
 from hatwist.core.states import Input, State
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.attendance import Attendance
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.group import Progress
 from hatwist.protocols.native.heartbeat import Heartbeat, clusterId
 from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.intake import Codec, Intake, Statement
@@ -121,7 +121,9 @@ class NativeMachine:
 
     @property
     def over(self) -> bool:
-        return self._stopped and all(e.state is State.SHUTDOWN for e in self.elections.values())
+        return self._stopped and all(
+            e.standing.state is State.SHUTDOWN for e in self.elections.values()
+        )
 
     @property
     def displaced(self) -> bool:
@@ -178,7 +180,7 @@ class NativeMachine:
 
     def _witnessed(self, report: Witnessed, now: float) -> None:
         for election in self.elections.values():
-            election.witnessedAt = max(election.witnessedAt, report.sentAt)
+            election.evidence.witness(report.sentAt)
 
     def _fenced(self, report: Fenced, now: float) -> None:
         """After a farewell this session is dead to all others."""
@@ -212,11 +214,11 @@ class NativeMachine:
         wake = inf
         urgent = False
         for election in self.elections.values():
-            election.muted = displaced
+            election.me.muted = displaced
             election.decide(self.view, outbox.sent, outbox.lastSent, now, session)
             for effect in election.effects:
                 if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
-                    effects.append(self.chronicle.own(effect, election.released, now))
+                    effects.append(self.chronicle.own(effect, election.standing.released, now))
                 effects.append(effect)
             election.effects = []
             urgent = urgent or election.sendNow
@@ -272,7 +274,7 @@ class NativeMachine:
         )
 
     def others(self, group: str, now: float) -> list[str]:
-        return self.elections[group].others(self.view, now)
+        return self.elections[group].others(self.view, Turn(now)).inOrder()
 
     def _notice(self, now: float) -> None:
         """Was this node late? Then no deadline counts before the others could be heard."""
@@ -304,11 +306,8 @@ class NativeMachine:
         self.view.digest = rules.digest
         self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
         for name, election in self.elections.items():
-            election.timing = self.timing
-            if name in wanted:
-                election.rules = wanted.pop(name)
-                election.sendNow = True
-            else:
+            election.change(self.timing, wanted.get(name))
+            if wanted.pop(name, None) is None:
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
@@ -331,7 +330,7 @@ class NativeMachine:
         configured = self._configured()
         for name in [name for name in self.elections if name not in configured]:
             election = self.elections[name]
-            if election.state is State.SHUTDOWN and election.released is None:
+            if election.standing.state is State.SHUTDOWN and election.standing.released is None:
                 del self.elections[name]
                 self.view.serve(self.elections)
 
@@ -342,7 +341,7 @@ def _move(election: Election, report: MoveWanted, view: Membership, now: float) 
 
 
 def _progressed(election: Election, report: Progressed, view: Membership, now: float) -> None:
-    election.progress = Progress(report.step, report.steps, report.words)
+    election.standing.progressed(report.step, report.steps, report.words)
 
 
 OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
@@ -350,8 +349,8 @@ OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
     NotHeld: lambda election, report, view, now: election.refused(report.reason, now),
     Gone: lambda election, report, view, now: election.letGo(view, now),
     Progressed: _progressed,
-    Persisted: lambda election, report, view, now: election.persisted(report.record),
-    Served: lambda election, report, view, now: election.answered(report.by, now),
+    Persisted: lambda election, report, view, now: election.terms.persisted(report.record),
+    Served: lambda election, report, view, now: election.evidence.answered(report.by, now),
     Judged: lambda election, report, view, now: election.setFitness(
         report.fitness, report.reason, report.source
     ),

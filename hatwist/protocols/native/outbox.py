@@ -9,7 +9,8 @@ from hatwist.core.claims import Released, Role
 from hatwist.core.states import State
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import NodeRules
 
 BURST = 2
@@ -143,7 +144,8 @@ class Outbox:
         if now < self._silentUntil:
             return self._silentUntil
         if now < self._uncleanUntil and any(
-            e.state is State.STARTING and not e.clean for e in self._elections.values()
+            e.standing.state is State.STARTING and not e.standing.clean
+            for e in self._elections.values()
         ):
             return self._uncleanUntil
         return -inf
@@ -239,14 +241,14 @@ class Outbox:
         """
         states = []
         for election in self._elections.values():
-            claim = election.claim
+            claim = election.standing.claim
             released = Released(claim.term, "") if claim is not None else None
             state = GroupState(
                 election.rules.name,
                 Role.SHUTDOWN,
-                election.fitness,
+                election.me.verdicts.fitness,
                 election.rules.priority,
-                highest=election.highest,
+                highest=election.terms.highest,
                 released=released,
                 reason=f"the guard released {group}",
             )
@@ -256,7 +258,7 @@ class Outbox:
 
 def claimless(elections: Mapping[str, Election]) -> bool:
     """None of these groups is claimed by this node."""
-    return all(election.claim is None for election in elections.values())
+    return all(election.standing.claim is None for election in elections.values())
 
 
 def leads(peer: Peer) -> bool:
