@@ -312,7 +312,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_protocols(self) -> None:
         """The runtime knows no protocol, two named modules know them all, and none knows another one."""
-        source = "from hatwist.protocols.native.machine import Machine"
+        source = "from hatwist.protocols.native.machine import NativeMachine"
         module = "hatwist.protocols.native.machine"
         self.assertMisplaced(source, "runtime.x", f":1: {module} is not for runtime")
         self.assertMisplaced(source, "service.x", f":1: {module} is not for service")

@@ -468,7 +468,7 @@ class GuaranteeTests(ServiceTestCase):
         service.startService()
         assert service.node is not None
         self.rules = service.node.machine.rules
-        self.lease = service.node.leases.kernel
+        self.lease = service.node.driver.fences["default"].kernel.seconds
         return [
             *log.lines("Guarantee: "),
             *log.lines("Not protected: "),
