@@ -174,7 +174,7 @@ class VoteTests(SynchronousTestCase):
             lost.append(beat)
             return False
 
-        sim.filters.append(travels)
+        sim.lan.filters.append(travels)
         sim.kill("alpha")
         rivals = []
         sim.runUntil(
