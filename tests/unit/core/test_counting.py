@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -60,6 +60,13 @@ def strange(draw: st.DrawFn) -> Heartbeat:
         (state._replace(released=released),),
         tuple(heard),
     )
+
+
+def toldOf(name: str, seq: int, session: int) -> Heartbeat:
+    """What a third node says that it has just heard of C{name}."""
+    state = GroupState("web", Role.STANDBY, Fitness.FIT, 200, True)
+    heard = Heard(name, session, 0, 0.0, True, True, 20, (HeardGroup("web", Role.STANDBY),))
+    return Heartbeat(clusterId("home"), "x", 0, seq, I, T, 9, bytes(8), (state,), (heard,))
 
 
 class Node:
@@ -129,6 +136,12 @@ class CountingTests(SynchronousTestCase):
         return now
 
     @settings(max_examples=25, deadline=None)
+    @example(
+        # The other node follows both; this one yields to the first, and is too far behind for the second.
+        [toldOf("b", 1, TRUSTED - 70), toldOf("b", 2, TRUSTED + 67)],
+        [(0, 0), (0, 0)],
+        False,
+    )
     @given(
         st.lists(strange(), max_size=6),
         st.lists(st.tuples(onDisk, onDisk), min_size=2, max_size=2),
