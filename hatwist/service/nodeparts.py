@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hatwist.core.electorate import refusal, runs
@@ -112,6 +113,10 @@ class NodeParts:
         )
         self.node = node
         return node
+
+    def settled(self) -> Deferred[None]:
+        """Fires once nothing is being written to the state file any more."""
+        return self._store.settled()
 
     def _ask(self, group: str) -> None:
         self.groups[group].senses.ask()

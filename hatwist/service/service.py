@@ -43,7 +43,7 @@ from hatwist.settings import Settings
 GUARD_AGAIN = 1.0
 """Seconds after which a guard that could not be started is tried again."""
 WRITTEN = 0.2
-"""Seconds that a stop waits for the history to be on disk."""
+"""Seconds that a stop waits for the history to be on disk, and then for what the node remembers."""
 
 
 def _nothing() -> None: ...
@@ -331,7 +331,8 @@ class HAService(MultiService):
             for group in self.groups.values():
                 group.close()
             self._netlink.stop()
-            await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
+            for written in (self.history.close(), self._parts.settled()):
+                await written.addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
             self._lock.free()
         await super().stopService()
 
