@@ -6,7 +6,7 @@ Where an effect has an answer, it is one of L{hatwist.core.reports}.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from hatwist.core.claims import Record, Role
 
@@ -101,6 +101,6 @@ class Change(NamedTuple):
     reason: str
 
 
-Effect = Union[Hold, Release, Announce, Ask, Persist, RoleChange, Event, Change]  # noqa: UP007 - as in reports
+Effect = Hold | Release | Announce | Ask | Persist | RoleChange | Event | Change
 TOLD = (RoleChange, Event, Change)
 """Effects that only tell: the log and observers get them when all is done and sent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from hatwist.core.claims import Record
 from hatwist.core.worth import Fitness
@@ -116,17 +116,17 @@ def groupOf(report: Report) -> str | None:
     return getattr(report, "group", None)
 
 
-Report = Union[  # noqa: UP007 - the long simulations run on a Python that has no A | B
-    Held,
-    NotHeld,
-    Gone,
-    Progressed,
-    Persisted,
-    Served,
-    Witnessed,
-    Judged,
-    Fenced,
-    MoveWanted,
-    Drained,
-    Stopped,
-]
+Report = (
+    Held
+    | NotHeld
+    | Gone
+    | Progressed
+    | Persisted
+    | Served
+    | Witnessed
+    | Judged
+    | Fenced
+    | MoveWanted
+    | Drained
+    | Stopped
+)

@@ -20,7 +20,7 @@ from hatwist.protocols.native.precedence import kept
 from hatwist.protocols.native.rules import ASK_AFTER, ASKING, LAST_CALL
 from hatwist.protocols.native.succession import Heir
 
-Doubt = Callable[["Released | None", "Peer | None", Turn], "Obstacle | None"]
+Doubt = Callable[[Released | None, Peer | None, Turn], Obstacle | None]
 
 
 class Candidacy:
