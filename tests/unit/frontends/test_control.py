@@ -876,9 +876,7 @@ class ThresholdTests(SynchronousTestCase):
         passes: Callable[..., bool] = lambda **event: threshold(event).name == "maybe"  # noqa: E731
         self.assertFalse(passes(log_level=LogLevel.warn, log_namespace="hatwist.runtime.node.Node"))
         self.assertTrue(passes(log_level=LogLevel.error, log_namespace="hatwist.runtime.node.Node"))
-        self.assertTrue(
-            passes(log_level=LogLevel.debug, log_namespace="hatwist.runtime.link.Multicast")
-        )
+        self.assertTrue(passes(log_level=LogLevel.debug, log_namespace="hatwist.runtime.link.Link"))
         self.assertTrue(passes(log_level=LogLevel.debug, log_namespace="hatwistful"))
         self.assertTrue(passes(log_level=LogLevel.debug))
         self.assertTrue(passes(log_namespace="hatwist"))
