@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -240,6 +241,13 @@ class HouseTests(SynchronousTestCase):
         self.assertEqual(files, {"__init__.py", "api.py"})
         rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
         self.assertEqual(rooms, set(ROOMS) - {"", "api"})
+
+    def test_plan(self) -> None:
+        """The docstring of hatwist has the rooms in an order in which each knows those before it only."""
+        plan = re.findall(r"^    (\w+) {2,}", hatwist.__doc__ or "", re.MULTILINE)
+        self.assertEqual(plan, [room for room in ROOMS if room not in ("", "api")])
+        for number, room in enumerate(plan):
+            self.assertTrue(set(ROOMS[room]) <= set(plan[:number]), room)
 
     def test_namedExceptionsAreThere(self) -> None:
         """Every exception named here is used: what went away is taken out."""
