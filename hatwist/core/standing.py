@@ -21,6 +21,9 @@ from hatwist.core.turn import Turn
 WORDS = 100
 """Characters of a step's words that are told: the reason of the fitness has the rest of the room."""
 
+_HOLDS_NOTHING = (Role.STANDBY, Role.ASKING)
+"""Observers know both as STANDBY: to ask for votes is no role change."""
+
 
 class Decision(NamedTuple):
     """
@@ -133,8 +136,8 @@ class Standing:
             self._do(action, turn)
         if what is Input.STOP:
             self.ended = why
-        if before is Role.STANDBY and self.role is Role.SHUTDOWN:
-            self._changed(before, Role.SHUTDOWN, 0, why or "stopped", Cause.STOPPED, turn)
+        if before in _HOLDS_NOTHING and self.role is Role.SHUTDOWN:
+            self._changed(Role.STANDBY, Role.SHUTDOWN, 0, why or "stopped", Cause.STOPPED, turn)
         turn.hurry()
         return found.do
 

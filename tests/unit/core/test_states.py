@@ -188,6 +188,18 @@ class TableTests(SynchronousTestCase):
                 where,
             )
 
+    def test_everyStopIsTold(self) -> None:
+        """Observers are told SHUTDOWN once, with what they took the node for, from whichever state it is stopped."""
+        for state in State:
+            if state is State.SHUTDOWN:
+                continue
+            group = led(state)
+            known = Role.ACTIVE if group.standing.activated else Role.STANDBY
+            group.input(Input.STOP, 1.0, "enough")
+            group.input(Input.RELEASED, 1.0)
+            told = [e for e in group.turn.effects if isinstance(e, RoleChange)]
+            self.assertEqual([(e.old, e.new) for e in told], [(known, Role.SHUTDOWN)], state)
+
     def test_everyActionIsUsed(self) -> None:
         """The table uses every action, and L{Do} has no other."""
         used = {do for row in TABLE.values() for cell in row.values() if cell for do in cell.do}
