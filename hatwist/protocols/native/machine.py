@@ -294,7 +294,8 @@ class NativeMachine:
         """
         See L{hatwist.core.machine.Machine.change}. Digest and release change with the groups.
 
-        A group that goes is let go of first, and told of for a while. One that comes begins as at a start.
+        A group that goes is let go of first, and told of for a while. One that comes begins as at a start, but in
+        a node that is stopped it comes to its end at once.
 
         @raise ValueError: a group that comes is still being let go of, under the same name.
         """
@@ -321,6 +322,8 @@ class NativeMachine:
         )
         if self.drained:
             self.elections[group.name].setFitness(*DRAINED, "drain")
+        if self._stopped:
+            self.elections[group.name].input(Input.STOP, now, "stopped")
 
     def _configured(self) -> set[str]:
         return {group.name for group in self.rules.groups}

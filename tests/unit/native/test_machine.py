@@ -126,6 +126,22 @@ class TranscriptTests(MachineTests):
         self.machine.hear(beat("b", 1, role=Role.ACTIVE), "eth0", 100.45)
         self.assertEqual(self.sent(self.decide(100.5, True)), [])
 
+    def test_stoppedForGood(self) -> None:
+        """A group that a reload brings while the node is stopped is never claimed, and does not delay the end."""
+        self.hold()
+        self.machine.tell(Stopped(), 100.5)
+        rules = self.machine.rules._replace(groups=(GroupRules("web"), GroupRules("db")))
+        self.machine.change(rules, 100.5, {})
+        effects = self.decide(100.5)
+        self.assertIn(Release("db"), effects)
+        for group in ("web", "db"):
+            self.machine.tell(Gone(group), 100.51)
+        self.decide(100.51)
+        self.assertTrue(self.machine.over)
+        for step in range(10):
+            effects = self.decide(100.6 + step * I, True)
+            self.assertEqual([e for e in effects if isinstance(e, Hold)], [])
+
     def test_notBeforeItIsClean(self) -> None:
         """It claims nothing before the driver has proven that an earlier crash left nothing."""
         for step in range(30):
