@@ -15,6 +15,8 @@ from hatwist.protocols.native.heartbeat import Heard, HeardGroup, Heartbeat
 from hatwist.protocols.native.peer import Peer, Word
 
 MAX_PEERS = 250
+MAX_TERMS = 4096
+"""Groups of which the highest term is remembered, this node's own not counted: a reload may bring one of them."""
 REMEMBERED = 3600.0
 """Seconds after which a silent node is forgotten; far beyond any tolerance."""
 
@@ -227,5 +229,5 @@ class Membership:
 
     def _term(self, group: str, term: int, now: float) -> None:
         known = self.highest(group)[0]
-        if term > known:
+        if term > known and (known or len(self._terms) < MAX_TERMS or group in self.groups):
             self._terms[group] = (follow(known, term), now)

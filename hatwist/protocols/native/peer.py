@@ -148,6 +148,9 @@ class Peer:
         self._others = Word(seq, now, _UNTOLD)
         for state in states:
             self.learn(Word(seq, now, state), now)
+        if len(self.releases) > len(self.words):
+            # Of a group that it no longer has.
+            self.releases = {n: told for n, told in self.releases.items() if n in self.words}
 
     def learn(self, word: Word, now: float) -> None:
         """Word on one group; what is not newer changes nothing."""

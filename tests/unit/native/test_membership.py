@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Released, Role
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
-from hatwist.protocols.native.membership import REMEMBERED, Membership
+from hatwist.protocols.native.membership import MAX_TERMS, REMEMBERED, Membership
 from hatwist.protocols.native.peer import Peer, Word
 from tests import vectors
 
@@ -63,6 +63,25 @@ class MembershipTests(SynchronousTestCase):
         peer = self.receive(beat("b", 1), 10.0)
         self.assertTrue(peer.alive(10.0 + T - 1e-6))
         self.assertFalse(peer.alive(10.0 + T))
+
+    def test_strangeGroups(self) -> None:
+        """Group names that a packet makes up fill no memory; what is told of this node's own groups is kept."""
+        self.view.serve(["mine"])
+        released = Released(7, "")
+        for seq in range(20):
+            states = [
+                GroupState(
+                    f"g{seq}-{n}", Role.STANDBY, Fitness.FIT, 100, highest=8, released=released
+                )
+                for n in range(1000)
+            ]
+            states.append(GroupState("mine", Role.STANDBY, Fitness.FIT, 100, highest=9 + seq))
+            peer = self.receive(beat("b", seq)._replace(groups=tuple(states)), 10.0 + seq)
+            self.assertLessEqual(len(peer.releases), len(states))
+        names = [f"g{seq}-{n}" for seq in range(20) for n in range(1000)]
+        known = [name for name in names if self.view.highest(name)[0]]
+        self.assertLessEqual(len(known), MAX_TERMS)
+        self.assertEqual(self.view.highest("mine"), (28, 29.0))
 
     def test_toleranceOfTheSender(self) -> None:
         """The tolerance that counts is the one in the sender's packets."""
