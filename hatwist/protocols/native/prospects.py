@@ -85,6 +85,8 @@ def undrained(
     if holder is None:
         nobody = f"{name} hears no holder" if alone else "nobody holds it"
         return Prospect(f"{nobody}; {name} will take it unless another node does first", "")
+    if holder == name:
+        return Prospect(f"{name} {explanation.nodes[name].text}")
     said = _worth(election, view, holder)
     if said is None or not mine > said:
         if mine.fitness == Fitness.FIT:

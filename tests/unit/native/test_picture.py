@@ -7,7 +7,7 @@ from math import inf
 from hatwist.core.claims import Role
 from hatwist.core.picture import NO_CONTEXT, Context, Picture
 from hatwist.core.reports import Judged
-from hatwist.core.states import State
+from hatwist.core.states import Input, State
 from hatwist.core.worth import Fitness
 from hatwist.runtime.node import Node
 from tests.unit.runtime.test_node import I, Nodes, T
@@ -91,6 +91,19 @@ class PictureTests(PictureTestCase):
         )
         self.assertIs(group.own.fitness, Fitness.UNFIT)
         self.assertTrue(group.obstacle.startswith("alpha is drained"), group.obstacle)
+
+    def test_drainedHolder(self) -> None:
+        """One that still holds, because it lets go slowly or nobody else could, says that it does."""
+        self.nodes["beta"].tell(Judged("g", "test", Fitness.UNFIT, "out of paper"))
+        alpha = self.nodes["alpha"].machine
+        alpha.elections["g"].me.configure(
+            alpha.rules.groups[0]._replace(keepUnfit=True), alpha.timing
+        )
+        self.nodes["alpha"].drain(True)
+        self.pass_(2 * T)
+        self.assertEqual(self.of("alpha").groups["g"].undrained, ("alpha holds it", None))
+        alpha.elections["g"].input(Input.YIELD, self.clock.seconds())
+        self.assertEqual(self.of("alpha").groups["g"].undrained, ("alpha is releasing it", None))
 
     def test_alone(self) -> None:
         """Who hears nobody any more says so, unless it has only just begun to listen and nothing was rejected."""
