@@ -11,6 +11,7 @@ from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.isolation import NOTHING, Here, split
 from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.precedence import kept
 from hatwist.protocols.native.reasons import ELIGIBLE, ownReason, peerReason
 
 
@@ -94,14 +95,15 @@ def _outlook(
     silence = duration(election.me.timing.tolerance)
     causes = f"{holder} stops, is drained, becomes unfit, or is silent for {silence}"
     found = [f"{following} takes it over when {causes}"]
-    if holder == election.me.name and worth > election.me.worth:
-        moved = election.standing.claim is not None and election.standing.claim.moved
-        if moved and worth.fitness <= election.me.worth.fitness:
+    claim = election.standing.claim
+    if holder == election.me.name and claim is not None and worth > election.me.worth:
+        binding = kept(worth, election.me.worth, claim, rules)
+        if binding is Obstacle.MOVED:
             found.append(
                 f"{group} was moved to {holder} by hand and stays there, although {following} "
                 f"{_ahead(worth, election.me.worth)}. To send it back: hatwist move {group}"
             )
-        elif not (rules.preempt or worth.fitness > election.me.worth.fitness):
+        elif binding is Obstacle.NO_PREEMPT:
             found.append(
                 f"{group} stays on {holder}, although {following} {_ahead(worth, election.me.worth)}: preempt is "
                 f"off. To send it there: hatwist move {group} {following}"
@@ -109,7 +111,8 @@ def _outlook(
         else:
             tenure = election.tenure
             since = tenure.worthierSince.get(following, now) if tenure is not None else now
-            wait = max(0.0, since + rules.preemptDelay - now)
+            delay = rules.preemptDelay if binding is Obstacle.PREEMPT_DELAY else 0.0
+            wait = max(0.0, since + delay - now)
             found.append(
                 f"{following} {_ahead(worth, election.me.worth)}, and gets it in {duration(wait)}"
             )

@@ -458,6 +458,25 @@ class ParagraphTests(SynchronousTestCase):
             scene.set("tenure", worthierSince={"b": NOW - 2})
             self.assertIn(words, scene.text())
 
+    def test_fitterWaits(self) -> None:
+        """A fitter node gets it at once, without the delay; but not what was moved to a node as fit as it was then."""
+        for moved, then, words in (
+            (False, Fitness.DEGRADED, "b is fitter (fit), and gets it in 0.00 s"),
+            (True, Fitness.FIT, "b is fitter (fit), and gets it in 0.00 s"),
+            (
+                True,
+                Fitness.DEGRADED,
+                "moved to a by hand and stays there, although b is fitter (fit)",
+            ),
+        ):
+            scene = Scene(preemptDelay=5.0).do(Input.CLAIM, Input.HELD).hear()
+            scene.election.setFitness(Fitness.DEGRADED, "slow")
+            claim = scene.election.standing.claim
+            assert claim is not None
+            worth = claim.worth._replace(fitness=then)
+            scene.set("standing", claim=claim._replace(moved=moved, worth=worth))
+            self.assertIn(words, scene.text())
+
     def test_since(self) -> None:
         """The caller may say what time of day it was."""
         scene = Scene().do(Input.CLAIM, Input.HELD)
