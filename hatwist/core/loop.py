@@ -6,6 +6,7 @@ The driver runs it on real time and the simulator on simulated time. It does not
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
@@ -51,6 +52,7 @@ class Loop:
         self._clock = clock
         self._outside = outside
         self._again = False
+        self._untold: deque[Effect] = deque()
 
     @property
     def deadline(self) -> float:
@@ -72,7 +74,8 @@ class Loop:
         Let each machine decide, and do what it asks for.
 
         While it runs, a call only makes it decide once more: before anything is sent, where a resource has answered
-        meanwhile, so that packets tell what is true when they leave.
+        meanwhile, so that packets tell what is true when they leave. Where something fails, the next run tells what
+        this one has not.
 
         @param beating: an interval of this machine has passed.
         """
@@ -81,7 +84,6 @@ class Loop:
             return
         self.running = True
         outside = self._outside
-        reports: list[Effect] = []
         try:
             outside.begin()
             while True:
@@ -92,7 +94,7 @@ class Loop:
                     outside.decided(now, effects)
                     for effect in effects:
                         if isinstance(effect, TOLD):
-                            reports.append(effect)
+                            self._untold.append(effect)
                         else:
                             outside.perform(machine, effect)
                 beating = None
@@ -101,9 +103,8 @@ class Loop:
                 for machine in self.machines:
                     for packet in machine.outgoing(now):
                         outside.send(machine, packet)
-                told, reports = reports, []
-                for effect in told:
-                    outside.report(effect)
+                while self._untold:
+                    outside.report(self._untold.popleft())
                 if not self._again:
                     return
         finally:

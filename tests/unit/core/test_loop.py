@@ -135,6 +135,20 @@ class LoopTests(SynchronousTestCase):
         loop.run()
         self.assertEqual(self.done[-1], "one ask")
 
+    def test_toldInTheEnd(self) -> None:
+        """What was to be told when a run failed is told by the next one, in its order, and once."""
+        events: list[Effect] = [Event(kind, "", "", "") for kind in "abc"]
+        loop = self.loop(one := Scripted("one", events[:2], [events[2]]))
+        one.packets = 1
+        self.meanwhile["one sends"] = lambda: cast(None, 1 // 0)
+        self.assertRaises(ZeroDivisionError, loop.run)
+        self.meanwhile["told a"] = lambda: cast(None, 1 // 0)
+        self.assertRaises(ZeroDivisionError, loop.run)
+        loop.run()
+        self.assertEqual(
+            [what for what in self.done if what.startswith("told")], ["told a", "told b", "told c"]
+        )
+
     def test_several(self) -> None:
         """The first deadline counts, any news, and the end of all."""
         one, two = Scripted("one"), Scripted("two")
