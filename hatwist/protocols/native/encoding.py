@@ -159,7 +159,7 @@ def _packGroup(parts: list[bytes], group: GroupState) -> None:
     _packReleased(parts, group.released)
     if group.grant:
         parts.append(_packName(group.grant.name) + GRANT.pack(*group.grant[1:]))
-    reason = group.reason.encode()[:255].decode(errors="ignore").encode()
+    reason = group.reason.encode(errors="replace")[:255].decode(errors="ignore").encode()
     parts.append(bytes((len(reason),)) + reason)
 
 

@@ -187,6 +187,13 @@ class RoundTripTests(SynchronousTestCase):
         beat = vectors.MINIMAL_VALUE._replace(groups=(group,))
         self.assertEqual(decode(encode(beat)).groups[0].reason, "ü" * 127)
 
+    def test_reasonOfBytes(self) -> None:
+        """A reason that names a file of no valid UTF-8, as Python has such names, keeps no heartbeat from leaving."""
+        reason = "cannot write /var/lib/h" + b"\xfc".decode(errors="surrogateescape")
+        group = GroupState("g", Role.STANDBY, Fitness.FIT, 1, reason=reason)
+        beat = vectors.MINIMAL_VALUE._replace(groups=(group,))
+        self.assertEqual(decode(encode(beat)).groups[0].reason, "cannot write /var/lib/h?")
+
     def test_outOfRange(self) -> None:
         """A field that does not fit its place is refused, never sent as something else."""
         minimal = vectors.MINIMAL_VALUE
