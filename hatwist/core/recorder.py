@@ -92,7 +92,7 @@ def _line(at: float, kind: str, what: Any) -> Line:
 
 
 def _words(report: Report) -> str:
-    """Such as "refused web in use"."""
+    """Such as "notheld web in use"."""
     fields = [each.name.lower() if isinstance(each, Enum) else str(each) for each in report]
     return " ".join(filter(None, [type(report).__name__.lower(), *fields]))
 

@@ -133,7 +133,7 @@ def _begin(
 
 
 def _settles(sim: Simulation, judge: StandingJudge) -> None:
-    """All is well again: within a tolerance and a half exactly one node holds, and it keeps the group."""
+    """All is well again: within two tolerances and an interval exactly one node holds, and it keeps the group."""
     judge.fault()
     sim.run(2 * sim.tolerance + sim.interval)
     settled = sim.now
