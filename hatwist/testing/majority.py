@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from hatwist.testing.schedules import NAMES, Violation, moveLast, moves
 from hatwist.testing.simulation import Simulation
@@ -103,9 +104,10 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     return violations, sim
 
 
-def fault(sim: Simulation, chance: random.Random, start: object, stopped: set[str]) -> None:
+def fault(
+    sim: Simulation, chance: random.Random, start: Callable[[str], None], stopped: set[str]
+) -> None:
     """One random fault, or the end of one."""
-    assert callable(start)
     names = list(sim.nodes)
     one = chance.choice(sim.holders() or names) if chance.random() < 0.5 else chance.choice(names)
     two = chance.choice([name for name in names if name != one])

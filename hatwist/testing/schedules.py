@@ -10,6 +10,7 @@ C{--seed} and C{--transcript} shows what happened.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -303,7 +304,9 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     return monitor.violations, sim
 
 
-def _fault(sim: Simulation, monitor: Monitor, chance: random.Random, start: Any) -> None:
+def _fault(
+    sim: Simulation, monitor: Monitor, chance: random.Random, start: Callable[[str], None]
+) -> None:
     """One random fault, or the end of one."""
     names = list(sim.nodes)
     one = chance.choice(sim.holders() or names) if chance.random() < 0.5 else chance.choice(names)
