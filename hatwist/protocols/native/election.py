@@ -278,11 +278,7 @@ class Election:
             self.sendNow = True
 
     def move(self, to: str, view: Membership, now: float) -> None:
-        """
-        Ask the holder to hand over: to that node, or (C{""}) to the worthiest.
-
-        @raise ValueError: a sentence that says why it cannot be.
-        """
+        """Ask the holder to hand over, see L{MoveOrder.ask}."""
         self.orders.ask(to, self.others(view, Turn(now)))
 
     # What is asked
@@ -316,7 +312,7 @@ class Election:
         return self.eligibility.obstacle(others) or self.candidacy.obstacle(others, turn)
 
     def hindrance(self, to: str, view: Membership, now: float) -> str:
-        """Why the group cannot be moved there now, a sentence; C{""}: it can. C{to} as of L{move}."""
+        """Why the group cannot be moved there now, a sentence; C{""}: it can. C{to} as in L{MoveOrder.ask}."""
         return self.orders.hindrance(to, self.others(view, Turn(now)))
 
     def tell(self, view: Membership, now: float) -> GroupState:

@@ -338,11 +338,6 @@ class NativeMachine:
                 self.view.serve(self.elections)
 
 
-def _move(election: Election, report: MoveWanted, view: Membership, now: float) -> None:
-    if not election.hindrance(report.to, view, now):
-        election.move(report.to, view, now)
-
-
 def _progressed(election: Election, report: Progressed, view: Membership, now: float) -> None:
     election.standing.progressed(report.step, report.steps, report.words)
 
@@ -357,7 +352,7 @@ OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
     Judged: lambda election, report, view, now: election.setFitness(
         report.fitness, report.reason, report.source
     ),
-    MoveWanted: _move,
+    MoveWanted: lambda election, report, view, now: election.move(report.to, view, now),
 }
 OF_NODE: dict[type, Callable[[NativeMachine, Any, float], None]] = {
     Witnessed: NativeMachine._witnessed,

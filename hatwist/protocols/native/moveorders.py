@@ -67,15 +67,12 @@ class MoveOrder:
 
     def ask(self, to: str, others: Others) -> None:
         """
-        Ask the holder to hand over: to that node, or (C{""}) to the worthiest.
-
-        @raise ValueError: a sentence that says why it cannot be.
+        Ask the holder to hand over: to that node, or (C{""}) to the worthiest. What L{hindrance} speaks against
+        changes nothing.
         """
-        why = self.hindrance(to, others)
-        if why:
-            raise ValueError(why)
-        self.request = Request(*self._claims(others)[0], to)
-        self._requestUntil = others.now + self._me.timing.tolerance
+        if not self.hindrance(to, others):
+            self.request = Request(*self._claims(others)[0], to)
+            self._requestUntil = others.now + self._me.timing.tolerance
 
     # May it be moved?
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from math import inf
 from typing import NamedTuple
 
-from hatwist.core.claims import Claim
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration, joined, worthOf
 from hatwist.core.picture import Why
@@ -136,11 +135,6 @@ def _votes(scene: Scene) -> str:
 def _oneWay(scene: Scene) -> str:
     direct = [peer for peer in scene.others if peer.direct(scene.now)]
     return f"hears {_names(direct)}, and is heard by nobody"
-
-
-def _holder(scene: Scene) -> tuple[Peer, Claim, Worth]:
-    peer, claim = scene.others.holders[0]
-    return peer, claim, scene.others.worth(peer)
 
 
 def _lessWorthy(scene: Scene) -> str:
