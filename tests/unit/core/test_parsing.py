@@ -1,0 +1,56 @@
+"""Tests for L{hatwist.core.parsing}: what may stand for a value, and that every refusal says what may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.core.parsing import Seconds, interface, number
+
+
+class ParsingTests(SynchronousTestCase):
+    """Values as files and options have them."""
+
+    def assertRefused(
+        self, parse: Callable[[Any], object], values: tuple[object, ...], words: str
+    ) -> None:
+        for value in values:
+            error = self.assertRaises(ValueError, parse, value)
+            self.assertEqual(str(error), words, repr(value))
+
+    def test_seconds(self) -> None:
+        """What is no number of seconds is refused like one out of bounds: with the bounds."""
+        parse = Seconds(0.5, 60)
+        self.assertEqual([parse(value) for value in (1, 0.5, "60")], [1.0, 0.5, 60.0])
+        wrong: tuple[object, ...] = (0.4, 61, "soon", "", True, None, [], "nan", "inf", 10**400)
+        self.assertRefused(parse, wrong, "allowed are 0.5 to 60 seconds")
+
+    def test_number(self) -> None:
+        """Without bounds of its own, any finite number will do, however great it is written."""
+        self.assertEqual(number("-1.5"), -1.5)
+        wrong: tuple[object, ...] = ("soon", True, None, "nan", "inf", 10**400)
+        self.assertRefused(number, wrong, "allowed is a number of seconds")
+
+    def test_interface(self) -> None:
+        """An interface has any name that the kernel takes, and no other."""
+        for name in ("eth0", "br-lan.7", "...", "x" * 15):
+            self.assertEqual(interface(name), name)
+        wrong = (
+            "",
+            ".",
+            "..",
+            "x" * 16,
+            "a/b",
+            "eth0:1",
+            "a b",
+            "a\vb",
+            "a\r",
+            "eth0\n",
+            "a\0b",
+            3,
+        )
+        self.assertRefused(
+            interface, wrong, "allowed is the name of a network interface, such as eth0"
+        )
