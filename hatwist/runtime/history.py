@@ -26,6 +26,8 @@ LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
 _LONGEST = 4096
 """Characters of a line that is believed."""
+_LATEST = 1 << 37
+"""Seconds since 1970 that are believed: every calendar has them."""
 
 
 class Entry(NamedTuple):
@@ -193,6 +195,8 @@ def _parse(line: str) -> Entry | None:
         entry = Entry(**content)
         if any(not isinstance(value, str) for value in (*entry[1:5], entry.reason)):
             return None
+        if not 0 <= entry.time < _LATEST:
+            return None
         return entry._replace(time=float(entry.time), term=int(entry.term))
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return None
