@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.core.effects import ACQUIRING, SILENT, Change
-from hatwist.runtime.disk import openPrivate, openRegular, replaceFile
+from hatwist.runtime.disk import fileOf, openPrivate, openRegular, replaceFile
 
 LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
@@ -71,7 +71,7 @@ class History:
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> History:
         """The history of one node in a state directory."""
-        return cls(reactor, os.path.join(directory, f"{cluster}.{node}.history"))
+        return cls(reactor, fileOf(directory, cluster, node, "history"))
 
     def read(self) -> None:
         """

@@ -50,6 +50,16 @@ class HistoryTests(TestCase):
             Entry(1234.5, "alpha", "web", "STANDBY", "ACTIVE", 2, "reason 2"),
         )
 
+    async def test_dots(self) -> None:
+        """Nodes whose names are the same with those of their clusters have a history each."""
+        directory = os.path.dirname(self.path)
+        first = History.of(reactor, directory, "a.b", "c")
+        first.add(change(1))
+        await first.close()
+        second = History.of(reactor, directory, "a", "b.c")
+        second.read()
+        self.assertEqual(list(second.entries), [])
+
     async def test_bounded(self) -> None:
         """File and memory stay within their limits, and keep the newest."""
         history = self.history(10)
