@@ -86,7 +86,11 @@ class Check:
         return f"{self.spec.name}: {self.streak.failure or self.streak.reason}"
 
     def start(self, delay: float) -> None:
-        """Ask for the first time in so many seconds."""
+        """Ask for the first time in so many seconds. What was found out before a L{stop} counts no more."""
+        self.streak = Streak(self.spec.rise, self.spec.fall)
+        self._stopped = False
+        self._late = self._running is not None  # it was asked before the stop, and cannot be ended
+        self._rounds = 0
         self._first = self._reactor.seconds() + delay
         self._probe.start()
         self._next = self._reactor.callLater(delay, self._due)

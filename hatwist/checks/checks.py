@@ -76,6 +76,9 @@ class Checks:
     def start(self) -> None:
         """Report what is known, which is nothing, and begin to ask."""
         self._running = True
+        self._reported = None
+        for check in self._checks:
+            check.counts = True
         self._begin(self._checks)
         self._changed()
 

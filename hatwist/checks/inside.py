@@ -95,11 +95,13 @@ class _LatenessProbe:
         self._ticking: Any = None
 
     def start(self) -> None:
+        self._worst = 0.0
         self._tick()
 
     def stop(self) -> None:
         if self._ticking is not None and self._ticking.active():
             self._ticking.cancel()
+        self._ticking = None
 
     def _tick(self) -> None:
         now = self._reactor.seconds()

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from hatwist.checks.base import CheckWorld
+from hatwist.checks.inside import CarrierCheck
 from hatwist.linux.lan.witness import PER_INTERVAL, Witness
 from hatwist.linux.netlink.messages import Address
 
@@ -30,8 +31,6 @@ class PingCheck:
         return f"ping {self.address}" + (f" on {self.interface}" if self.interface else "")
 
     def problems(self) -> list[str]:
-        from hatwist.checks.inside import CarrierCheck
-
         return CarrierCheck(self.interface).problems() if self.interface else []
 
     def probe(self, world: CheckWorld) -> _PingProbe:

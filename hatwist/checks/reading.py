@@ -18,6 +18,7 @@ from hatwist.checks.ping import PingCheck
 from hatwist.checks.processes import ProcessCheck
 from hatwist.checks.programs import CommandCheck, FileCheck, UnitCheck
 from hatwist.checks.tcp import TcpCheck
+from hatwist.core.parsing import boolean
 from hatwist.core.table import Table, nearest
 from hatwist.core.worth import Fitness
 from hatwist.linux.netlink.messages import Address
@@ -101,13 +102,6 @@ def text(value: object) -> str:
     """Reads a string that is not empty."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("allowed is a text that is not empty")
-    return value
-
-
-def truth(value: object) -> bool:
-    """Reads true or false."""
-    if not isinstance(value, bool):
-        raise ValueError("allowed are true and false")
     return value
 
 
@@ -202,7 +196,7 @@ def _http(table: Table) -> CheckKind:
         table.take("http", url),
         table.take("status", whole(100, 599), None),
         table.take("contains", text, ""),
-        table.take("verify", truth, True),
+        table.take("verify", boolean, True),
     )
 
 

@@ -1,4 +1,4 @@
-"""The guard as the first resource of a group: armed before anything is held, disarmed after all is released."""
+"""The guard as the first resource of a group: armed before anything is held, disarmed when no address is left."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GuardResource:
     @ivar alone: no address of the group arms it, see L{arm}.
     """
 
-    guarded = True
+    guarded = guards = True
 
     def __init__(
         self, guard: IGuard, group: str, order: Callable[[], GuardOrder], alone: bool
@@ -74,7 +74,7 @@ class GuardResource:
 
     def release(self) -> Deferred[None]:
         """
-        Disarm it: everything of the group is proven gone.
+        Disarm it: every address of the group is proven gone.
 
         Nobody waits until the guard has read so: it reads before it judges, and nothing is there to delete.
         """

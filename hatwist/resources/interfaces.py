@@ -20,11 +20,12 @@ class IResource(Interface):
     Every failure is a L{hatwist.core.errors.ResourceError} that says what to change.
 
     It may have C{acquireTime} and C{releaseTime}, the seconds that it gives each, or C{timeout} for both; else
-    L{hatwist.runtime.keeper.LIMIT} counts. What takes longer is cancelled. With C{stopTime}, seconds, the end of the
+    L{hatwist.core.limits.LIMIT} counts. What takes longer is cancelled. With C{stopTime}, seconds, the end of the
     process waits so much longer for its release.
 
     What else is true of some, and false of those that do not say so: C{guarded}, the guard releases it where the
-    daemon dies; C{ephemeral}, it ends with the daemon. And of most, and true of those that do not say so: C{checked},
+    daemon dies; C{guards}, it is that guard, which is not released as long as something C{guarded} may be held;
+    C{ephemeral}, it ends with the daemon. And of most, and true of those that do not say so: C{checked},
     L{verify} asks, and does not only repeat what was last done. C{managed} is the name of an interface that is up
     only while it is held.
     """

@@ -12,6 +12,18 @@ PATIENT = os.O_NONBLOCK | os.O_CLOEXEC
 """For C{open(2)}: a FIFO in the place of a file would keep it waiting for somebody at the other end."""
 
 
+def fileOf(directory: str, cluster: str, node: str, kind: str) -> str:
+    """
+    The path of a file of one node in a state directory.
+
+    Both names may have dots in them. The first one in the file's name ends the cluster's, in which each
+    is written as a plus, which no name has: else a.b with node c and a with node b.c had one file.
+
+    @param kind: how its name ends, such as C{"lock"}.
+    """
+    return os.path.join(directory, f"{cluster.replace('.', '+')}.{node}.{kind}")
+
+
 def openRegular(path: str) -> BinaryIO:
     """
     Open a file to read it; never waits.

@@ -20,12 +20,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.core.effects import ACQUIRING, SILENT, Change
-from hatwist.runtime.disk import openPrivate, openRegular, replaceFile
+from hatwist.runtime.disk import fileOf, openPrivate, openRegular, replaceFile
 
 LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
 _LONGEST = 4096
 """Characters of a line that is believed."""
+_LATEST = 1 << 37
+"""Seconds since 1970 that are believed: every calendar has them."""
 
 
 class Entry(NamedTuple):
@@ -69,7 +71,7 @@ class History:
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> History:
         """The history of one node in a state directory."""
-        return cls(reactor, os.path.join(directory, f"{cluster}.{node}.history"))
+        return cls(reactor, fileOf(directory, cluster, node, "history"))
 
     def read(self) -> None:
         """
@@ -193,6 +195,8 @@ def _parse(line: str) -> Entry | None:
         entry = Entry(**content)
         if any(not isinstance(value, str) for value in (*entry[1:5], entry.reason)):
             return None
+        if not 0 <= entry.time < _LATEST:
+            return None
         return entry._replace(time=float(entry.time), term=int(entry.term))
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return None

@@ -11,7 +11,7 @@ import fcntl
 import os
 
 from hatwist.core.errors import HatwistError
-from hatwist.runtime.disk import openPrivate
+from hatwist.runtime.disk import fileOf, openPrivate
 
 
 class Taken(HatwistError):
@@ -32,8 +32,8 @@ class NodeLock:
     @classmethod
     def of(cls, directory: str, cluster: str, node: str) -> NodeLock:
         """The lock of one node in a state directory."""
-        path = os.path.join(directory, f"{cluster}.{node}.lock")
-        return cls(path, f"node {node} of cluster {cluster}")
+        what = f"node {node} of cluster {cluster}"
+        return cls(fileOf(directory, cluster, node, "lock"), what)
 
     def take(self) -> None:
         """

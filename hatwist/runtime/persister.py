@@ -47,7 +47,7 @@ class Persister:
         self._changed = changed
         self._open = True
         self.problem = ""
-        self._retries: list[IDelayedCall] = []
+        self._calls: list[IDelayedCall] = []
         self._noting: IDelayedCall | None = None
         self._newest: dict[str, Record] = {}
 
@@ -56,10 +56,7 @@ class Persister:
         self._newest[group] = record
         done = self._store.write(self._session(), {group: record})
         if not done.called:
-            slow = self._reactor.callLater(
-                SLOW, self._failing, f"a write takes more than {SLOW:g} s"
-            )
-            self._retries.append(slow)
+            slow = self._later(SLOW, self._failing, f"a write takes more than {SLOW:g} s")
             done.addBoth(_cancel, slow)
         done.addCallback(self._persisted, group, record)
         done.addErrback(self._notPersisted, group, record)
@@ -95,8 +92,7 @@ class Persister:
     def _notPersisted(self, failure: Failure, group: str, record: Record) -> None:
         self._failing(failure.getErrorMessage())
         if self._open:
-            again = self._reactor.callLater(RETRY, self._persistAgain, group, record)
-            self._retries.append(again)
+            self._later(RETRY, self._persistAgain, group, record)
 
     def _failing(self, error: str) -> None:
         if self.problem:
@@ -113,16 +109,21 @@ class Persister:
             self._changed(self.problem)
 
     def _persistAgain(self, group: str, record: Record) -> None:
-        self._retries = [call for call in self._retries if call.active()]
         if self._newest[group] is record:  # else the disk has, or will have, more than this
             self.persist(group, record)
+
+    def _later(self, seconds: float, function: Callable[..., None], *args: Any) -> IDelayedCall:
+        """Call it then, unless L{close} comes before."""
+        call: IDelayedCall = self._reactor.callLater(seconds, function, *args)
+        self._calls = [call, *(each for each in self._calls if each.active())]
+        return call
 
     def close(self) -> None:
         """Try nothing again, and report nothing more."""
         if self._open and self._store.ran is not None:
             self.count()  # what is known of the others' members is known as of now
         self._open = False
-        for call in (*self._retries, self._noting):
+        for call in (*self._calls, self._noting):
             if call is not None and call.active():
                 call.cancel()
 

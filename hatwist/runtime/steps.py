@@ -127,11 +127,17 @@ class Steps:
         return failed or self.tooLate()
 
     async def release(self, resources: Sequence[Any]) -> str:
-        """Release them in order, all of them; return what failed first and why, or C{""}."""
+        """
+        Release them in order, all of them; return what failed first and why, or C{""}.
+
+        A guard is not released as long as something may be held that it guards.
+        """
         failed = ""
         for number, resource in enumerate(resources, 1):
             if self.abandoned:
                 break
+            if self._guards(resource):
+                continue
             self._step("releasing", number, len(resources), resource.name)
             self.forget(resource)
             self.releasing = True
@@ -151,6 +157,13 @@ class Steps:
                 self.releasing = False
         self._step()
         return failed
+
+    def _guards(self, resource: Any) -> bool:
+        """Whether this is a guard, and something that it guards may be held here."""
+        others = (other for other in self.mayBeHeld if other is not resource)
+        return getattr(resource, "guards", False) and any(
+            getattr(other, "guarded", False) for other in others
+        )
 
     def _step(self, word: str = "", step: int = 0, steps: int = 0, name: str = "") -> None:
         if not self.abandoned:

@@ -9,7 +9,6 @@ directory fsynced, in a thread, since a disk may take seconds.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from math import inf
@@ -21,7 +20,7 @@ from twisted.internet.threads import deferToThreadPool
 from hatwist.core.claims import Grant, Record
 from hatwist.core.counting import LAST, REMEMBERED
 from hatwist.core.electorate import Quorum, Ran
-from hatwist.runtime.disk import openRegular, replaceFile
+from hatwist.runtime.disk import fileOf, openRegular, replaceFile
 
 DIRECTORY = "/var/lib/hatwist"
 
@@ -56,14 +55,8 @@ class Store:
 
     @classmethod
     def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> Store:
-        """
-        The store of one node in a state directory.
-
-        Both names may have dots in them. The first one in the file's name ends the cluster's, in which each
-        is written as a plus, which no name has: else a.b with node c and a with node b.c were one file.
-        """
-        name = f"{cluster.replace('.', '+')}.{node}.json"
-        return cls(reactor, os.path.join(directory, name))
+        """The store of one node in a state directory."""
+        return cls(reactor, fileOf(directory, cluster, node, "json"))
 
     def read(self) -> None:
         """

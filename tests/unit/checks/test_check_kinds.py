@@ -284,6 +284,10 @@ class InsideTests(SynchronousTestCase):
         self.assertEqual(self.ask(probe.run(1)), "")
         probe.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(10.0)
+        probe.start()
+        self.assertEqual(self.ask(probe.run(1)), "")  # nothing was due while it was stopped
+        probe.stop()
 
     def call(self, function: Any) -> str:
         return self.ask(CallCheck(function).probe(self.world).run(1))

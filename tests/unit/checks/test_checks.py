@@ -302,6 +302,37 @@ class ChecksTests(CheckedTests):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.take(), [])
 
+    def test_startAgain(self) -> None:
+        """After a stop it starts as at first: nothing is known, and what is found out from then on counts."""
+        thing = self.thing()
+        checks = self.make(CheckSpec(thing))
+        self.run_(10.0)
+        self.take()
+        self.successResultOf(checks.stop())
+        thing.answer = "down"
+        self.run_(5.0)
+        thing.asked.clear()
+        checks.start()
+        self.run_(3.0)
+        self.assertNear(thing.asked, 15.0, 17.0)
+        self.assertEqual(
+            self.take(), [(UNFIT, "thing: no result yet"), (UNFIT, "thing: down (from the start)")]
+        )
+
+    def test_startAgainStuck(self) -> None:
+        """What was asked before the stop, and could not be ended, is no answer after it."""
+        stuck = Stuck("thing", self.clock)
+        checks = self.make(CheckSpec(stuck))
+        self.run_(0.1)
+        checks.stop()
+        self.run_(LIMIT)
+        self.take()
+        checks.start()
+        self.run_(0.1)
+        cannot = "thing: what was asked before cannot be ended (from the start)"
+        self.assertEqual(self.take(), [(UNFIT, "thing: no result yet"), (UNFIT, cannot)])
+        self.assertEqual(len(stuck.asked), 1)
+
     def test_harmless(self) -> None:
         """What somebody else said cannot break a line of the log, nor fill a heartbeat."""
         self.make(CheckSpec(self.thing(answer="a\x1b[2J\nb " + "x" * 5000)))

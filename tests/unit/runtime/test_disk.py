@@ -6,10 +6,12 @@ import errno
 import os
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.runtime import disk
-from hatwist.runtime.disk import openPrivate, openRegular, replaceFile
+from hatwist.runtime.disk import fileOf, openPrivate, openRegular, replaceFile
 
 
 class DiskTests(SynchronousTestCase):
@@ -59,3 +61,24 @@ class DiskTests(SynchronousTestCase):
         os.mkfifo(self.path)
         error = self.assertRaises(OSError, openRegular, str(self.path))
         self.assertEqual(error.errno, errno.EINVAL)
+
+
+class FileOfTests(SynchronousTestCase):
+    """Which files are whose."""
+
+    @given(st.text("ab.-_", min_size=1, max_size=5), st.text("ab.-_", min_size=1, max_size=5))
+    def test_dots(self, text: str, more: str) -> None:
+        """However two names are put together out of the same letters, their file is their own."""
+        whole = f"{text}.{more}"
+        cuts = [at for at, letter in enumerate(whole) if letter == "." and 0 < at < len(whole) - 1]
+        pairs = {(whole[:at], whole[at + 1 :]) for at in cuts}
+        paths = {fileOf("state", *pair, "json") for pair in pairs}
+        self.assertEqual(len(paths), len(pairs))
+        self.assertEqual({os.path.dirname(path) for path in paths}, {"state"})
+
+    def test_plainNames(self) -> None:
+        """The name of a cluster without dots is in the file's name as it is."""
+        path = fileOf("state", "web", "alpha.example.org", "json")
+        self.assertEqual(path, "state/web.alpha.example.org.json")
+        path = fileOf("state", "example.org", "alpha", "lock")
+        self.assertEqual(path, "state/example+org.alpha.lock")

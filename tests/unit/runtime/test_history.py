@@ -18,6 +18,12 @@ def change(number: int, new: str = "ACTIVE", node: str = "alpha") -> Change:
     return Change(1.0, node, "web", "STANDBY", new, number, f"reason {number}")
 
 
+def line(moment: bytes, term: bytes) -> bytes:
+    """A line of the file, with this as time and term."""
+    rest = b'"node": "", "group": "", "old": "", "new": "", "reason": ""'
+    return b'{"time": %s, "term": %s, %s}\n' % (moment, term, rest)
+
+
 class HistoryTests(TestCase):
     """A history on a real disk."""
 
@@ -43,6 +49,16 @@ class HistoryTests(TestCase):
             after.entries[-1],
             Entry(1234.5, "alpha", "web", "STANDBY", "ACTIVE", 2, "reason 2"),
         )
+
+    async def test_dots(self) -> None:
+        """Nodes whose names are the same with those of their clusters have a history each."""
+        directory = os.path.dirname(self.path)
+        first = History.of(reactor, directory, "a.b", "c")
+        first.add(change(1))
+        await first.close()
+        second = History.of(reactor, directory, "a", "b.c")
+        second.read()
+        self.assertEqual(list(second.entries), [])
 
     async def test_bounded(self) -> None:
         """File and memory stay within their limits, and keep the newest."""
@@ -78,6 +94,11 @@ class HistoryTests(TestCase):
                 b'{"time": 1, "node": 2, "group": "", "old": "", "new": "", "term": 1, "reason": ""}\n',
                 b"x" * 5000 + b"\n",
                 b"[" * 1500 + b"\n",
+                line(b"1", b"Infinity"),
+                line(b"1", b"NaN"),
+                line(b"NaN", b"1"),
+                line(b"1e300", b"1"),
+                line(b"-1", b"1"),
                 b'{"time": 1',
             ):
                 file.write(text)
@@ -86,7 +107,7 @@ class HistoryTests(TestCase):
         self.assertEqual([entry.term for entry in after.entries], [7])
         self.assertEqual(
             [formatEvent(event) for event in events],
-            [f"{self.path}: 7 of 8 lines are damaged, and left out of the history"],
+            [f"{self.path}: 12 of 13 lines are damaged, and left out of the history"],
         )
 
     async def test_full(self) -> None:

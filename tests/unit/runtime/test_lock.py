@@ -30,6 +30,13 @@ class NodeLockTests(SynchronousTestCase):
         self.addCleanup(made.free)
         return made
 
+    def test_dots(self) -> None:
+        """Nodes whose names are the same with those of their clusters run side by side."""
+        for cluster, node in (("a.b", "c"), ("a", "b.c")):
+            lock = NodeLock.of(self.directory, cluster, node)
+            self.addCleanup(lock.free)
+            lock.take()
+
     def test_one(self) -> None:
         """Only one has it at a time; the other one is told who does."""
         first, second = self.lock(), self.lock()

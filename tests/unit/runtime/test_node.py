@@ -12,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hatwist.core.claims import Grant, Record, Role
+from hatwist.core.claims import Record, Role
 from hatwist.core.counting import TRUSTED
 from hatwist.core.effects import Persist, RoleChange
 from hatwist.core.electorate import Quorum, Ran
@@ -32,7 +32,7 @@ from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Receiver
 from hatwist.runtime.node import HURRY_LIMIT, STOP_LIMIT, Node
-from hatwist.runtime.persister import RETRY, SLOW, Persister
+from hatwist.runtime.persister import RETRY, SLOW
 from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import MemoryStore
 
@@ -447,34 +447,6 @@ class HeardTests(Nodes):
         self.assertEqual(store.writes, writes + 1)
         self.successResultOf(node.stop())
         self.assertEqual(store.writes, writes + 2)
-
-
-class PersisterTests(SynchronousTestCase):
-    """What could not be written is written later, but never over what came after it."""
-
-    def test_newerStays(self) -> None:
-        """Once a newer record is on disk the older one is not written again."""
-        clock, store = Clock(), MemoryStore()
-        told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
-        older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
-        store.failure = OSError(errno.ENOSPC, "No space left on device")
-        persister.persist("g", older)
-        store.failure = None
-        persister.persist("g", newer)
-        clock.advance(RETRY)
-        self.assertEqual((store.records, told), ({"g": newer}, [newer]))
-
-    def test_again(self) -> None:
-        """One that is still the newest is."""
-        clock, store = Clock(), MemoryStore()
-        told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
-        store.failure = OSError(errno.ENOSPC, "No space left on device")
-        persister.persist("g", Record(16))
-        store.failure = None
-        clock.advance(RETRY)
-        self.assertEqual((store.records, told), ({"g": Record(16)}, [Record(16)]))
 
 
 class MemoryOfTermsTests(Nodes):

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -428,20 +426,3 @@ class FileTests(Contract, SynchronousTestCase):
             found = Store.of(self.threads, self.directory, cluster, node)
             self.successResultOf(found.write(1, {}))
         self.assertEqual(len(os.listdir(self.directory)), 3)
-
-    @given(st.text("ab.-_", min_size=1, max_size=5), st.text("ab.-_", min_size=1, max_size=5))
-    def test_dots(self, text: str, more: str) -> None:
-        """However two names are put together out of the same letters, their file is their own."""
-        whole = f"{text}.{more}"
-        cuts = [at for at, letter in enumerate(whole) if letter == "." and 0 < at < len(whole) - 1]
-        pairs = {(whole[:at], whole[at + 1 :]) for at in cuts}
-        paths = {Store.of(self.threads, "state", *pair)._path for pair in pairs}
-        self.assertEqual(len(paths), len(pairs))
-        self.assertEqual({os.path.dirname(path) for path in paths}, {"state"})
-
-    def test_plainNames(self) -> None:
-        """The name of a cluster without dots is in the file's name as it is."""
-        store = Store.of(self.threads, "state", "web", "alpha.example.org")
-        self.assertEqual(store._path, "state/web.alpha.example.org.json")
-        store = Store.of(self.threads, "state", "example.org", "alpha")
-        self.assertEqual(store._path, "state/example+org.alpha.json")
