@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
+from hatwist.core.errors import ResourceError
 from hatwist.core.guarantee import Guarantee
 from hatwist.core.limits import LIMIT
 from hatwist.core.reports import Judged
@@ -142,9 +143,11 @@ class GroupParts:
 
         @param exchange: what L{become} has returned.
         @raise ResourceError: a new address was refused: the group is what it was, by its settings too. Or
-            a new resource could not be acquired, or an old one not released: it is to be tried again.
+            a new resource could not be acquired, or an old one not released, which is tried again; all else
+            is done then.
         """
         old, group = exchange.old, self.group
+        failed: ResourceError | None = None
 
         def refused() -> None:
             self._made = exchange.before
@@ -152,7 +155,12 @@ class GroupParts:
 
         if group.resources != old.resources:
             self._made = exchange.after
-            await exchange.run(keeper, self.resources, refused, self._guarded.forget)
+            try:
+                await exchange.run(keeper, self.resources, refused, self._guarded.forget)
+            except ResourceError as e:
+                if self.group is old:
+                    raise
+                failed = e
         self.hooks.change(dict(group.hooks), group.hookTimeout)
         if group.addresses != old.addresses and self._node is not None:
             self.senses.stop()
@@ -162,6 +170,8 @@ class GroupParts:
             self._strays.start(self._node)
         if group.checks != old.checks:
             await self.checks.change([*group.checks, *self._ownChecks])
+        if failed is not None:
+            raise failed
 
     def rearm(self) -> Deferred[None]:
         """Tell the guard anew what it is to say, if anything is held."""
