@@ -71,7 +71,9 @@ class GroupParts:
         self._further: list[Any] = []
         for resource in resources:
             self.add(resource)
-        self.senses = self._sensing()
+        self.senses = Senses(
+            reactor, netlink, group.name, settings.interface, group.addresses, self._managed()
+        )
         self._strays = self._straying()
         self.hooks = Hooks(reactor, group.name, dict(group.hooks), group.hookTimeout)
         self.checks = Checks(
@@ -88,22 +90,8 @@ class GroupParts:
     def _straying(self) -> Strays:
         return Strays(self._reactor, self._netlink, self.group.name, self.group.addresses)
 
-    def _sensing(self) -> Senses:
-        return Senses(
-            self._reactor,
-            self._netlink,
-            self.group.name,
-            self._settings.interface,
-            self.group.addresses,
-            self._managed(),
-        )
-
     def start(self, node: Node) -> None:
-        """
-        Perceive, and tell C{node} from now on.
-
-        @raise OSError: sockets are not permitted.
-        """
+        """Perceive, and tell C{node} from now on."""
         self._node = node
         self.hooks.start(node)
         self.senses.start(node)
@@ -162,11 +150,10 @@ class GroupParts:
                     raise
                 failed = e
         self.hooks.change(dict(group.hooks), group.hookTimeout)
+        self.senses.change(group.addresses, self._managed())
         if group.addresses != old.addresses and self._node is not None:
-            self.senses.stop()
             self._strays.stop()
-            self.senses, self._strays = self._sensing(), self._straying()
-            self.senses.start(self._node)
+            self._strays = self._straying()
             self._strays.start(self._node)
         if group.checks != old.checks:
             await self.checks.change([*group.checks, *self._ownChecks])
