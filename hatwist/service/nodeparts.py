@@ -153,6 +153,10 @@ class NodeParts:
         assert self.node is not None
         rules = speakers.rulesOf(self.settings, self._facts(), self._address)
         self._remember()
+        # What takes longer to release leaves less to hold, and what the kernel may be told less, too.
+        self._lease = speakers.kernelLeaseOf(self.settings, rules)
+        for group in self.groups.values():
+            group.keepFor(self._lease)
         custody = {parts.group.name: self._custody(parts) for parts in coming}
         self.node.change(self.node.machine, rules, custody)
 

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail
 
 from hatwist.core.claims import Role
+from hatwist.core.electorate import Quorum
 from hatwist.core.errors import ResourceError
 from hatwist.service import reload
 from hatwist.service.service import HAService
@@ -79,3 +80,17 @@ class ReloadTests(ServiceTestCase):
         self.assertEqual(lines, ("group web goes: it is released here",))
         self.assertFalse(self.held.held)
         self.assertEqual([(c.group, c.new) for c in observer.changes], [("web", Role.SHUTDOWN)])
+
+    async def test_lease(self) -> None:
+        """The kernel's lease follows the votes for as long as the release of what is held leaves room for it."""
+        members = Quorum(frozenset(("alpha", "beta", "gamma")), 2)
+        service = self.service(quorum=members, interval=0.1, tolerance=2.5, lease=3, groups=(WEB,))
+        service.startService()
+        fence = service.groups["web"].fence
+        short = fence.kernel
+        self.assertIsNotNone(short.margin)
+        slow = replace(WEB, resources=(CommandSpec(("true",), ("true",), timeout=1.0),))
+        await service.reload(self.with_(service, slow))
+        self.assertEqual(fence.kernel, (3, None))
+        await service.reload(self.with_(service, WEB))
+        self.assertEqual(fence.kernel, short)
