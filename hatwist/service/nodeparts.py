@@ -114,6 +114,12 @@ class NodeParts:
         self.node = node
         return node
 
+    def close(self) -> None:
+        """Give sockets back. A group that a reload took away, and that could not be released, is forgotten."""
+        for group in self.groups.values():
+            group.close()
+        self.groups = {group.name: self.groups[group.name] for group in self.settings.groups}
+
     def settled(self) -> Deferred[None]:
         """Fires once nothing is being written to the state file any more."""
         return self._store.settled()

@@ -338,8 +338,7 @@ class HAService(MultiService):
                 self._guardLater.cancel()
                 self._guardLater = None
             await self._guard.stop()
-            for group in self.groups.values():
-                group.close()
+            self._parts.close()
             self._netlink.stop()
             for written in (self.history.close(), self._parts.settled()):
                 await written.addTimeout(WRITTEN, self._reactor, lambda late, limit: None)

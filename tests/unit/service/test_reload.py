@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from hatwist.core.claims import Role
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import ResourceError
+from hatwist.runtime import node
 from hatwist.service import reload
 from hatwist.service.service import HAService
 from hatwist.settings import CommandSpec, GroupSettings, Settings
@@ -70,6 +71,20 @@ class ReloadTests(ServiceTestCase):
         self.assertIn("web", service.groups)
         stuck._failures["release"].clear()
         await self.until(lambda: "web" not in service.groups and "web" not in service.roles)
+
+    async def test_stuckToTheEnd(self) -> None:
+        """One that could not be released before the service stopped is not started again."""
+        self.patch(reload, "LIMIT", 0.05)
+        self.patch(node, "STOP_LIMIT", 0.05)
+        self.patch(node, "HURRY_LIMIT", 0.05)
+        service = await self.running(WEB, GroupSettings("db"))
+        self.held.failNext("release", times=1_000_000)
+        with self.assertRaises(ResourceError):
+            await service.reload(self.with_(service, GroupSettings("db")))
+        await service.stopService()
+        self.assertEqual(set(service.groups), {"db"})
+        await self.active(service)
+        self.assertEqual(service.roles, {"db": Role.ACTIVE})
 
     async def test_goes(self) -> None:
         """A group that goes is let go of, and the other one is not touched."""
