@@ -193,13 +193,15 @@ class Notifier(Service):
 
     def reloading(self) -> None:
         """The configuration is about to be read anew; L{reloaded} must follow, however that ends."""
-        self._systemd.tell("RELOADING=1", f"MONOTONIC_USEC={self._nanoseconds() // 1000}")
+        if self._ready:
+            self._systemd.tell("RELOADING=1", f"MONOTONIC_USEC={self._nanoseconds() // 1000}")
 
     def reloaded(self) -> None:
         """The configuration is what it is now to be; groups may have gone."""
         there = self._service.groups
         self._roles = {name: role for name, role in self._roles.items() if name in there}
-        self._systemd.tell("READY=1", self._status())
+        if self._ready:
+            self._systemd.tell("READY=1", self._status())
 
     def _status(self) -> str:
         return f"STATUS={'; '.join(self._roles.values()) or 'Started'}"

@@ -13,7 +13,7 @@ from twisted.logger import LogLevel
 from twisted.python import usage
 
 from hatwist.core.errors import ConfigurationError
-from hatwist.core.table import nearest
+from hatwist.core.table import inFile, nearest
 from hatwist.frontends.control import place
 from hatwist.frontends.control.server import Control
 from hatwist.frontends.logs import journalStream, prioritized
@@ -178,6 +178,12 @@ def chosen(options: Options, here: bool) -> Settings:
     return found
 
 
+def _named(options: Options, key: str, value: str) -> str:
+    """A setting as whoever gave it wrote it: an option, or a key of the file."""
+    path = options["config"]
+    return f"--{key} {value}" if path is None else f"{path}: {inFile((key,), value)}"
+
+
 def makeService(options: Options) -> IService:
     """
     The service of these options.
@@ -193,9 +199,9 @@ def makeService(options: Options) -> IService:
         problems += e.problems
     else:
         if found.control not in ("", place.OFF) and (wrong := place.problem(found.control)):
-            problems.append(f"--control {found.control}: {wrong}")
+            problems.append(f"{_named(options, 'control', found.control)}: {wrong}")
     if not problems and found.http is not None and (wrong := unusable(found.http)):
-        problems.append(f"--http {found.http}: {wrong}")
+        problems.append(f"{_named(options, 'http', found.http)}: {wrong}")
     parent = getattr(options, "parent", None) or {}
     for name in ("uid", "gid", "chroot"):
         if parent.get(name) is not None:

@@ -95,7 +95,7 @@ class Capture:
         self, condition: Callable[[Frame], object], what: str, timeout: float = 10.0
     ) -> Deferred[Frame]:
         """Fires with the first frame, seen already or yet to come, of which the condition is true."""
-        self._drain()
+        self.doRead()
         done: Deferred[Frame] = Deferred()
         for frame in self.frames:
             if condition(frame):

@@ -1,7 +1,7 @@
 """
 The eyes of the judge: one process, one loop, that sees who holds an address and who answers.
 
-Run as C{python -I -S probe.py SPEC} with sockets that were opened inside the hosts handed down by
+Run as C{python -I -S eyes.py SPEC} with sockets that were opened inside the hosts handed down by
 number, and nothing of Twisted or hatwist loaded, so that it is late for nothing. Every host has a
 netlink socket that tells of addresses coming and going, and two echo sockets (UDP, IPv4 and IPv6)
 that answer with the host's name from the address that was asked; the client has two that ask.

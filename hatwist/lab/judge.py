@@ -1,4 +1,4 @@
-"""The judge of the lab: starts the probe, keeps what it reports, and lets others wait for it."""
+"""The judge of the lab: starts its eyes, keeps what they report, and lets others wait for it."""
 
 from __future__ import annotations
 
@@ -162,12 +162,12 @@ class LabJudge(ProcessProtocol):
         )
 
     def signal(self, number: int) -> None:
-        """Send the probe a signal: SIGSTOP makes the judge blind for a while."""
+        """Send its eyes a signal: SIGSTOP makes the judge blind for a while."""
         transport: Any = self.transport
         os.kill(transport.pid, number)
 
     def close(self) -> Deferred[None]:
-        """End the probe; fires when it has ended."""
+        """End its eyes; fires when they have ended."""
         self._end = Deferred()
         if self._ended:
             self._end.callback(None)
@@ -226,7 +226,7 @@ class LabJudge(ProcessProtocol):
             self._end.callback(None)
 
     def _failure(self) -> RuntimeError:
-        return RuntimeError(f"the judge's probe has ended: {self._complaints.decode()}")
+        return RuntimeError(f"the judge's eyes have ended: {self._complaints.decode()}")
 
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)

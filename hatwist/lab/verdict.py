@@ -136,7 +136,7 @@ def judge(
     held = holding(changes, address, since, until)
     runs = [run for run in answers if run.last >= since and run.first <= until]
     beyond = [max(0.0, gap.length - spacing) for gap in silences(runs, since, until)]
-    # From this length on the probe, too, calls it a gap between two runs of answers of one host.
+    # From this length on the eyes, too, call it a gap between two runs of answers of one host.
     outages = [extra for extra in beyond if extra > 1.5 * spacing]
     return Report(
         address=address,

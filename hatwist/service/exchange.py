@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from hatwist.core.errors import ResourceError
 from hatwist.resources.addresses.batch import Addresses
@@ -94,8 +94,13 @@ class GroupExchange:
                 await forget(resource)
 
     @staticmethod
-    def _change(keeper: Keeper, batch: Addresses, specs: Sequence[AddressSpec]) -> Deferred[None]:
-        return keeper.perform(lambda: batch.change(specs))
+    async def _change(keeper: Keeper, batch: Addresses, specs: Sequence[AddressSpec]) -> None:
+        while True:
+            try:
+                await keeper.perform(lambda: batch.change(specs))
+            except CancelledError:
+                continue  # by a release, which comes first: after it nothing needs to be added
+            return
 
     def _gone(self) -> Iterable[Any]:
         stay = [resource for _, resource in self.after]

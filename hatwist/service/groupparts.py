@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
+from hatwist.core.errors import ResourceError
 from hatwist.core.guarantee import Guarantee
 from hatwist.core.limits import LIMIT
 from hatwist.core.reports import Judged
@@ -70,7 +71,9 @@ class GroupParts:
         self._further: list[Any] = []
         for resource in resources:
             self.add(resource)
-        self.senses = self._sensing()
+        self.senses = Senses(
+            reactor, netlink, group.name, settings.interface, group.addresses, self._managed()
+        )
         self._strays = self._straying()
         self.hooks = Hooks(reactor, group.name, dict(group.hooks), group.hookTimeout)
         self.checks = Checks(
@@ -87,22 +90,8 @@ class GroupParts:
     def _straying(self) -> Strays:
         return Strays(self._reactor, self._netlink, self.group.name, self.group.addresses)
 
-    def _sensing(self) -> Senses:
-        return Senses(
-            self._reactor,
-            self._netlink,
-            self.group.name,
-            self._settings.interface,
-            self.group.addresses,
-            self._managed(),
-        )
-
     def start(self, node: Node) -> None:
-        """
-        Perceive, and tell C{node} from now on.
-
-        @raise OSError: sockets are not permitted.
-        """
+        """Perceive, and tell C{node} from now on."""
         self._node = node
         self.hooks.start(node)
         self.senses.start(node)
@@ -142,9 +131,11 @@ class GroupParts:
 
         @param exchange: what L{become} has returned.
         @raise ResourceError: a new address was refused: the group is what it was, by its settings too. Or
-            a new resource could not be acquired, or an old one not released: it is to be tried again.
+            a new resource could not be acquired, or an old one not released, which is tried again; all else
+            is done then.
         """
         old, group = exchange.old, self.group
+        failed: ResourceError | None = None
 
         def refused() -> None:
             self._made = exchange.before
@@ -152,16 +143,22 @@ class GroupParts:
 
         if group.resources != old.resources:
             self._made = exchange.after
-            await exchange.run(keeper, self.resources, refused, self._guarded.forget)
+            try:
+                await exchange.run(keeper, self.resources, refused, self._guarded.forget)
+            except ResourceError as e:
+                if self.group is old:
+                    raise
+                failed = e
         self.hooks.change(dict(group.hooks), group.hookTimeout)
+        self.senses.change(group.addresses, self._managed())
         if group.addresses != old.addresses and self._node is not None:
-            self.senses.stop()
             self._strays.stop()
-            self.senses, self._strays = self._sensing(), self._straying()
-            self.senses.start(self._node)
+            self._strays = self._straying()
             self._strays.start(self._node)
         if group.checks != old.checks:
             await self.checks.change([*group.checks, *self._ownChecks])
+        if failed is not None:
+            raise failed
 
     def rearm(self) -> Deferred[None]:
         """Tell the guard anew what it is to say, if anything is held."""

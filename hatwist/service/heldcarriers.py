@@ -55,6 +55,7 @@ class HeldCarriers:
             return
         self._node = node
         self._unsubscribe = node.subscribe(self)
+        self._begin()
         self._carrier = CarrierWatch(self._netlink, self._names, self._up, self._down)
         self._carrier.start()
 
@@ -74,9 +75,13 @@ class HeldCarriers:
     def roleChanged(self, change: RoleChange) -> None:
         """See L{IRoleObserver.roleChanged}."""
         if change.group == self._group and change.new is Role.ACTIVE:
-            self._had.clear()
-            self._since = dict.fromkeys(self._names, self._reactor.seconds())
+            self._begin()
             self._look()
+
+    def _begin(self) -> None:
+        """They are held from now on, or it is not known for how long they have been."""
+        self._had.clear()
+        self._since = dict.fromkeys(self._names, self._reactor.seconds())
 
     def _held(self) -> bool:
         if self._node is None or self._node.roles[self._group] is not Role.ACTIVE:

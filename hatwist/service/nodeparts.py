@@ -114,6 +114,12 @@ class NodeParts:
         self.node = node
         return node
 
+    def close(self) -> None:
+        """Give sockets back. A group that a reload took away, and that could not be released, is forgotten."""
+        for group in self.groups.values():
+            group.close()
+        self.groups = {group.name: self.groups[group.name] for group in self.settings.groups}
+
     def settled(self) -> Deferred[None]:
         """Fires once nothing is being written to the state file any more."""
         return self._store.settled()
@@ -153,6 +159,10 @@ class NodeParts:
         assert self.node is not None
         rules = speakers.rulesOf(self.settings, self._facts(), self._address)
         self._remember()
+        # What takes longer to release leaves less to hold, and what the kernel may be told less, too.
+        self._lease = speakers.kernelLeaseOf(self.settings, rules)
+        for group in self.groups.values():
+            group.keepFor(self._lease)
         custody = {parts.group.name: self._custody(parts) for parts in coming}
         self.node.change(self.node.machine, rules, custody)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from zope.interface import implementer
 
 from hatwist.core.claims import Role
@@ -14,6 +16,7 @@ from hatwist.core.errors import ConfigurationError, ResourceError
 from hatwist.core.limits import LIMIT
 from hatwist.linux.interfaces import INetlink
 from hatwist.runtime.interfaces import IRoleObserver
+from hatwist.runtime.node import Node
 from hatwist.service.nodeparts import NodeParts
 from hatwist.settings import Settings
 from hatwist.settings.changes import changes
@@ -77,7 +80,7 @@ class Reloading:
         parts.settings, spoke = settings, parts.saysFarewell
         if settings.keys != old.keys:
             parts.signAnew()
-        going = [self._departure(name) for name in before if name not in new]
+        going = {name: self._departure(name) for name in before if name not in new}
         staying = {n: groups[n].become(settings, g) for n, g in new.items() if n in before}
         coming = [parts.compose(group) for name, group in new.items() if name not in before]
         for each in coming:
@@ -85,29 +88,45 @@ class Reloading:
         parts.change(coming)
         for each in coming:
             each.start(node)
-        failed = []
-        for name, exchange in staying.items():
+        failed: list[str] = []
+
+        async def attempt(name: str, work: Awaitable[None]) -> None:
             try:
-                await groups[name].follow(exchange, node.keepers[name])
-                if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
-                    await node.keepers[name].perform(groups[name].rearm)
+                await work
             except ResourceError as e:
                 failed.append(f"group {name}: {e}")
-        for gone in going:
-            try:
-                await gone
-            except ResourceError as e:
-                failed.append(str(e))
+
+        for name, exchange in staying.items():
+            await attempt(name, groups[name].follow(exchange, node.keepers[name]))
+            if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
+                await attempt(name, self._rearm(node, name))
+        for name, gone in going.items():
+            await attempt(name, gone)
         # What was refused is as before; how long a release takes follows from the resources.
         parts.settings = replace(settings, groups=tuple(groups[name].group for name in new))
         if parts.node is node:
             parts.change()
             if spoke != parts.saysFarewell:
                 for name in staying:
-                    await node.keepers[name].perform(groups[name].rearm)
+                    await attempt(name, self._rearm(node, name))
         if failed:
             raise ResourceError("; ".join(failed))
         return lines
+
+    async def _rearm(self, node: Node, name: str) -> None:
+        with suppress(CancelledError):  # it is let go of just now, and the next claim arms anew
+            await node.keepers[name].perform(self._parts.groups[name].rearm)
+
+    def _departure(self, name: str) -> Deferred[None]:
+        """
+        Fires when a group that goes is let go of, and its resources are closed.
+
+        Fails after a while with L{ResourceError}; the group goes all the same, once it is released.
+        """
+        gone = self._departures[name] = Deferred()
+        known: Deferred[None] = Deferred()
+        Deferred.fromCoroutine(self._departed(name, gone)).addBoth(known.callback)
+        return known.addTimeout(LIMIT, self._reactor, self._stuck)
 
     async def _departed(self, name: str, gone: Deferred[None]) -> None:
         await gone
@@ -115,15 +134,9 @@ class Reloading:
         await group.stop()
         group.close()
 
-    def _departure(self, name: str) -> Deferred[None]:
-        """Fires when a group that goes is let go of, and its resources are closed."""
-        gone = self._departures[name] = Deferred()
-        gone.addTimeout(LIMIT, self._reactor, lambda _, seconds: self._stuck(name, seconds))
-        return Deferred.fromCoroutine(self._departed(name, gone))
-
     @staticmethod
-    def _stuck(name: str, seconds: float) -> None:
-        raise ResourceError(f"group {name}: still not released after {seconds:g} s; see the log")
+    def _stuck(_: object, seconds: float) -> None:
+        raise ResourceError(f"still not released after {seconds:g} s; see the log")
 
     def roleChanged(self, change: RoleChange) -> None:
         """See L{IRoleObserver}: which group that goes is gone?"""

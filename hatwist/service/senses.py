@@ -67,24 +67,41 @@ class Senses:
         self._specs = tuple(addresses)
         self._openAsker = openAsker
         self._managed = frozenset(managed)
+        self._beginning: object = None
         self._defended: dict[Address, float] = {}
         self._carrier: CarrierWatch | None = None
         self._cables = HeldCarriers(reactor, netlink, group, managed)
         self._copies: IDelayedCall | None = None
 
     def start(self, node: Node) -> None:
-        """
-        Begin, and tell C{node} from now on.
-
-        @raise OSError: sockets are not permitted; nothing is left open.
-        """
+        """Begin, and tell C{node} from now on. Where sockets are not permitted the log says so."""
         self._node = node
-        # It tells what changes: to this node everything is new.
-        self._without.clear()
         self._cables.start(node)
-        Deferred.fromCoroutine(self._begin(node)).addErrback(self._failed)
+        self._perceive()
 
-    async def _begin(self, node: Node) -> None:
+    def change(self, addresses: Sequence[AddressSpec], managed: Collection[str]) -> None:
+        """These from now on; what was found out about interfaces that stay is still known."""
+        before = self._specs, self._managed
+        self._specs, self._managed = tuple(addresses), frozenset(managed)
+        if (self._specs, self._managed) == before:
+            return
+        self._blind()
+        if self._managed != before[1]:
+            self._cables.stop()
+            self._cables = HeldCarriers(self._reactor, self._netlink, self._group, managed)
+            if self._node is not None:
+                self._node.tell(Judged(self._group, "cable", Fitness.FIT, ""))
+                self._cables.start(self._node)
+        if self._node is not None:
+            self._perceive()
+
+    def _perceive(self) -> None:
+        # A watch tells what changes: to it everything is new.
+        self._without.clear()
+        self._beginning = beginning = object()
+        Deferred.fromCoroutine(self._begin(beginning)).addErrback(self._failed)
+
+    async def _begin(self, beginning: object) -> None:
         """Find where the addresses are, as the kernel does; then look and listen there."""
         finder = Finder(await self._netlink.dumpLinks(), await self._netlink.dumpRoutes())
         where: dict[str, list[Address]] = {}
@@ -94,9 +111,11 @@ class Senses:
             except ResourceError:  # it has no place now; acquiring it will say so
                 name = self._interface
             where.setdefault(name, []).append(spec.address)
-        if self._node is not node:
+        if self._beginning is not beginning:
             return
         watched = [name for name in where or [self._interface] if name not in self._managed]
+        if not watched:
+            self._judge()
         self._carrier = CarrierWatch(self._netlink, watched, self._up, self._down)
         self._carrier.start()
         for name, addresses in where.items():
@@ -116,6 +135,10 @@ class Senses:
         """Tell nothing more, and give the sockets back."""
         self._node = None
         self._cables.stop()
+        self._blind()
+
+    def _blind(self) -> None:
+        self._beginning = None
         if self._carrier is not None:
             self._carrier.stop()
             self._carrier = None

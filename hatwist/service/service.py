@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -173,7 +173,9 @@ class HAService(MultiService):
         self.groups[next(iter(self.groups)) if group is None else group].addCheck(spec)
 
     def addObserver(self, observer: IRoleObserver) -> None:
-        """Tell C{observer} of every role change from now on."""
+        """Tell C{observer} of every role change from now on; once, however often it is given."""
+        if observer in self._observers:
+            return
         self._observers[observer] = _nothing if self.node is None else self.node.subscribe(observer)
 
     def removeObserver(self, observer: IRoleObserver) -> None:
@@ -212,7 +214,7 @@ class HAService(MultiService):
                 # Nothing is held before a tolerance has passed.
                 self._blind()
                 node.abort()
-                self.running = False
+                self._stopStarted()
                 raise
         except BaseException:
             self._parts.node = None
@@ -234,6 +236,14 @@ class HAService(MultiService):
         )
         self._tellGuarantee()
         Deferred.fromCoroutine(self._tellMisplaced())
+
+    def _stopStarted(self) -> None:
+        """End those children that had started before one could not."""
+        self.running = False
+        for child in reversed(self.services):
+            if child.running:
+                stopping = maybeDeferred(child.stopService)
+                stopping.addErrback(lambda f: self._log.failure("A child could not be stopped", f))
 
     def _takeLock(self) -> None:
         try:
@@ -328,8 +338,7 @@ class HAService(MultiService):
                 self._guardLater.cancel()
                 self._guardLater = None
             await self._guard.stop()
-            for group in self.groups.values():
-                group.close()
+            self._parts.close()
             self._netlink.stop()
             for written in (self.history.close(), self._parts.settled()):
                 await written.addTimeout(WRITTEN, self._reactor, lambda late, limit: None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import NamedTuple
 
+from hatwist.core.electorate import Quorum
 from hatwist.settings.key import OnReload, Scope
 from hatwist.settings.keys import of
 from hatwist.settings.values import GroupSettings, Settings
@@ -37,8 +39,15 @@ def changes(old: Settings, new: Settings) -> Changes:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(str(item) for item in value) or "none"
+    """As people write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return "none" if value == inf else f"{value:g}"
+    if isinstance(value, Quorum):
+        return f"{value.needed} votes of {', '.join(sorted(value.members))}"
+    if type(value) is tuple:  # one with named fields has a text of its own
+        return ", ".join(map(str, value)) or "none"
     return "none" if value in (None, "") else str(value)
 
 
@@ -86,7 +95,7 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
     for key in (*of(Scope.GROUP), *of(Scope.EVENTS)):
         one, other = getattr(old, key.field), getattr(new, key.field)
         if key.reload is OnReload.TOLD and one != other:
-            yield f"group {new.name}: {key.path} {one} becomes {other}"
+            yield f"group {new.name}: {key.path} {_shown(one)} becomes {_shown(other)}"
     if old.checks != new.checks:
         yield f"group {new.name}: {len(new.checks)} checks: {', '.join(c.name for c in new.checks)}"
     if old.hooks != new.hooks:

@@ -60,7 +60,10 @@ def loadAll(path: str, here: str | None = None) -> dict[str, Settings]:
     """
     try:
         with openRegular(path) as file:
-            text = file.read(LARGEST + 1).decode()
+            written = file.read(LARGEST + 1)
+        if len(written) > LARGEST:
+            raise ConfigurationError([f"{path}: is larger than {LARGEST} bytes"])
+        text = written.decode()
     except OSError as e:
         raise ConfigurationError([f"{path}: {e.strerror}"]) from None
     except UnicodeDecodeError as e:
@@ -71,11 +74,9 @@ def loadAll(path: str, here: str | None = None) -> dict[str, Settings]:
                 f"{path}: begins with a byte order mark, which TOML has not: save it as UTF-8 without BOM"
             ]
         )
-    if len(text) > LARGEST:
-        raise ConfigurationError([f"{path}: is larger than {LARGEST} bytes"])
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:  # such as a number of 5,000 digits
         raise ConfigurationError([f"{path}: is not TOML: {e}"]) from None
     problems: list[str] = []
     found = {}

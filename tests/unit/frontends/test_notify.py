@@ -166,6 +166,17 @@ class NotifierTests(SynchronousTestCase):
             self.told(), ["RELOADING=1\nMONOTONIC_USEC=7654", "READY=1\nSTATUS=Started"]
         )
 
+    def test_reloadEarly(self) -> None:
+        """A reload before the first heartbeat makes nobody ready: only that heartbeat does."""
+        made = self.notifier()
+        made.reloading()
+        made.reloaded()
+        (first,) = self.told()
+        self.assertTrue(first.startswith("STATUS=Starting"), first)
+        self.beat()
+        self.reactor.advance(LOOK)
+        self.assertEqual(self.told(), ["READY=1\nSTATUS=Started"])
+
     def test_groupGone(self) -> None:
         """A group that a reload has removed is no longer in the status."""
         made = self.ready()

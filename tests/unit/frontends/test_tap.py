@@ -314,6 +314,18 @@ class MakeServiceTests(SynchronousTestCase):
             made = self.make(*argv, *more)
             self.assertEqual("web" in made.namedServices, there)
 
+    def test_inFile(self) -> None:
+        """What is wrong in a file is named as it stands there."""
+        path = self.mktemp()
+        for given in ('http = "unix:/nonexistent/x"', 'control = "/nonexistent/x"'):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(
+                    f'{given}\ninterface = "lo"\nstate_dir = "{self.mktemp()}"\n'
+                    '[group.web]\nresources = [{address = "10.0.0.1/24"}]\n'
+                )
+            (line,) = self.refused("--config", path)
+            self.assertTrue(line.startswith(f"{path}: {given}: "), line)
+
     def test_twistdUser(self) -> None:
         """--uid, --gid and --chroot of twistd take away the right to release: refused, each by name."""
         argv = ("--interface", "lo", "--address", "10.0.0.1/24")

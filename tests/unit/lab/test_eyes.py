@@ -1,4 +1,4 @@
-"""What the judge's probe makes of the kernel's messages."""
+"""What the judge's eyes make of the kernel's messages."""
 
 from __future__ import annotations
 

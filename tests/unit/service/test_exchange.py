@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -45,11 +45,15 @@ class Batch:
         self.specs = part.specs
         self._told = told
         self._refuses = refuses
+        self.cancelled = 0
 
     def change(self, specs: tuple[AddressSpec, ...]) -> Deferred[None]:
         self._told.append(f"change {self} to {_shown(specs)}")
         if self._refuses in specs:
             return fail(ResourceError("refused"))
+        if self.cancelled:
+            self.cancelled -= 1
+            return fail(CancelledError())
         self.specs = specs
         return succeed(None)
 
@@ -144,6 +148,13 @@ class ExchangeTests(SynchronousTestCase):
             self.told, ["change 1 to 1+3", "change 2 to 2+4", "refused", "change 1+3 to 1"]
         )
         self.assertEqual([resource.specs for _, resource in exchange.before[::2]], [(ONE,), (TWO,)])
+
+    def test_letGoMeanwhile(self) -> None:
+        """A release that comes meanwhile cancels the change, which follows it then."""
+        exchange = self.exchange((ONE,), (ONE, TWO))
+        exchange.before[0][1].cancelled = 1
+        self.successResultOf(self.run_(exchange))
+        self.assertEqual(self.told, ["change 1 to 1+2", "change 1 to 1+2", "keep 1+2"])
 
     def test_untouched(self) -> None:
         """A plan touches nothing."""

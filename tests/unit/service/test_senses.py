@@ -142,6 +142,25 @@ class CarrierTests(SensesTestCase):
         self.assertEqual(node.machine.elections["default"].me.verdicts.reason, "")
         self.assertEqual(self.lan.askers, [])
 
+    def test_others(self) -> None:
+        """Once the addresses are elsewhere, the carrier where they were is nobody's concern."""
+        self.kernel.addLink("eth1", OTHER)
+        self.pull()
+        senses = self.senses(*SPECS[:2])
+        verdicts = self.start(senses).machine.elections["default"].me.verdicts
+        self.assertEqual(verdicts.reason, "no carrier on eth0")
+        senses.change(SPECS[2:], set())
+        self.assertEqual(verdicts.reason, "")
+        self.assertEqual([asker.interface for asker in self.lan.askers], ["eth1"])
+
+    def test_othersManaged(self) -> None:
+        """The same where they are on an interface now of which nothing can be said."""
+        self.pull()
+        senses = self.senses(*SPECS[:2])
+        verdicts = self.start(senses).machine.elections["default"].me.verdicts
+        senses.change(SPECS[2:], {"eth1"})
+        self.assertEqual(verdicts.reason, "")
+
 
 class ManagedTests(SensesTestCase):
     """An interface that is up on the holder only says nothing about who should hold."""
@@ -177,7 +196,8 @@ class HeldTests(SensesTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.eth1 = self.kernel.addLink("eth1", OTHER)
-        self.node = self.start(self.senses(SPECS[2], managed={"eth1"}))
+        self.perceived = self.senses(SPECS[2], managed={"eth1"})
+        self.node = self.start(self.perceived)
         self.election = self.node.machine.elections["default"]
 
     def flags(self, flags: int) -> None:
@@ -266,6 +286,29 @@ class HeldTests(SensesTestCase):
         self.kernel.removeLink(self.eth1)
         self.pass_(2 * GRACE)
         self.fits(True)
+
+    def test_otherAddresses(self) -> None:
+        """What was found out stays known where only the addresses are others."""
+        self.hold()
+        self.flags(IFF_UP)
+        self.perceived.change((), {"eth1"})
+        self.fits(False)
+        self.flags(IFF_UP | IFF_RUNNING)
+        self.fits(True)
+        self.flags(IFF_UP)
+        self.fits(False)
+
+    def test_otherInterfaces(self) -> None:
+        """One that is no longer managed says nothing; one that comes while it is held is judged."""
+        self.hold()
+        self.flags(IFF_UP)
+        self.perceived.change(SPECS[2:], set())
+        self.assertEqual(self.election.me.verdicts.reason, "no carrier on eth1")
+        self.flags(IFF_UP | IFF_RUNNING)
+        self.fits(True)
+        self.perceived.change(SPECS[2:], {"eth1"})
+        self.flags(IFF_UP)
+        self.fits(False)
 
     def test_stopped(self) -> None:
         """After a stop no timer is left of it."""

@@ -371,6 +371,7 @@ class LifeTests(ServiceTestCase):
         service.addObserver(observer)
         service.addObserver(leaver)
         service.startService()
+        service.addObserver(observer)  # once more, for which it is not told twice
         await observer.next(Role.ACTIVE)
         service.removeObserver(leaver)
         await service.stopService()
@@ -809,8 +810,9 @@ class FailingStartTests(ServiceTestCase):
         await self.active(service)
 
     async def test_childFails(self) -> None:
-        """Where a child cannot start, the node does not stay in the cluster without it."""
+        """Where a child cannot start, the node does not stay in the cluster without it, nor do other children run."""
         service = self.service(self.resource("one"))
+        Noting("first", self.transcript).setServiceParent(service)
         broken = Broken()
         broken.setServiceParent(service)
         await self.elapse(0)  # a reactor that runs has some open itself
@@ -820,6 +822,8 @@ class FailingStartTests(ServiceTestCase):
         await self.until(lambda: descriptors() == before)
         self.assertEqual(service.role, Role.SHUTDOWN)
         self.assertFalse(service.running)
+        self.assertIn("first stops", self.transcript)
+        self.transcript.clear()
         await maybeDeferred(broken.disownServiceParent)
         await self.active(service)
 

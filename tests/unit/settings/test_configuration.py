@@ -265,6 +265,16 @@ class BrokenTests(FileTests):
         """A file beyond any sense is not read."""
         self.assertIn("is larger than", self.problems("#" * (1 << 21))[0])
 
+    def test_largeWords(self) -> None:
+        """Bytes count, not letters: what comes after the last one that is read must not be left out unnoticed."""
+        self.assertIn(
+            "is larger than", self.problems("# " + "\u00e4" * (1 << 19) + "\nrest = [")[0]
+        )
+
+    def test_digits(self) -> None:
+        """A number that Python does not read is a problem like any other."""
+        self.assertIn("is not TOML: ", self.problems(f"interval = {'9' * 5000}")[0])
+
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
