@@ -22,6 +22,7 @@ from hatwist.frontends.logs import journalStream, postponeSignals, prioritized
 from hatwist.frontends.notify import Notifier
 from hatwist.runtime.clock import ClockError, useMonotonic
 from hatwist.runtime.lock import NodeLock, Taken
+from hatwist.service.proof import FramesProof
 from hatwist.service.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
 from hatwist.settings.changes import WARNING
@@ -266,6 +267,7 @@ def makeService(options: Options) -> IService:
     notifier = Notifier(service, reactor)
     notifier.setServiceParent(service)
     Reloader(reactor, service, options, notifier).setServiceParent(service)
+    FramesProof(reactor).setServiceParent(service)
     if found.control != place.OFF:
         Control(service, reactor, found.control or None).setServiceParent(service)
     return service

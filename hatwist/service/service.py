@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
@@ -21,7 +20,6 @@ from twisted.python.failure import Failure
 from hatwist.checks.check import CheckSpec
 from hatwist.core.claims import Role
 from hatwist.core.guarantee import Guarantee, Level
-from hatwist.frontends.web.server import Web
 from hatwist.linux.guard.client import Guard
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
@@ -83,6 +81,9 @@ class HAService(MultiService):
                 reactor, self._netlink, settings.witness, None, settings.interval, self._witnessed
             )
         if settings.http is not None:
+            # The web takes as much memory as the election: only who wants it has it.
+            from hatwist.frontends.web.server import Web
+
             Web(self, settings.http, reactor).setServiceParent(self)
 
     @property
@@ -138,6 +139,8 @@ class HAService(MultiService):
         """
         if self.running:
             raise RuntimeError("addActive comes before the service is started")
+        from twisted.application.internet import StreamServerEndpointService
+
         if isinstance(service, StreamServerEndpointService):
             raise TypeError(
                 "StreamServerEndpointService and strports.service listen only the first time that they "

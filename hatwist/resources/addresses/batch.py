@@ -14,7 +14,6 @@ from hatwist.core.errors import ResourceError
 from hatwist.linux.interfaces import INetlink, ISender
 from hatwist.linux.lan.sender import PacketSender
 from hatwist.linux.netlink.messages import IFA_F_DADFAILED, KernelLink
-from hatwist.protocols import frames
 from hatwist.resources.addresses.places import Found
 from hatwist.resources.addresses.placing import AddressSpec, Placement, keyOf
 from hatwist.resources.addresses.removing import Removal, drop, uncancelled
@@ -60,7 +59,6 @@ class Addresses(HeldAddresses):
             raise ValueError("no address to share")
         if lease is not None and lease < 1:
             raise ValueError(f"a lease of {lease} s: the kernel counts whole seconds from 1")
-        frames.templates()  # scapy's slow import happens here, while nothing is urgent
         super().__init__(reactor, netlink, openSender, lease, until)
         self._arm = arm
         self._serve(specs)
