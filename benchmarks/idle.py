@@ -25,6 +25,7 @@ from hatwist.lab import world
 from hatwist.lab.lab import Lab, Setup
 from hatwist.lab.lan import Host
 from hatwist.runtime.clock import useMonotonic
+from hatwist.service.proof import LIMIT
 
 PLAIN = Setup()
 VOTES = Setup(more=("--quorum", "majority", "--members", "alpha,beta,gamma"))
@@ -49,6 +50,12 @@ def used(host: Host) -> float:
     )
 
 
+async def proven(lab: Lab) -> None:
+    """Returns when no daemon has the process any more that proves its frames at its start."""
+    for daemon in lab.programs.values():
+        await daemon.says("scapy's", LIMIT + 30)
+
+
 async def idle(reactor: Any, setup: Setup, budget: Budget, seconds: float) -> float:
     """The greatest share of a core that one of the nodes uses; prints each."""
     lab = Lab.of(setup, reactor, budget.interval, budget.tolerance)
@@ -57,6 +64,7 @@ async def idle(reactor: Any, setup: Setup, budget: Budget, seconds: float) -> fl
         # Nobody asks for the address meanwhile, and the judge keeps no processor busy.
         await lab.judge.watch(lab.address, spacing=0.5)
         await lab.settle()
+        await proven(lab)
         await lab.elapse(2.0)
         before, began = {name: used(lab.host(name)) for name in lab.names}, time.monotonic()
         await lab.elapse(seconds)

@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idle import loop, used
+from idle import loop, proven, used
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
@@ -39,8 +39,6 @@ HOSTS = Setup(hosts=("alpha", "beta"))
 BUDGETS = {"daemon": 45.0, "guard": 8.0}
 """Megabytes resident."""
 START = 0.5
-CALM = 5.0
-"""Seconds after which a start, and the proof of the frames, are over."""
 NO_TLS = "import sys; sys.modules['OpenSSL'] = None; "
 """For Twisted then, it is not installed."""
 
@@ -91,7 +89,8 @@ async def resident(reactor: Any) -> bool:
         await lab.judge.start()
         await lab.judge.watch(lab.address, spacing=0.5)
         await lab.settle()
-        await lab.elapse(CALM)
+        await proven(lab)
+        await lab.elapse(1.0)
         found = {
             "daemon": memory(lab.programs[lab.best].pid),
             "guard": memory(guard(lab.host(lab.best))),
