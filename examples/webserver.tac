@@ -15,10 +15,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from hatwist.runtime.clock import useMonotonic
-from hatwist.resources.listener import Listener
-from hatwist.service.service import HAService
-from hatwist.settings import settings
+from hatwist.api import HAService, Listener, settings, useMonotonic
 
 node = os.environ.get("NODE", socket.gethostname())
 chosen = settings(

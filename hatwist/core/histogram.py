@@ -6,9 +6,22 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
 from math import floor, inf
+from typing import NamedTuple
 
 BOUNDS = tuple(float(f"{m}e{e}") for e in range(-3, 2) for m in ("1", "2.5", "5"))
 """Seconds: 0.001, 0.0025, 0.005, and so on up to 50."""
+
+
+class Distribution(NamedTuple):
+    """
+    How many values there were of which size, at one moment.
+
+    @ivar cumulative: each bound with how many values do not exceed it; the last bound is infinite.
+    @ivar total: the sum of all values.
+    """
+
+    cumulative: tuple[tuple[float, int], ...]
+    total: float
 
 
 class Tally:
@@ -34,6 +47,10 @@ class Tally:
     def cumulative(self) -> Iterator[tuple[float, int]]:
         """Each bound with how many values do not exceed it; the last bound is infinite."""
         return zip((*self.bounds, inf), accumulate(self.counts), strict=True)
+
+    def distribution(self) -> Distribution:
+        """What was counted so far."""
+        return Distribution(tuple(self.cumulative()), self.total)
 
 
 class Lateness:

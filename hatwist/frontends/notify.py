@@ -205,11 +205,11 @@ class Notifier(Service):
         return f"STATUS={'; '.join(self._roles.values()) or 'Started'}"
 
     def _look(self) -> None:
-        node = self._service.node
+        figures = self._service.figures()
         alive = False
-        if node is not None:
-            sent, self._sent = self._sent, node.counters["sent"]
-            alive = self._sent != sent or node.machine.silent
+        if figures is not None:
+            sent, self._sent = self._sent, figures.sent
+            alive = self._sent != sent or figures.silent
         if alive and not self._ready:
             self._ready = True
             self._systemd.tell("READY=1", self._status())

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import gc
 import re
-import signal
 import sys
 from typing import Any, NoReturn
 
-from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger, LogLevel
+from twisted.application.service import IService
+from twisted.logger import LogLevel
 from twisted.python import usage
 
-from hatwist.core.errors import ConfigurationError, ResourceError
+from hatwist.core.errors import ConfigurationError
 from hatwist.core.table import nearest
-from hatwist.frontends import launch
 from hatwist.frontends.control import place
 from hatwist.frontends.control.server import Control
-from hatwist.frontends.logs import journalStream, postponeSignals, prioritized
+from hatwist.frontends.logs import journalStream, prioritized
 from hatwist.frontends.notify import Notifier
+from hatwist.frontends.reloader import Reloader
 from hatwist.runtime.clock import ClockError, useMonotonic
 from hatwist.runtime.lock import NodeLock, Taken
 from hatwist.service.proof import FramesProof
 from hatwist.service.service import HAService
 from hatwist.settings import MULTICAST, Settings, load, settings
-from hatwist.settings.changes import WARNING
 from hatwist.settings.endpoint import unusable
 
 
@@ -264,90 +261,16 @@ def makeService(options: Options) -> IService:
     # All that is there by then stays; to look through it takes 30 ms, several heartbeats of a fast cluster.
     reactor.callWhenRunning(gc.freeze)
     service = HAService(found, reactor)
+    if found.http is not None:
+        # Twisted's HTTP and prometheus-client are for who wants them.
+        from hatwist.frontends.web.server import Web
+
+        Web(service, found.http, reactor).setServiceParent(service)
     notifier = Notifier(service, reactor)
     notifier.setServiceParent(service)
-    Reloader(reactor, service, options, notifier).setServiceParent(service)
+    reloader = Reloader(reactor, service, lambda: chosen(options, here=True), notifier)
+    reloader.setServiceParent(service)
     FramesProof(reactor).setServiceParent(service)
     if found.control != place.OFF:
         Control(service, reactor, found.control or None).setServiceParent(service)
     return service
-
-
-class Reloader(Service):
-    """
-    Reads the configuration anew on SIGHUP. SIGUSR1 would end the process without its goodbye; it is only logged.
-
-    @param options: of this process; where they name a file, it is that file which is read.
-    """
-
-    name = "reloader"
-    _log = Logger()
-
-    def __init__(
-        self, reactor: Any, service: HAService, options: Options, notifier: Notifier
-    ) -> None:
-        self._notifier = notifier
-        self._reactor = reactor
-        self._service = service
-        self._options = options
-
-    def startService(self) -> None:
-        super().startService()
-        signal.signal(signal.SIGHUP, self._hangup)
-        if launch.hangups:  # after the file was read, perhaps
-            launch.hangups.clear()
-            self._reactor.callWhenRunning(self._asked)
-        signal.signal(signal.SIGUSR1, self._ignored)
-        self._reactor.callWhenRunning(postponeSignals, self._reactor)
-
-    async def preview(self) -> tuple[str, ...]:
-        """
-        Read the configuration, and tell what a L{reload} would change.
-
-        @raise ConfigurationError: it would change nothing, for these reasons.
-        """
-        return await self._service.preview(chosen(self._options, here=True))
-
-    def reload(self) -> Deferred[tuple[str, ...]]:
-        """
-        Read the configuration, and go on with it.
-
-        Fires with what has changed. Fails with L{ConfigurationError}, and everything is as it was; or with
-        L{ResourceError}, see L{HAService.reload}.
-        """
-        self._notifier.reloading()
-        done = Deferred.fromCoroutine(self._reload())
-        return done.addBoth(self._reloaded)
-
-    def _reloaded(self, result: Any) -> Any:
-        self._notifier.reloaded()
-        return result
-
-    async def _reload(self) -> tuple[str, ...]:
-        try:
-            done = await self._service.reload(chosen(self._options, here=True))
-        except ConfigurationError as e:
-            self._log.error("Not reloaded, and the old configuration goes on:")
-            for problem in e.problems:
-                self._log.error("  {problem}", problem=problem)
-            raise
-        except ResourceError as e:
-            self._log.error("Reloaded, but: {error}", error=e)
-            raise
-        for line in done:
-            emit = self._log.warn if line.startswith(WARNING) else self._log.info
-            emit("Reloaded: {line}", line=line)
-        if not done:
-            self._log.info("Reloaded: nothing has changed")
-        return done
-
-    def _hangup(self, number: int, frame: Any) -> None:
-        self._reactor.callFromThread(self._asked)
-
-    def _asked(self) -> None:
-        self.reload().addErrback(lambda failure: failure.trap(ConfigurationError, ResourceError))
-
-    def _ignored(self, number: int, frame: Any) -> None:
-        self._reactor.callFromThread(
-            self._log.warn, "{signal} is ignored", signal=signal.Signals(number).name
-        )

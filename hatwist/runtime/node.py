@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from hatwist.core.claims import Role
 from hatwist.core.effects import Event
 from hatwist.core.electorate import runs
+from hatwist.core.picture import Context, Picture
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import Farewell, IGuard
 from hatwist.protocols.native.machine import Machine
@@ -91,6 +92,18 @@ class Node(Driver):
         self.recorder.told(now, "move", group, (to or "",))
         self.machine.move(group, to or "", now)
         self._decide()
+
+    def hindrance(self, group: str, to: str) -> str:
+        """
+        Why L{move} cannot be now, as a sentence without full stop; C{""}: it can.
+
+        @raise ValueError: there is no such group.
+        """
+        return self.machine.hindrance(group, to, self.now)
+
+    def picture(self, context: Context) -> Picture:
+        """What this node knows of itself and of the others."""
+        return self.machine.picture(self.now, self.chronicle, context)
 
     @property
     def drained(self) -> bool:

@@ -30,9 +30,11 @@ from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.lock import NodeLock
 from hatwist.runtime.node import Node
 from hatwist.runtime.unguarded import REASON, Unguarded
+from hatwist.service.figures import Figures, figures
 from hatwist.service.groupparts import Composition, Left
 from hatwist.service.nodeparts import Assembly
 from hatwist.service.reload import Reloading
+from hatwist.service.snapshot import Snapshot, snapshot
 from hatwist.settings import Settings
 
 GUARD_AGAIN = 1.0
@@ -80,11 +82,6 @@ class HAService(MultiService):
             self._witness = Witness(
                 reactor, self._netlink, settings.witness, None, settings.interval, self._witnessed
             )
-        if settings.http is not None:
-            # The web takes as much memory as the election: only who wants it has it.
-            from hatwist.frontends.web.server import Web
-
-            Web(self, settings.http, reactor).setServiceParent(self)
 
     @property
     def settings(self) -> Settings:
@@ -108,6 +105,16 @@ class HAService(MultiService):
         if self._unguarded.missing:
             return found._replace(level=Level.BEST_EFFORT, reason=REASON)
         return found
+
+    def snapshot(self) -> Snapshot:
+        """Everything that there is to tell of it now."""
+        return snapshot(
+            self.settings, self.guarantee, self.history, self.groups, self.node, self.startedAt
+        )
+
+    def figures(self) -> Figures | None:
+        """What is counted and measured, which takes less time than a L{snapshot}; C{None}: it does not run."""
+        return figures(self.node) if self.node is not None else None
 
     def seconds(self) -> float:
         """The time on the clock of everything here."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
 
-from hatwist.core.packet import Dropped
 from hatwist.core.phrases import duration
+from hatwist.service.figures import LinkFigures
 
 RECENT = 60.0
 """Seconds after which packets that were dropped are no trouble any more."""
@@ -25,18 +23,7 @@ KEYLESS = "signs its heartbeats, and this node has no key_file"
 """The meaning of C{unknown-key} where there is no key at all."""
 
 
-class Dropping(Protocol):
-    """A link, as it is looked at here; see L{hatwist.runtime.link.Link}."""
-
-    name: str
-    bad: Counter[str]
-    dropped: dict[str, Dropped]
-
-    @property
-    def failing(self) -> str: ...
-
-
-def dropping(links: Iterable[Dropping], now: float, signed: bool = True) -> list[str]:
+def dropping(links: Iterable[LinkFigures], now: float, signed: bool = True) -> list[str]:
     """
     A clause for each reason and link for which packets were rejected of late, the newest first.
 
@@ -56,7 +43,7 @@ def dropping(links: Iterable[Dropping], now: float, signed: bool = True) -> list
     ]
 
 
-def rejecting(links: Iterable[Dropping], now: float, signed: bool = True) -> list[str]:
+def rejecting(links: Iterable[LinkFigures], now: float, signed: bool = True) -> list[str]:
     """The same in short: each sender whose packets were rejected of late, with what it does."""
     found = [
         (link.dropped[reason].at, f"{link.dropped[reason].source} {meaning(reason, signed)}")
@@ -67,7 +54,7 @@ def rejecting(links: Iterable[Dropping], now: float, signed: bool = True) -> lis
     return list(dict.fromkeys(text for _, text in sorted(found, reverse=True)))
 
 
-def unsent(links: Iterable[Dropping]) -> list[str]:
+def unsent(links: Iterable[LinkFigures]) -> list[str]:
     """A clause for each link on which this node's own heartbeats cannot be sent."""
     return [
         f"no heartbeat can be sent on {link.name}: {link.failing}" for link in links if link.failing

@@ -1,102 +1,54 @@
-"""The house has three floors, and arrows between modules point down only."""
+"""The house keeps its order: rooms, arrows, sizes and names. Each rule here is shown to fail, too."""
 
 from __future__ import annotations
 
-import ast
 import os
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import median
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import hatwist
+from tests.house import Class, House, Module, circles, inherited, privateReads, unseeded
 
 ROOT = Path(hatwist.__file__).parent
 
-GROUND, MIDDLE, TOP = range(3)
-
-# Each module or package of hatwist by its floor; "" is hatwist itself. A new one is entered here.
-FLOORS = {
-    "": GROUND,
-    "errors": GROUND,
-    "worth": GROUND,
-    "heartbeat": GROUND,
-    "counting": GROUND,
-    "wire": GROUND,
-    "encoding": GROUND,
-    "decoding": GROUND,
-    "auth": GROUND,
-    "membership": GROUND,
-    "election": GROUND,
-    "group": GROUND,
-    "inputs": GROUND,
-    "holding": GROUND,
-    "moving": GROUND,
-    "roles": GROUND,
-    "rules": GROUND,
-    "votes": GROUND,
-    "electorate": GROUND,
-    "guarantee": GROUND,
-    "groups": GROUND,
-    "attendance": GROUND,
-    "sending": GROUND,
-    "machine": GROUND,
-    "effects": GROUND,
-    "causes": GROUND,
-    "tally": GROUND,
-    "frames": GROUND,
-    "chronicle": GROUND,
-    "explain": GROUND,
-    "isolation": GROUND,
-    "reasons": GROUND,
-    "phrases": GROUND,
-    "recorder": GROUND,
-    "linkspec": GROUND,
-    "table": GROUND,
-    "testing": GROUND,
-    "interfaces": MIDDLE,
-    "clock": MIDDLE,
-    "files": MIDDLE,
-    "link": MIDDLE,
-    "node": MIDDLE,
-    "driving": MIDDLE,
-    "leases": MIDDLE,
-    "unguarded": MIDDLE,
-    "limits": GROUND,
-    "persisting": MIDDLE,
-    "reporting": MIDDLE,
-    "hooks": MIDDLE,
-    "keeper": MIDDLE,
-    "store": MIDDLE,
-    "history": MIDDLE,
-    "lock": MIDDLE,
-    "resources": MIDDLE,
-    "linux": MIDDLE,
-    "checks": MIDDLE,
-    "migration": TOP,
-    "settings": TOP,
-    "service": TOP,
-    "composition": TOP,
-    "assembly": TOP,
-    "reload": TOP,
-    "senses": TOP,
-    "strays": TOP,
-    "cables": TOP,
-    "status": TOP,
-    "troubles": GROUND,
-    "logs": TOP,
-    "control": TOP,
-    "notify": TOP,
-    "release": TOP,
-    "launch": TOP,
-    "tap": TOP,
-    "cli": TOP,
-    "lab": TOP,
-    "web": TOP,
+# From which rooms each room may import, besides itself; core and C{protocols.frames} are for all.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "core": (),
+    "protocols": (),
+    "testing": ("protocols",),
+    "linux": (),
+    "resources": ("linux",),
+    "checks": ("linux", "resources"),
+    "runtime": ("linux", "resources"),
+    "settings": ("linux", "resources", "checks", "runtime"),
+    "service": ("linux", "resources", "checks", "runtime", "settings"),
+    "frontends": ("linux", "resources", "checks", "runtime", "settings", "service"),
+    "lab": ("linux", "resources", "checks", "runtime", "settings", "service", "frontends"),
+    "api": (
+        "protocols",
+        "testing",
+        "linux",
+        "resources",
+        "checks",
+        "runtime",
+        "settings",
+        "service",
+        "frontends",
+    ),
+    "": (),
 }
+# Who knows which protocols there are: one reads their settings, the other one makes what speaks them.
+KNOW_PROTOCOLS = {"settings.protocols", "service.speakers"}
+# The command that starts the lab, which itself asks its daemons as every command does.
+STARTS_LAB = "frontends.cli.lab"
 
 # Bytes and values in, values out: no clock, no network, no machine, no thread.
-NOT_ON_GROUND = {
+PURE = ("core", "protocols", "testing")
+IMPURE = {
     "asyncio",
     "datetime",
     "fcntl",
@@ -115,125 +67,183 @@ NOT_ON_GROUND = {
     "uuid",
     "zope",
 }
-# The ground floor's exceptions, each with the reason it is one.
-ALLOWED = {
-    # scapy, imported when frames are built, is told where not to write.
-    ("frames", "os"),
-    # It is a command too (make simulate), which tells how fast it was.
-    ("testing.__main__", "os"),
-    ("testing.__main__", "time"),
-}
-# From the resources down nothing knows of those who use it; within the middle floor this is the order.
-NOT_IN_RESOURCES = {"node", "driving", "leases", "persisting", "reporting", "keeper", "link"}
-NOT_IN_LINUX = NOT_IN_RESOURCES | {"resources", "checks"}
+# Everything else is given its reactor.
+GLOBAL_REACTOR = {"settings", "service", "frontends", "lab", "api"}
+
+LINES = 400
+# The guard is one file because it is run alone, by python -I -S, with nothing of hatwist beside it.
+LONG = {"linux.guard.program"}
+ATTRIBUTES = 20
+# What the standard library publishes under such names, and what Twisted has in no other way.
+PUBLISHED = {"_replace", "_asdict", "_fields", "_make"}
+FOREIGN = {("frontends.control.levels", "globalLogPublisher._observers")}
+# Bases for whoever embeds hatwist, or of values: they need no second subclass here.
+NO_TOWER = {"Interface", "Protocol", "Exception", "NamedTuple", "Enum", "IntEnum", "Flag", "ABC"}
 
 
-def imports(source: str, module: str, package: bool) -> Iterator[tuple[str, int, bool]]:
-    """
-    Every module that C{source} imports, wherever in it: absolute name, line, and whether it is
-    only for the type checker.
-
-    C{from a import b} yields C{a} and C{a.b}, since C{b} may be a module.
-    """
-    tree = ast.parse(source)
-    typing = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-    parts = ["hatwist", *filter(None, module.split("."))]
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = node.level - 1 if package else node.level
-                base = ".".join([*parts[: len(parts) - above], *filter(None, [node.module])])
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        elif (
-            isinstance(node, ast.Call)
-            and ast.unparse(node.func) in ("__import__", "import_module", "importlib.import_module")
-            and node.args
-            and isinstance(node.args[0], ast.Constant)
-        ):
-            names = [str(node.args[0].value)]
-        for name in names:
-            yield name, getattr(node, "lineno", 0), id(node) in typing
-
-
-def violations(source: str, module: str, package: bool = False) -> list[str]:
-    """What in C{source}, the module C{hatwist.<module>}, breaks the order of the house."""
-    room = module.split(".")[0]
-    if room not in FLOORS:
-        return [f"hatwist.{module} has no floor: enter it in {__name__}.FLOORS"]
-    floor = FLOORS[room]
-    found = []
-    for name, line, typing in imports(source, module, package):
-        top, _, rest = name.partition(".")
-        target = rest.split(".")[0]
-        wrong = ""
-        if top == "hatwist":
-            # For names of values in a package's __init__ there is no entry: the package's own counts.
-            above = FLOORS.get(target, FLOORS[""]) > floor
-            if above and not (typing and floor == GROUND):
-                wrong = "points up"
-            elif (room == "resources" and target in NOT_IN_RESOURCES) or (
-                room == "linux" and target in NOT_IN_LINUX
+def misplaced(house: House) -> Iterator[str]:
+    """Imports against the order of the rooms."""
+    for module in house.modules.values():
+        if module.room not in ROOMS:
+            yield f"hatwist.{module.name} is in no room: enter it in ROOMS"
+            continue
+        for target, line in house.imports(module):
+            top, _, rest = target.partition(".")
+            wrong = ""
+            if top == "hatwist":
+                wrong = _against(module, rest)
+            elif module.room in PURE and top in IMPURE:
+                wrong = f"is not for {module.room}"
+            elif target.startswith("twisted.internet.reactor") and (
+                module.room not in GLOBAL_REACTOR
             ):
-                wrong = "points to who uses it"
-        elif floor == GROUND and top in NOT_ON_GROUND and (module, top) not in ALLOWED:
-            wrong = "is not for the ground floor"
-        if floor < TOP and name == "twisted.internet.reactor":
-            wrong = "is for the top floor only"
-        if wrong:
-            found.append(f"hatwist.{module}:{line}: {name} {wrong}")
-    if floor == GROUND:
-        found += [f"hatwist.{module}:{line}: chance without a seed" for line in unseeded(source)]
-    return found
+                wrong = "is given, not imported, here"
+            if wrong:
+                yield f"hatwist.{module.name}:{line}: {target} {wrong}"
+        if module.room in PURE:
+            for line in unseeded(module.tree):
+                yield f"hatwist.{module.name}:{line}: chance without a seed"
 
 
-def unseeded(source: str) -> Iterator[int]:
-    """The lines that use random other than by an instance of Random made from a seed."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module == "random":
-            if any(alias.name != "Random" for alias in node.names):
-                yield node.lineno
-        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "random":
-            if node.attr != "Random":
-                yield node.lineno
-        elif isinstance(node, ast.Call) and not node.args:
-            if ast.unparse(node.func) in ("Random", "random.Random"):
-                yield node.lineno
+def _against(module: Module, target: str) -> str:
+    room = target.split(".")[0]
+    if room in ("", "core", module.room) or target == "protocols.frames":
+        own, other = _protocol(module.name), _protocol(target)
+        return "is another protocol" if own and other and own != other else ""
+    if room == "protocols" and module.name in KNOW_PROTOCOLS:
+        return ""
+    if room == "lab" and module.name == STARTS_LAB:
+        return ""
+    return "" if room in ROOMS[module.room] else f"is not for {module.room or 'hatwist itself'}"
 
 
-def modules() -> Iterator[tuple[Path, str, bool]]:
-    """Every module of hatwist: file, name within hatwist, whether it is a package."""
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        package = parts[-1] == "__init__"
-        yield path, ".".join(parts[:-1] if package else parts), package
+def _protocol(name: str) -> str:
+    """Of which protocol a module is; C{""}: of none."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "protocols" and len(parts) > 2 else ""
+
+
+def towers(house: House) -> Iterator[str]:
+    """Classes that are inherited by one class only: one object in two places."""
+    classes = house.classes()
+    known = {each.path: each for each in classes}
+    heirs = defaultdict(list)
+    for each in classes:
+        for base in each.bases:
+            heirs[base].append(each.path)
+    for base, found in sorted(heirs.items()):
+        if base in known and len(found) == 1 and not _open(known[base].bases, known):
+            yield f"hatwist.{base} is inherited by hatwist.{found[0]} only"
+
+
+def _open(bases: tuple[str, ...], known: Mapping[str, Class]) -> bool:
+    """An interface, a protocol, an exception, a value: something that is there to be built upon."""
+    names = {base.split(".")[-1] for base in bases}
+    if names & NO_TOWER or any(name.endswith(("Error", "Warning")) for name in names):
+        return True
+    parents = [known[base] for base in bases if base in known]
+    return any(_open(parent.bases, known) for parent in parents)
+
+
+def big(house: House) -> Iterator[str]:
+    """Objects of too many attributes."""
+    for path, attributes in inherited(house.classes()).items():
+        if len(attributes) > ATTRIBUTES:
+            yield f"hatwist.{path} has {len(attributes)} attributes"
+
+
+def namesakes(house: House) -> Iterator[str]:
+    """Public classes of one name."""
+    classes = [each for each in house.classes() if not each.name.startswith("_")]
+    count = Counter(each.name for each in classes)
+    for each in classes:
+        if count[each.name] > 1:
+            yield f"hatwist.{each.path}:{each.line} is one of {count[each.name]} {each.name}"
+
+
+def trespasses(house: House) -> Iterator[str]:
+    """Private names of hatwist that are read outside of the module that defines them."""
+    private = {
+        name for module in house.modules.values() for name in _defined(module) if name[0] == "_"
+    } - PUBLISHED
+    for module in house.modules.values():
+        for line, text in privateReads(module):
+            if text.rsplit(".", 1)[-1] in private and (module.name, text) not in FOREIGN:
+                yield f"hatwist.{module.name}:{line}: {text}"
+
+
+def _defined(module: Module) -> set[str]:
+    return {
+        attribute
+        for each in House([module]).classes()
+        for attribute in (*each.attributes, *each.methods)
+    }
+
+
+def long(house: House) -> Iterator[str]:
+    """Modules of too many lines."""
+    for module in house.modules.values():
+        lines = len(module.source.splitlines())
+        if lines > LINES and module.name not in LONG:
+            yield f"hatwist.{module.name} has {lines} lines"
 
 
 class HouseTests(SynchronousTestCase):
     """The modules as they are."""
 
-    def test_arrowsPointDown(self) -> None:
-        """No module imports from a floor above, and the ground floor has neither clock nor network."""
-        found = [
-            violation
-            for path, module, package in modules()
-            for violation in violations(path.read_text("utf-8"), module, package)
-        ]
-        self.assertEqual(found, [], "\n" + "\n".join(found))
+    house = House.at(ROOT)
+
+    def assertNone(self, found: Iterator[str]) -> None:
+        """No violation, or all of them."""
+        listed = list(found)
+        self.assertEqual(listed, [], "\n" + "\n".join(listed))
+
+    def test_rooms(self) -> None:
+        """Arrows between rooms point down, and what is pure has neither clock nor network."""
+        self.assertNone(misplaced(self.house))
+
+    def test_noCircles(self) -> None:
+        """No module imports itself by way of others, for types neither."""
+        self.assertEqual(circles(self.house.arrows()), [])
+
+    def test_noTowers(self) -> None:
+        """No class is split over several files by inheritance."""
+        self.assertNone(towers(self.house))
+
+    def test_objectsAreSmall(self) -> None:
+        """No object has more than twenty attributes."""
+        self.assertNone(big(self.house))
+
+    def test_privateStaysPrivate(self) -> None:
+        """Nobody reads the private names of another module's objects."""
+        self.assertNone(trespasses(self.house))
+
+    def test_oneNameOneClass(self) -> None:
+        """Who looks for a class by its name finds one."""
+        self.assertNone(namesakes(self.house))
+
+    def test_modulesAreSmall(self) -> None:
+        """Modules have at most 400 lines, half of them less than 180."""
+        self.assertNone(long(self.house))
+        sizes = [len(module.source.splitlines()) for module in self.house.modules.values()]
+        self.assertTrue(80 <= median(sizes) <= 180, median(sizes))
+        self.assertTrue(set(self.house.modules) >= LONG)
+
+    def test_root(self) -> None:
+        """Whoever opens hatwist/ sees rooms, and one module: what programs may import."""
+        files = {path.name for path in ROOT.glob("*.py")}
+        self.assertEqual(files, {"__init__.py", "api.py"})
+        rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+        self.assertEqual(rooms, set(ROOMS) - {"", "api"})
+
+    def test_namedExceptionsAreThere(self) -> None:
+        """Every exception named here is used: what went away is taken out."""
+        self.assertEqual({*KNOW_PROTOCOLS, STARTS_LAB} - set(self.house.modules), set())
 
     def test_everythingIsSeen(self) -> None:
         """The check reads the whole package, this machine's other hatwist notwithstanding."""
-        seen = {module for _, module, _ in modules()}
-        self.assertTrue({"", "errors", "interfaces", "resources.command"} <= seen, seen)
+        seen = set(self.house.modules)
+        self.assertTrue({"", "core.errors", "resources.command", "lab.lan"} <= seen, seen)
         self.assertTrue(os.path.samefile(ROOT.parent, Path(__file__).parents[2]), ROOT)
 
     def test_noPackageMarkerAbovePlugin(self) -> None:
@@ -243,103 +253,167 @@ class HouseTests(SynchronousTestCase):
 
 
 class CheckTests(SynchronousTestCase):
-    """The check itself can fail."""
+    """Each rule can fail."""
 
-    def assertViolates(
-        self, source: str, module: str, *expected: str, package: bool = False
-    ) -> None:
-        """C{source} as C{hatwist.<module>} has just these violations."""
-        found = violations(source, module, package)
+    def assertMisplaced(self, source: str, module: str, *expected: str) -> None:
+        """C{source} as C{hatwist.<module>}, in the house as it is, breaks just these rules."""
+        house = House([*HouseTests.house.modules.values(), Module(module, source)])
+        found = [line for line in misplaced(house) if line.startswith(f"hatwist.{module}:")]
         self.assertEqual(found, [f"hatwist.{module}{text}" for text in expected])
 
-    def test_clockOnGround(self) -> None:
-        """A clock on the ground floor is found, inside a function too."""
-        self.assertViolates(
-            "def f():\n    import time\n", "election", ":2: time is not for the ground floor"
-        )
-
-    def test_twistedOnGround(self) -> None:
-        """Twisted on the ground floor is found, in each form of import."""
+    def test_impure(self) -> None:
+        """A clock in a pure room is found, inside a function too, and Twisted in each form of import."""
+        self.assertMisplaced("def f():\n    import time\n", "core.x", ":2: time is not for core")
         for source in (
             "from twisted.internet import defer",
             "import twisted.internet.defer",
             "import importlib; importlib.import_module('twisted.internet.defer')",
             "__import__('twisted.internet.defer')",
         ):
-            self.assertIn("is not for the ground floor", violations(source, "worth")[-1], source)
+            self.assertMisplaced(
+                source, "protocols.native.x", ":1: twisted.internet.defer is not for protocols"
+            )
 
     def test_up(self) -> None:
-        """An import from a floor above is found, relative ones too."""
-        self.assertViolates(
-            "from hatwist import node",
-            "heartbeat",
-            ":1: hatwist.runtime.node points up",
-        )
-        self.assertViolates("from . import tap", "link", ":1: hatwist.frontends.tap points up")
-        self.assertViolates(
-            "from ..settings import Settings",
-            "resources.alias",
-            ":1: hatwist.settings points up",
-            ":1: hatwist.settings.Settings points up",
-        )
-        self.assertViolates(
-            "from ..tap import x",
-            "linux",
-            ":1: hatwist.frontends.tap points up",
-            ":1: hatwist.frontends.tap.x points up",
-            package=True,
-        )
+        """An import from a room above is found: relative, in a function, for the type checker too."""
+        for source, line in (
+            ("from hatwist.runtime import node", 1),
+            ("from hatwist.runtime.node import Node", 1),
+            ("from ..runtime import node", 1),
+            ("def f():\n    import hatwist.runtime.node", 2),
+            ("if TYPE_CHECKING:\n    from hatwist.runtime.node import Node", 2),
+        ):
+            self.assertMisplaced(
+                source, "resources.x", f":{line}: hatwist.runtime.node is not for resources"
+            )
 
-    def test_within(self) -> None:
-        """A resource that imports from the keeper is found, and so is a kernel module from a resource."""
-        self.assertViolates(
-            "import hatwist.runtime.keeper",
-            "resources.alias",
-            ":1: hatwist.runtime.keeper points to who uses it",
+    def test_neighbours(self) -> None:
+        """Checks and the runtime know nothing of each other, and nothing knows the lab but its command."""
+        self.assertMisplaced(
+            "import hatwist.checks.check",
+            "runtime.x",
+            ":1: hatwist.checks.check is not for runtime",
         )
-        self.assertViolates(
-            "import hatwist.resources.alias",
-            "linux.netlink",
-            ":1: hatwist.resources.alias points to who uses it",
-        )
+        for room in ("service", "frontends"):
+            self.assertMisplaced(
+                "import hatwist.lab.lan", f"{room}.x", f":1: hatwist.lab.lan is not for {room}"
+            )
+
+    def test_protocols(self) -> None:
+        """The runtime knows no protocol, two named modules know them all, and none knows another one."""
+        source = "from hatwist.protocols.native.machine import Machine"
+        module = "hatwist.protocols.native.machine"
+        self.assertMisplaced(source, "runtime.x", f":1: {module} is not for runtime")
+        self.assertMisplaced(source, "service.x", f":1: {module} is not for service")
+        self.assertMisplaced(source, "protocols.vrrp.x", f":1: {module} is another protocol")
+        for name in KNOW_PROTOCOLS:
+            self.assertMisplaced(source, name)
 
     def test_reactor(self) -> None:
-        """The global reactor below the top floor is found."""
-        self.assertViolates(
-            "def f():\n    from twisted.internet import reactor",
-            "node",
-            ":2: twisted.internet.reactor is for the top floor only",
+        """The global reactor below the settings is found."""
+        source = "def f():\n    from twisted.internet import reactor"
+        self.assertMisplaced(
+            source,
+            "runtime.x",
+            ":2: twisted.internet.reactor is given, not imported, here",
         )
+        self.assertMisplaced(source, "frontends.x")
 
     def test_chance(self) -> None:
-        """Chance on the ground floor comes from a seed."""
+        """Chance in a pure room comes from a seed."""
         for source in (
             "import random; x = random.random()",
             "import random; x = random.Random()",
             "from random import Random; x = Random()",
             "from random import choice",
         ):
-            self.assertViolates(source, "testing.lan", ":1: chance without a seed")
-        self.assertEqual(violations("import random; x = random.Random(7).random()", "testing"), [])
+            self.assertMisplaced(source, "testing.x", ":1: chance without a seed")
+        self.assertMisplaced("import random; x = random.Random(7).random()", "testing.x")
 
     def test_unknown(self) -> None:
-        """A module without a floor is found."""
-        (violation,) = violations("", "attic")
-        self.assertTrue(violation.startswith("hatwist.attic has no floor"), violation)
+        """A module outside of the rooms is found."""
+        (violation,) = misplaced(House.of({"attic": ""}))
+        self.assertTrue(violation.startswith("hatwist.attic is in no room"), violation)
+
+    def test_circle(self) -> None:
+        """A circle is found, also one that only types close, and one of three; a diamond is none."""
+        house = House.of(
+            {
+                "core.a": "from hatwist.core import b",
+                "core.b": "if TYPE_CHECKING:\n    from hatwist.core.a import A",
+                "core.c": "import hatwist.core.d",
+                "core.d": "from hatwist.core.e import E",
+                "core.e": "def f():\n    from . import c",
+                "core.f": "import hatwist.core.a, hatwist.core.c",
+            }
+        )
+        self.assertEqual(
+            circles(house.arrows()), [["core.a", "core.b"], ["core.c", "core.d", "core.e"]]
+        )
+        self.assertEqual(circles({"a": "bc", "b": "d", "c": "d", "d": ""}), [])
+
+    def test_tower(self) -> None:
+        """A class with one heir is found, in another module too; two heirs, and interfaces, are fine."""
+        house = House.of(
+            {
+                "core.a": "class A: pass\nclass E(Exception): pass\nclass P(Protocol): pass",
+                "core.b": "from hatwist.core.a import A, E, P\nclass B(A): pass\nclass F(E): pass\n"
+                "class Q(P): pass\nclass C: pass\nclass D(C): pass\nclass G(C): pass",
+            }
+        )
+        self.assertEqual(
+            list(towers(house)), ["hatwist.core.a.A is inherited by hatwist.core.b.B only"]
+        )
+
+    def test_big(self) -> None:
+        """Attributes are counted with those of bases, and those of NamedTuples and data classes."""
+        ten = "class A:\n    def __init__(self):\n" + "".join(
+            f"        self.a{n} = {n}\n" for n in range(10)
+        )
+        eleven = "from hatwist.core.a import A\nclass B(A):\n" + "".join(
+            f"    b{n}: int\n" for n in range(11)
+        )
+        self.assertEqual(
+            list(big(House.of({"core.a": ten, "core.b": eleven}))),
+            ["hatwist.core.b.B has 21 attributes"],
+        )
+
+    def test_namesake(self) -> None:
+        """Two public classes of one name are found, private ones are not."""
+        house = House.of(
+            {"core.a": "class A: pass\nclass _B: pass", "core.b": "class A: pass\nclass _B: pass"}
+        )
+        self.assertEqual(
+            list(namesakes(house)),
+            ["hatwist.core.a.A:1 is one of 2 A", "hatwist.core.b.A:1 is one of 2 A"],
+        )
+
+    def test_trespass(self) -> None:
+        """A private attribute or method of another module's object is found; a tuple's own are fine."""
+        house = House.of(
+            {
+                "core.a": "class A:\n    def __init__(self):\n        self._x = 1\n    def _f(self): pass",
+                "core.b": "def g(a):\n    a._replace(b=1)\n    return a._x, a._f()",
+            }
+        )
+        self.assertEqual(
+            list(trespasses(house)), ["hatwist.core.b:3: a._x", "hatwist.core.b:3: a._f"]
+        )
+
+    def test_long(self) -> None:
+        """A long module is found."""
+        self.assertEqual(
+            list(long(House.of({"core.a": "x = 1\n" * 401, "core.b": "x = 1\n" * 400}))),
+            ["hatwist.core.a has 401 lines"],
+        )
 
     def test_down(self) -> None:
-        """Arrows that point down or name a type only are fine."""
+        """Arrows that point down are fine."""
         for source, module in (
-            ("from hatwist.core.errors import BadPacket", "heartbeat"),
-            ("from hatwist.linux.netlink.socket import Netlink", "resources.alias"),
-            ("from hatwist import __version__", "cli"),
-            ("from twisted.internet import reactor", "tap"),
-            ("import struct, hmac, random", "auth"),
+            ("from hatwist.core.errors import BadPacket", "protocols.native.x"),
+            ("from hatwist.protocols import frames", "linux.x"),
+            ("from hatwist.linux.netlink.socket import Netlink", "resources.x"),
+            ("from hatwist import __version__", "frontends.x"),
+            ("import struct, hmac, random", "core.x"),
         ):
-            self.assertEqual(violations(source, module), [], source)
-        self.assertEqual(
-            violations(
-                "if TYPE_CHECKING:\n    from hatwist.runtime.interfaces import IResource", "effects"
-            ),
-            [],
-        )
+            self.assertMisplaced(source, module)

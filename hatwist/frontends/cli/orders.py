@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from hatwist.frontends.cli.asking import DONE, Subparsers, addCommand, word
-from hatwist.frontends.control import LONGEST, WAIT
-from hatwist.frontends.control.client import PATIENCE, Client
+from hatwist.frontends.control.client import Client
+from hatwist.frontends.control.times import LONGEST, PATIENCE, WAIT
 
 
 def addMove(commands: Subparsers[argparse.ArgumentParser]) -> None:

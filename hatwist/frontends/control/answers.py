@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.logger import Logger
@@ -14,23 +14,22 @@ from twisted.python.failure import Failure
 from hatwist.core.claims import Role
 from hatwist.core.effects import Change
 from hatwist.core.errors import ConfigurationError, ResourceError
-from hatwist.frontends.control import LONGEST, WAIT, commands
+from hatwist.frontends.control import commands
 from hatwist.frontends.control.commands import Refused
 from hatwist.frontends.control.levels import NAMESPACE, Threshold
 from hatwist.frontends.control.moves import (
     Plan,
     Transfer,
-    hindrance,
     known,
     planDrain,
     planMove,
     planUndrain,
     running,
+    seen,
 )
-from hatwist.service.status import explanation, isolation, status, troubles
-
-if TYPE_CHECKING:
-    from hatwist.service.service import HAService
+from hatwist.frontends.control.times import LONGEST, WAIT
+from hatwist.service.service import HAService
+from hatwist.service.status import status, troubles
 
 _Method = Callable[[Any, dict[str, Any]], Any]
 
@@ -106,7 +105,7 @@ class Answers(amp.CommandLocator):
 
     @answering(commands.Status)
     def status(self, arguments: dict[str, Any]) -> Any:
-        return status(self.service)
+        return status(self.service.snapshot())
 
     @answering(commands.Watch)
     async def watch(self, arguments: dict[str, Any]) -> Any:
@@ -128,17 +127,15 @@ class Answers(amp.CommandLocator):
             )
         finally:
             node.watchers.remove(tell)
-        return status(self.service)
+        return status(self.service.snapshot())
 
     @answering(commands.Why)
     def why(self, arguments: dict[str, Any]) -> Any:
-        node = running(self.service)
-        named = arguments.get("group")
-        alone = isolation(self.service)
-        names = [named] if named is not None else list(node.machine.elections)
+        node, snapshot = running(self.service), self.service.snapshot()
+        picture, named = seen(snapshot), arguments.get("group")
         groups = {}
-        for name in names:
-            why = known(self.service, name, alone)
+        for name in [named] if named is not None else picture.groups:
+            why = known(snapshot, name)
             since = ""
             if why.age is not None:
                 since = f"since {_timeOfDay(time.time() - why.age)}"
@@ -146,16 +143,15 @@ class Answers(amp.CommandLocator):
                 "text": why.paragraph(since),
                 "nodes": {other: reason._asdict() for other, reason in why.nodes.items()},
             }
-        now = self.service.seconds()
         found: dict[str, Any] = {
-            "alone": alone,
+            "alone": picture.alone,
             "groups": groups,
-            "troubles": troubles(self.service),
+            "troubles": troubles(snapshot),
         }
         if arguments.get("full"):
             wall = time.time()
             found["recorder"] = [
-                [round(wall - (now - line.at), 6), line.kind, line.text]
+                [round(wall - (picture.now - line.at), 6), line.kind, line.text]
                 for line in node.recorder.lines()
             ]
         return found
@@ -170,7 +166,7 @@ class Answers(amp.CommandLocator):
         if group is not None:
             entries = [entry for entry in entries if entry.group == group]
             if not entries:
-                known(self.service, group)  # one that was there once is told of, too
+                known(self.service.snapshot(), group)  # one that was there once is told of, too
         return [entry._asdict() for entry in entries[-limit:]]
 
     # What moves something
@@ -204,7 +200,7 @@ class Answers(amp.CommandLocator):
     @answering(commands.Drain)
     def drain(self, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", WAIT)
-        plan = planDrain(self.service, bool(arguments.get("force")))
+        plan = planDrain(self.service.snapshot(), bool(arguments.get("force")))
         if arguments.get("dry"):
             return {"plan": plan.lines}
         return self._drained(plan, limit, True)
@@ -212,7 +208,7 @@ class Answers(amp.CommandLocator):
     @answering(commands.Undrain)
     def undrain(self, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", WAIT)
-        plan = planUndrain(self.service)
+        plan = planUndrain(self.service.snapshot())
         if arguments.get("dry"):
             return {"plan": plan.lines}
         return self._drained(plan, limit, False)
@@ -228,8 +224,9 @@ class Answers(amp.CommandLocator):
         except OSError as e:
             notes.append(f"It is done, but a restart will not know of it: {e}")
         if not on:
+            groups = seen(self.service.snapshot()).groups
             for name in transfer.waiting:
-                if why := hindrance(self.service, name):
+                if why := groups[name].obstacle:
                     transfer.without(name)
                     notes.append(f"{name} is not waited for: {why}")
         moves = await self._arrival(transfer, limit)
@@ -239,7 +236,8 @@ class Answers(amp.CommandLocator):
         try:
             return await transfer.done.addTimeout(limit, self._reactor)
         except TimeoutError:
-            whys = [explanation(self.service, group).paragraph() for group in transfer.waiting]
+            snapshot = self.service.snapshot()
+            whys = [snapshot.explanation(group).paragraph() for group in transfer.waiting]
             raise Refused(f"it has not come about within {limit:g} s: {' '.join(whys)}") from None
         finally:
             transfer.close()
@@ -249,7 +247,7 @@ class Answers(amp.CommandLocator):
         node = running(self.service)
         named = arguments.get("group")
         if named is not None:
-            known(self.service, named)
+            known(self.service.snapshot(), named)
         held = [name for name, role in node.roles.items() if role is Role.ACTIVE]
         if named is not None and named not in held:
             raise Refused(f"{named} is not held here, so there is nothing to announce")

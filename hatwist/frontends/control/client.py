@@ -8,9 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from hatwist.frontends.control import boxes, place
-
-PATIENCE = 5.0
-"""Seconds that an answer may take which nothing is waited for."""
+from hatwist.frontends.control.times import PATIENCE
 
 
 class Refused(Exception):

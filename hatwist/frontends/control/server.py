@@ -13,7 +13,7 @@ import socket
 import stat
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import interfaces
@@ -28,9 +28,7 @@ from zope.interface import implementer
 from hatwist.frontends.control import place
 from hatwist.frontends.control.answers import Answers
 from hatwist.frontends.control.levels import Threshold
-
-if TYPE_CHECKING:
-    from hatwist.service.service import HAService
+from hatwist.service.service import HAService
 
 CONNECTIONS = 16
 """At a time; one more ends the one that has been there longest."""
@@ -71,9 +69,7 @@ class Server(Factory):
         self._restUntil = 0.0
 
     def buildProtocol(self, addr: Any) -> Any:
-        made = Connection(Answers(self._service, self._reactor, self._threshold))
-        made.server = self
-        return made
+        return Connection(self, Answers(self._service, self._reactor, self._threshold))
 
     def joined(self, connection: Connection) -> None:
         self.connections.append(connection)
@@ -146,10 +142,10 @@ class Connection(amp.AMP):
     """One client, which is root or the user that this daemon runs as."""
 
     transport: Any
-    server: Server
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, server: Server, answers: Answers) -> None:
         super().__init__(locator=answers)
+        self._server = server
         self._questions: deque[Any] = deque()
         self._busy = False
         self._clogged = False
@@ -164,12 +160,12 @@ class Connection(amp.AMP):
         super().connectionMade()
         pid, uid, _ = peerCredentials(self.transport.socket)
         if uid not in (0, os.geteuid()):
-            self.server.stranger(pid, uid)
+            self._server.stranger(pid, uid)
             self.transport.abortConnection()
             return
         self.transport.bufferSize = PIECE
         self.transport.registerProducer(self, True)
-        self.server.joined(self)
+        self._server.joined(self)
 
     # What comes in
 
@@ -185,7 +181,7 @@ class Connection(amp.AMP):
         if len(self._questions) >= WAITING and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
-        self.server.wake()
+        self._server.wake()
 
     @property
     def ready(self) -> bool:
@@ -209,7 +205,7 @@ class Connection(amp.AMP):
     def sendBox(self, box: Any) -> None:
         self._busy = False
         super().sendBox(box)
-        self.server.wake()
+        self._server.wake()
 
     def pauseProducing(self) -> None:
         """The client does not take its answers."""
@@ -217,14 +213,14 @@ class Connection(amp.AMP):
 
     def resumeProducing(self) -> None:
         self._clogged = False
-        self.server.wake()
+        self._server.wake()
 
     def stopProducing(self) -> None:
         """The connection is lost."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._questions.clear()
-        self.server.left(self)
+        self._server.left(self)
         self.locator.cancel()
         amp.BinaryBoxProtocol.connectionLost(self, reason)
         self.transport = None
@@ -256,6 +252,7 @@ class Control(Service):
         self.path = path or place.defaultPath(settings.cluster, settings.node)
         self._server: Server | None = None
         self._port: Any = None
+        self._error = ""
         self._inode = 0
 
     def startService(self) -> None:
@@ -294,8 +291,6 @@ class Control(Service):
         if self._port is None:
             raise OSError(f"--control: cannot listen on {self.path}: {self._error}")
         self._inode = os.stat(self.path).st_ino
-
-    _error = ""
 
     def _listening(self, port: Any) -> None:
         self._port = port

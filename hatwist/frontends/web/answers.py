@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from prometheus_client.exposition import choose_encoder
 
 from hatwist.frontends.web import health
 from hatwist.frontends.web.metrics import registry
 from hatwist.frontends.web.page import Page
+from hatwist.service.service import HAService
 from hatwist.service.status import status
-
-if TYPE_CHECKING:
-    from hatwist.service.service import HAService
 
 FRESH = 0.2
 """Seconds for which one answer does for all who ask: however many they are, heartbeats come first."""
@@ -51,7 +49,7 @@ class Answers:
 
     def __init__(self, service: HAService) -> None:
         self._service = service
-        self._registry = registry(service)
+        self._registry = registry(service.snapshot)
         self._made: dict[str, tuple[float, Answer]] = {}
         page = Page()
         headers = (("Content-Security-Policy", page.policy),)
@@ -75,7 +73,7 @@ class Answers:
             encode, kind = choose_encoder(accept)
             return self._once(kind, now, lambda: Answer(200, encode(self._registry), kind))
         if path == b"/health/alive":
-            return _verdict(health.alive(self._service.node, now))
+            return _verdict(health.alive(self._service.figures(), self._service.settings))
         if path == b"/health/active":
             return self._active(arguments)
         return NOT_FOUND
@@ -90,13 +88,13 @@ class Answers:
         return answer
 
     def _tellStatus(self) -> Answer:
-        body = json.dumps(status(self._service), allow_nan=False, separators=(",", ":"))
+        body = json.dumps(status(self._service.snapshot()), allow_nan=False, separators=(",", ":"))
         return Answer(200, body.encode() + b"\n", "application/json")
 
     def _active(self, arguments: Arguments) -> Answer:
         groups = [group.decode("utf-8", "replace") for group in arguments.get(b"group", ())]
         try:
-            return _verdict(health.active(self._service.node, groups))
+            return _verdict(health.active(self._service.figures(), groups))
         except LookupError:
             return Answer(404, b"no such group here\n")
 

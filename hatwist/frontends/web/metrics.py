@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -23,34 +22,39 @@ from hatwist import __version__
 from hatwist.core.claims import Role
 from hatwist.core.errors import REASONS
 from hatwist.core.guarantee import Level
-from hatwist.core.histogram import Tally
+from hatwist.core.histogram import Distribution
+from hatwist.core.picture import Picture
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.election import Election
-from hatwist.runtime.node import Node
-
-if TYPE_CHECKING:
-    from hatwist.service.service import HAService
+from hatwist.service.figures import Figures
+from hatwist.service.snapshot import Snapshot
+from hatwist.settings import Settings
 
 ROLES = (Role.STANDBY, Role.ACTIVE, Role.SHUTDOWN)
 
 
-def registry(service: HAService) -> CollectorRegistry:
-    """The figures of one service alone, and those of its process."""
+def registry(look: Callable[[], Snapshot]) -> CollectorRegistry:
+    """
+    The figures of one service alone, and those of its process.
+
+    @param look: at the service, as it is now.
+    """
     made = CollectorRegistry()
-    made.register(Figures(service))
+    made.register(SnapshotCollector(look))
     ProcessCollector(registry=made)
     return made
 
 
-class Figures(Collector):
+class SnapshotCollector(Collector):
     """
     Every figure of one service. Labels have only names that its configuration gave, or nodes that it
     knows, of which there are 250 at most.
+
+    @param look: at the service, as it is now.
     """
 
-    def __init__(self, service: HAService) -> None:
-        self._service = service
+    def __init__(self, look: Callable[[], Snapshot]) -> None:
+        self._look = look
 
     def describe(self) -> Iterable[Metric]:
         """Nothing to look up at registration: a node may not run yet."""
@@ -58,128 +62,121 @@ class Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All figures as they are now; those of the node only while it runs."""
-        service = self._service
+        snapshot = self._look()
+        settings, picture, figures = snapshot.settings, snapshot.picture, snapshot.figures
         versions = {
             "version": __version__,
             "python": platform.python_version(),
             "twisted": twisted.__version__,
         }
         yield InfoMetricFamily("hatwist_build", "The versions that run.", versions)
-        names = {"cluster": service.settings.cluster, "node": service.settings.node}
+        names = {"cluster": settings.cluster, "node": settings.node}
         yield InfoMetricFamily("hatwist_node", "Which node this is, of which cluster.", names)
         yield _states(
             "hatwist_guarantee",
             "The guarantee in force: 1 for the level that it has.",
             ("level",),
-            [((), service.guarantee.level)],
+            [((), snapshot.guarantee.level)],
             Level,
         )
-        node = service.node
-        yield _gauge("hatwist_running", "Whether the node runs.", [((), node is not None)])
-        if node is not None:
-            now = node.now
-            yield from _timing(node)
-            yield from _groups(node, now)
-            yield from _claims(node, now)
-            yield from _heartbeats(node)
-            yield from _peers(node, now)
+        yield _gauge("hatwist_running", "Whether the node runs.", [((), picture is not None)])
+        if picture is not None and figures is not None:
+            yield from _timing(settings, figures)
+            yield from _groups(picture, figures)
+            yield from _claims(picture, figures)
+            yield from _heartbeats(figures)
+            yield from _peers(picture, figures)
 
 
-def _timing(node: Node) -> Iterator[Metric]:
-    rules = node.machine.rules
-    yield _gauge("hatwist_interval_seconds", "Time between heartbeats.", [((), rules.interval)])
+def _timing(settings: Settings, figures: Figures) -> Iterator[Metric]:
+    yield _gauge("hatwist_interval_seconds", "Time between heartbeats.", [((), settings.interval)])
     yield _gauge(
         "hatwist_tolerance_seconds",
         "Silence after which a node counts as gone.",
-        [((), rules.tolerance)],
+        [((), settings.tolerance)],
     )
     yield _histogram(
         "hatwist_loop_lateness_seconds",
         "By how much each beat of this node came late.",
         (),
-        {(): node.lateness.tally},
+        {(): figures.lateness},
     )
     yield _counter(
         "hatwist_stalls",
         "Times that this node did nothing for more than one and a half intervals.",
-        [((), node.counters["stalled"])],
+        [((), figures.events.get("stalled", 0))],
     )
 
 
-def _groups(node: Node, now: float) -> Iterator[Metric]:
-    elections = node.machine.elections
+def _groups(picture: Picture, figures: Figures) -> Iterator[Metric]:
+    groups = picture.groups
     yield _gauge(
         "hatwist_answered_by_other",
         "Whether another host, told by its MAC address, answers for an address that no node is heard to hold.",
-        [
-            ((name, e.servedBy), 1)
-            for name, e in elections.items()
-            if e.servedBy and e.served(now) and not node.machine.view.actives(name, now)
-        ],
+        [((name, g.answering), 1) for name, g in groups.items() if g.answering],
         ("group", "mac"),
     )
-    view = node.machine.view
     group = ("group",)
     yield _states(
         "hatwist_role",
         "The role of this node: 1 for the one that it has.",
         (*group, "role"),
-        [((name,), role) for name, role in node.roles.items()],
+        [((name,), role) for name, role in figures.roles.items()],
         ROLES,
     )
     yield _states(
         "hatwist_state",
         "What this node does in a group: 1 for the state that it is in.",
         (*group, "state"),
-        [((name,), e.state) for name, e in elections.items()],
+        [((name,), g.state) for name, g in groups.items()],
         State,
     )
     yield _states(
         "hatwist_fitness",
         "How fit this node is: 1 for the verdict that it has.",
         (*group, "fitness"),
-        [((name,), e.fitness) for name, e in elections.items()],
+        [((name,), g.own.fitness) for name, g in groups.items()],
         Fitness,
     )
-    eligible = [((name,), e.eligible(view, now)) for name, e in elections.items()]
+    eligible = [((name,), g.own.eligible) for name, g in groups.items()]
     yield _gauge("hatwist_eligible", "Whether this node could hold the group.", eligible, group)
     yield _gauge(
         "hatwist_priority",
         "The priority of this node.",
-        [((name,), e.rules.priority) for name, e in elections.items()],
+        [((name,), g.own.priority) for name, g in groups.items()],
         group,
     )
     yield _gauge(
         "hatwist_term",
         "The highest term that is known.",
-        [((name,), e.highest) for name, e in elections.items()],
+        [((name,), g.highest) for name, g in groups.items()],
         group,
     )
     yield _gauge(
         "hatwist_holders",
         "Live nodes that are known to hold the group, this one included.",
         [
-            ((name,), len(view.actives(name, now)) + (node.roles[name] is Role.ACTIVE))
-            for name in elections
+            ((name,), len(g.actives) + (figures.roles[name] is Role.ACTIVE))
+            for name, g in groups.items()
         ],
         group,
     )
     yield _counter(
         "hatwist_conflicts",
         "Times that another node held the group while this one did.",
-        [((name,), e.counters["conflict"]) for name, e in elections.items()],
+        [((name,), g.events.get("conflict", 0)) for name, g in groups.items()],
         group,
     )
     yield _gauge(
         "hatwist_conflicting_nodes",
         "Other nodes that hold the group while this one does.",
-        [((name,), len(e.conflicts)) for name, e in elections.items()],
+        [((name,), len(g.conflicting)) for name, g in groups.items()],
         group,
     )
 
 
-def _claims(node: Node, now: float) -> Iterator[Metric]:
-    elections = node.machine.elections
+def _claims(picture: Picture, figures: Figures) -> Iterator[Metric]:
+    groups = picture.groups
     group = ("group",)
     yield _counter(
         "hatwist_role_changes",
@@ -194,8 +191,8 @@ def _claims(node: Node, now: float) -> Iterator[Metric]:
                 ),
                 n,
             )
-            for name, e in elections.items()
-            for (old, new, cause), n in e.transitions.items()
+            for name, g in groups.items()
+            for (old, new, cause), n in g.changes.items()
         ],
         (*group, "old", "new", "cause"),
     )
@@ -203,105 +200,105 @@ def _claims(node: Node, now: float) -> Iterator[Metric]:
         "hatwist_takeover_seconds",
         "From the decision to claim until everything was held.",
         group,
-        {(name,): e.takeovers for name, e in elections.items()},
+        {(name,): g.takeovers for name, g in groups.items()},
     )
     yield _counter(
         "hatwist_acquire_failures",
         "Times that the resources could not be acquired, or were lost.",
-        [((name,), e.counters["acquire-failed"]) for name, e in elections.items()],
+        [((name,), g.events.get("acquire-failed", 0)) for name, g in groups.items()],
         group,
     )
     yield _counter(
         "hatwist_announcements",
         "Frames that told the LAN where the addresses are.",
-        [((name,), keeper.announced) for name, keeper in node.keepers.items()],
+        [((name,), frames) for name, frames in figures.announced.items()],
         group,
     )
     yield _gauge(
         "hatwist_lease_margin_seconds",
         "What is left of the lease of a group held here; 0: it must be released.",
-        [((n,), e.lease(now) - now) for n, e in elections.items() if _holds(node, e)],
+        [
+            ((name,), g.lease - picture.now)
+            for name, g in groups.items()
+            if figures.roles[name] is Role.ACTIVE
+        ],
         group,
     )
     yield _gauge(
         "hatwist_lease_margin_lowest_seconds",
         "The least that was left of it, since the group is held here, when it was renewed.",
-        [((name,), margin) for name, margin in node.leases.margins.items()],
+        [((name,), margin) for name, margin in figures.margins.items()],
         group,
     )
 
 
-def _heartbeats(node: Node) -> Iterator[Metric]:
+def _heartbeats(figures: Figures) -> Iterator[Metric]:
     link = ("link",)
     yield _counter(
         "hatwist_heartbeats_sent",
         "Heartbeats sent on each link.",
-        [((way.name,), way.beats) for way in node.links],
+        [((way.name,), way.beats) for way in figures.links],
         link,
     )
     yield _counter(
         "hatwist_heartbeats_unsent",
         "Heartbeats that could not be sent, by the name of the error.",
-        [((way.name, error), n) for way in node.links for error, n in way.unsent.items()],
+        [((way.name, error), n) for way in figures.links for error, n in way.unsent.items()],
         (*link, "error"),
     )
     yield _counter(
         "hatwist_heartbeats_rejected",
         "Packets that were rejected; this node's own, come back, are 'reflected'.",
-        [((way.name, reason), way.bad[reason]) for way in node.links for reason in REASONS],
+        [((w.name, reason), w.bad.get(reason, 0)) for w in figures.links for reason in REASONS],
         (*link, "reason"),
     )
 
 
-def _peers(node: Node, now: float) -> Iterator[Metric]:
-    view = node.machine.view
+def _peers(picture: Picture, figures: Figures) -> Iterator[Metric]:
+    peers = picture.peers.values()
     peer = ("peer",)
     yield _gauge(
         "hatwist_peer_alive",
         "Whether a node is heard or heard of, and has not said goodbye.",
-        [((p.name,), p.alive(now)) for p in view],
+        [((p.name,), p.alive) for p in peers],
         peer,
     )
     yield _gauge(
         "hatwist_peer_two_way",
         "Whether heartbeats arrive from a node, and this node's arrive there.",
-        [((p.name,), p.twoWay(now)) for p in view],
+        [((p.name,), p.twoWay) for p in peers],
         peer,
     )
     yield _gauge(
         "hatwist_peer_age_seconds",
         "Time since the newest word of a node, its own or another's.",
-        [((p.name,), now - p.at) for p in view],
+        [((p.name,), p.age) for p in peers],
         peer,
     )
     yield _gauge(
         "hatwist_peer_configuration_differs",
         "Whether a node's shared configuration is another than this node's.",
-        [((p.name,), not view.agrees(p)) for p in view],
+        [((p.name,), not p.agrees) for p in peers],
         peer,
     )
     yield _counter(
         "hatwist_heartbeats_received",
         "Heartbeats that arrived from a node on a link; one sent on two links arrives twice.",
-        [(way, n) for way, n in node.received.items() if way[0] in view.peers],
+        [(way, n) for way, n in figures.received.items() if way[0] in picture.peers],
         (*peer, "link"),
     )
     yield _gauge(
         "hatwist_heartbeat_age_seconds",
         "Time since a node was last heard on a link.",
-        [((p.name, link), now - at) for p in view for link, at in p.links.items()],
+        [((p.name, link), age) for p in peers for link, age in p.links.items()],
         (*peer, "link"),
     )
     yield _counter(
         "hatwist_heartbeats_lost",
         "Heartbeats of a node that no link had brought when a later one came.",
-        [((p.name,), p.lost) for p in view],
+        [((p.name,), p.lost) for p in peers],
         peer,
     )
-
-
-def _holds(node: Node, election: Election) -> bool:
-    return node.roles[election.rules.name] is Role.ACTIVE
 
 
 Values = Iterable[tuple[tuple[str, ...], float]]
@@ -343,10 +340,10 @@ def _word(state: Enum) -> str:
 
 
 def _histogram(
-    name: str, text: str, labels: tuple[str, ...], tallies: Mapping[tuple[str, ...], Tally]
+    name: str, text: str, labels: tuple[str, ...], found: Mapping[tuple[str, ...], Distribution]
 ) -> Metric:
     family = HistogramMetricFamily(name, text, labels=labels)
-    for names, tally in tallies.items():
-        buckets = [(floatToGoString(bound), count) for bound, count in tally.cumulative()]
-        family.add_metric(names, buckets, tally.total)
+    for names, values in found.items():
+        buckets = [(floatToGoString(bound), count) for bound, count in values.cumulative]
+        family.add_metric(names, buckets, values.total)
     return family

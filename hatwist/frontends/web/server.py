@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -23,10 +23,8 @@ from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
 from hatwist.frontends.web.answers import ANOTHER_HOST, FAILED, Answers
 from hatwist.frontends.web.names import strange
+from hatwist.service.service import HAService
 from hatwist.settings.endpoint import endpoint
-
-if TYPE_CHECKING:
-    from hatwist.service.service import HAService
 
 CONNECTIONS = 32
 """At a time; one more ends the oldest that has not asked yet, or is closed at once."""
@@ -97,14 +95,17 @@ class Channel(HTTPChannel):
 
     requestFactory = HTTPRequest
     answering: AnswersFactory
-    source = ""
-    asked = aborted = False
-    _end: IDelayedCall | None = None
-    _line: IDelayedCall | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: Deferred[None] = Deferred()
+        self.source = ""
+        self.asked = self.aborted = False
+        self._end: IDelayedCall | None = None
+        self._line: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.ended: Deferred[None] = Deferred()
         self.answering.channels[self] = None
         self._end = self.callLater(LIMIT, self.abort)
         self._line = self.callLater(FIRST_LINE, self.abort)

@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from hatwist.core.phrases import duration, joined
+from hatwist.core.picture import Explanation, Why
 from hatwist.core.worth import Worth
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.isolation import NOTHING, Here, split
 from hatwist.protocols.native.membership import Membership
-from hatwist.protocols.native.reasons import ELIGIBLE, Why, ownReason, peerReason
+from hatwist.protocols.native.reasons import ELIGIBLE, ownReason, peerReason
 
 HOLDING = ("holds", "acquiring", "releasing", "stopping")
 """Kinds of L{hatwist.protocols.native.reasons.Why} of those whom others must take for holders."""
-
-
-class Explanation(NamedTuple):
-    """
-    @ivar holder: who holds; C{None}: nobody, or several.
-    @ivar age: seconds since that is known; C{None}: nobody holds.
-    @ivar term: of the holder's claim; 0: none.
-    @ivar because: why it holds, a clause.
-    @ivar sentences: the rest, each without full stop.
-    @ivar nodes: what is to be said of each node, this one first.
-    """
-
-    group: str
-    holder: str | None
-    age: float | None
-    term: int
-    because: str
-    sentences: tuple[str, ...]
-    nodes: dict[str, Why]
-
-    def paragraph(self, since: str = "") -> str:
-        """
-        Everything, as one paragraph.
-
-        @param since: the time of day at which that began, such as C{"since 03:04:05"}.
-        """
-        words = list(self.sentences)
-        if self.holder is not None and self.age is not None:
-            began = f"{since} ({duration(self.age)})" if since else f"for {duration(self.age)}"
-            because = f": {self.because}" if self.because else ""
-            term = f" with term {self.term}" if self.term else ""
-            why = self.nodes[self.holder]
-            if why.kind == "acquiring":
-                words.insert(0, f"It {why.text}, and does not hold everything yet")
-            elif why.kind != "holds":
-                words.insert(0, f"It {why.text}")
-            verb = "has claimed" if why.kind == "acquiring" else "holds"
-            words.insert(0, f"{self.holder} {verb} {self.group}{term}, {began}{because}")
-        return " ".join(f"{word}." for word in words)
 
 
 def explain(
@@ -72,7 +32,7 @@ def explain(
     nodes = {election.name: ownReason(election, view, now, here)}
     for peer in sorted(view, key=lambda peer: peer.name):
         nodes[peer.name] = peerReason(election, peer, now)
-    holders = [name for name, why in nodes.items() if why.kind in HOLDING]
+    holders = tuple(name for name, why in nodes.items() if why.kind in HOLDING)
     term, age, because = 0, None, ""
     holder = holders[0] if len(holders) == 1 else None
     if holder is not None:
@@ -84,7 +44,7 @@ def explain(
     sentences: list[str] = []
     if len(holders) > 1:
         sentences.append(
-            f"{joined(holders)} hold {group} at the same time: one of them yields as soon as they hear each other"
+            f"{joined(list(holders))} hold {group} at the same time: one of them yields as soon as they hear each other"
         )
     elif not holders and here.alone:
         sentences.append(
@@ -100,7 +60,7 @@ def explain(
         sentences.append(f"If {holder} is the one that is cut off, another may hold {group} too")
     else:
         sentences += _outlook(election, view, now, nodes, holder)
-    return Explanation(group, holder, age, term, because, tuple(sentences), nodes)
+    return Explanation(group, holder, holders, age, term, because, tuple(sentences), nodes)
 
 
 def _outlook(

@@ -17,12 +17,16 @@ from hatwist.core.claims import Record, Role
 from hatwist.core.counting import follow
 from hatwist.core.effects import Effect, Event, RoleChange, Send
 from hatwist.core.errors import BadPacket
+from hatwist.core.picture import NO_CONTEXT, Context, Picture
 from hatwist.core.worth import NO_ADDRESS
 from hatwist.protocols.native.attendance import Attendance
 from hatwist.protocols.native.auth import Keyring, ReplayWindow
+from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
 from hatwist.protocols.native.membership import MAX_PEERS, repeats
 from hatwist.protocols.native.outbox import BURST, Sender, leads
+from hatwist.protocols.native.picture import picture
+from hatwist.protocols.native.prospects import hindrance
 from hatwist.protocols.native.rules import NodeRules
 
 STALL = 1.5
@@ -204,6 +208,26 @@ class Machine(Sender):
         self._wanted = max(self._wanted, session + 1)
         if self.rules.quorum is None or self._claimless():
             self.session = max(self.session, self._wanted)
+
+    # What is asked
+
+    def picture(self, now: float, chronicle: Chronicle, context: Context = NO_CONTEXT) -> Picture:
+        """What this node knows of itself and of the others."""
+        return picture(
+            self.elections,
+            self.view,
+            chronicle,
+            now,
+            context,
+            session=self.session,
+            drained=self.drained,
+            displaced=self.displaced,
+            silent=self.silent,
+        )
+
+    def hindrance(self, group: str, to: str, now: float) -> str:
+        """Why a group cannot be moved to a node (C{""}: to the worthiest) at an operator's wish; C{""}: it can."""
+        return hindrance(self._election(group), self.view, to, now)
 
     # What goes out
 

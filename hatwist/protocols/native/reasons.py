@@ -8,10 +8,10 @@ answer is put into words.
 from __future__ import annotations
 
 from math import inf
-from typing import NamedTuple
 
 from hatwist.core.claims import Role
 from hatwist.core.phrases import duration, joined, worthOf
+from hatwist.core.picture import Why
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.election import Election
@@ -20,19 +20,6 @@ from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState
 from hatwist.protocols.native.isolation import NOTHING, Here
 from hatwist.protocols.native.membership import Membership, Peer
 from hatwist.protocols.native.rules import ASK_EVERY, SUCCESSION
-
-
-class Why(NamedTuple):
-    """
-    One reason why a node does not hold a group.
-
-    @ivar kind: a constant word, such as C{"unfit"}; C{"eligible"}: there is none.
-    @ivar text: what follows the node's name in a sentence, without full stop.
-    """
-
-    kind: str
-    text: str
-
 
 ELIGIBLE = Why("eligible", "is ready to take it")
 

@@ -31,7 +31,7 @@ from hatwist.frontends.control.levels import Threshold
 from hatwist.frontends.control.server import Control, Server
 from hatwist.protocols.native.heartbeat import GroupState, Heartbeat
 from hatwist.service.service import HAService
-from hatwist.service.status import RECALLED, isolation
+from hatwist.service.snapshot import RECALLED
 from hatwist.settings import GroupSettings
 from tests.unit.service import test_service
 
@@ -285,6 +285,13 @@ def node(service: HAService) -> Any:
     return service.node
 
 
+def alone(service: HAService) -> str:
+    """The sentence that comes first where no other node is heard."""
+    picture = service.snapshot().picture
+    assert picture is not None
+    return picture.alone
+
+
 class MovingTests(SocketTestCase):
     """Two nodes in this process, of which alpha is the worthier; each asked by its own socket."""
 
@@ -459,18 +466,18 @@ class MovingTests(SocketTestCase):
         alpha, beta = await self.pair()
         self.assertEqual((await self.of("alpha", "Status"))["alone"], "")
         node(beta).abort()
-        await self.until(lambda: isolation(alpha) != "")
-        alone = (
+        await self.until(lambda: alone(alpha) != "")
+        words = (
             "alpha hears no other node: it may be the one that is cut off. Look at the others: beta"
         )
         found = await self.of("alpha", "Status")
-        self.assertEqual(found["alone"], alone)
+        self.assertEqual(found["alone"], words)
         self.assertIn("another node may hold default too", "".join(found["troubles"]))
         self.assertEqual(exitStatus(found), 5)
         error = await self.assertFailure(self.of("alpha", "Drain"), Refused)
         self.assertIn("no other node that is heard can take default, so it may be down", str(error))
         why = await self.of("alpha", "Why")
-        self.assertEqual(why["alone"], alone)
+        self.assertEqual(why["alone"], words)
         self.assertIn("another may hold default too", why["groups"]["default"]["text"])
         node(alpha).fitness("default", Fitness.UNFIT, "no carrier on eth0", "carrier")
         await self.until(lambda: alpha.role is Role.STANDBY)
@@ -496,13 +503,13 @@ class MovingTests(SocketTestCase):
         """One that was heard a while ago is missed when the membership has forgotten it, for some days."""
         alpha, beta = await self.pair()
         node(beta).abort()
-        await self.until(lambda: isolation(alpha) != "")
+        await self.until(lambda: alone(alpha) != "")
         node(alpha).machine.view.peers.clear()
-        self.assertIn("Look at the others: beta", isolation(alpha))
+        self.assertIn("Look at the others: beta", alone(alpha))
         entries = [entry._replace(time=entry.time - RECALLED) for entry in alpha.history.entries]
         alpha.history.entries.clear()
         alpha.history.entries.extend(entries)
-        self.assertEqual(isolation(alpha), "")
+        self.assertEqual(alone(alpha), "")
 
     async def test_undrainBackOff(self) -> None:
         """A group that this node could not acquire of late is not waited for, and that is said."""

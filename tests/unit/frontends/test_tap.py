@@ -13,24 +13,19 @@ from typing import Any
 from unittest import mock
 
 import twisted.internet.reactor  # so that there is one to be replaced
-from twisted.application.service import IServiceMaker, MultiService, ServiceMaker
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.application.service import IServiceMaker, ServiceMaker
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from hatwist.core.electorate import Quorum, Ran
-from hatwist.core.errors import ResourceError
-from hatwist.frontends import launch, tap
-from hatwist.frontends.tap import Options, Reloader, makeService
+from hatwist.frontends import tap
+from hatwist.frontends.tap import Options, makeService
 from hatwist.runtime import clock
 from hatwist.runtime.store import Store
 from hatwist.service.service import HAService
-from hatwist.settings import Settings, host
+from hatwist.settings import host
 from hatwist.settings import options as optionSettings
-from tests.broken import GOOD
 
 NAMES = ["alpha", "beta", "gamma"]
 
@@ -315,7 +310,9 @@ class MakeServiceTests(SynchronousTestCase):
             (line,) = self.refused(*argv, "--http", description)
             self.assertTrue(line.startswith(f"--http {description}: "), line)
             self.assertIn(words, line)
-        self.make(*argv, "--http", f"tcp:{port}:interface=127.0.0.1")
+        for more, there in (((), False), (("--http", f"tcp:{port}:interface=127.0.0.1"), True)):
+            made = self.make(*argv, *more)
+            self.assertEqual("web" in made.namedServices, there)
 
     def test_twistdUser(self) -> None:
         """--uid, --gid and --chroot of twistd take away the right to release: refused, each by name."""
@@ -332,109 +329,3 @@ class MakeServiceTests(SynchronousTestCase):
         self.reactor.callLater(1.0, lambda: None)
         (line,) = self.refused("--interface", "lo", "--address", "10.0.0.1/24")
         self.assertTrue(line.startswith("the reactor already has 1 timers on the wall clock"), line)
-
-
-class ReloaderTests(SynchronousTestCase):
-    """SIGHUP reads the configuration anew; SIGUSR1 does nothing but tell."""
-
-    def setUp(self) -> None:
-        for number in (signal.SIGHUP, signal.SIGUSR1):
-            self.addCleanup(signal.signal, number, signal.getsignal(number))
-        self.calls: list[tuple[Any, ...]] = []
-        self.reloads: list[Settings] = []
-        self.result: Deferred[tuple[str, ...]] = succeed(("group web: with 10.0.0.2/24",))
-        self.patch(host, "mayChangeAddresses", lambda: True)
-        self.patch(host, "maySendFrames", lambda: True)
-        self.notifier = mock.Mock()
-        self.observed: list[str] = []
-
-        @implementer(ILogObserver)
-        def observer(event: LogEvent) -> None:
-            self.observed.append(formatEvent(event))
-
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-
-    def callFromThread(self, function: Any, *args: Any, **more: Any) -> None:
-        self.calls.append((function, args, more))
-
-    def reload(self, settings: Settings) -> Deferred[tuple[str, ...]]:
-        self.reloads.append(settings)
-        return self.result
-
-    def signalled(self, number: signal.Signals, *argv: str) -> None:
-        reactor, service = mock.Mock(callFromThread=self.callFromThread), mock.Mock()
-        service.reload = self.reload
-        reloader = Reloader(reactor, service, parsed(*argv), self.notifier)
-        parent = MultiService()
-        reloader.setServiceParent(parent)
-        parent.startService()
-        signal.raise_signal(number)
-        ((function, args, more),) = self.calls
-        function(*args, **more)
-
-    GOOD = ("--interface", "lo", "--address", "10.0.0.1/24", "--node", "alpha")
-
-    def test_reload(self) -> None:
-        """What was read anew is what the service goes on with, and the log tells what changed."""
-        self.signalled(signal.SIGHUP, *self.GOOD)
-        self.assertEqual([found.node for found in self.reloads], ["alpha"])
-        self.assertIn("Reloaded: group web: with 10.0.0.2/24", self.observed)
-
-    def test_early(self) -> None:
-        """A SIGHUP that came during the start is answered when the reactor runs, once."""
-        launch.hangups.extend([signal.SIGHUP, signal.SIGHUP])
-        reactor = mock.Mock()
-        for expected in (1, 0):
-            reactor.reset_mock()
-            reloader = Reloader(reactor, mock.Mock(), parsed(*self.GOOD), self.notifier)
-            reloader.startService()
-            asked = [c for c in reactor.callWhenRunning.mock_calls if c.args == (reloader._asked,)]
-            self.assertEqual(len(asked), expected)
-
-    def test_file(self) -> None:
-        """Where the options name a file, that is read."""
-        path = self.mktemp()
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(GOOD)
-        self.signalled(signal.SIGHUP, "--config", path, "--node", "beta")
-        self.assertEqual([found.groups[0].name for found in self.reloads], ["web"])
-
-    def test_bad(self) -> None:
-        """What cannot be read changes nothing: the service is not even asked."""
-        self.signalled(signal.SIGHUP, "--config", "/nonexistent/file")
-        self.assertEqual(self.reloads, [])
-        self.assertEqual(self.notifier.mock_calls, [mock.call.reloading(), mock.call.reloaded()])
-        self.assertIn("Not reloaded, and the old configuration goes on:", self.observed)
-        self.assertIn("  /nonexistent/file: No such file or directory", self.observed)
-
-    def test_lost(self) -> None:
-        """A resource that cannot be acquired is told."""
-        self.result = fail(ResourceError("10.0.0.2/24: no"))
-        self.signalled(signal.SIGHUP, *self.GOOD)
-        self.assertIn("Reloaded, but: 10.0.0.2/24: no", self.observed)
-
-    def test_postponed(self) -> None:
-        """The reactor's own handlers of SIGTERM and SIGINT, which log, run in one of its turns; others stay."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.addCleanup(signal.signal, number, signal.getsignal(number))
-        started = mock.Mock()
-        reactor = mock.Mock(callFromThread=self.callFromThread, callWhenRunning=started)
-        Reloader(reactor, mock.Mock(), parsed(*self.GOOD), self.notifier).startService()
-        own = mock.Mock()
-        signal.signal(signal.SIGTERM, reactor.sigTerm)
-        signal.signal(signal.SIGINT, own)
-        function, *args = started.call_args.args
-        function(*args)
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-        reactor.sigTerm.assert_not_called()
-        own.assert_called_once()
-        ((function, (number, _), _),) = self.calls
-        self.assertEqual((function, number), (reactor.sigTerm, signal.SIGTERM))
-
-    def test_ignored(self) -> None:
-        """SIGUSR1 is logged by the reactor."""
-        self.signalled(signal.SIGUSR1, *self.GOOD)
-        self.assertIn("SIGUSR1 is ignored", self.observed)
-        self.assertEqual(self.reloads, [])

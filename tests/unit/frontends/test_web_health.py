@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from hatwist.frontends.web.health import active, alive
-from tests.unit.frontends.test_web_metrics import MetricsTestCase, counted
+from hatwist.frontends.web import health
+from hatwist.runtime.node import Node
+from hatwist.service.figures import figures
+from tests.unit.frontends.test_web_metrics import SETTINGS, MetricsTestCase, counted
 from tests.unit.runtime.test_node import I, T
+
+
+def active(node: Node | None, groups: Sequence[str] = ()) -> health.Verdict:
+    """Whether a node holds groups; without one the service does not run."""
+    return health.active(figures(node) if node is not None else None, groups)
+
+
+def alive(node: Node | None) -> health.Verdict:
+    """Whether a node sends heartbeats in time."""
+    return health.alive(figures(node) if node is not None else None, SETTINGS)
 
 
 class HealthTests(MetricsTestCase):
@@ -17,7 +30,7 @@ class HealthTests(MetricsTestCase):
         counted(self.other)
 
     def alive(self) -> tuple[bool, str]:
-        return alive(self.alpha, self.clock.seconds())
+        return alive(self.alpha)
 
     def test_active(self) -> None:
         """The holder is active, and a standby is not; each says so by group."""
@@ -58,8 +71,8 @@ class HealthTests(MetricsTestCase):
         for _ in range(20):
             self.pass_(I)
             for node in (self.alpha, self.beta):
-                self.assertTrue(alive(node, self.clock.seconds())[0])
-        self.assertEqual(alive(None, 0.0), (False, "the node does not run"))
+                self.assertTrue(alive(node)[0])
+        self.assertEqual(alive(None), (False, "the node does not run"))
 
     def test_late(self) -> None:
         """A node whose loop was late by more than half a tolerance is not, for a tolerance; a little matters not."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -17,7 +16,11 @@ from hatwist.core.errors import REASONS, BadPacket
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.frontends.web.metrics import registry
 from hatwist.protocols.native.auth import Keyring
+from hatwist.runtime.history import History
 from hatwist.runtime.node import Node
+from hatwist.service.figures import Figures, figures
+from hatwist.service.snapshot import Snapshot, snapshot
+from hatwist.settings import settings
 from tests.unit.runtime.test_node import I, Nodes, T
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -25,16 +28,31 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def counted(link: Any) -> None:
     """Give a link in memory what a real one counts."""
-    link.beats, link.unsent, link.bad, link.failing = 7, Counter(), Counter(), ""
+    link.beats, link.unsent, link.bad, link.dropped, link.failing = 7, Counter(), Counter(), {}, ""
+
+
+SETTINGS = settings(interface="eth0", cluster="c", node="alpha", interval=str(I), tolerance=str(T))
+
+
+class Service:
+    """What the web sees of an L{HAService}."""
+
+    def __init__(self, node: Node | None) -> None:
+        self.settings = SETTINGS
+        self._node = node
+
+    def snapshot(self) -> Snapshot:
+        guarantee = Guarantee(Level.SELF_RELEASING, "because")
+        history = History(None, "/nonexistent/history")
+        return snapshot(self.settings, guarantee, history, {}, self._node, 0.0)
+
+    def figures(self) -> Figures | None:
+        return figures(self._node) if self._node is not None else None
 
 
 def serviceOf(node: Node | None) -> Any:
-    """What the web needs to see of a service."""
-    return SimpleNamespace(
-        node=node,
-        settings=SimpleNamespace(cluster="c", node="alpha"),
-        guarantee=Guarantee(Level.SELF_RELEASING, "because"),
-    )
+    """A service with this node; C{None}: it does not run."""
+    return Service(node)
 
 
 class MetricsTestCase(Nodes):
@@ -48,7 +66,7 @@ class MetricsTestCase(Nodes):
 
     def read(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
         """Every sample of alpha by name and labels, as a scrape reads it."""
-        text = generate_latest(registry(serviceOf(self.alpha))).decode()
+        text = generate_latest(registry(serviceOf(self.alpha).snapshot)).decode()
         found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -164,7 +182,7 @@ class MetricsTests(MetricsTestCase):
 
     def test_notRunning(self) -> None:
         """A service whose node does not run tells what it can, and does not fail."""
-        text = generate_latest(registry(serviceOf(None))).decode()
+        text = generate_latest(registry(serviceOf(None).snapshot)).decode()
         self.assertIn("hatwist_running 0.0", text)
         self.assertIn('hatwist_guarantee{level="self-releasing"} 1.0', text)
         self.assertIn('hatwist_node_info{cluster="c",node="alpha"} 1.0', text)
@@ -174,7 +192,8 @@ class MetricsTests(MetricsTestCase):
         """Two services of one process each have figures of their own."""
         self.settle()
         first, second = (
-            generate_latest(registry(serviceOf(node))).decode() for node in (self.alpha, None)
+            generate_latest(registry(serviceOf(node).snapshot)).decode()
+            for node in (self.alpha, None)
         )
         self.assertIn("hatwist_running 1.0", first)
         self.assertIn("hatwist_running 0.0", second)
@@ -198,7 +217,7 @@ class DocsTests(MetricsTestCase):
     def names(self) -> dict[str, str]:
         """Every family with its type."""
         self.settle()
-        collector = registry(serviceOf(self.alpha))
+        collector = registry(serviceOf(self.alpha).snapshot)
         families = [f for f in collector.collect() if f.name.startswith("hatwist")]
         suffix = {"counter": "_total", "info": "_info"}
         return {f.name + suffix.get(f.type, ""): f.type for f in families}

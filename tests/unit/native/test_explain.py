@@ -13,6 +13,7 @@ from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.effects import RoleChange
 from hatwist.core.electorate import Quorum
 from hatwist.core.phrases import duration
+from hatwist.core.picture import Why
 from hatwist.core.states import Input
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native import reasons
@@ -30,9 +31,9 @@ from hatwist.protocols.native.heartbeat import (
 )
 from hatwist.protocols.native.isolation import NOTHING, Here
 from hatwist.protocols.native.membership import Membership
-from hatwist.protocols.native.reasons import Why, ownReason, peerReason
+from hatwist.protocols.native.reasons import ownReason, peerReason
 from hatwist.protocols.native.rules import GroupRules, Timing
-from hatwist.service.status import _because
+from hatwist.service.status import because
 
 I, T = 0.1, 0.35  # noqa: E741
 NOW = 100.0
@@ -411,7 +412,7 @@ class ParagraphTests(SynchronousTestCase):
             (holder(Scene()), ""),
         ):
             found = explain(scene.election, scene.view, NOW)
-            self.assertEqual(_because(found, "a"), reason)
+            self.assertEqual(because(found, "a"), reason)
 
     def test_both(self) -> None:
         """Two holders are named."""

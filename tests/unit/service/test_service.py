@@ -833,7 +833,7 @@ class UnguardedTests(ServiceTestCase):
             await self.until(lambda: election.fitness is Fitness.DEGRADED)
             self.assertEqual(election.fitnessReason, "no guard is running")
             self.assertEqual(service.guarantee.reason, "no guard is running")
-            self.assertEqual(status(service)["guarantee"]["level"], "best effort")
+            self.assertEqual(status(service.snapshot())["guarantee"]["level"], "best effort")
         await self.until(lambda: election.fitness is Fitness.FIT)
         self.assertNotIn("no guard", service.guarantee.reason)
 

@@ -1,4 +1,4 @@
-"""Tests for L{hatwist.frontends.release}: what it says; what it does to a kernel: tests/live/test_systemd.py."""
+"""Tests for L{hatwist.frontends.cli.release}: what it says; what it does to a kernel: tests/live/test_systemd.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.errors import ConfigurationError
-from hatwist.frontends import release, tap
+from hatwist.frontends import tap
+from hatwist.frontends.cli.release import WRONG, release
 from hatwist.linux.netlink.memory import MemoryKernel
 from hatwist.resources.addresses.batch import Addresses, AddressSpec
 from hatwist.resources.memory import MemoryResource
@@ -34,7 +35,7 @@ class FileTests(SynchronousTestCase):
         self.patch(tap, "chosen", choose)
         for argv in ([], ["--node", "beta"], ["--config", "x.toml"], ["--address", "10.0.0.1/24"]):
             with contextlib.redirect_stderr(io.StringIO()):
-                self.assertEqual(release.main(argv), release.WRONG)
+                self.assertEqual(release(argv), WRONG)
         usual = "/etc/hatwist/hatwist.toml"
         self.assertEqual(files, [(usual, None), (usual, "beta"), ("x.toml", None), (None, None)])
 

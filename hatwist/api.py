@@ -1,0 +1,76 @@
+"""
+Everything that a program imports from hatwist; docs/composition.rst tells how the names go together.
+
+All other modules may change from one version to the next. Importing this one installs no reactor.
+"""
+
+from hatwist.checks.check import CheckSpec
+from hatwist.checks.inside import Call
+from hatwist.core.claims import Role
+from hatwist.core.effects import Event, RoleChange
+from hatwist.core.electorate import Quorum
+from hatwist.core.errors import ConfigurationError, ResourceError
+from hatwist.core.guarantee import Guarantee, Level
+from hatwist.core.worth import Fitness
+from hatwist.frontends.control.server import Control
+from hatwist.frontends.logs import postponeSignals
+from hatwist.frontends.notify import Notifier
+from hatwist.frontends.web.server import Web
+from hatwist.protocols.native.guarantee import guarantee
+from hatwist.protocols.native.rules import Timing
+from hatwist.resources.command import Command
+from hatwist.resources.interface import Interface
+from hatwist.resources.interfaces import IAnnouncer, IFenced, ILeased, IResource
+from hatwist.resources.listener import Listener
+from hatwist.resources.memory import MemoryResource
+from hatwist.runtime.clock import ClockError, useMonotonic
+from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
+from hatwist.runtime.lock import Taken
+from hatwist.service.service import HAService
+from hatwist.settings import Settings, load, settings
+from hatwist.testing import Simulation
+
+__all__ = [  # noqa: RUF022 by subject
+    # One node as a Twisted service, and by what it runs.
+    "ConfigurationError",
+    "HAService",
+    "Settings",
+    "Taken",
+    "load",
+    "settings",
+    # The reactor and the log of the process.
+    "ClockError",
+    "postponeSignals",
+    "useMonotonic",
+    # What is told: of roles and events, and how sure it is that no two nodes hold.
+    "Event",
+    "Guarantee",
+    "IEventObserver",
+    "IRoleObserver",
+    "Level",
+    "Role",
+    "RoleChange",
+    # What is held besides addresses.
+    "Command",
+    "IAnnouncer",
+    "IFenced",
+    "ILeased",
+    "IResource",
+    "Interface",
+    "Listener",
+    "ResourceError",
+    # Whether this node is fit to hold.
+    "Call",
+    "CheckSpec",
+    "Fitness",
+    # Faces: the hatwist command, HTTP, systemd.
+    "Control",
+    "Notifier",
+    "Web",
+    # Tests, and the arithmetic of docs/fencing.rst.
+    "MemoryResource",
+    "Quorum",
+    "Simulation",
+    "Timing",
+    "guarantee",
+]
