@@ -5,7 +5,7 @@ All other modules may change from one version to the next. Importing this one in
 """
 
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.inside import Call
+from hatwist.checks.inside import CallCheck
 from hatwist.core.claims import Role
 from hatwist.core.effects import Event, RoleChange
 from hatwist.core.electorate import Quorum
@@ -60,7 +60,7 @@ __all__ = [  # noqa: RUF022 by subject
     "Listener",
     "ResourceError",
     # Whether this node is fit to hold.
-    "Call",
+    "CallCheck",
     "CheckSpec",
     "Fitness",
     # Faces: the hatwist command, HTTP, systemd.

@@ -14,7 +14,8 @@ from hatwist.resources.interfaces import IResource
 class Resource(Protocol):
     """L{IResource} for the type checker."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def acquire(self) -> Deferred[None]: ...
     def release(self) -> Deferred[None]: ...

@@ -20,7 +20,8 @@ from hatwist.linux.netlink.messages import (
     encodeDelete,
     encodePromote,
 )
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.placing import AddressSpec
 
 
 class World(Protocol):
@@ -196,7 +197,7 @@ async def ownStays(world: World) -> None:
     """The host's own address that came back after ours, as its secondary, outlives ours when the lease ends."""
     await world.netlink.request([encodePromote(world.index(), False)])
     resource = world.addresses(f"10.77.0.100/24@{world.interface}")
-    resource.lease = 1
+    resource.lease.seconds = 1
     await resource.acquire()
     world.add("10.77.0.2/24", world.interface)
     resource.watch(lambda reason: None)
@@ -275,7 +276,7 @@ async def leaseRunsOut(world: World) -> None:
     before = world.present()
     resource = world.addresses("10.9.0.100/24", "fd09::100/64")
     resource.watch(losses.append)
-    resource.lease = 1
+    resource.lease.seconds = 1
     await resource.acquire()
     await world.elapse(0.9)
     assert _here(world, "10.9.0.100/24", "fd09::100/64") <= world.present()
@@ -295,7 +296,7 @@ async def leaseRenewed(world: World) -> None:
     gone: list[bool] = []
     resource = world.addresses("10.9.0.100/24", "fd09::100/128@" + world.interface)
     resource.watch(losses.append)
-    resource.lease = 1
+    resource.lease.seconds = 1
     await resource.acquire()
     unsubscribe = world.netlink.subscribe(
         lambda events: gone.append(_deleted(events, "10.9.0.100") or _deleted(events, "fd09::100"))
@@ -316,7 +317,7 @@ async def leaseRenewed(world: World) -> None:
 async def leaseRestored(world: World) -> None:
     """Deleted by somebody while the lease lasts it is back, for no longer than the lease."""
     resource = world.addresses("10.9.0.100/24")
-    resource.lease = 5
+    resource.lease.seconds = 5
     await resource.acquire()
     await world.elapse(0.5)
     world.delete("10.9.0.100/24", world.interface)
@@ -331,7 +332,7 @@ async def renewedBack(world: World) -> None:
     losses: list[str] = []
     resource = world.addresses("10.9.0.100/24")
     resource.watch(losses.append)
-    resource.lease = 1
+    resource.lease.seconds = 1
     await resource.acquire()
     await world.elapse(0.2)
     world.delete("10.9.0.100/24", world.interface)
@@ -362,7 +363,7 @@ async def aloneIsDeprecated(world: World) -> None:
     texts = ("10.9.0.100/32", "fd09::100/128", "10.9.0.101/24", "fd09::101/64")
     for lease in (None, 5):
         resource = world.addresses(*texts)
-        resource.lease = lease
+        resource.lease.seconds = lease
         await resource.acquire()
         if lease:
             await resource.renew(4)

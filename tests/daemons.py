@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist.lab.judge import Judge
+from hatwist.lab.judge import LabJudge
 from hatwist.lab.lan import Host
 from hatwist.lab.program import Program
 
@@ -67,7 +67,7 @@ def roles(program: Program) -> list[str]:
 
 
 async def heldAndKnown(
-    judge: Judge, holder: Host, *programs: Program, address: str = ADDRESS
+    judge: LabJudge, holder: Host, *programs: Program, address: str = ADDRESS
 ) -> None:
     """
     Wait until C{holder} alone holds the address, each program has seen each other, and none

@@ -71,11 +71,11 @@ def imported(
             text if isinstance(text, Source) else Source(text[0], f"file{number}", text[1])
         )
     notes = Notes()
-    plan, _ = read(sources, kind, hosts, notes, opener)
-    text = write(plan, notes.all, "Imported")
+    draft, _ = read(sources, kind, hosts, notes, opener)
+    text = write(draft, notes.all, "Imported")
     values = tomllib.loads(text)
     nodes: dict[str, Settings] = {}
-    if plan.groups:
+    if draft.groups:
         with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from twisted.internet.defer import Deferred
 
 from hatwist.core.errors import HatwistError
+from hatwist.core.phrases import printable
 from hatwist.linux.interfaces import INetlink
 
 WIDTH = 160
@@ -18,7 +19,7 @@ class CheckFailed(HatwistError):
     """The answer is no; the text says what was found, such as C{"connection refused"}."""
 
 
-class Surroundings(NamedTuple):
+class CheckWorld(NamedTuple):
     """
     What asking takes.
 
@@ -61,7 +62,7 @@ class Probe(Protocol):
         """After the last question."""
 
 
-class Kind(Protocol):
+class CheckKind(Protocol):
     """What is asked: a value that never changes, and compares by what it says."""
 
     @property
@@ -71,7 +72,7 @@ class Kind(Protocol):
     def problems(self) -> list[str]:
         """What keeps it from being asked on this host, now, without its name; empty: nothing."""
 
-    def probe(self, world: Surroundings) -> Probe:
+    def probe(self, world: CheckWorld) -> Probe:
         """What asks."""
 
 
@@ -85,8 +86,7 @@ class Stateless:
         """Nothing to do."""
 
 
-def oneLine(text: str) -> str:
-    """What somebody else said, in which nothing can pass for a terminal's command or a second line."""
+def brief(text: str) -> str:
+    """What somebody else said, in one line of at most L{WIDTH} printable characters."""
     short = " ".join(text[: 4 * WIDTH].split())
-    short = short if len(short) <= WIDTH else short[: WIDTH - 3] + "..."
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
+    return printable(short if len(short) <= WIDTH else short[: WIDTH - 3] + "...")

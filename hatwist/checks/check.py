@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from hatwist.checks.base import CheckFailed, Kind, Surroundings, oneLine
-from hatwist.checks.streak import State, Tally
+from hatwist.checks.base import CheckFailed, CheckKind, CheckWorld, brief
+from hatwist.checks.streak import CheckState, Streak
 from hatwist.core.worth import Fitness
 
 LATE = 0.05
@@ -22,14 +22,14 @@ class CheckSpec:
     """
     What is checked, how often, and what it means when it fails.
 
-    @ivar what: one of the kinds, such as L{hatwist.checks.tcp.Tcp}.
+    @ivar what: one of the kinds, such as L{hatwist.checks.tcp.TcpCheck}.
     @ivar interval: seconds from one beginning to the next.
     @ivar timeout: seconds after which no answer is a failure; may be longer than C{interval}.
     @ivar rise, fall: how many good results, or failures, in a row change the state.
     @ivar effect: the fitness while it fails, C{DEGRADED} or C{UNFIT}.
     """
 
-    what: Kind
+    what: CheckKind
     interval: float = 2.0
     timeout: float = 1.0
     rise: int = 2
@@ -55,10 +55,10 @@ class Check:
     _log = Logger()
 
     def __init__(
-        self, world: Surroundings, spec: CheckSpec, changed: Callable[[], None], counts: bool = True
+        self, world: CheckWorld, spec: CheckSpec, changed: Callable[[], None], counts: bool = True
     ) -> None:
         self.spec = spec
-        self.tally = Tally(spec.rise, spec.fall)
+        self.streak = Streak(spec.rise, spec.fall)
         self.counts = counts
         self._reactor = world.reactor
         self._probe = spec.what.probe(world)
@@ -76,14 +76,14 @@ class Check:
     @property
     def fitness(self) -> Fitness:
         """What it contributes; what is not known yet is as bad as can be."""
-        if self.tally.state is State.GOOD or not self.counts:
+        if self.streak.state is CheckState.GOOD or not self.counts:
             return Fitness.FIT
-        return self.spec.effect if self.tally.state is State.FAILED else Fitness.UNFIT
+        return self.spec.effect if self.streak.state is CheckState.FAILED else Fitness.UNFIT
 
     @property
     def complaint(self) -> str:
         """Why it is not good."""
-        return f"{self.spec.name}: {self.tally.failure or self.tally.reason}"
+        return f"{self.spec.name}: {self.streak.failure or self.streak.reason}"
 
     def start(self, delay: float) -> None:
         """Ask for the first time in so many seconds."""
@@ -110,7 +110,7 @@ class Check:
                 call.cancel()
 
     def _due(self) -> None:
-        # Counted from the first time, so that checks that began apart stay so.
+        # Rounds are counted from the first one, so that checks that began at different times stay apart.
         passed = self._reactor.seconds() - self._first
         self._rounds = max(self._rounds + 1, int(passed / self.spec.interval) + 1)
         at = self._first + self._rounds * self.spec.interval
@@ -134,7 +134,7 @@ class Check:
         except CheckFailed as error:
             self._answered(str(error))
         except Exception as error:
-            if self._late or self._stopped:  # cancelled, whatever has become of that on its way
+            if self._late or self._stopped:  # it was cancelled, and failed in another way over that
                 return
             self._log.failure("{check} could not be asked", check=self.spec.name)
             self._answered(f"{type(error).__name__}: {error}")
@@ -151,7 +151,7 @@ class Check:
 
     def _overdue(self) -> None:
         if self._reactor.seconds() > self._until + LATE:
-            # This process stood still: an answer may lie there, and is read before this comes again.
+            # This process stood still. An answer may have arrived meanwhile, and is read before this is called again.
             self._until = float("inf")
             self._deadline = self._reactor.callLater(LATE, self._overdue)
             return
@@ -168,16 +168,16 @@ class Check:
         """One result: C{None} is good."""
         if self._stopped:
             return
-        before = self.tally.state
+        before = self.streak.state
         if failure is None:
-            self.tally.good()
+            self.streak.good()
         else:
-            self.tally.bad(oneLine(failure))
+            self.streak.bad(brief(failure))
         self.counts = True
-        after = self.tally.state
+        after = self.streak.state
         if after is not before:
-            if after is State.FAILED:
+            if after is CheckState.FAILED:
                 self._log.warn("{check}", check=self.complaint)
-            elif before is State.FAILED:
+            elif before is CheckState.FAILED:
                 self._log.info("{check}: good again", check=self.spec.name)
         self._changed()

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from hatwist.checks.base import Surroundings
+from hatwist.checks.base import CheckWorld
 from hatwist.checks.check import Check, CheckSpec
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import INetlink
@@ -43,7 +43,7 @@ class Checks:
         netlink: INetlink | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self._world = Surroundings(reactor, netlink, dict(env or {}))
+        self._world = CheckWorld(reactor, netlink, dict(env or {}))
         self._report = report
         self._checks = [Check(self._world, spec, self._changed) for spec in specs]
         self._running = False
@@ -67,8 +67,8 @@ class Checks:
         return [
             {
                 "name": check.spec.name,
-                "state": check.tally.state.value,
-                "reason": check.tally.reason,
+                "state": check.streak.state.value,
+                "reason": check.streak.reason,
             }
             for check in self._checks
         ]

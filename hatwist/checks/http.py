@@ -15,7 +15,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.checks.tcp import endpoint, isAddress, resolvable, resolve, said
 
 BODY = 64 * 1024
@@ -27,7 +27,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Http:
+class HttpCheck:
     """
     Good while a GET is answered with a status from 200 to 399, or the one that is asked for.
 
@@ -56,12 +56,12 @@ class Http:
             found.append("https needs pyOpenSSL and service_identity: pip install 'hatwist[tls]'")
         return found
 
-    def probe(self, world: Surroundings) -> _HttpProbe:
+    def probe(self, world: CheckWorld) -> _HttpProbe:
         return _HttpProbe(world, self)
 
 
 class _HttpProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: Http) -> None:
+    def __init__(self, world: CheckWorld, spec: HttpCheck) -> None:
         self._world = world
         self._spec = spec
         parts = urlsplit(spec.url)
@@ -99,7 +99,7 @@ class _HttpProbe(Stateless):
                 b"GET", spec.url.encode("ascii"), Headers({b"User-Agent": [b"hatwist"]})
             )
         except Exception as error:
-            if not hasattr(error, "reasons"):  # as those of Twisted's HTTP client have
+            if not hasattr(error, "reasons"):  # then it is none of Twisted's HTTP client
                 raise
             raise CheckFailed(way.failure or f"no answer: {said(error)}") from error
         body = _Body(spec.contains.encode())

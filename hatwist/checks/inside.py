@@ -10,12 +10,12 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
-from hatwist.linux.netlink.carrier import Carrier as Watcher
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
+from hatwist.linux.netlink.carrier import CarrierWatch
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class CarrierCheck:
     """Good while an interface has a carrier."""
 
     interface: str
@@ -30,14 +30,14 @@ class Carrier:
             return []
         return [f"there is no interface {self.interface!r} on this host; it has {', '.join(known)}"]
 
-    def probe(self, world: Surroundings) -> _CarrierProbe:
+    def probe(self, world: CheckWorld) -> _CarrierProbe:
         return _CarrierProbe(world, self)
 
 
 class _CarrierProbe:
-    def __init__(self, world: Surroundings, spec: Carrier) -> None:
+    def __init__(self, world: CheckWorld, spec: CarrierCheck) -> None:
         self._name = spec.interface
-        self._watcher = Watcher(world.kernel, [self._name], _ignored, _ignored)
+        self._watcher = CarrierWatch(world.kernel, [self._name], _ignored, _ignored)
         self._known: Deferred[None] | None = None
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ def _ignored(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Lateness:
+class LatenessCheck:
     """
     Good as long as this process's reactor was never late by more than C{limit} seconds since the last time.
 
@@ -80,14 +80,14 @@ class Lateness:
     def problems(self) -> list[str]:
         return []
 
-    def probe(self, world: Surroundings) -> _LatenessProbe:
+    def probe(self, world: CheckWorld) -> _LatenessProbe:
         return _LatenessProbe(world, self)
 
 
 class _LatenessProbe:
     LEAST = 0.01
 
-    def __init__(self, world: Surroundings, spec: Lateness) -> None:
+    def __init__(self, world: CheckWorld, spec: LatenessCheck) -> None:
         self._reactor = world.reactor
         self._limit = spec.limit
         self._worst = 0.0
@@ -110,7 +110,7 @@ class _LatenessProbe:
         self._ticking = self._reactor.callLater(every, self._tick)
 
     def run(self, limit: float) -> Deferred[None]:
-        # The question itself may be the first to come after a stall.
+        # This may be the first call after a stall, before the tick that is due.
         worst = max(self._worst, self._reactor.seconds() - self._due)
         self._worst = 0.0
         asked: Deferred[None] = Deferred()
@@ -122,7 +122,7 @@ class _LatenessProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallCheck:
     """
     Good unless a function returns something false other than C{None}, or raises; for programs that embed a node.
 
@@ -141,12 +141,12 @@ class Call:
     def problems(self) -> list[str]:
         return []
 
-    def probe(self, world: Surroundings) -> _CallProbe:
+    def probe(self, world: CheckWorld) -> _CallProbe:
         return _CallProbe(self)
 
 
 class _CallProbe(Stateless):
-    def __init__(self, spec: Call) -> None:
+    def __init__(self, spec: CallCheck) -> None:
         self._function = spec.function
 
     def run(self, limit: float) -> Deferred[None]:

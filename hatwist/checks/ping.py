@@ -9,13 +9,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from hatwist.checks.base import Surroundings
+from hatwist.checks.base import CheckWorld
 from hatwist.linux.lan.witness import PER_INTERVAL, Witness
 from hatwist.linux.netlink.messages import Address
 
 
 @dataclass(frozen=True, slots=True)
-class Ping:
+class PingCheck:
     """
     Good while a host answers at least one of four questions that it is asked within the timeout.
 
@@ -30,17 +30,17 @@ class Ping:
         return f"ping {self.address}" + (f" on {self.interface}" if self.interface else "")
 
     def problems(self) -> list[str]:
-        from hatwist.checks.inside import Carrier
+        from hatwist.checks.inside import CarrierCheck
 
-        return Carrier(self.interface).problems() if self.interface else []
+        return CarrierCheck(self.interface).problems() if self.interface else []
 
-    def probe(self, world: Surroundings) -> _PingProbe:
+    def probe(self, world: CheckWorld) -> _PingProbe:
         return _PingProbe(world, self)
 
 
 class _PingProbe:
     def __init__(
-        self, world: Surroundings, spec: Ping, makeWitness: Callable[..., Witness] = Witness
+        self, world: CheckWorld, spec: PingCheck, makeWitness: Callable[..., Witness] = Witness
     ) -> None:
         self._reactor = world.reactor
         self._waiting: Deferred[None] | None = None

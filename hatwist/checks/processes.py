@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.checks.programs import lacking, output, unreadable
 
 SLICE = 64
@@ -18,7 +18,7 @@ COMM = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessCheck:
     """
     Good while a process is alive; one that is dead and not yet waited for is not.
 
@@ -38,12 +38,12 @@ class Process:
     def problems(self) -> list[str]:
         return lacking("head", "setsid") if self.pidfile else []
 
-    def probe(self, world: Surroundings) -> _ProcessProbe:
+    def probe(self, world: CheckWorld) -> _ProcessProbe:
         return _ProcessProbe(world, self)
 
 
 class _ProcessProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: Process) -> None:
+    def __init__(self, world: CheckWorld, spec: ProcessCheck) -> None:
         self._world = world
         self._spec = spec
         self._pid = 0

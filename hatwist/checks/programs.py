@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.core.errors import ResourceError
 from hatwist.resources.process import GRACE, Ending, find, run
 
@@ -29,7 +29,7 @@ def lacking(*programs: str) -> list[str]:
 
 
 async def output(
-    world: Surroundings, argv: Sequence[str], limit: float, env: Mapping[str, str] = _PLAIN
+    world: CheckWorld, argv: Sequence[str], limit: float, env: Mapping[str, str] = _PLAIN
 ) -> tuple[Ending, list[str]]:
     """
     How a program ended, and its lines. Cancelled, it is killed at once, with all that it started.
@@ -48,7 +48,7 @@ async def output(
 class _Program(Stateless):
     """Runs a program that ends with 0 when all is well, and else says why."""
 
-    def __init__(self, world: Surroundings, argv: Sequence[str], telling: bool = False) -> None:
+    def __init__(self, world: CheckWorld, argv: Sequence[str], telling: bool = False) -> None:
         """
         @param telling: its last words say all, its exit code nothing more.
         """
@@ -69,7 +69,7 @@ class _Program(Stateless):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandCheck:
     """
     Good if a program ends with 0; its last line of output is the reason when it does not.
 
@@ -85,12 +85,12 @@ class Command:
     def problems(self) -> list[str]:
         return lacking(self.argv[0], "setsid")
 
-    def probe(self, world: Surroundings) -> _Program:
+    def probe(self, world: CheckWorld) -> _Program:
         return _Program(world, self.argv)
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class UnitCheck:
     """
     Good while systemd calls a unit active.
 
@@ -106,12 +106,12 @@ class Unit:
     def problems(self) -> list[str]:
         return lacking(SYSTEMCTL, "setsid")
 
-    def probe(self, world: Surroundings) -> _Program:
+    def probe(self, world: CheckWorld) -> _Program:
         return _Program(world, (SYSTEMCTL, "is-active", "--", self.unit), telling=True)
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FileCheck:
     """
     Good while there is such a file, or directory, or whatever; symbolic links are followed.
 
@@ -128,7 +128,7 @@ class File:
     def problems(self) -> list[str]:
         return lacking("stat", "setsid")
 
-    def probe(self, world: Surroundings) -> _FileProbe:
+    def probe(self, world: CheckWorld) -> _FileProbe:
         return _FileProbe(world, self)
 
 
@@ -136,7 +136,7 @@ class _FileProbe(Stateless):
     # Times of files are on the wall clock.
     now = staticmethod(time.time)
 
-    def __init__(self, world: Surroundings, spec: File) -> None:
+    def __init__(self, world: CheckWorld, spec: FileCheck) -> None:
         self._world = world
         self._spec = spec
 

@@ -10,14 +10,14 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from hatwist.checks.base import Kind
+from hatwist.checks.base import CheckKind
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.http import PORTS, Http
-from hatwist.checks.inside import Carrier, Lateness
-from hatwist.checks.ping import Ping
-from hatwist.checks.processes import Process
-from hatwist.checks.programs import Command, File, Unit
-from hatwist.checks.tcp import Tcp
+from hatwist.checks.http import PORTS, HttpCheck
+from hatwist.checks.inside import CarrierCheck, LatenessCheck
+from hatwist.checks.ping import PingCheck
+from hatwist.checks.processes import ProcessCheck
+from hatwist.checks.programs import CommandCheck, FileCheck, UnitCheck
+from hatwist.checks.tcp import TcpCheck
 from hatwist.core.table import Table, nearest
 from hatwist.core.worth import Fitness
 from hatwist.linux.netlink.messages import Address
@@ -197,8 +197,8 @@ def url(value: object) -> str:
     return value
 
 
-def _http(table: Table) -> Kind:
-    return Http(
+def _http(table: Table) -> CheckKind:
+    return HttpCheck(
         table.take("http", url),
         table.take("status", whole(100, 599), None),
         table.take("contains", text, ""),
@@ -206,29 +206,29 @@ def _http(table: Table) -> Kind:
     )
 
 
-def _tcp(table: Table) -> Kind:
+def _tcp(table: Table) -> CheckKind:
     host, port = table.take("tcp", hostPort, ("", 0))
-    return Tcp(host, port)
+    return TcpCheck(host, port)
 
 
-def _process(table: Table) -> Kind:
-    return Process(table.take("process", text, None), table.take("pidfile", absolute, None))
+def _process(table: Table) -> CheckKind:
+    return ProcessCheck(table.take("process", text, None), table.take("pidfile", absolute, None))
 
 
-KINDS: dict[str, Callable[[Table], Kind]] = {
-    "command": lambda table: Command(table.take("command", argv, ())),
+KINDS: dict[str, Callable[[Table], CheckKind]] = {
+    "command": lambda table: CommandCheck(table.take("command", argv, ())),
     "tcp": _tcp,
     "http": _http,
     "process": _process,
     "pidfile": _process,
-    "unit": lambda table: Unit(table.take("unit", unitName, "")),
-    "file": lambda table: File(
+    "unit": lambda table: UnitCheck(table.take("unit", unitName, "")),
+    "file": lambda table: FileCheck(
         table.take("file", absolute, ""), table.take("newer", seconds(1, 86400 * 365), None)
     ),
-    "ping": lambda table: Ping(
+    "ping": lambda table: PingCheck(
         table.take("ping", address), table.take("interface", interface, None)
     ),
-    "carrier": lambda table: Carrier(table.take("carrier", interface, "")),
-    "lateness": lambda table: Lateness(table.take("lateness", seconds(0.01, 60), 0.0)),
+    "carrier": lambda table: CarrierCheck(table.take("carrier", interface, "")),
+    "lateness": lambda table: LatenessCheck(table.take("lateness", seconds(0.01, 60), 0.0)),
 }
 """How each kind is read; the key names it and says what is asked."""

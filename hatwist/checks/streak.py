@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class State(Enum):
+class CheckState(Enum):
     """What is believed of a check."""
 
     UNKNOWN = "unknown"
@@ -13,7 +13,7 @@ class State(Enum):
     FAILED = "failed"
 
 
-class Tally:
+class Streak:
     """
     The first result decides at once; from then on C{rise} good ones in a row, or C{fall} failures.
 
@@ -21,7 +21,7 @@ class Tally:
     """
 
     def __init__(self, rise: int, fall: int) -> None:
-        self.state = State.UNKNOWN
+        self.state = CheckState.UNKNOWN
         self.failure = ""
         self._rise = rise
         self._fall = fall
@@ -31,33 +31,33 @@ class Tally:
 
     def good(self) -> None:
         """One more good result."""
-        if self.state is State.FAILED:
+        if self.state is CheckState.FAILED:
             self._row += 1
             if self._row < self._rise:
                 return
-        self.state = State.GOOD
+        self.state = CheckState.GOOD
         self.failure = self._last = ""
         self._row = 0
 
     def bad(self, reason: str) -> None:
         """One more failure."""
-        if self.state is State.GOOD:
+        if self.state is CheckState.GOOD:
             self._row, self._last = self._row + 1, reason
             if self._row < self._fall:
                 return
             self._how = f"{self._fall} of {self._fall}"
-        elif self.state is State.UNKNOWN:
+        elif self.state is CheckState.UNKNOWN:
             self._how = "from the start"
-        self.state = State.FAILED
+        self.state = CheckState.FAILED
         self.failure = f"{reason} ({self._how})"
         self._row = 0
 
     @property
     def reason(self) -> str:
         """All there is to say, C{""} when it is good and was so the last time."""
-        if self.state is State.UNKNOWN:
+        if self.state is CheckState.UNKNOWN:
             return "no result yet"
-        if self.state is State.FAILED:
+        if self.state is CheckState.FAILED:
             again = f"; good again: {self._row} of {self._rise}" if self._row else ""
             return self.failure + again
         return f"{self._last} ({self._row} of {self._fall})" if self._row else ""

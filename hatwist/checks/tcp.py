@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from hatwist.checks.base import CheckFailed, Stateless, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld, Stateless
 from hatwist.checks.programs import lacking, output
 
 GETENT = "getent"
@@ -29,7 +29,7 @@ def isAddress(host: str) -> bool:
     return True
 
 
-async def resolve(world: Surroundings, host: str, limit: float) -> list[str]:
+async def resolve(world: CheckWorld, host: str, limit: float) -> list[str]:
     """
     The addresses of a host, as its resolver orders them.
 
@@ -86,7 +86,7 @@ def said(error: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tcp:
+class TcpCheck:
     """Good while a port accepts a connection, which is closed at once."""
 
     host: str
@@ -99,12 +99,12 @@ class Tcp:
     def problems(self) -> list[str]:
         return resolvable(self.host)
 
-    def probe(self, world: Surroundings) -> _TcpProbe:
+    def probe(self, world: CheckWorld) -> _TcpProbe:
         return _TcpProbe(world, self)
 
 
 class _TcpProbe(Stateless):
-    def __init__(self, world: Surroundings, spec: Tcp) -> None:
+    def __init__(self, world: CheckWorld, spec: TcpCheck) -> None:
         self._world = world
         self._spec = spec
 
@@ -123,7 +123,7 @@ class _TcpProbe(Stateless):
             await connection.closed
             if not connection.toItself:
                 return
-            # A port that nobody listens on, and that the kernel had chosen for our own end.
+            # Nobody listens on that port, and the kernel chose it for our own end: we were connected to ourselves.
             failure = "connection refused"
         raise CheckFailed(failure)
 

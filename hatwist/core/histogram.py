@@ -24,7 +24,7 @@ class Distribution(NamedTuple):
     total: float
 
 
-class Tally:
+class Histogram:
     """
     Counts values by size.
 
@@ -64,7 +64,7 @@ class Lateness:
     __slots__ = ("_due", "_limit", "at", "by", "tally")
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.tally = Histogram()
         self.at, self.by = -inf, 0.0
         self._due = self._limit = 0.0
 

@@ -30,6 +30,21 @@ class Kind(StrEnum):
     UNICAST = "unicast"
 
 
+class MulticastGroup(NamedTuple):
+    """Where heartbeats are sent to by multicast: an IPv4 multicast group and a UDP port."""
+
+    address: IPv4Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+    @property
+    def address6(self) -> IPv6Address:
+        """The link-local IPv6 group that goes with it: its 32 bits as group id (RFC 3307, section 4.3)."""
+        return IPv6Address(b"\xff\x02" + bytes(10) + self.address.packed)
+
+
 class LinkPeer(NamedTuple):
     """One node of a unicast link. Port C{None}: the port that the cluster uses."""
 

@@ -35,6 +35,11 @@ def oneLine(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def printable(text: str) -> str:
+    """Text of others in which nothing can pass for a terminal's command or a second line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def blamed(name: str, text: str) -> str:
     """What went wrong with something, named once."""
     return text if text.startswith(f"{name}: ") else f"{name}: {text}"

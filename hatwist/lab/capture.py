@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescri
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hatwist.lab.conditions import Conditions
 from hatwist.lab.lan import Host
 
 # include/uapi/linux/if_ether.h, if_packet.h, asm-generic/socket.h
@@ -55,7 +56,7 @@ class Capture:
         self.frames: list[Frame] = []
         self._reactor: Any = reactor
         self._name = f"capture on {host.name}"
-        self._conditions: list[tuple[Callable[[Frame], object], Deferred[Frame]]] = []
+        self._conditions: Conditions[Frame] = Conditions(reactor)
         self._socket = host.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -72,11 +73,8 @@ class Capture:
 
     def doRead(self) -> None:
         """Take what is queued."""
-        fresh = self._drain()
-        for condition, done in list(self._conditions):
-            for frame in fresh:
-                if not done.called and condition(frame):
-                    done.callback(frame)
+        for frame in self._drain():
+            self._conditions.look(frame)
 
     def _drain(self) -> list[Frame]:
         fresh = []
@@ -103,19 +101,8 @@ class Capture:
             if condition(frame):
                 done.callback(frame)
                 return done
-        entry = (condition, done)
-        self._conditions.append(entry)
-
-        def late(_result: object, seconds: float) -> None:
-            raise TimeoutError(f"{self._name}: not seen within {seconds} s: {what}")
-
-        def forget(result: Any) -> Any:
-            if entry in self._conditions:
-                self._conditions.remove(entry)
-            return result
-
-        done.addTimeout(timeout, self._reactor, late)
-        return done.addBoth(forget)
+        late = f"{self._name}: not seen within {timeout} s: {what}"
+        return self._conditions.until(condition, timeout, lambda: late)
 
     def connectionLost(self, reason: Failure) -> None:
         self.close()

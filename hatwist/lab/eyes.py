@@ -68,7 +68,7 @@ class Sight:
         self.dark = True
 
 
-class Addresses:
+class HostAddresses:
     """What one host's kernel says of its addresses."""
 
     def __init__(self, host: str, fd: int) -> None:
@@ -147,10 +147,10 @@ class Eyes:
         self.out: list[str] = []
         self.sights: list[Sight] = []
         self.spacing = 0.001
-        self.addresses: dict[int, Addresses] = {}
+        self.addresses: dict[int, HostAddresses] = {}
         self.echoes: dict[int, tuple[socket.socket, bytes]] = {}
         for name, netlink, echo4, echo6 in hosts:
-            self.addresses[netlink] = Addresses(name, netlink)
+            self.addresses[netlink] = HostAddresses(name, netlink)
             for fd in (echo4, echo6):
                 echo = socket.socket(fileno=fd)
                 echo.setblocking(False)
@@ -203,7 +203,7 @@ class Eyes:
             for watched in self.addresses.values():
                 if not watched.read(changes):
                     self.out.append(f"O {now:.6f} {watched.host}")
-        # One place's changes stay in order; places that lose in the end come first.
+        # The changes of one host stay in order; hosts that do not hold the address in the end come first.
         final = {(host, address): sign for host, sign, address in changes}
         for last in ("-", "+"):
             for host, sign, address in changes:

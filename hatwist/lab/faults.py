@@ -26,7 +26,8 @@ from twisted.internet.threads import deferToThread
 
 from hatwist.core.errors import HatwistError
 from hatwist.frontends.control import place
-from hatwist.frontends.control.client import Client, NotRunning, Refused, Unclear
+from hatwist.frontends.control.boxes import CommandRefused
+from hatwist.frontends.control.client import Client, NotRunning, Unclear
 from hatwist.lab import world
 from hatwist.lab.lab import HOSTS, Lab, Setup
 from hatwist.lab.measurement import timeline
@@ -56,7 +57,7 @@ def order(name: str, to: str) -> None:
     try:
         with Client(place.defaultPath("default", name)) as client:
             client.call("Move", 1.0, group="default", node=to)
-    except (NotRunning, Refused, Unclear):
+    except (NotRunning, CommandRefused, Unclear):
         pass
 
 
@@ -117,14 +118,18 @@ class Outcome(NamedTuple):
 
 
 class Schedule:
-    """One schedule on a lab of voters, which may be in any state before, and is healed afterwards."""
+    """
+    One schedule on a lab of voters, which may be in any state before, and is healed afterwards.
+
+    @ivar told: what was done so far, each with its time.
+    """
 
     def __init__(self, lab: Lab, seed: int) -> None:
         self._lab = lab
         self.seed = seed
         self._chance = random.Random(seed)
         self._began = 0.0
-        self._faults: list[str] = []
+        self.told: list[str] = []
         self._windows: list[tuple[float, frozenset[Pair]]] = []
         self._waiting = Waiting(lab.reactor, self._pids)
         self._frozen: set[str] = set()
@@ -159,7 +164,7 @@ class Schedule:
             await lab.elapse(chance.choice(PAUSES) * chance.uniform(0.5, 1.5))
 
     def _say(self, what: str) -> None:
-        self._faults.append(f"{time.monotonic() - self._began:9.4f} {what}")
+        self.told.append(f"{time.monotonic() - self._began:9.4f} {what}")
 
     async def _fault(self) -> None:
         """One random fault, or the end of one."""
@@ -302,7 +307,7 @@ class Schedule:
     async def _judged(self) -> Outcome:
         lab = self._lab
         whole = await lab.judge.report(lab.address, self._began)
-        # The longest beyond what the machine is to blame for, and that itself.
+        # The longest time without a holder, less the time the machine kept programs waiting; and that time.
         darkest = waited = 0.0
         for since, until in self._spans(whole.until):
             part = await lab.judge.report(lab.address, since, until)
@@ -324,7 +329,7 @@ class Schedule:
             problem = f"a majority, and no holder for {darkest:.3f} s"
         return Outcome(
             self.seed,
-            tuple(self._faults),
+            tuple(self.told),
             sum(
                 change.there and change.address == lab.address and change.time >= self._began
                 for change in lab.judge.changes
@@ -349,7 +354,7 @@ async def play(lab: Lab, schedule: Schedule) -> Outcome:
     try:
         return await schedule.run()
     except (HatwistError, TimeoutError) as error:
-        done = "\n".join(schedule._faults)
+        done = "\n".join(schedule.told)
         raise HatwistError(f"seed {schedule.seed}: {error}\n{done}\n{lab.said()}") from error
 
 

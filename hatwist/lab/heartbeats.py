@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import DatagramProtocol
 
+from hatwist.lab.conditions import Conditions
 from hatwist.lab.lan import Host
 
 
@@ -23,7 +23,7 @@ class Heartbeats(DatagramProtocol):
     def __init__(self, listener: Host, reactor: Any, group: str, port: int) -> None:
         self.heard: dict[str, float] = {}
         self._reactor: Any = reactor
-        self._conditions: list[tuple[Callable[[], object], Deferred[None]]] = []
+        self._conditions: Conditions[None] = Conditions(reactor)
         ear = listener.socket(socket.AF_INET, socket.SOCK_DGRAM)
         ear.setblocking(False)
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -35,35 +35,23 @@ class Heartbeats(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         self.heard[addr[0]] = self._reactor.seconds()
-        for condition, done in list(self._conditions):
-            if not done.called and condition():
-                done.callback(None)
+        self._conditions.look(None)
 
     def untilHeard(
         self, addresses: set[str], since: float, timeout: float = 15.0
     ) -> Deferred[None]:
         """Fires when all of them were heard after C{since} (the reactor's seconds)."""
 
-        def condition() -> bool:
-            return all(self.heard.get(a, float("-inf")) > since for a in addresses)
+        def silent() -> list[str]:
+            return sorted(a for a in addresses if self.heard.get(a, float("-inf")) <= since)
 
-        done: Deferred[None] = Deferred()
-        if condition():
-            done.callback(None)
-            return done
-        entry = (condition, done)
-        self._conditions.append(entry)
-
-        def late(_result: object, seconds: float) -> None:
-            silent = sorted(a for a in addresses if self.heard.get(a, float("-inf")) <= since)
-            raise TimeoutError(f"no heartbeat within {seconds} s from {', '.join(silent)}")
-
-        def forget(result: Any) -> Any:
-            self._conditions.remove(entry)
-            return result
-
-        done.addTimeout(timeout, self._reactor, late)
-        return done.addBoth(forget)
+        if not silent():
+            return succeed(None)
+        return self._conditions.until(
+            lambda _: not silent(),
+            timeout,
+            lambda: f"no heartbeat within {timeout} s from {', '.join(silent())}",
+        )
 
     def close(self) -> Deferred[None]:
         """Stop listening."""

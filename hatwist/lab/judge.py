@@ -14,16 +14,17 @@ from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from hatwist.lab import eyes as probe
-from hatwist.lab.lan import Host, Lan
-from hatwist.lab.verdict import Answers, Change, Report, Span, judge
+from hatwist.lab import eyes
+from hatwist.lab.conditions import Conditions
+from hatwist.lab.lan import Host, LabLan
+from hatwist.lab.verdict import Answered, HostChange, Report, Span, judge
 
 # include/uapi/linux/rtnetlink.h
 RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x10, 0x100
 RECEIVE_BUFFER = 4 << 20
 
 
-class Judge(ProcessProtocol):
+class LabJudge(ProcessProtocol):
     """
     Sees every host's addresses, and asks a shared address as a client does, each millisecond.
 
@@ -34,15 +35,15 @@ class Judge(ProcessProtocol):
     @ivar answers: for each watched address, who answered when.
     """
 
-    def __init__(self, lan: Lan, reactor: Any, receiveBuffer: int = RECEIVE_BUFFER) -> None:
+    def __init__(self, lan: LabLan, reactor: Any, receiveBuffer: int = RECEIVE_BUFFER) -> None:
         """
         @param receiveBuffer: bytes that the kernel may keep for each host's address events; it
             gives no more than net.core.rmem_max.
         """
         assert IReactorProcess.providedBy(reactor)
         assert IReactorTime.providedBy(reactor)
-        self.changes: list[Change] = []
-        self.answers: dict[str, list[Answers]] = {}
+        self.changes: list[HostChange] = []
+        self.answers: dict[str, list[Answered]] = {}
         self._holders: dict[str, set[str]] = {}
         self._answering: dict[str, str | None] = {}
         self._stalls: list[Span] = []
@@ -52,7 +53,7 @@ class Judge(ProcessProtocol):
         self._rest = b""
         self._complaints = b""
         self._marks: dict[str, Deferred[float]] = {}
-        self._conditions: list[tuple[Callable[[], object], Deferred[None]]] = []
+        self._conditions: Conditions[None] = Conditions(reactor)
         self._end: Deferred[None] | None = None
         self._ended = False
         sockets: list[socket.socket] = []
@@ -68,7 +69,7 @@ class Judge(ProcessProtocol):
         sockets += ask
         fds: dict[int, Any] = {0: "w", 1: "r", 2: "r"}
         fds.update({3 + number: s.fileno() for number, s in enumerate(sockets)})
-        argv = [sys.executable, "-I", "-S", probe.__file__, json.dumps(spec)]
+        argv = [sys.executable, "-I", "-S", eyes.__file__, json.dumps(spec)]
         reactor.spawnProcess(self, sys.executable, argv, {}, childFDs=fds)
         for opened_ in sockets:
             opened_.close()
@@ -136,22 +137,14 @@ class Judge(ProcessProtocol):
         if condition():
             done.callback(None)
             return done
-        entry = (condition, done)
-        self._conditions.append(entry)
 
-        def late(_result: object, seconds: float) -> None:
+        def late() -> str:
             state = {a: sorted(hosts) for a, hosts in self._holders.items() if hosts}
-            raise TimeoutError(
-                f"not seen within {seconds} s: {what}; holders {state}, answering {self._answering}"
+            return (
+                f"not seen within {timeout} s: {what}; holders {state}, answering {self._answering}"
             )
 
-        def forget(result: Any) -> Any:
-            if entry in self._conditions:
-                self._conditions.remove(entry)
-            return result
-
-        done.addTimeout(timeout, self._reactor, late)
-        return done.addBoth(forget)
+        return self._conditions.until(lambda _: condition(), timeout, late)
 
     def untilHeldBy(self, address: str, *hosts: str, timeout: float = 10.0) -> Deferred[None]:
         """Fires when exactly these hosts hold the address."""
@@ -194,21 +187,19 @@ class Judge(ProcessProtocol):
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._note(line.decode().split())
-        for condition, done in list(self._conditions):
-            if not done.called and condition():
-                done.callback(None)
+        self._conditions.look(None)
 
     def _note(self, words: list[str]) -> None:
         kind, time = words[0], float(words[1])
         if kind == "H":
             host, sign, address = words[2:]
-            self.changes.append(Change(time, host, address, sign == "+"))
+            self.changes.append(HostChange(time, host, address, sign == "+"))
             holders = self._holders.setdefault(address, set())
             (holders.add if sign == "+" else holders.discard)(host)
         elif kind == "A":
             address, host = words[2:4]
             self._answering[address] = host
-            self.answers[address].append(Answers(host, time, time, 1))
+            self.answers[address].append(Answered(host, time, time, 1))
         elif kind == "L":
             address, _host, number = words[2:]
             runs = self.answers[address]
@@ -230,8 +221,7 @@ class Judge(ProcessProtocol):
         for mark in self._marks.values():
             mark.errback(self._failure())
         self._marks.clear()
-        for _, waiting in list(self._conditions):
-            waiting.errback(self._failure())
+        self._conditions.fail(self._failure())
         if self._end is not None and not self._end.called:
             self._end.callback(None)
 
@@ -251,9 +241,9 @@ def _addressEvents(host: Host, receiveBuffer: int) -> socket.socket:
 
 def _echoes(host: Host) -> tuple[socket.socket, socket.socket]:
     four, six = (host.socket(family, socket.SOCK_DGRAM) for family in FAMILIES)
-    four.setsockopt(socket.IPPROTO_IP, probe.IP_PKTINFO, 1)
-    four.bind(("0.0.0.0", probe.PORT))
+    four.setsockopt(socket.IPPROTO_IP, eyes.IP_PKTINFO, 1)
+    four.bind(("0.0.0.0", eyes.PORT))
     six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    six.setsockopt(socket.IPPROTO_IPV6, probe.IPV6_RECVPKTINFO, 1)
-    six.bind(("::", probe.PORT))
+    six.setsockopt(socket.IPPROTO_IPV6, eyes.IPV6_RECVPKTINFO, 1)
+    six.bind(("::", eyes.PORT))
     return four, six

@@ -12,8 +12,8 @@ from twisted.internet.task import deferLater
 from hatwist.core.errors import HatwistError
 from hatwist.frontends.control import place
 from hatwist.lab.heartbeats import Heartbeats
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 
 HOSTS = ("alpha", "beta", "gamma")
@@ -85,8 +85,8 @@ class Lab:
         self.programs: dict[str, Program] = {}
         self._daemon = daemon
         self._moments = 0
-        self.lan = Lan(hosts, links)
-        self.judge = Judge(self.lan, reactor)
+        self.lan = LabLan(hosts, links)
+        self.judge = LabJudge(self.lan, reactor)
         self.heartbeats = Heartbeats(self.lan.client, reactor, GROUP, PORT)
 
     def priority(self, name: str) -> int:

@@ -3,7 +3,7 @@ A LAN of hosts, each in a network namespace, joined by switches, with every faul
 
 Host N has C{eth0} with 10.99.0.N/24 and fd99::N/64; on further links L C{ethL} with 10.99.L.N/24
 and fd99:0:0:L::N/64. The client is host 200. Link-local addresses are usable at once (no
-duplicate address detection). Everything is made when the L{Lan} is, in some 25 ms.
+duplicate address detection). Everything is made when the L{LabLan} is, in some 25 ms.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Host:
         self.programs: list[Program] = []
         self._switch = switch
         self._links = links
-        # It remembers for as long as its LAN exists; nothing of hosts that were called so before.
+        # A host keeps its state directory as long as its LAN exists, and has nothing of an earlier one of its name.
         self._memory = f"{os.getpid()}.{next(_made)}"
         self.namespace = Namespace()
         with self.namespace.entered():
@@ -222,7 +222,7 @@ class Host:
         self.namespace.close()
 
 
-class Lan:
+class LabLan:
     """
     Hosts on one switch, or several.
 

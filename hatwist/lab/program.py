@@ -137,6 +137,6 @@ class Program(ProcessProtocol):
         self._signal(signal.SIGHUP)
 
     def _signal(self, number: int) -> None:
-        # Not yet reaped while status is None, so that the pid is still this process.
+        # While status is None the process is not reaped, so that no other one can have its pid.
         if self.status is None:
             os.kill(self.pid, number)

@@ -25,9 +25,6 @@ from hatwist.lab.measurement import (
 )
 from hatwist.lab.verdict import Report
 
-__all__ = ["DEMO", "LONG", "SCENARIOS", "Measurement", "play", "setupOf"]
-
-
 WITHOUT_VOTES = (
     "Nothing votes here, so both sides of the cut hold until it heals. cut-with-votes is the same cut "
     "with --quorum majority."

@@ -34,7 +34,7 @@ ENOUGH = 5
 RETRIES = 3
 
 
-class Plan(NamedTuple):
+class Playlist(NamedTuple):
     """What to play: scenario names in order, each C{repeat} times; seconds for the daemons."""
 
     names: Sequence[str] = DEMO
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
     daemon: Daemon = haDaemon
 
 
-class Progress:
+class ProgressLine:
     """One line a step: redrawn on a terminal, else written again every other second."""
 
     def __init__(self, reactor: Any, stream: TextIO) -> None:
@@ -79,18 +79,18 @@ class Progress:
             self._stream.flush()
 
 
-async def play(plan: Plan, reactor: Any, progress: Progress) -> list[Measurement]:
-    """Play the plan on new labs, which are gone when this returns."""
+async def play(playlist: Playlist, reactor: Any, progress: ProgressLine) -> list[Measurement]:
+    """Play the playlist on new labs, which are gone when this returns."""
     measured = []
     try:
-        for setup, names in groupby(plan.names, scenarios.setupOf):
-            lab = Lab.of(setup, reactor, plan.interval, plan.tolerance, plan.daemon)
+        for setup, names in groupby(playlist.names, scenarios.setupOf):
+            lab = Lab.of(setup, reactor, playlist.interval, playlist.tolerance, playlist.daemon)
             try:
                 more = f", {' '.join(setup.more)}" if setup.more else ""
                 progress.begin(f"starting the daemons on {', '.join(lab.names)}{more}")
                 await lab.start()
                 progress.end(f"{lab.best} holds {lab.address}")
-                measured += await _all(tuple(names), lab, plan.repeat, progress)
+                measured += await _all(tuple(names), lab, playlist.repeat, progress)
             finally:
                 await lab.close()
     except HatwistError:
@@ -100,7 +100,7 @@ async def play(plan: Plan, reactor: Any, progress: Progress) -> list[Measurement
 
 
 async def _all(
-    names: Sequence[str], lab: Lab, repeat: int, progress: Progress
+    names: Sequence[str], lab: Lab, repeat: int, progress: ProgressLine
 ) -> list[Measurement]:
     """Each scenario C{repeat} times, in turn."""
     measured = []
@@ -111,7 +111,7 @@ async def _all(
     return measured
 
 
-async def _one(name: str, count: str, lab: Lab, progress: Progress) -> Measurement:
+async def _one(name: str, count: str, lab: Lab, progress: ProgressLine) -> Measurement:
     """One scenario; once more when it went wrong while the machine itself stood still."""
     retries = RETRIES
     while True:
@@ -215,14 +215,14 @@ def good(measured: Sequence[Measurement]) -> bool:
     return all(m.ok for m in measured) and all(m <= u for m, u in medians(measured).values())
 
 
-def summary(measured: Sequence[Measurement], plan: Plan) -> dict[str, Any]:
+def summary(measured: Sequence[Measurement], playlist: Playlist) -> dict[str, Any]:
     """What C{--json} prints; all times in seconds."""
     runsOf: dict[str, list[Measurement]] = {}
     for m in measured:
         runsOf.setdefault(m.scenario, []).append(m)
     return {
-        "interval": plan.interval,
-        "tolerance": plan.tolerance,
+        "interval": playlist.interval,
+        "tolerance": playlist.tolerance,
         "ok": good(measured),
         "summary": {
             scenario: {
@@ -246,9 +246,9 @@ def _finite(fields: dict[str, Any]) -> dict[str, Any]:
     return {k: None if v == float("inf") else v for k, v in fields.items()}
 
 
-def run(plan: Plan) -> int:
+def run(playlist: Playlist) -> int:
     """
-    Play the plan and print what came of it.
+    Play the playlist and print what came of it.
 
     @return: 0 when everything was within its bound, 1 when not, 130 when interrupted.
     """
@@ -256,15 +256,15 @@ def run(plan: Plan) -> int:
 
     assert IReactorCore.providedBy(reactor)
     useMonotonic(reactor, time.monotonic)
-    progress = Progress(reactor, sys.stderr)
+    progress = ProgressLine(reactor, sys.stderr)
     status = [1]
 
     def finish(measured: list[Measurement]) -> None:
         status[0] = 0 if good(measured) else 1
-        if plan.asJson:
-            print(json.dumps(summary(measured, plan), indent=2))
+        if playlist.asJson:
+            print(json.dumps(summary(measured, playlist), indent=2))
         else:
-            print("\n" + table(measured, Lab.address, plan.interval, plan.tolerance))
+            print("\n" + table(measured, Lab.address, playlist.interval, playlist.tolerance))
 
     def failed(failure: Any) -> None:
         if failure.check(CancelledError):
@@ -275,7 +275,7 @@ def run(plan: Plan) -> int:
         else:
             failure.printTraceback()
 
-    done: Deferred[None] = ensureDeferred(play(plan, reactor, progress)).addCallback(finish)
+    done: Deferred[None] = ensureDeferred(play(playlist, reactor, progress)).addCallback(finish)
     done.addErrback(failed)
     over: Deferred[None] = Deferred()
 

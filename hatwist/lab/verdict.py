@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
-class Change(NamedTuple):
+class HostChange(NamedTuple):
     """A host got (C{there}) or lost an address."""
 
     time: float
@@ -15,7 +15,7 @@ class Change(NamedTuple):
     there: bool
 
 
-class Answers(NamedTuple):
+class Answered(NamedTuple):
     """One host answered, with no gap, C{number} times from C{first} to C{last}."""
 
     host: str
@@ -60,7 +60,7 @@ class Report(NamedTuple):
     noHolder: float
     twoHolders: float
     held: tuple[Span, ...]
-    answers: tuple[Answers, ...]
+    answers: tuple[Answered, ...]
     stalls: tuple[Span, ...]
     lost: int
 
@@ -93,7 +93,7 @@ class Report(NamedTuple):
 
 
 def holding(
-    changes: Iterable[Change], address: str, since: float, until: float
+    changes: Iterable[HostChange], address: str, since: float, until: float
 ) -> tuple[Span, ...]:
     """Who held C{address} in the window, in spans without holes; hosts that hold nothing: ()."""
     held: set[str] = set()
@@ -113,7 +113,7 @@ def holding(
     return tuple(spans)
 
 
-def silences(runs: Sequence[Answers], since: float, until: float) -> list[Span]:
+def silences(runs: Sequence[Answered], since: float, until: float) -> list[Span]:
     """The times between runs of answers, as far as they lie in the window."""
     edges = [since, *(edge for run in runs for edge in (run.first, run.last)), until]
     if runs and runs[0].first < since:
@@ -126,8 +126,8 @@ def judge(
     address: str,
     since: float,
     until: float,
-    changes: Sequence[Change],
-    answers: Sequence[Answers],
+    changes: Sequence[HostChange],
+    answers: Sequence[Answered],
     stalls: Sequence[Span],
     lost: int,
     spacing: float,
@@ -136,7 +136,7 @@ def judge(
     held = holding(changes, address, since, until)
     runs = [run for run in answers if run.last >= since and run.first <= until]
     beyond = [max(0.0, gap.length - spacing) for gap in silences(runs, since, until)]
-    # The same line as the probe draws: what it calls a gap between runs of the same host.
+    # From this length on the probe, too, calls it a gap between two runs of answers of one host.
     outages = [extra for extra in beyond if extra > 1.5 * spacing]
     return Report(
         address=address,

@@ -61,7 +61,7 @@ class Waiting:
         """Add what has come since the last look."""
         for pid in self._pids():
             now = self._delay(pid)
-            # One that is first seen now may have waited long before it was of interest.
+            # What a process waited before it is first looked at does not count.
             self._total += max(0.0, now - self._known.get(pid, now))
             self._known[pid] = now
         self._times.append(self._seconds())

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-
-    from hatwist.linux.netlink.messages import (
-        Address,
-        Event,
-        KernelAddress,
-        KernelLink,
-        KernelRoute,
-    )
+from hatwist.linux.netlink.messages import (
+    Address,
+    Event,
+    KernelAddress,
+    KernelLink,
+    KernelRoute,
+)
 
 
 class INetlink(Interface):
@@ -150,7 +148,7 @@ class IGuard(Interface):
         """End it; what is still armed is let go of. Fires when the process is gone."""
 
 
-Seen = Callable[["Address", bytes], None]
+Seen = Callable[[Address, bytes], None]
 """Called with an address and the six bytes of the MAC that uses it."""
 
 

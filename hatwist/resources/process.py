@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.core.errors import ResourceError
+from hatwist.core.phrases import printable
 
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 LINGER = 0.1  # seconds that output may still take once the program has ended
@@ -276,6 +277,4 @@ class _Lines:
 
 
 def _text(line: bytes) -> str:
-    """A line as text in which nothing can pass for a terminal's command or a second line of the log."""
-    text = line[:WIDTH].decode("utf-8", "backslashreplace").strip()
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(line[:WIDTH].decode("utf-8", "backslashreplace").strip())

@@ -29,6 +29,7 @@ from hatwist.core.effects import (
     Send,
 )
 from hatwist.core.histogram import Lateness
+from hatwist.core.packet import Packet
 from hatwist.core.recorder import Recorder
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import IGuard
@@ -82,11 +83,12 @@ class Driver(Reporter):
 
     # What comes in
 
-    def _received(self, datagram: bytes, link: str) -> None:
+    def _received(self, packet: Packet) -> None:
         if not self._running:
             return
+        link = packet.link
         now, before = self._reactor.seconds(), self.machine.session
-        beat = self.machine.receive(datagram, link, now)
+        beat = self.machine.receive(packet.data, link, now)
         if self.machine.session > max(before, TRUSTED):
             self._persister.count()
         self._persister.heard(beat.name, beat.digest)

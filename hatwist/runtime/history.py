@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.core.effects import ACQUIRING, SILENT, Change
-from hatwist.runtime.disk import PATIENT, openRegular
+from hatwist.runtime.disk import openPrivate, openRegular, replaceFile
 
 LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
@@ -99,7 +99,7 @@ class History:
     def add(self, change: Change) -> None:
         """Take in one change that was noticed just now. Never raises, never waits."""
         if change.new == ACQUIRING:
-            return  # what comes of it will be told
+            return  # the change that follows tells how it ended
         old = change.old
         if old == ACQUIRING and change.new == "ACTIVE":
             old = "STANDBY"
@@ -165,7 +165,7 @@ class History:
             )
         self._waiting[:0] = added  # the next change brings it up again
         del self._waiting[: -self._limit]
-        self._lines = 2 * self._limit  # who knows what is there: all of it is written then
+        self._lines = 2 * self._limit  # the file may be damaged now: next time it is written anew
         self._writing = False
         self._rest()
 
@@ -176,20 +176,13 @@ class History:
 
     def _save(self, added: list[Entry], anew: list[Entry] | None) -> None:
         """In a thread."""
-        os.makedirs(os.path.dirname(self._path) or ".", mode=0o700, exist_ok=True)
         text = "".join(f"{json.dumps(entry._asdict())}\n" for entry in anew or added)
-        if anew is None:
-            with open(self._path, "a", encoding="utf-8", opener=_private) as file:
-                file.write(text)
+        if anew is not None:
+            replaceFile(self._path, text)
             return
-        beside = f"{self._path}.new"
-        with open(beside, "w", encoding="utf-8", opener=_private) as file:
+        os.makedirs(os.path.dirname(self._path) or ".", mode=0o700, exist_ok=True)
+        with open(self._path, "a", encoding="utf-8", opener=openPrivate) as file:
             file.write(text)
-        os.rename(beside, self._path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
 
 
 def _parse(line: str) -> Entry | None:

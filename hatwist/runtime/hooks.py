@@ -21,9 +21,11 @@ from zope.interface import implementer
 from hatwist.core.claims import Role
 from hatwist.core.effects import EVENTS, Event, RoleChange
 from hatwist.core.errors import ResourceError
+from hatwist.core.phrases import printable
 from hatwist.resources.process import IProgramReactor, run
 from hatwist.runtime.interfaces import IEventObserver
 from hatwist.runtime.node import Node
+from hatwist.runtime.prepared import Prepared
 
 TIMEOUT = 10.0
 """Seconds for each command; then it is killed with all it started."""
@@ -53,7 +55,8 @@ class Hooks:
     C{HATWIST_TERM}, C{HATWIST_PEER}, C{HATWIST_REASON}; those that do not apply are empty. A command that fails is
     logged, and the next one runs.
 
-    C{prepare} runs at once, even beside commands of earlier events; all others in the order of events.
+    C{prepare} runs at once, even beside commands of earlier events; all others in the order of events. It runs
+    when the group's keeper acquires L{prepared}, the first resource of the group.
     Each C{prepare} has its C{released}, whether C{acquired} came between or not: once all is proven released.
 
     @param commands: for each event one command after the other.
@@ -80,6 +83,7 @@ class Hooks:
         self._names = ("", "")  # of the cluster and of the node
         self._working: Deferred[None] | None = None
         self.dropped = 0
+        self.prepared = Prepared(reactor, group, self._prepare, self._undone)
 
     def change(self, commands: Mapping[str, Sequence[Sequence[str]]], timeout: float) -> None:
         """
@@ -99,9 +103,6 @@ class Hooks:
         self._open = False
         self._last = _Happening("", Role.STANDBY, 0)
         node.addObserver(self)
-        keeper = node.keepers[self._group]
-        keeper.prepare = self._prepare
-        keeper.over = self._over
 
     def stop(self, within: float = STOP_LIMIT) -> Deferred[None]:
         """The node has stopped: fires when all commands have ended, or were killed after C{within} seconds."""
@@ -161,8 +162,8 @@ class Hooks:
         for reason in filter(None, failed):
             raise ResourceError(reason)
 
-    def _over(self) -> None:
-        # The change of role that goes with it may be told after it, in this turn of the reactor.
+    def _undone(self) -> None:
+        # The role change with the reason for the release may be told after this, in the same turn of the reactor.
         self._reactor.callLater(0, self._released)
 
     def _released(self) -> None:
@@ -244,10 +245,6 @@ class Hooks:
             "HATWIST_ROLE": happening.role.name,
             "HATWIST_TERM": str(happening.term),
             "HATWIST_PEER": happening.peer,
-            "HATWIST_REASON": _plain(happening.reason),
+            # A peer may have sent it.
+            "HATWIST_REASON": printable(happening.reason)[:REASON],
         }
-
-
-def _plain(text: str) -> str:
-    """One line of printable characters, since a peer may have sent it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:REASON]

@@ -1,13 +1,10 @@
-"""What the runtime asks of a resource, and what it tells an observer."""
+"""What the runtime tells an observer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zope.interface import Interface
 
-if TYPE_CHECKING:
-    from hatwist.core.effects import Event, RoleChange
+from hatwist.core.effects import Event, RoleChange
 
 
 class IRoleObserver(Interface):

@@ -11,19 +11,18 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from hatwist.core.errors import ResourceError
-from hatwist.core.limits import LIMIT, timeFor
+from hatwist.core.limits import LIMIT
 from hatwist.core.phrases import blamed
 from hatwist.resources.interfaces import IAnnouncer, IFenced, ILeased, IResource
+from hatwist.runtime.steps import Steps, Told
 
 PAUSE = 2.0  # Seconds between two attempts at a release that keeps failing; the first one follows sooner.
-HURRIED = 0.1  # Seconds for each operation once the keeper was told to hurry.
-TOO_LATE = "this node did nothing for longer than it may hold"
 
 
 def _nothing(*ignored: object) -> None: ...
@@ -33,66 +32,64 @@ class Keeper:
     """
     @param resources: in the order in which they are acquired.
     @param retry: seconds after which a failed release is tried again, then twice as many, up to L{PAUSE}.
+    @param first: a resource around the others, if any: acquired before them, as step 0, for which it does not
+        count; released, which does not fail, once all of them are proven gone.
     @ivar wanted: they are to be held here.
     @ivar held: all of them are, and the owner was told.
-    @ivar prepare: called with the term, and awaited, before the first resource; its failure is only logged.
-    @ivar permitted: asked before each step of an acquisition, and after the last: may this node still hold?
-    @ivar over: called when an acquisition is undone to its end: nothing is held, which is proven.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactorTime, group: str, resources: Sequence[Any], retry: float = 1.0
+        self,
+        reactor: IReactorTime,
+        group: str,
+        resources: Sequence[Any],
+        retry: float = 1.0,
+        first: Any = None,
     ) -> None:
         self._reactor = reactor
         self.group = group
         self.resources = list(resources)
+        self._first = first
         self._retry = retry
         self.wanted = self.held = False
-        self.prepare: Callable[[int], Deferred[None]] = lambda term: succeed(None)
-        self.permitted: Callable[[], bool] = lambda: True
-        self.over: Callable[[], None] = _nothing
-        self._left = list(resources)  # what may be held here: at first whatever an earlier run left
-        self._here: list[Any] = []  # what is: acquired, and not being released yet
-        self._asked = True  # what may be held here is to be released
-        self._attempted = False
+        self._steps = Steps(reactor, group, resources)
+        self._releaseDue = True  # what may be held here is to be released
         self._jobs: deque[tuple[Callable[[], Coroutine[Any, Any, Any]], Deferred[Any]]] = deque()
         self._term = 0
-        self._working = self._over = self._hurried = False
+        self._busy = False
         self._pause = 0.0
-        self._pending: Deferred[Any] | None = None
-        self._releasing = False  # that is what is pending
-        self._again: IDelayedCall | None = None
+        self._retryLater: IDelayedCall | None = None
         self._onHeld: Callable[[], None] = _nothing
         self._onRefused: Callable[[str], None] = _nothing
         self._onReleased: Callable[[], None] = _nothing
-        self._onStep: Callable[[int, int, str], None] = _nothing
 
     def start(
         self,
         onHeld: Callable[[], None],
         onRefused: Callable[[str], None],
         onReleased: Callable[[], None],
-        onStep: Callable[[int, int, str], None] = _nothing,
+        onStep: Told = _nothing,
+        permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         @param onHeld: all resources are held.
         @param onRefused: one could not be acquired, or was lost: its name, and why; C{release} is expected
             to follow.
         @param onReleased: none is held here, which is proven.
-        @param onStep: called with C{(2, 5, "acquiring, step 2 of 5: drbdadm primary r0")}, and with
-            C{(0, 0, "")} when nothing is under way any more.
+        @param onStep: called with each step of an acquisition or release.
+        @param permitted: asked before each step of an acquisition, and after the last: may this node still hold?
         """
         self._onHeld, self._onRefused, self._onReleased = onHeld, onRefused, onReleased
-        self._onStep = onStep
+        self._steps.start(onStep, permitted)
         for resource in self.resources:
             self._watch(resource)
 
     def hold(self, term: int = 0) -> None:
         """Acquire everything, in order, for the claim of this term."""
         self._term = term
-        for resource in self.resources:
+        for resource in (self._first, *self.resources):
             if IFenced.providedBy(resource):
                 resource.term = term
         self.wanted = True
@@ -100,13 +97,13 @@ class Keeper:
 
     def release(self) -> None:
         """Release what may be held, in reverse; what is being acquired is cancelled."""
-        self._asked = True
-        if not self._left:
-            self._left = list(self.resources)  # proven once, and now proven anew
+        self._releaseDue = True
+        if not self._steps.mayBeHeld:
+            self._steps.suspect(self.resources)  # proven gone once, and now proven anew
         if self.wanted:
             self.wanted = False
-            if not self._releasing:
-                self._interrupt()
+            if not self._steps.releasing:
+                self._steps.interrupt()
         self._work()
 
     def replace(self, resources: Sequence[Any]) -> Deferred[None]:
@@ -126,31 +123,30 @@ class Keeper:
 
         A release that comes meanwhile cancels it, and so does L{LIMIT}.
         """
-        return self._queue(lambda: self._bounded(operation, LIMIT))
+        return self._queue(lambda: self._steps.bounded(operation, LIMIT))
 
     def hurry(self) -> None:
         """Time is up: cancel what is under way, and give every further operation little time."""
-        self._hurried = True
-        self._interrupt()
+        self._steps.hurry()
 
     def abandon(self) -> None:
         """Do and tell nothing from now on: who holds these resources next has a keeper of its own."""
-        self._over = True
         self.wanted = False
-        if self._again is not None and self._again.active():
-            self._again.cancel()
-        self._interrupt()
+        if self._retryLater is not None and self._retryLater.active():
+            self._retryLater.cancel()
+        self._steps.abandon()
         self._drop()
 
     @property
     def stopTime(self) -> float:
         """Seconds that what may be held here asks for when the process is to end."""
-        return float(sum(getattr(resource, "stopTime", 0.0) for resource in self._left))
+        return float(sum(getattr(resource, "stopTime", 0.0) for resource in self._steps.mayBeHeld))
 
     @property
     def idle(self) -> bool:
         """Nothing is held, wanted or under way: what is here nevertheless is not of this process."""
-        return not (self.wanted or self.held or self._asked or self._working or self._over)
+        busy = self._busy or self._releaseDue or self._steps.abandoned
+        return not (self.wanted or self.held or busy)
 
     def announce(self) -> None:
         """Tell the LAN again."""
@@ -170,20 +166,15 @@ class Keeper:
 
         Also while others are acquired after it, or released before it, which may take longer than a lease.
         """
-        for resource in self._here:
+        for resource in self._steps.acquired:
             if ILeased.providedBy(resource):
                 resource.renew(seconds)
 
     def _watch(self, resource: Any) -> None:
         resource.watch(lambda reason: self._lost(resource, reason))
 
-    def _interrupt(self) -> None:
-        if self._pending is not None:
-            self._pending.cancel()
-
     def _lost(self, resource: IResource, reason: str) -> None:
-        if resource in self._here:
-            self._here.remove(resource)
+        self._steps.forget(resource)
         if self.wanted and resource in self.resources:
             self.held = False
             self._onRefused(blamed(resource.name, reason))
@@ -195,7 +186,7 @@ class Keeper:
             await Deferred.fromCoroutine(job()).addBoth(done.callback)
 
         self._jobs.append((work, done))
-        if self._over:
+        if self._steps.abandoned:
             self._drop()
         self._work()
         return done
@@ -205,15 +196,15 @@ class Keeper:
             self._jobs.popleft()[1].errback(ResourceError(f"{self.group}: stopped meanwhile"))
 
     def _work(self) -> None:
-        if not self._working:
-            self._working = True
+        if not self._busy:
+            self._busy = True
             Deferred.fromCoroutine(self._follow()).addErrback(
                 lambda f: self._log.failure("The keeper of {group} failed", f, group=self.group)
             )
 
     async def _follow(self) -> None:
         try:
-            while not self._over:
+            while not self._steps.abandoned:
                 if self.wanted and not self.held:
                     if not await self._acquire():
                         return
@@ -224,37 +215,17 @@ class Keeper:
                 else:
                     return
         finally:
-            self._working = False
+            self._busy = False
 
     def _toRelease(self) -> bool:
-        return self._asked and not self.wanted and not self._over
-
-    def _step(self, word: str = "", step: int = 0, steps: int = 0, name: str = "") -> None:
-        if not self._over:
-            self._onStep(step, steps, f"{word}, step {step} of {steps}: {name}" if steps else "")
-
-    async def _bounded(self, operation: Callable[[], Deferred[Any]], limit: float) -> Any:
-        if self._hurried:
-            limit = HURRIED
-        pending = self._pending = operation()
-        pending.addTimeout(limit, self._reactor)
-        try:
-            return await pending
-        except TimeoutError:
-            raise ResourceError(f"not done within {limit:g} s") from None
-        finally:
-            self._pending = None
+        return self._releaseDue and not self.wanted and not self._steps.abandoned
 
     # Acquire
 
     async def _acquire(self) -> bool:
         """C{False}: it failed, the owner was told, and nothing more is to be done until it asks."""
-        self._asked = self._attempted = True
-        reason = self._tooLate()
-        if not reason:
-            if not await self._prepare():
-                return True
-            reason = await self._acquireThese(self.resources)
+        self._releaseDue = True
+        reason = await self._steps.acquire(self.resources, lambda: self.wanted, self._first)
         if not self.wanted:
             return True
         if reason:
@@ -265,94 +236,30 @@ class Keeper:
         self._onHeld()
         return True
 
-    async def _prepare(self) -> bool:
-        """C{False}: it is no longer wanted."""
-        self._step("acquiring", 0, len(self.resources), "prepare")
-        try:
-            await self._bounded(lambda: self.prepare(self._term), LIMIT)
-        except Exception as e:
-            if self.wanted:
-                self._log.error(
-                    "{group}: the preparation failed, and the resources are acquired all the same: {reason}",
-                    group=self.group,
-                    reason=_said(e),
-                )
-        return self.wanted
-
-    async def _acquireThese(self, resources: Sequence[Any]) -> str:
-        """Acquire them in order, as long as that is wanted; the result says what failed and why, or C{""}."""
-        failed = ""
-        for number, resource in enumerate(resources, 1):
-            if failed := self._tooLate():
-                break
-            self._step("acquiring", number, len(resources), resource.name)
-            if resource not in self._left:
-                self._left.append(resource)
-            try:
-                await self._bounded(resource.acquire, timeFor(resource, "acquireTime"))
-            except Exception as e:
-                failed = blamed(resource.name, _said(e))
-                break
-            if not self.wanted:
-                break
-            if resource not in self._here:
-                self._here.append(resource)
-        self._step()
-        return failed or self._tooLate()
-
-    def _tooLate(self) -> str:
-        """Why nothing more may be acquired, for a process that was stopped in the middle of it; or C{""}."""
-        return "" if self.permitted() else TOO_LATE
-
     # Release
 
     async def _release(self) -> None:
-        self._asked = self.held = False
-        failed = await self._releaseThese(self._left)
-        if self._over:
+        self._releaseDue = self.held = False
+        failed = await self._steps.release(self._inReverse(self._steps.mayBeHeld))
+        if self._steps.abandoned:
             return
         if failed:
-            self._asked = True
+            self._releaseDue = True
             self._pause = min(2 * self._pause, max(self._retry, PAUSE)) or self._retry
             try:
-                await self._bounded(lambda: deferLater(self._reactor, self._pause), LIMIT)
+                await self._steps.bounded(lambda: deferLater(self._reactor, self._pause), LIMIT)
             except (CancelledError, ResourceError):
                 pass  # hurried: try at once
-        elif not self._asked and not self.wanted:
+        elif not self._releaseDue and not self.wanted:
             self._pause = 0.0
-            attempted, self._attempted = self._attempted, False
+            if self._first is not None:
+                await self._first.release()
             self._onReleased()
-            if attempted:
-                self.over()
 
-    async def _releaseThese(self, resources: Sequence[Any]) -> str:
-        """Release them in reverse, all of them; the result says what failed and why, or C{""}."""
-        failed = ""
-        leaving = [resource for resource in resources if resource not in self.resources]
-        leaving += reversed([resource for resource in self.resources if resource in resources])
-        for number, resource in enumerate(leaving, 1):
-            if self._over:
-                break
-            self._step("releasing", number, len(leaving), resource.name)
-            if resource in self._here:
-                self._here.remove(resource)
-            self._releasing = True
-            try:
-                await self._bounded(resource.release, timeFor(resource, "releaseTime"))
-                if resource in self._left:
-                    self._left.remove(resource)
-            except Exception as e:
-                failed = failed or blamed(resource.name, _said(e))
-                self._log.error(
-                    "{group}: {resource} could not be released: {reason}",
-                    group=self.group,
-                    resource=resource.name,
-                    reason=_said(e),
-                )
-            finally:
-                self._releasing = False
-        self._step()
-        return failed
+    def _inReverse(self, resources: Sequence[Any]) -> list[Any]:
+        """What is no longer kept comes first, as it is given; then what is, the last one first."""
+        gone = [resource for resource in resources if resource not in self.resources]
+        return gone + [resource for resource in self.resources[::-1] if resource in resources]
 
     # Other work
 
@@ -364,13 +271,15 @@ class Keeper:
             if IFenced.providedBy(resource):
                 resource.term = self._term
         if self.wanted:
-            gone = [resource for resource in self._left if resource not in resources]
-            failed = await self._releaseThese(gone[::-1])
+            gone = [resource for resource in self._steps.mayBeHeld if resource not in resources]
+            failed = await self._steps.release(gone[::-1])
             refused = ""
             if self.wanted:
-                refused = await self._acquireThese([r for r in resources if r not in self._here])
+                refused = await self._steps.acquire(
+                    [r for r in resources if r not in self._steps.acquired], lambda: self.wanted
+                )
             if refused and self.wanted:
-                self._asked, self.wanted, self.held = True, False, False
+                self._releaseDue, self.wanted, self.held = True, False, False
                 self._onRefused(refused)
                 raise ResourceError(refused)
             while self._toRelease():
@@ -378,23 +287,19 @@ class Keeper:
                 failed = ""
         else:
             gone = [resource for resource in old if resource not in resources]
-            self._left += [r for r in [*gone, *new] if r not in self._left]
-            failed = await self._releaseThese([*gone[::-1], *new])
+            self._steps.suspect([*gone, *new])
+            failed = await self._steps.release(self._inReverse([*gone[::-1], *new]))
         if failed:
             self._clearLater()
             raise ResourceError(failed)
 
     def _clearLater(self) -> None:
         """What is no longer kept and could not be released is released later."""
-        if not self._over:
-            self._again = self._reactor.callLater(self._retry, self._queue, self._clear)
+        if not self._steps.abandoned:
+            self._retryLater = self._reactor.callLater(self._retry, self._queue, self._clear)
 
     async def _clear(self) -> None:
         kept = self.resources if self.wanted else ()
-        leaving = [resource for resource in self._left if resource not in kept]
-        if leaving and await self._releaseThese(leaving[::-1]):
+        leaving = [resource for resource in self._steps.mayBeHeld if resource not in kept]
+        if leaving and await self._steps.release(self._inReverse(leaving[::-1])):
             self._clearLater()
-
-
-def _said(error: Exception) -> str:
-    return "cancelled" if isinstance(error, CancelledError) else str(error) or repr(error)

@@ -11,7 +11,7 @@ import fcntl
 import os
 
 from hatwist.core.errors import HatwistError
-from hatwist.runtime.disk import PATIENT
+from hatwist.runtime.disk import openPrivate
 
 
 class Taken(HatwistError):
@@ -47,7 +47,7 @@ class NodeLock:
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        except OSError:  # a full disk: only the error of another one is the poorer
+        except OSError:  # a full disk: the error that another process gets only lacks the pid
             pass
         self._descriptor = descriptor
 
@@ -64,7 +64,7 @@ class NodeLock:
 
     def _open(self, flags: int) -> int:
         """Open the file, and lock it."""
-        descriptor = os.open(self.path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
+        descriptor = openPrivate(self.path, flags)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

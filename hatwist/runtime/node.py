@@ -172,13 +172,13 @@ class Node(Driver):
         )
 
     def _employ(self, name: str, keeper: Keeper) -> None:
-        keeper.permitted = lambda: self.permits(name)
         keeper.start(
             lambda: self._report(self.machine.held, name),
             lambda reason: self._report(self.machine.refused, name, reason),
             lambda: self._report(self.machine.released, name),
             # Told by the next heartbeat: nobody waits for it.
             partial(self.machine.progress, name),
+            lambda: self.permits(name),
         )
 
     def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:

@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThreadPool
 from hatwist.core.claims import Grant, Record
 from hatwist.core.counting import LAST, REMEMBERED
 from hatwist.core.electorate import Quorum, Ran
-from hatwist.runtime.disk import PATIENT, openRegular
+from hatwist.runtime.disk import openRegular, replaceFile
 
 DIRECTORY = "/var/lib/hatwist"
 
@@ -134,11 +134,13 @@ class Store:
 
         @raise OSError: what was there before is still there.
         """
-        self._replace(self._text())
+        replaceFile(self._path, self._text(), durable=True)
 
     def _write(self) -> Deferred[None]:
         pool = self._reactor.getThreadPool()
-        return self._lock.run(deferToThreadPool, self._reactor, pool, self._replace, self._text())
+        return self._lock.run(
+            deferToThreadPool, self._reactor, pool, replaceFile, self._path, self._text(), True
+        )
 
     def _text(self) -> str:
         groups = {
@@ -160,36 +162,6 @@ class Store:
                 "at": time.time(),
             }
         return json.dumps(content, indent=1) + "\n"
-
-    def _replace(self, text: str) -> None:
-        directory = os.path.dirname(self._path) or "."
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        beside = f"{self._path}.new"
-        try:
-            with open(beside, "w", encoding="utf-8", opener=_private) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(beside, self._path)
-        except OSError:
-            _unlink(beside)
-            raise
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | PATIENT, 0o600)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def _grant(entry: Any) -> Grant | None:

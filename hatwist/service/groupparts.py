@@ -311,7 +311,8 @@ class Composition:
 
     def _limit(self, addresses: Addresses) -> None:
         if self._leases is not None:
-            addresses.lease, addresses.margin = self._leases.kernel or None, self._leases.margin
+            lease = addresses.lease
+            lease.seconds, lease.margin = self._leases.kernel or None, self._leases.margin
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.service.HAService.releaseLeft}."""

@@ -12,7 +12,7 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import RoleChange
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import INetlink
-from hatwist.linux.netlink.carrier import Carrier
+from hatwist.linux.netlink.carrier import CarrierWatch
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.node import Node
 
@@ -23,7 +23,7 @@ PAUSE, LONGEST = 60.0, 3600.0
 
 
 @implementer(IRoleObserver)
-class Cables:
+class HeldCarriers:
     """
     Makes a node less fit than others when an interface that it holds loses its carrier.
 
@@ -39,7 +39,7 @@ class Cables:
         self._group = group
         self._names = tuple(sorted(names))
         self._node: Node | None = None
-        self._carrier: Carrier | None = None
+        self._carrier: CarrierWatch | None = None
         self._known: set[str] = set()
         self._had: set[str] = set()
         self._since: dict[str, float] = {}
@@ -53,7 +53,7 @@ class Cables:
             return
         self._node = node
         node.addObserver(self)
-        self._carrier = Carrier(self._netlink, self._names, self._up, self._down)
+        self._carrier = CarrierWatch(self._netlink, self._names, self._up, self._down)
         self._carrier.start()
 
     def stop(self) -> None:

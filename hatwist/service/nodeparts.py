@@ -12,6 +12,7 @@ from hatwist.core.electorate import refusal, runs
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import NO_ADDRESS, addressNumber
 from hatwist.linux.guard.client import Guard
+from hatwist.linux.netlink.present import interfaceAddress
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.guarantee import affordable, kernelLease, leaseMargin
@@ -19,9 +20,10 @@ from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import NodeRules, Timing
 from hatwist.resources.guard import Mission
 from hatwist.runtime.keeper import Keeper
-from hatwist.runtime.link import interfaceAddress, makeLinks
+from hatwist.runtime.link import Link
 from hatwist.runtime.node import Node
 from hatwist.runtime.store import Store
+from hatwist.runtime.ways import waysOf
 from hatwist.service.groupparts import Composition
 from hatwist.settings import GroupSettings, Settings
 
@@ -103,7 +105,8 @@ class Assembly:
         rules = self.rules()
         machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
-        links = makeLinks(reactor, settings.ways, settings.multicast, shared=shared)
+        ways = waysOf(settings.ways, settings.multicast, shared=shared)
+        links = [Link(reactor, way) for way in ways]
         keepers = {name: self.keeper(group) for name, group in self.groups.items()}
         node = Node(reactor, machine, links, keepers, store, self._guard)
         timing = Timing(settings.interval, settings.tolerance, rules.release)
@@ -147,9 +150,9 @@ class Assembly:
 
     def keeper(self, group: Composition) -> Keeper:
         """What makes the resources of a group follow."""
-        return Keeper(
-            self._reactor, group.group.name, group.resources, min(self.settings.interval, 1.0)
-        )
+        retry = min(self.settings.interval, 1.0)
+        name, first = group.group.name, group.hooks.prepared
+        return Keeper(self._reactor, name, group.resources, retry, first)
 
     def _mission(self, group: str) -> Mission:
         """What the guard is to know of the present claim."""

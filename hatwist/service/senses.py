@@ -16,11 +16,11 @@ from hatwist.core.errors import ResourceError
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import IAsker, INetlink
 from hatwist.linux.lan.neighbours import Asker
-from hatwist.linux.netlink.carrier import Carrier
+from hatwist.linux.netlink.carrier import CarrierWatch
 from hatwist.linux.netlink.messages import Address
 from hatwist.resources.addresses.placing import AddressSpec, Finder
 from hatwist.runtime.node import Node
-from hatwist.service.heldcarriers import Cables
+from hatwist.service.heldcarriers import HeldCarriers
 
 COPIES = 60.0
 """Seconds in which a holder asks once for each of its addresses, whether another host has it too."""
@@ -66,8 +66,8 @@ class Senses:
         self._openAsker = openAsker
         self._managed = frozenset(managed)
         self._defended: dict[Address, float] = {}
-        self._carrier: Carrier | None = None
-        self._cables = Cables(reactor, netlink, group, managed)
+        self._carrier: CarrierWatch | None = None
+        self._cables = HeldCarriers(reactor, netlink, group, managed)
         self._copies: IDelayedCall | None = None
 
     def start(self, node: Node) -> None:
@@ -95,7 +95,7 @@ class Senses:
         if self._node is not node:
             return
         watched = [name for name in where or [self._interface] if name not in self._managed]
-        self._carrier = Carrier(self._netlink, watched, self._up, self._down)
+        self._carrier = CarrierWatch(self._netlink, watched, self._up, self._down)
         self._carrier.start()
         for name, addresses in where.items():
             asker = self._openAsker(self._reactor, self._netlink, name)

@@ -160,7 +160,7 @@ class HAService(MultiService):
         """
         Let one more check decide whether this node is fit to hold a group.
 
-        @param spec: such as C{CheckSpec(Call(function, "queue"))}; see L{hatwist.checks.inside.Call}.
+        @param spec: such as C{CheckSpec(Call(function, "queue"))}; see L{hatwist.checks.inside.CallCheck}.
         @param group: C{None}: the first one.
         @raise RuntimeError: this service already runs.
         """

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from hatwist.checks.check import CheckSpec
 from hatwist.core.electorate import Quorum
-from hatwist.core.linkspec import LinkSpec
+from hatwist.core.linkspec import LinkSpec, MulticastGroup
 from hatwist.linux.netlink.messages import Address
 from hatwist.resources.addresses.placing import AddressSpec
-from hatwist.runtime.link import MulticastGroup
 from hatwist.runtime.store import DIRECTORY
 
 GROUP = "default"

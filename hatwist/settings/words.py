@@ -14,9 +14,9 @@ from itertools import count
 from typing import Any
 
 from hatwist.core.electorate import Quorum
+from hatwist.core.linkspec import MulticastGroup
 from hatwist.linux.netlink.messages import Address
 from hatwist.protocols.native.rules import Timing
-from hatwist.runtime.link import MulticastGroup
 from hatwist.settings.values import MIN_LEASE, MULTICAST, Argv
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}\Z")

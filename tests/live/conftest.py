@@ -15,9 +15,9 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from hatwist.lab import world
-from hatwist.lab.judge import Judge
+from hatwist.lab.judge import LabJudge
 from hatwist.lab.lab import Lab
-from hatwist.lab.lan import Lan
+from hatwist.lab.lan import LabLan
 from hatwist.lab.program import Program
 from hatwist.runtime.clock import useMonotonic
 from tests.daemons import processes
@@ -57,22 +57,22 @@ def pytest_runtest_makereport(
 
 def _programs(fixture: object) -> list[Program]:
     """What was started on a LAN."""
-    hosts = fixture.hosts.values() if isinstance(fixture, Lan) else []
+    hosts = fixture.hosts.values() if isinstance(fixture, LabLan) else []
     return [program for host in hosts for program in host.programs]
 
 
 @pytest_twisted.async_yield_fixture
-async def lan() -> AsyncIterator[Lan]:
+async def lan() -> AsyncIterator[LabLan]:
     """Hosts alpha, beta, gamma and client on one LAN; gone afterwards, with all that ran there."""
-    made = Lan(HOSTS)
+    made = LabLan(HOSTS)
     yield made
     await made.close()
 
 
 @pytest_twisted.async_yield_fixture
-async def judge(lan: Lan) -> AsyncIterator[Judge]:
+async def judge(lan: LabLan) -> AsyncIterator[LabJudge]:
     """A judge that sees all hosts of C{lan}."""
-    made = Judge(lan, reactor)
+    made = LabJudge(lan, reactor)
     await made.start()
     yield made
     await made.close()

@@ -341,7 +341,7 @@ async def test_gone(world: KernelWorld) -> None:
 
     for lease in (1, 2):
         resource = world.addresses(*texts)
-        resource.lease = lease
+        resource.lease.seconds = lease
         gone.clear()
         began = time.monotonic()
         await resource.acquire()
@@ -367,7 +367,7 @@ async def test_renewed(world: KernelWorld, observer: Observer) -> None:
         gone.extend(e for e in events if isinstance(e, AddressChange) and not e.present)
 
     resource = world.addresses(*texts)
-    resource.lease = 1
+    resource.lease.seconds = 1
     unsubscribe = world.netlink.subscribe(changed)
     await resource.acquire()
     for _ in range(15):
@@ -406,7 +406,7 @@ async def test_noSource(world: KernelWorld) -> None:
 
         own = source()
         resource = world.addresses(f"{shared}/{prefix}@shared0")
-        resource.lease = 5
+        resource.lease.seconds = 5
         await resource.acquire()
         assert source() == own
         with socket.socket(family, socket.SOCK_DGRAM) as server:
@@ -425,7 +425,7 @@ async def test_noSource(world: KernelWorld) -> None:
 async def test_renewalOfAThousand(world: KernelWorld) -> None:
     """A thousand are renewed in one batch, which takes less than 50 ms."""
     resource = world.addresses(*thousand())
-    resource.lease = 5
+    resource.lease.seconds = 5
     await resource.acquire()
     times = []
     for _ in range(5):
@@ -538,7 +538,8 @@ import sys
 from twisted.internet import defer, reactor, task
 from hatwist.core.errors import ResourceError
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.placing import AddressSpec
 
 async def main(reactor):
     netlink = Netlink(reactor)

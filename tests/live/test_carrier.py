@@ -9,7 +9,7 @@ import pytest_twisted
 from pyroute2 import IPRoute
 from twisted.internet import reactor
 
-from hatwist.linux.netlink.carrier import Carrier
+from hatwist.linux.netlink.carrier import CarrierWatch
 from hatwist.linux.netlink.socket import Netlink
 from tests.wire import Wire
 
@@ -23,7 +23,7 @@ async def test_latency() -> None:
     netlink = Netlink(reactor)
     netlink.start()
     told: list[tuple[float, str]] = []
-    carrier = Carrier(
+    carrier = CarrierWatch(
         netlink,
         [Wire.near],
         lambda name: told.append((time.monotonic(), f"{name} up")),

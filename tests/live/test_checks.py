@@ -26,13 +26,13 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from hatwist.checks import http
-from hatwist.checks.base import CheckFailed, Kind, Surroundings
+from hatwist.checks.base import CheckFailed, CheckKind, CheckWorld
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
-from hatwist.checks.http import BODY, Http
-from hatwist.checks.inside import Carrier
-from hatwist.checks.ping import Ping
-from hatwist.checks.tcp import Tcp
+from hatwist.checks.http import BODY, HttpCheck
+from hatwist.checks.inside import CarrierCheck
+from hatwist.checks.ping import PingCheck
+from hatwist.checks.tcp import TcpCheck
 from hatwist.core.worth import Fitness
 from hatwist.lab.namespace import Namespace
 from hatwist.lab.switch import writeSysctl
@@ -130,9 +130,9 @@ async def until(condition: Callable[[], object]) -> None:
         await deferLater(reactor, 0.005)
 
 
-async def asked(kind: Kind, world: Surroundings | None = None) -> str:
+async def asked(kind: CheckKind, world: CheckWorld | None = None) -> str:
     """What a check finds wrong, C{""}: nothing."""
-    probe = kind.probe(world or Surroundings(reactor))
+    probe = kind.probe(world or CheckWorld(reactor))
     probe.start()
     try:
         await probe.run(LIMIT).addTimeout(LIMIT, reactor)
@@ -170,13 +170,13 @@ async def test_tcp(serve: Serve) -> None:
     """A port that accepts is good, and the connection is closed; one that refuses says so."""
     port, factory = serve(lambda server: None)
     for host in (HERE, "localhost"):
-        spec = Tcp(host, port)
+        spec = TcpCheck(host, port)
         assert spec.problems() == []
         assert await asked(spec) == ""
     await factory.idle()
-    assert await asked(Tcp(HERE, free())) == "connection refused"
-    assert await asked(Tcp("::1", port)) == "connection refused"
-    assert await asked(Tcp("no-such-host.invalid", port)) == (
+    assert await asked(TcpCheck(HERE, free())) == "connection refused"
+    assert await asked(TcpCheck("::1", port)) == "connection refused"
+    assert await asked(TcpCheck("no-such-host.invalid", port)) == (
         "the name no-such-host.invalid cannot be resolved"
     )
 
@@ -194,7 +194,7 @@ async def test_tcpHangs() -> None:
             other.setblocking(False)
             other.connect_ex((HERE, port))
         before = waiting(port)
-        running = Tcp(HERE, port).probe(Surroundings(reactor)).run(LIMIT)
+        running = TcpCheck(HERE, port).probe(CheckWorld(reactor)).run(LIMIT)
         await until(lambda: waiting(port) == before + 1)
         running.cancel()
         with pytest.raises(ConnectingCancelledError):
@@ -218,7 +218,7 @@ async def test_tcpToItself() -> None:
             ip("link", "set", "lo", "up")
             writeSysctl("net/ipv4/ip_local_port_range", "40000 40000")
             # The socket is made in the first turn, which is this one.
-            running = Tcp(HERE, 40000).probe(Surroundings(reactor)).run(LIMIT)
+            running = TcpCheck(HERE, 40000).probe(CheckWorld(reactor)).run(LIMIT)
         with pytest.raises(CheckFailed, match="connection refused"):
             await running
     finally:
@@ -230,7 +230,11 @@ async def test_quiet(serve: Serve) -> None:
     """Connections that are made every other second leave no line in the log."""
     port, factory = serve(answering("200 OK"))
     with capturedLogs() as events:
-        for kind in (Tcp(HERE, port), Http(f"http://localhost:{port}/"), Tcp(HERE, free())):
+        for kind in (
+            TcpCheck(HERE, port),
+            HttpCheck(f"http://localhost:{port}/"),
+            TcpCheck(HERE, free()),
+        ):
             await asked(kind)
         await factory.idle()
     assert events == []
@@ -252,13 +256,13 @@ async def test_http(serve: Serve) -> None:
         ("200 OK", 503, "answered 200 OK, expected was 503"),
     ):
         port, factory = serve(answering(head))
-        assert await asked(Http(f"http://{HERE}:{port}/health?x=1", status)) == expected
+        assert await asked(HttpCheck(f"http://{HERE}:{port}/health?x=1", status)) == expected
         await factory.idle()
         (request,) = factory.requests
         assert request.startswith(b"GET /health?x=1 HTTP/1.1\r\n")
         assert f"host: {HERE}:{port}\r\n" in request.decode().lower()
-    assert await asked(Http(f"http://{HERE}:{free()}/")) == "connection refused"
-    assert await asked(Http(f"http://localhost:{port}/")) == ""
+    assert await asked(HttpCheck(f"http://{HERE}:{free()}/")) == "connection refused"
+    assert await asked(HttpCheck(f"http://localhost:{port}/")) == ""
 
 
 @pytest_twisted.ensureDeferred
@@ -268,14 +272,14 @@ async def test_contains(serve: Serve) -> None:
     long = near + b"z" * 1_000_000
     for body, expected in ((near, ""), (long, ""), (far, "the answer does not contain 'all well'")):
         port, _ = serve(answering("200 OK", body))
-        assert await asked(Http(f"http://{HERE}:{port}/", contains="all well")) == expected
+        assert await asked(HttpCheck(f"http://{HERE}:{port}/", contains="all well")) == expected
 
     def inTwo(server: Server) -> None:
         server.say(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nall ")
         reactor.callLater(0.05, server.say, b"well")
 
     port, _ = serve(inTwo)
-    assert await asked(Http(f"http://{HERE}:{port}/", contains="all well")) == ""
+    assert await asked(HttpCheck(f"http://{HERE}:{port}/", contains="all well")) == ""
 
 
 def flood(piece: bytes) -> Callable[[Server], None]:
@@ -324,7 +328,7 @@ async def test_badServers(
 ) -> None:
     """A server that does not keep to HTTP fails in words, and costs neither time nor memory."""
     port, factory = serve(answer, listens)
-    assert await asked(Http(f"http://{HERE}:{port}/")) == expected
+    assert await asked(HttpCheck(f"http://{HERE}:{port}/")) == expected
     await factory.idle()
 
 
@@ -338,7 +342,7 @@ async def test_truncated(serve: Serve) -> None:
 
     port, _ = serve(answer)
     expected = "the connection was lost within the answer"
-    assert await asked(Http(f"http://{HERE}:{port}/")) == expected
+    assert await asked(HttpCheck(f"http://{HERE}:{port}/")) == expected
 
 
 @pytest.mark.parametrize(
@@ -349,7 +353,7 @@ async def test_httpHangs(serve: Serve, said: bytes) -> None:
     """A server that hangs counts as failed at the timeout, and the connection is closed."""
     port, factory = serve(lambda server: server.say(said))
     told: list[tuple[Fitness, str]] = []
-    spec = CheckSpec(Http(f"http://{HERE}:{port}/"), interval=0.5, timeout=0.2)
+    spec = CheckSpec(HttpCheck(f"http://{HERE}:{port}/"), interval=0.5, timeout=0.2)
     checks = Checks(reactor, [spec], lambda *verdict: told.append(verdict))
     began = reactor.seconds()
     checks.start()
@@ -401,15 +405,15 @@ async def test_https(serve: Serve, certificate: Any, tmp_path: Path) -> None:
     """A certificate must be trusted and for the name in the URL, unless C{verify} is off."""
     port, _ = serve(answering("200 OK"), tls=certificate)
     byName, byAddress = f"https://localhost:{port}/", f"https://{HERE}:{port}/"
-    assert Http(byName).problems() == []
+    assert HttpCheck(byName).problems() == []
     for url in (byName, byAddress):
-        assert await asked(Http(url, verify=False)) == ""
-        assert await asked(Http(url)) == "no answer: certificate verify failed"
+        assert await asked(HttpCheck(url, verify=False)) == ""
+        assert await asked(HttpCheck(url)) == "no answer: certificate verify failed"
     os.environ["SSL_CERT_FILE"] = str(tmp_path / "cert")
     for url in (byName, byAddress):
-        assert await asked(Http(url)) == ""
+        assert await asked(HttpCheck(url)) == ""
     # Another way to write 127.0.0.1, which is a name to all but the resolver.
-    failure = await asked(Http(f"https://127.1:{port}/"))
+    failure = await asked(HttpCheck(f"https://127.1:{port}/"))
     assert failure == "no answer: the certificate is for another name"
 
 
@@ -417,7 +421,7 @@ async def test_https(serve: Serve, certificate: Any, tmp_path: Path) -> None:
 async def test_noTls(serve: Serve) -> None:
     """A server without TLS fails in words."""
     port, _ = serve(lambda server: server.say(b"hello, who is there?\r\n"), False)
-    failure = await asked(Http(f"https://{HERE}:{port}/", verify=False))
+    failure = await asked(HttpCheck(f"https://{HERE}:{port}/", verify=False))
     assert failure.startswith("no answer: "), failure
     assert len(failure) < 100
 
@@ -445,12 +449,12 @@ async def test_ping(wire: Wire) -> None:
     verdict: list[Fitness] = []
     try:
         for address in ("10.9.0.2", "fd09::2", "192.0.2.1"):
-            for spec in (Ping(ip_address(address)), Ping(ip_address(address), Wire.near)):
+            for spec in (PingCheck(ip_address(address)), PingCheck(ip_address(address), Wire.near)):
                 assert spec.problems() == []
-                assert await asked(spec, Surroundings(reactor, netlink)) == ""
+                assert await asked(spec, CheckWorld(reactor, netlink)) == ""
         specs = [
             CheckSpec(what, interval=0.3, timeout=0.2, fall=1, rise=1)
-            for what in (Ping(ip_address("10.9.0.2")), Carrier(Wire.near))
+            for what in (PingCheck(ip_address("10.9.0.2")), CarrierCheck(Wire.near))
         ]
         checks = Checks(reactor, specs, lambda fitness, _: verdict.append(fitness), netlink)
         checks.start()
@@ -473,13 +477,13 @@ async def test_ping(wire: Wire) -> None:
 @pytest_twisted.ensureDeferred
 async def test_nothingLeft(serve: Serve) -> None:
     """Fifty checks that hang in every way are stopped at once: no timer, connection or process is left."""
-    from hatwist.checks.programs import Command
+    from hatwist.checks.programs import CommandCheck
 
     port, factory = serve(lambda server: None)
     before = set(children())
     hanging = [
-        *(CheckSpec(Http(f"http://{HERE}:{port}/{n}"), timeout=60.0) for n in range(25)),
-        *(CheckSpec(Command(("sleep", f"6{n:03}")), timeout=60.0) for n in range(25)),
+        *(CheckSpec(HttpCheck(f"http://{HERE}:{port}/{n}"), timeout=60.0) for n in range(25)),
+        *(CheckSpec(CommandCheck(("sleep", f"6{n:03}")), timeout=60.0) for n in range(25)),
     ]
     timers = set(reactor.getDelayedCalls())
     checks = Checks(reactor, hanging, lambda *verdict: None)

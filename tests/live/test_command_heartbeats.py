@@ -19,9 +19,9 @@ from twisted.internet import reactor
 from twisted.internet.task import LoopingCall, deferLater
 
 from hatwist.lab.capture import Capture, Frame
-from hatwist.lab.judge import Judge
+from hatwist.lab.judge import LabJudge
 from hatwist.lab.lab import PORT
-from hatwist.lab.lan import Lan
+from hatwist.lab.lan import LabLan
 from tests.daemons import ADDRESS, CIDR, INTERVAL, TOLERANCE, TWISTD
 
 DAEMON = """\
@@ -116,7 +116,7 @@ def isHeartbeat(frame: Frame) -> bool:
 class Run:
     """The daemon on alpha, with a resource and checks of the test's."""
 
-    def __init__(self, lan: Lan, judge: Judge, where: Path) -> None:
+    def __init__(self, lan: LabLan, judge: LabJudge, where: Path) -> None:
         self.host = lan.host("alpha")
         self.judge = judge
         self.where = where
@@ -197,7 +197,7 @@ def waitedBetween(waits: Sequence[tuple[float, float]], begin: float, end: float
 
 @pytest.mark.parametrize("what", MISBEHAVIOURS)
 @pytest_twisted.ensureDeferred
-async def test_start(lan: Lan, judge: Judge, tmp_path: Path, what: str) -> None:
+async def test_start(lan: LabLan, judge: LabJudge, tmp_path: Path, what: str) -> None:
     """While a start command misbehaves, is ended, and is tried again, no heartbeat is an interval late."""
     script, said = MISBEHAVIOURS[what]
     run = Run(lan, judge, tmp_path)
@@ -209,7 +209,7 @@ async def test_start(lan: Lan, judge: Judge, tmp_path: Path, what: str) -> None:
 
 @pytest.mark.parametrize("what", ["ignores SIGTERM", "floods"])
 @pytest_twisted.ensureDeferred
-async def test_stop(lan: Lan, judge: Judge, tmp_path: Path, what: str) -> None:
+async def test_stop(lan: LabLan, judge: LabJudge, tmp_path: Path, what: str) -> None:
     """While a stop command misbehaves, again and again, no heartbeat is an interval late."""
     script, said = MISBEHAVIOURS[what]
     run = Run(lan, judge, tmp_path)
@@ -221,7 +221,7 @@ async def test_stop(lan: Lan, judge: Judge, tmp_path: Path, what: str) -> None:
 
 @pytest.mark.parametrize("check", [HANG, FLOOD, "exit 1"], ids=["hang", "flood", "fail"])
 @pytest_twisted.ensureDeferred
-async def test_checks(lan: Lan, judge: Judge, tmp_path: Path, check: str) -> None:
+async def test_checks(lan: LabLan, judge: LabJudge, tmp_path: Path, check: str) -> None:
     """While fifty checks of every kind fail, no heartbeat of the holder is an interval late."""
     run = Run(lan, judge, tmp_path)
     run.start(check=check, checks=10)
@@ -230,7 +230,7 @@ async def test_checks(lan: Lan, judge: Judge, tmp_path: Path, check: str) -> Non
 
 
 @pytest_twisted.ensureDeferred
-async def test_blocking(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_blocking(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """A check that does block the daemon is seen by this measure: a function that sleeps."""
     run = Run(lan, judge, tmp_path)
     run.start(BLOCK="0.25")

@@ -16,9 +16,9 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from hatwist.lab.capture import Capture, Frame
-from hatwist.lab.judge import Judge
+from hatwist.lab.judge import LabJudge
 from hatwist.lab.lab import HOSTS, PORT, Lab, haDaemon
-from hatwist.lab.lan import Lan
+from hatwist.lab.lan import LabLan
 from tests import daemons
 from tests.daemons import ADDRESS, CIDR, TWIST
 
@@ -40,7 +40,7 @@ class Said(NamedTuple):
     status: int
 
 
-async def run(lan: Lan, name: str, *argv: str, wrapper: tuple[str, ...] = ()) -> Said:
+async def run(lan: LabLan, name: str, *argv: str, wrapper: tuple[str, ...] = ()) -> Said:
     """Run a command line of C{hatwist} on a host, to its end."""
     program = lan.host(name).spawn(reactor, [*wrapper, *HATWIST, *argv])
     status = await program.ended(20.0)
@@ -380,7 +380,7 @@ async def test_logLevel(lab: Lab) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_reload(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_reload(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """The file is read again: what differs is told and done, what is wrong is told and not done."""
     file = tmp_path / "hatwist.toml"
     text = """
@@ -548,7 +548,7 @@ async def test_leftBehind(lab: Lab) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_off(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_off(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """The socket can be elsewhere, or nowhere; it is for the owner alone, and goes with its daemon."""
     elsewhere = Path("/run/elsewhere.sock")
     options = ("--address", CIDR, "--cluster", "off", "--control")
@@ -565,7 +565,7 @@ async def test_off(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_jsonLog(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_jsonLog(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """Both twist and twistd can log JSON, in which each role change has its fields."""
     for command in (
         (*TWIST[:-1], "--log-format=json"),

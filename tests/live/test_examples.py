@@ -11,8 +11,8 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from tests.daemons import ADDRESS, CIDR, TWISTD, ended, until
 
@@ -36,7 +36,7 @@ def listens(host: Host) -> bool:
     return ":80 " in host.run(["ss", "-Hltn", "sport", "=", ":80"])
 
 
-def page(lan: Lan) -> str:
+def page(lan: LabLan) -> str:
     """What a browser on the client's host shows."""
     with lan.client.socket(socket.AF_INET, socket.SOCK_STREAM) as browser:
         browser.settimeout(0.2)  # nothing else runs here meanwhile
@@ -53,7 +53,7 @@ def page(lan: Lan) -> str:
 
 @pytest.mark.needs("ip")
 @pytest_twisted.ensureDeferred
-async def test_webserver(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_webserver(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """Only the host with the address listens; the server moves with it, stops first, and can come back."""
     alpha, beta = lan.host("alpha"), lan.host("beta")
     first, second = serve(alpha, tmp_path), serve(beta, tmp_path)
@@ -117,7 +117,7 @@ held.insert(2, held.pop())
 
 
 @pytest_twisted.ensureDeferred
-async def test_webserverStopsFirst(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_webserverStopsFirst(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """The server starts when the address is there, and has stopped listening when it is still there."""
     file = tmp_path / "order.tac"
     file.write_text(ORDER)

@@ -19,8 +19,8 @@ from twisted.internet.task import deferLater
 
 from hatwist.core.claims import Claim, Role
 from hatwist.core.worth import Fitness, Worth
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import GroupState, Heartbeat, clusterId
@@ -57,7 +57,7 @@ async def clockOf(program: Program) -> float:
 
 @pytest.mark.needs("faketime")
 @pytest_twisted.ensureDeferred
-async def test_wallClock(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_wallClock(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """Wall clocks that jump by a minute, back and forth, on either node or both, change no role."""
     library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0]
     hosts = [lan.host("alpha"), lan.host("beta")]
@@ -146,7 +146,7 @@ class Forger:
 
 
 @pytest_twisted.ensureDeferred
-async def test_forged(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_forged(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """With a key, packets that are unsigned, wrongly signed, changed or cut move nothing, and are told."""
     file = tmp_path / "key"
     file.write_bytes(KEY + b"\n")
@@ -188,7 +188,7 @@ async def test_forged(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_differentKeys(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_differentKeys(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """Nodes with different keys do not take part in one cluster, and each says so; the first one holds."""
     programs = []
     for name, key in (("alpha", KEY), ("beta", OTHER)):
@@ -205,7 +205,7 @@ async def test_differentKeys(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_differentSettings(lan: Lan, judge: Judge) -> None:
+async def test_differentSettings(lan: LabLan, judge: LabJudge) -> None:
     """Nodes whose shared settings differ say so, instead of leaving it to be guessed."""
     alpha = start(lan.host("alpha"), "--address", CIDR)
     beta = start(lan.host("beta"), "--address", CIDR, "--address", "10.99.0.101/24")
@@ -239,7 +239,7 @@ for number, (cluster, priority) in enumerate(zip(("one", "two"), os.environ["PRI
 
 
 @pytest_twisted.ensureDeferred
-async def test_twoClusters(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_twoClusters(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """One process can be in two clusters, the holder in one and the standby in the other."""
     file = tmp_path / "clusters.tac"
     file.write_text(CLUSTERS)
@@ -267,8 +267,8 @@ async def test_twoClusters(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 @pytest_twisted.ensureDeferred
 async def test_interfaceReplaced(which: str) -> None:
     """The heartbeats' interface is deleted and made anew: the node joins again, and one holds in the end."""
-    lan = Lan(("alpha", "beta"), links=2)
-    judge = Judge(lan, reactor)
+    lan = LabLan(("alpha", "beta"), links=2)
+    judge = LabJudge(lan, reactor)
     try:
         await judge.start()
         hosts = [lan.host("alpha"), lan.host("beta")]
@@ -298,7 +298,7 @@ async def test_interfaceReplaced(which: str) -> None:
 
 @pytest.mark.needs("ip")
 @pytest_twisted.ensureDeferred
-async def test_unreachable(lan: Lan, judge: Judge) -> None:
+async def test_unreachable(lan: LabLan, judge: LabJudge) -> None:
     """A host without an address or with its interface down goes on, says what is wrong, and comes back."""
     alpha, beta = (start(lan.host(name), "--address", CIDR) for name in ("alpha", "beta"))
     await heldAndKnown(judge, lan.host("alpha"), alpha, beta)
@@ -316,7 +316,7 @@ async def test_unreachable(lan: Lan, judge: Judge) -> None:
 
 @pytest.mark.needs("ip")
 @pytest_twisted.ensureDeferred
-async def test_strayAddress(lan: Lan, judge: Judge) -> None:
+async def test_strayAddress(lan: LabLan, judge: LabJudge) -> None:
     """The shared address that somebody adds on a standby is told of, and gone at once."""
     alpha, beta = (start(lan.host(name), "--address", CIDR) for name in ("alpha", "beta"))
     await heldAndKnown(judge, lan.host("alpha"), alpha, beta)

@@ -22,15 +22,16 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 
 from hatwist.lab.capture import Capture, Frame
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from hatwist.linux.guard import program as guard
 from hatwist.linux.guard.client import COMMAND, Guard, GuardError
 from hatwist.linux.interfaces import Farewell
 from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.placing import AddressSpec
 from tests import contracts_guard
 
 pytestmark = pytest.mark.needs("ip")
@@ -690,7 +691,7 @@ async def goodbyes(capture: Capture, count: int) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_killed(lan: Lan, judge: Judge) -> None:
+async def test_killed(lan: LabLan, judge: LabJudge) -> None:
     """The daemon is killed: its address is gone within 10 ms, and three farewells are on the wire."""
     alpha, gaps, first = lan.host("alpha"), [], []
     capture = Capture(lan.client, reactor)
@@ -715,7 +716,7 @@ async def test_killed(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_everyEnd(lan: Lan, judge: Judge) -> None:
+async def test_everyEnd(lan: LabLan, judge: LabJudge) -> None:
     """However the daemon ends, of a fault of its own or on request, its address goes."""
     alpha = lan.host("alpha")
     for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGHUP, signal.SIGTERM):
@@ -727,7 +728,7 @@ async def test_everyEnd(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_sessionKilled(lan: Lan, judge: Judge) -> None:
+async def test_sessionKilled(lan: LabLan, judge: LabJudge) -> None:
     """A signal for the daemon's whole process group ends the daemon, and not its guard."""
     daemon = await daemonOn(lan.host("alpha"), tolerance=60.0)
     await judge.untilHeldBy(SHARED, "alpha")
@@ -737,7 +738,7 @@ async def test_sessionKilled(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_hung(lan: Lan, judge: Judge) -> None:
+async def test_hung(lan: LabLan, judge: LabJudge) -> None:
     """A daemon whose reactor is caught in a loop loses its address at the deadline."""
     daemon = await daemonOn(lan.host("alpha"), "hang")
     await judge.untilHeldBy(SHARED, "alpha")
@@ -750,7 +751,7 @@ async def test_hung(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_stopped(lan: Lan, judge: Judge) -> None:
+async def test_stopped(lan: LabLan, judge: LabJudge) -> None:
     """The daemon is stopped: its address is gone at the deadline, and awake it knows that first."""
     alpha, late = lan.host("alpha"), []
     for _ in range(5):
@@ -775,7 +776,7 @@ async def test_stopped(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_bothStopped(lan: Lan, judge: Judge) -> None:
+async def test_bothStopped(lan: LabLan, judge: LabJudge) -> None:
     """Daemon and guard stopped past the deadline: whoever goes on first, the address goes."""
     alpha = lan.host("alpha")
     capture = Capture(lan.client, reactor)
@@ -802,7 +803,7 @@ async def test_bothStopped(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_guardKilled(lan: Lan, judge: Judge) -> None:
+async def test_guardKilled(lan: LabLan, judge: LabJudge) -> None:
     """The guard is killed and then the daemon: the address stays, then goes, by the second guard."""
     daemon = await daemonOn(lan.host("alpha"), tolerance=2.0)
     await judge.untilHeldBy(SHARED, "alpha")

@@ -11,8 +11,8 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from tests.daemons import ADDRESS, CIDR, FOREGROUND, TWISTD, ended
 
@@ -33,7 +33,7 @@ vrrp_instance VI_1 {{
 class Pair:
     """Two hosts, each with a keepalived.conf, and the one file that was imported from them."""
 
-    def __init__(self, lan: Lan, directory: Path) -> None:
+    def __init__(self, lan: LabLan, directory: Path) -> None:
         self.alpha, self.beta = lan.host("alpha"), lan.host("beta")
         self._directory = directory
         for host, state, priority in ((self.alpha, "MASTER", 150), (self.beta, "BACKUP", 100)):
@@ -62,7 +62,7 @@ class Pair:
 
 @pytest.mark.needs("keepalived")
 @pytest_twisted.ensureDeferred
-async def test_hostByHost(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_hostByHost(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """
     A node beside a keepalived that has the address stays STANDBY; when that stops it has the address, and hands it to
     the worthier node that is started then. Never two hosts have it.

@@ -15,8 +15,8 @@ from twisted.internet.task import deferLater
 
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.eyes import PORT
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 
 SHARED, CIDR = "10.99.0.100", "10.99.0.100/24"
 SHARED6, CIDR6 = "fd99::100", "fd99::100/64"
@@ -35,7 +35,7 @@ def isQuestion(frame: Frame) -> bool:
 
 
 @pytest_twisted.ensureDeferred
-async def test_outage(lan: Lan, judge: Judge) -> None:
+async def test_outage(lan: LabLan, judge: LabJudge) -> None:
     """The time between losing the address and getting it back is outage and no-holder time."""
     alpha = lan.host("alpha")
     alpha.addAddress(CIDR)
@@ -55,7 +55,7 @@ async def test_outage(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_noOutage(lan: Lan, judge: Judge) -> None:
+async def test_noOutage(lan: LabLan, judge: LabJudge) -> None:
     """Without a fault there is no outage, one holder throughout, and every question is answered."""
     lan.host("beta").addAddress(CIDR)
     await judge.watch(SHARED)
@@ -73,7 +73,7 @@ async def test_noOutage(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_twoHolders(lan: Lan, judge: Judge) -> None:
+async def test_twoHolders(lan: LabLan, judge: LabJudge) -> None:
     """Two hosts that hold the address at once are seen, with how long they did."""
     await judge.watch(SHARED)
     lan.host("alpha").addAddress(CIDR)
@@ -92,7 +92,7 @@ async def test_twoHolders(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_handoverIsNoOverlap(lan: Lan, judge: Judge) -> None:
+async def test_handoverIsNoOverlap(lan: LabLan, judge: LabJudge) -> None:
     """An address deleted on one host and at once added on another never counts as held twice."""
     alpha, beta = lan.host("alpha"), lan.host("beta")
     alpha.addAddress(CIDR)
@@ -109,7 +109,7 @@ async def test_handoverIsNoOverlap(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_staleCacheShows(lan: Lan, judge: Judge) -> None:
+async def test_staleCacheShows(lan: LabLan, judge: LabJudge) -> None:
     """A client asks the host that announced itself last, whoever else holds the address."""
     alpha, beta = lan.host("alpha"), lan.host("beta")
     alpha.addAddress(CIDR)
@@ -132,7 +132,7 @@ def _announce(host: Host) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_ipv6(lan: Lan, judge: Judge) -> None:
+async def test_ipv6(lan: LabLan, judge: LabJudge) -> None:
     """An IPv6 address is judged the same way, next to an IPv4 one."""
     alpha = lan.host("alpha")
     alpha.addAddress(CIDR)
@@ -149,7 +149,7 @@ async def test_ipv6(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_cut(lan: Lan, judge: Judge) -> None:
+async def test_cut(lan: LabLan, judge: LabJudge) -> None:
     """A cut stops both directions between two hosts, and no others; healing restores them."""
     await judge.watch("10.99.0.1", "10.99.0.2")
     await judge.untilAnsweredBy("10.99.0.1", "alpha")
@@ -166,7 +166,7 @@ async def test_cut(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_oneWayCut(lan: Lan, judge: Judge) -> None:
+async def test_oneWayCut(lan: LabLan, judge: LabJudge) -> None:
     """A one-way cut lets the other direction through."""
     await judge.watch("10.99.0.2")
     await judge.untilAnsweredBy("10.99.0.2", "beta")
@@ -180,7 +180,7 @@ async def test_oneWayCut(lan: Lan, judge: Judge) -> None:
     await judge.untilAnsweredBy("10.99.0.2", "beta")
 
 
-async def answersIn(judge: Judge, seconds: float) -> int:
+async def answersIn(judge: LabJudge, seconds: float) -> int:
     """How often beta answers in that time."""
     since = await judge.mark()
     await elapse(seconds)
@@ -189,7 +189,7 @@ async def answersIn(judge: Judge, seconds: float) -> int:
 
 
 @pytest_twisted.ensureDeferred
-async def test_loss(lan: Lan, judge: Judge) -> None:
+async def test_loss(lan: LabLan, judge: LabJudge) -> None:
     """Half of the frames lost each way leaves about a quarter of the questions answered."""
     await judge.watch("10.99.0.2")
     await judge.untilAnsweredBy("10.99.0.2", "beta")
@@ -202,7 +202,7 @@ async def test_loss(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_block(lan: Lan, judge: Judge) -> None:
+async def test_block(lan: LabLan, judge: LabJudge) -> None:
     """Blocking one UDP port of a host leaves the others alone."""
     await judge.watch("10.99.0.2", "fd99::2")
     await judge.untilAnsweredBy("10.99.0.2", "beta")
@@ -220,7 +220,7 @@ async def test_block(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_isolate(lan: Lan, judge: Judge) -> None:
+async def test_isolate(lan: LabLan, judge: LabJudge) -> None:
     """An isolated host reaches nobody, and keeps its carrier."""
     await judge.watch("10.99.0.1")
     await judge.untilAnsweredBy("10.99.0.1", "alpha")
@@ -232,7 +232,7 @@ async def test_isolate(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_unplug(lan: Lan, judge: Judge) -> None:
+async def test_unplug(lan: LabLan, judge: LabJudge) -> None:
     """An unplugged host has no carrier and keeps its addresses; plugged in, it answers again."""
     alpha = lan.host("alpha")
     await judge.watch("10.99.0.1")
@@ -247,7 +247,7 @@ async def test_unplug(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_powerLoss(lan: Lan, judge: Judge) -> None:
+async def test_powerLoss(lan: LabLan, judge: LabJudge) -> None:
     """Power loss ends every process of a host, in other sessions too, and takes its addresses."""
     alpha = lan.host("alpha")
     alpha.addAddress(CIDR)
@@ -266,10 +266,10 @@ async def test_powerLoss(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_severalLinks(judge: Judge) -> None:
+async def test_severalLinks(judge: LabJudge) -> None:
     """On a LAN of two links each host has an interface and addresses on both, cut one by one."""
-    lan = Lan(("alpha",), links=2)
-    second = Judge(lan, reactor)
+    lan = LabLan(("alpha",), links=2)
+    second = LabJudge(lan, reactor)
     try:
         await second.start()
         await second.watch("10.99.0.1", "10.99.1.1", "fd99:0:0:1::1")
@@ -284,7 +284,7 @@ async def test_severalLinks(judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_frozenProgram(lan: Lan) -> None:
+async def test_frozenProgram(lan: LabLan) -> None:
     """A frozen program says nothing until it is thawed, and a stopped one may take its leave."""
     script = (
         "import signal, sys\n"
@@ -304,7 +304,7 @@ async def test_frozenProgram(lan: Lan) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_programsLiveOnTheirHost(lan: Lan) -> None:
+async def test_programsLiveOnTheirHost(lan: LabLan) -> None:
     """A program sees its host's interfaces and has a process group of its own."""
     script = (
         "import os, socket\n"
@@ -318,7 +318,7 @@ async def test_programsLiveOnTheirHost(lan: Lan) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_programThatEndsEarly(lan: Lan) -> None:
+async def test_programThatEndsEarly(lan: LabLan) -> None:
     """Who waits for a program's words is told at once when it ends without them."""
     program = lan.host("beta").spawn(reactor, [sys.executable, "-c", "print('other words')"])
     with pytest.raises(RuntimeError, match="other words"):
@@ -328,7 +328,7 @@ async def test_programThatEndsEarly(lan: Lan) -> None:
 @pytest_twisted.ensureDeferred
 async def test_closeLeavesNothing() -> None:
     """A closed LAN has left no process behind, stubborn and frozen ones included."""
-    lan = Lan(("alpha",))
+    lan = LabLan(("alpha",))
     program = lan.host("alpha").spawn(
         reactor, ["sh", "-c", "trap '' TERM INT HUP; setsid sleep 300 & echo up; sleep 300"]
     )
@@ -362,14 +362,14 @@ def _readable(descriptor: int) -> Deferred[None]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_judgeItselfStoodStill(lan: Lan) -> None:
+async def test_judgeItselfStoodStill(lan: LabLan) -> None:
     """
     When the judge did not run, the report says when; events that the kernel had no room to keep
     for it meanwhile are made good, and that is said too.
     """
     alpha = lan.host("alpha")
     alpha.addAddress("10.98.9.9/32")
-    judge = Judge(lan, reactor, receiveBuffer=4096)
+    judge = LabJudge(lan, reactor, receiveBuffer=4096)
     try:
         await judge.start()
         await judge.watch(SHARED)
@@ -391,7 +391,7 @@ async def test_judgeItselfStoodStill(lan: Lan) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_waitingInVain(lan: Lan, judge: Judge) -> None:
+async def test_waitingInVain(lan: LabLan, judge: LabJudge) -> None:
     """A condition that does not come true fails after its time, and names what was missing."""
     await judge.watch(SHARED)
     with pytest.raises(TimeoutError, match=r"10\.99\.0\.100 held by \['alpha'\]"):
@@ -399,7 +399,7 @@ async def test_waitingInVain(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_capture(lan: Lan) -> None:
+async def test_capture(lan: LabLan) -> None:
     """A capture has sent and received frames, told apart, with times of the monotonic clock."""
     alpha, beta = lan.host("alpha"), lan.host("beta")
     sent, received = Capture(alpha, reactor), Capture(beta, reactor)

@@ -16,8 +16,10 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from hatwist.core.linkspec import LinkSpec
-from hatwist.runtime.link import Link, MulticastGroup, makeLinks
+from hatwist.core.linkspec import LinkSpec, MulticastGroup
+from hatwist.core.packet import Packet
+from hatwist.runtime.link import Link
+from hatwist.runtime.ways import waysOf
 from tests.wire import Wire, ip
 
 pytestmark = pytest.mark.needs("ip")
@@ -33,13 +35,13 @@ class End:
         self.got: list[tuple[str, bytes]] = []
         self._there = wire.there.entered if far else nullcontext
         spec = (Wire.far if far else Wire.near) + kind.format(1 if far else 2)
-        self.links = makeLinks(reactor, [LinkSpec.parse(spec)], GROUP)
+        self.links = [Link(reactor, way) for way in waysOf([LinkSpec.parse(spec)], GROUP)]
         for link in self.links:
             with self._there():
                 link.open(self._receive)
 
-    def _receive(self, datagram: bytes, name: str) -> None:
-        self.got.append((name, datagram))
+    def _receive(self, packet: Packet) -> None:
+        self.got.append((packet.link, packet.data))
 
     def send(self, datagram: bytes) -> None:
         """
@@ -173,9 +175,11 @@ async def test_withoutIPv4(wire: Wire) -> None:
 async def test_linkLocalPeers(wire: Wire) -> None:
     """A unicast peer may be named by its link-local address; the interface is the link's own."""
     peer = "fe80::ff:fe00:102"
-    (link,) = makeLinks(reactor, [LinkSpec.parse(f"{Wire.near},unicast={peer}")], GROUP)
+    (link,) = (
+        Link(reactor, way) for way in waysOf([LinkSpec.parse(f"{Wire.near},unicast={peer}")], GROUP)
+    )
     far = End(wire, ",unicast=fe80::ff:fe00:101", far=True)
-    link.open(lambda data, name: None)
+    link.open(lambda packet: None)
     try:
         link.send(b"there")
         await wire.until(lambda: far.got == [(f"{Wire.far},unicast6", b"there")])
@@ -189,13 +193,13 @@ async def test_severalPeers(wire: Wire) -> None:
     """Each of several peers gets its copy, also when another cannot be reached."""
     wire.farIp("address", "add", "10.9.0.3/24", "dev", Wire.far)
     spec = LinkSpec.parse(f"{Wire.near},unicast=10.77.0.1,10.9.0.2,10.9.0.3")
-    (link,) = makeLinks(reactor, [spec], GROUP)
+    (link,) = (Link(reactor, way) for way in waysOf([spec], GROUP))
     ears = []
     for peer in ("10.9.0.2", "10.9.0.3"):
         with wire.there.entered():
             ears.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
         ears[-1].bind((peer, GROUP.port))
-    link.open(lambda data, name: None)
+    link.open(lambda packet: None)
     try:
         link.send(b"there")
         for ear in ears:
@@ -258,7 +262,7 @@ async def test_notShared(wire: Wire, hosts: tuple[str, ...]) -> None:
         ends.near.close()
         again = End(wire, kind)
         again.close()
-        family = ends.near.link.family
+        family = ends.near.link.way.family
         with socket.socket(family, socket.SOCK_DGRAM) as early:
             early.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             early.bind(("", GROUP.port))
@@ -282,9 +286,9 @@ async def test_anotherAddress(wire: Wire, kind: str, old: str, new: str) -> None
     near = End(wire, kind)
     got: list[bytes] = []
     spec = LinkSpec.parse(f"{Wire.far},unicast={new.partition('/')[0]}")
-    (far,) = makeLinks(reactor, [spec], GROUP)
+    (far,) = (Link(reactor, way) for way in waysOf([spec], GROUP))
     with wire.there.entered():
-        far.open(lambda data, name: got.append(data))
+        far.open(lambda packet: got.append(packet.data))
 
     def beating() -> bool:
         near.send(b"here")

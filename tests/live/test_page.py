@@ -15,7 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.utils import getProcessOutputAndValue
 
-from hatwist.frontends.web.answers import FAILED, NOT_FOUND, Answer, Answers
+from hatwist.frontends.web.answers import FAILED, NOT_FOUND, Answer, WebAnswers
 from hatwist.frontends.web.page import Page
 from hatwist.frontends.web.server import AnswersFactory
 from tests import web_samples
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.needs("chromium")
 EVIL = "<img src=x onerror=\"document.title='owned'\"><b>beta</b>"
 
 
-class Samples(Answers):
+class Samples(WebAnswers):
     """Answers as the daemon's would be, of what the test says."""
 
     def __init__(self) -> None:

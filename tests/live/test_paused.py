@@ -14,9 +14,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from hatwist.lab.faults import VOTERS, order
-from hatwist.lab.judge import Judge
+from hatwist.lab.judge import LabJudge
 from hatwist.lab.lab import Lab
-from hatwist.lab.lan import Lan
+from hatwist.lab.lan import LabLan
 from hatwist.lab.measurement import timeline
 
 pytestmark = pytest.mark.needs("ip")
@@ -35,7 +35,8 @@ from hatwist.runtime.clock import useMonotonic
 from hatwist.core.errors import ResourceError
 from hatwist.linux.guard.client import Guard
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.placing import AddressSpec
 
 useMonotonic(reactor)
 cidr, hold, moment = sys.argv[1], float(sys.argv[2]), sys.argv[3]
@@ -83,7 +84,7 @@ task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
 
 @pytest.mark.parametrize("moment", ["arming", "armed", "asked", "permitted", "added"])
 @pytest_twisted.ensureDeferred
-async def test_moments(lan: Lan, judge: Judge, moment: str) -> None:
+async def test_moments(lan: LabLan, judge: LabJudge, moment: str) -> None:
     """
     Whenever it was stopped, an address that comes late is announced to nobody, and goes at once; it comes
     late only where the stop was between the last look at the clock and the kernel.

@@ -16,8 +16,8 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from tests.daemons import ended, until
 
@@ -39,7 +39,7 @@ def sh(host: Host, command: str) -> str:
 
 @pytest.mark.needs("ip")
 @pytest_twisted.ensureDeferred
-async def test_twoHosts(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_twoHosts(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """The lines that README has for two hosts give what it promises, log lines and all."""
     alpha, beta = lan.host("alpha"), lan.host("beta")
     for host in (alpha, beta):
@@ -83,7 +83,7 @@ async def test_twoHosts(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 @pytest.mark.needs("ip")
 @pytest_twisted.ensureDeferred
-async def test_oneFile(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_oneFile(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """The lines that README has for one file on two hosts: init, check, run, and every command it lists."""
     alpha, beta = lan.host("alpha"), lan.host("beta")
     for host in (alpha, beta):
@@ -143,7 +143,7 @@ async def test_oneFile(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 class Pair:
     """README's two hosts with fast heartbeats: alpha holds, beta stands by."""
 
-    def __init__(self, lan: Lan, judge: Judge, path: Path) -> None:
+    def __init__(self, lan: LabLan, judge: LabJudge, path: Path) -> None:
         self.judge = judge
         (path / "key").write_text("k" * 32)
         (path / "key").chmod(0o400)
@@ -184,7 +184,7 @@ class Pair:
 
 
 @pytest_twisted.ensureDeferred
-async def test_daemonKilled(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_daemonKilled(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """Where the daemon is killed the guard lets go and says goodbye: the other has the address at once."""
     pair = Pair(lan, judge, tmp_path)
     began = await pair.settled()
@@ -194,7 +194,7 @@ async def test_daemonKilled(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_daemonHangs(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_daemonHangs(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """Where it hangs the guard lets go within the tolerance; when it wakes it is STANDBY first."""
     pair = Pair(lan, judge, tmp_path)
     began = await pair.settled()
@@ -208,7 +208,7 @@ async def test_daemonHangs(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_bothKilled(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_bothKilled(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """Where daemon and guard are killed the kernel removes the address, and only then the other takes it."""
     pair = Pair(lan, judge, tmp_path)
     began = await pair.settled()
@@ -225,7 +225,7 @@ async def test_bothKilled(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_guaranteeIsLogged(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_guaranteeIsLogged(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """What README shows of the guarantee is what its two hosts log."""
     pair = Pair(lan, judge, tmp_path)
     for text in re.findall(r"^    ((?:Guarantee|Not protected): .*)", README, re.MULTILINE):

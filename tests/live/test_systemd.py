@@ -15,8 +15,8 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from tests.daemons import (
     ADDRESS,
@@ -105,7 +105,7 @@ async def release(host: Host, *more: str, before: tuple[str, ...] = ()) -> Progr
 
 
 @pytest_twisted.async_yield_fixture
-async def left(lan: Lan, judge: Judge) -> AsyncIterator[Host]:
+async def left(lan: LabLan, judge: LabJudge) -> AsyncIterator[Host]:
     """A host on which daemon and guard were killed together, so that the address is still there."""
     host = lan.host("alpha")
     start(host, "--address", CIDR, *LONG)
@@ -117,7 +117,7 @@ async def left(lan: Lan, judge: Judge) -> AsyncIterator[Host]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_told(lan: Lan, judge: Judge, told: Told) -> None:
+async def test_told(lan: LabLan, judge: LabJudge, told: Told) -> None:
     """systemd hears: ready, the roles, that heartbeats go out, and the end; but not from one that hangs."""
     env = {"NOTIFY_SOCKET": told.path, "WATCHDOG_USEC": "400000"}
     alpha = start(lan.host("alpha"), "--address", CIDR, env=env)
@@ -147,7 +147,7 @@ async def test_told(lan: Lan, judge: Judge, told: Told) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_rightsOfUnit(lan: Lan, judge: Judge) -> None:
+async def test_rightsOfUnit(lan: LabLan, judge: LabJudge) -> None:
     """The unit's two ambient capabilities are enough to take over, announce, guard, and renew the kernel's lease."""
     command = (*asInUnit(), *TWISTD, *FOREGROUND)
     alpha, beta = (
@@ -174,7 +174,7 @@ async def test_rightsOfUnit(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_released(left: Host, judge: Judge) -> None:
+async def test_released(left: Host, judge: LabJudge) -> None:
     """What daemon and guard left when both were killed is gone when hatwist release ends with 0."""
     program = await release(left, "--address", CIDR, before=asInUnit())
     assert program.status == 0, program.tail()
@@ -205,7 +205,7 @@ async def test_notPermitted(left: Host) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrong(lan: Lan) -> None:
+async def test_wrong(lan: LabLan) -> None:
     """Options that are wrong end it with 2 and every problem."""
     program = await release(lan.host("alpha"), "--address", "10.99.0.100", "--lease", "x")
     assert program.status == 2
@@ -214,7 +214,7 @@ async def test_wrong(lan: Lan) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_daemonRuns(lan: Lan, judge: Judge) -> None:
+async def test_daemonRuns(lan: LabLan, judge: LabJudge) -> None:
     """While the daemon runs, or hangs, nothing is touched, and no second one starts."""
     host = lan.host("alpha")
     daemon = start(host, "--address", CIDR, *LONG)
@@ -239,7 +239,7 @@ async def test_daemonRuns(lan: Lan, judge: Judge) -> None:
 
 @pytest.mark.needs("ip")
 @pytest_twisted.ensureDeferred
-async def test_alias(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_alias(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """What the guard cannot release is released too: an alias, by ifdown."""
     for name, text in (("ifup", IFUP), ("ifdown", IFDOWN.format(directory=tmp_path))):
         (tmp_path / name).write_text(text)

@@ -12,8 +12,8 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import LabLan
 from tests.daemons import (
     ADDRESS,
     CIDR,
@@ -53,7 +53,7 @@ def fakes(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest_twisted.ensureDeferred
-async def test_stopped(lan: Lan, judge: Judge, command: str, number: signal.Signals) -> None:
+async def test_stopped(lan: LabLan, judge: LabJudge, command: str, number: signal.Signals) -> None:
     """A daemon told to stop releases, says goodbye, and ends; the next holds at once, and never both."""
     alpha, beta = (
         start(lan.host(name), "--address", CIDR, command=COMMANDS[command])
@@ -76,7 +76,7 @@ async def test_stopped(lan: Lan, judge: Judge, command: str, number: signal.Sign
 
 @pytest.mark.needs("ip")
 @pytest_twisted.ensureDeferred
-async def test_stoppedWhileIfdownHangs(lan: Lan, judge: Judge, fakes: Path) -> None:
+async def test_stoppedWhileIfdownHangs(lan: LabLan, judge: LabJudge, fakes: Path) -> None:
     """With an ifdown that hangs a stop takes less than two seconds all the same, releases, and says goodbye."""
     env = {"PATH": f"{fakes}:{os.environ['PATH']}"}
     more = ("--alias", "eth0:1", "--address", CIDR)
@@ -95,13 +95,13 @@ async def test_stoppedWhileIfdownHangs(lan: Lan, judge: Judge, fakes: Path) -> N
     await judge.untilHeldBy(ADDRESS, "beta")
 
 
-def _ipv6(lan: Lan, name: str) -> list[str]:
+def _ipv6(lan: LabLan, name: str) -> list[str]:
     return [address for address in lan.host(name).addresses() if ":" in address]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest_twisted.ensureDeferred
-async def test_otherSignals(lan: Lan, judge: Judge, command: str) -> None:
+async def test_otherSignals(lan: LabLan, judge: LabJudge, command: str) -> None:
     """SIGHUP reads the same anew, SIGUSR1 does nothing: neither ends or moves anything."""
     alpha = start(lan.host("alpha"), "--address", CIDR, command=COMMANDS[command])
     await judge.untilHeldBy(ADDRESS, "alpha")
@@ -126,7 +126,7 @@ JOURNALLED = (
 
 
 @pytest_twisted.ensureDeferred
-async def test_journal(lan: Lan, judge: Judge) -> None:
+async def test_journal(lan: LabLan, judge: LabJudge) -> None:
     """Where the journal reads the output, each line has its priority and no time: also those of a start that fails."""
     host = lan.host("alpha")
     command = (*JOURNALLED, *TWISTD, *FOREGROUND)
@@ -158,7 +158,7 @@ run()
 
 
 @pytest_twisted.ensureDeferred
-async def test_hungUpEarly(lan: Lan, judge: Judge) -> None:
+async def test_hungUpEarly(lan: LabLan, judge: LabJudge) -> None:
     """SIGHUP while a daemon starts, which is mostly imports, does not end it: it is answered once it runs."""
     command = (sys.executable, "-c", HUNG_UP, *FOREGROUND)
     alpha = start(lan.host("alpha"), "--address", CIDR, command=command)
@@ -171,8 +171,8 @@ async def test_hungUpEarly(lan: Lan, judge: Judge) -> None:
 @pytest_twisted.ensureDeferred
 async def test_addresses() -> None:
     """IPv4 and IPv6 addresses, also on another interface than the heartbeats', are held and let go of together."""
-    lan = Lan(("alpha", "beta"), links=2)
-    judge = Judge(lan, reactor)
+    lan = LabLan(("alpha", "beta"), links=2)
+    judge = LabJudge(lan, reactor)
     shared = ["10.99.0.100", "fd99::100", "10.77.0.1", "fd77::1"]
     given = ["10.99.0.100/24", "fd99::100/64", "10.77.0.1/24@eth1", "fd77::1/64@eth1"]
     more = [word for address in given for word in ("--address", address)]
@@ -198,7 +198,7 @@ async def test_addresses() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_daemonKilled(lan: Lan, judge: Judge) -> None:
+async def test_daemonKilled(lan: LabLan, judge: LabJudge) -> None:
     """A daemon that is killed leaves no address behind, and the next one has it at once."""
     host = lan.host("beta")
     first = start(host, "--address", CIDR)
@@ -212,7 +212,7 @@ async def test_daemonKilled(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_noPermission(lan: Lan) -> None:
+async def test_noPermission(lan: LabLan) -> None:
     """Without the rights it needs it ends with 1 and one message that has every problem; nothing was touched."""
     host = lan.host("alpha")
     before = host.addresses()
@@ -233,7 +233,7 @@ async def test_noPermission(lan: Lan) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_someRights(lan: Lan, judge: Judge) -> None:
+async def test_someRights(lan: LabLan, judge: LabJudge) -> None:
     """The two capabilities that README names are enough: as a systemd unit's ambient ones, without any other."""
     rights = "-all,+net_admin,+net_raw"
     program = start(
@@ -262,7 +262,7 @@ async def test_someRights(lan: Lan, judge: Judge) -> None:
 )
 @pytest_twisted.ensureDeferred
 async def test_wrong(
-    lan: Lan, before: tuple[str, ...], after: tuple[str, ...], message: str
+    lan: LabLan, before: tuple[str, ...], after: tuple[str, ...], message: str
 ) -> None:
     """What cannot be run ends with 1, one line for each problem, and no traceback."""
     host = lan.host("alpha")
@@ -274,7 +274,7 @@ async def test_wrong(
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrongForTwist(lan: Lan) -> None:
+async def test_wrongForTwist(lan: LabLan) -> None:
     """twist says and does the same."""
     program = start(lan.host("alpha"), "--priority", "999", command=TWIST)
     assert await program.ended() == 1
@@ -283,7 +283,7 @@ async def test_wrongForTwist(lan: Lan) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_help(lan: Lan) -> None:
+async def test_help(lan: LabLan) -> None:
     """twistd and twist list the command and its options, and end with 0."""
     host = lan.host("alpha")
     for command in (TWISTD, TWIST):
@@ -331,7 +331,7 @@ run()
 
 
 @pytest_twisted.ensureDeferred
-async def test_interruptedLog(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_interruptedLog(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """
     SIGTERM in the very instruction in which the lock of the log file was taken ends the daemon all the same.
 
@@ -348,7 +348,7 @@ async def test_interruptedLog(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_daemonized(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_daemonized(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """In the background, as twistd runs by default, it holds, logs to a file, and ends by its pid file."""
     pidfile, log = tmp_path / "ha.pid", tmp_path / "ha.log"
     command = (*TWISTD, f"--pidfile={pidfile}", f"--logfile={log}")
@@ -368,7 +368,7 @@ async def test_daemonized(lan: Lan, judge: Judge, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_daemonizedWrong(lan: Lan, tmp_path: Path) -> None:
+async def test_daemonizedWrong(lan: LabLan, tmp_path: Path) -> None:
     """What cannot be run is said before it goes to the background, with 1."""
     pidfile = tmp_path / "ha.pid"
     command = (*TWISTD, f"--pidfile={pidfile}", f"--logfile={tmp_path / 'ha.log'}")
@@ -379,7 +379,7 @@ async def test_daemonizedWrong(lan: Lan, tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_killedHard(lan: Lan, judge: Judge) -> None:
+async def test_killedHard(lan: LabLan, judge: LabJudge) -> None:
     """A host whose power fails is succeeded after one tolerance, by the options as given."""
     alpha, beta = (start(lan.host(name), "--address", CIDR) for name in ("alpha", "beta"))
     await heldAndKnown(judge, lan.host("alpha"), alpha, beta)
@@ -393,7 +393,7 @@ async def test_killedHard(lan: Lan, judge: Judge) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_ownAddress(lan: Lan, judge: Judge) -> None:
+async def test_ownAddress(lan: LabLan, judge: LabJudge) -> None:
     """The address by which a host is on its network is not shared: refused, and it stays."""
     host = lan.host("alpha")
     program = start(host, "--address", f"{host.ipv4()}/24")

@@ -18,8 +18,8 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from hatwist.lab.judge import Judge
-from hatwist.lab.lan import Host, Lan
+from hatwist.lab.judge import LabJudge
+from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from tests.browser import Shown, browser
 from tests.daemons import ADDRESS, CIDR, FOREGROUND, TWISTD, ended, heldAndKnown, until
@@ -44,7 +44,7 @@ resources = [{{address = "{CIDR}"}}]
 class Pair:
     """alpha holds, beta stands by; both answer over HTTP."""
 
-    def __init__(self, lan: Lan, judge: Judge, path: Path) -> None:
+    def __init__(self, lan: LabLan, judge: LabJudge, path: Path) -> None:
         self.lan = lan
         self.judge = judge
         self.file = path / "hatwist.toml"
@@ -92,14 +92,14 @@ def connect(host: Host) -> socket.socket:
 
 
 @pytest_twisted.async_yield_fixture
-async def pair(lan: Lan, judge: Judge, tmp_path: Path) -> Any:
+async def pair(lan: LabLan, judge: LabJudge, tmp_path: Path) -> Any:
     made = Pair(lan, judge, tmp_path)
     await made.settle()
     yield made
 
 
 @pytest_twisted.ensureDeferred
-async def test_pair(pair: Pair, judge: Judge) -> None:
+async def test_pair(pair: Pair, judge: LabJudge) -> None:
     """Holder and standby tell what they are in every way there is, and the answers follow when the holder dies."""
     assert pair.get("alpha", "/health/active") == (200, "web: ACTIVE\n")
     assert pair.get("beta", "/health/active?group=web") == (503, "web: STANDBY\n")
@@ -139,7 +139,7 @@ async def test_stopped(pair: Pair) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_taken(lan: Lan, judge: Judge, tmp_path: Path) -> None:
+async def test_taken(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     """A port that somebody else has is one clear error, and nothing is held."""
     with lan.host("alpha").namespace.entered():
         taken = socket.create_server(("", PORT))
@@ -176,7 +176,7 @@ def test_alerts(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_flood(pair: Pair, judge: Judge) -> None:
+async def test_flood(pair: Pair, judge: LabJudge) -> None:
     """Whoever asks as often as he can, on as many connections as there are, moves nothing and stalls nothing."""
     began = await judge.watch(ADDRESS)
 

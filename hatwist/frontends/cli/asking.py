@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 
 from hatwist.frontends.control import place
-from hatwist.frontends.control.client import Client, NotRunning, Refused, Unclear, find
+from hatwist.frontends.control.boxes import CommandRefused
+from hatwist.frontends.control.client import Client, NotRunning, Unclear, find
 
 Subparsers = argparse._SubParsersAction
 HOLDS, STANDBY, FAULT, NOT_RUNNING, UNKNOWN = range(5)
@@ -48,7 +49,7 @@ def addCommand(
         try:
             with Client(find(options.control)) as client:
                 return run(options, client)
-        except Refused as e:
+        except CommandRefused as e:
             return failed(str(e), REFUSED)
         except NotRunning as e:
             return failed(str(e), NOT_RUNNING)

@@ -62,11 +62,11 @@ def _import(options: argparse.Namespace, arguments: list[str]) -> int:
     try:
         sources = _sources(options.files, options.node)
         hosts = [] if len(options.node) == len(sources) else options.node
-        plan, program = read(sources, options.kind, hosts, notes, _opened)
+        draft, program = read(sources, options.kind, hosts, notes, _opened)
     except MigrationError as error:
         print(f"hatwist import: {printable(str(error))}", file=sys.stderr)
         return 2
-    if not plan.groups:
+    if not draft.groups:
         notes.lost(
             Place(", ".join(dict.fromkeys(source.path for source in sources))),
             "the whole file",
@@ -74,7 +74,7 @@ def _import(options: argparse.Namespace, arguments: list[str]) -> int:
         )
     paths = ", ".join(dict.fromkeys(source.path for source in sources))
     title = f"Imported from {paths} ({program}) by hatwist {__version__}. Try it with: hatwist check FILE"
-    sys.stdout.write(write(plan, notes.all, title))
+    sys.stdout.write(write(draft, notes.all, title))
     sys.stdout.flush()
     for line in report(notes.all):
         print(line, file=sys.stderr)

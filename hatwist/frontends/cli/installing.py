@@ -20,7 +20,7 @@ HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 UNITS, MANUALS = "etc/systemd/system", "usr/local/share/man"
 
 
-class File(NamedTuple):
+class InstalledFile(NamedTuple):
     """
     @ivar source: in a checkout, and the end of the path where it is installed.
     @ivar target: below the root of the system.
@@ -31,18 +31,20 @@ class File(NamedTuple):
     target: str
 
 
-UNIT = File(
+UNIT = InstalledFile(
     "examples/systemd/hatwist.service",
     "share/doc/hatwist/examples/systemd/hatwist.service",
     f"{UNITS}/hatwist.service",
 )
-ROOT = File(
+ROOT = InstalledFile(
     "examples/systemd/root.conf",
     "share/doc/hatwist/examples/systemd/root.conf",
     f"{UNITS}/hatwist.service.d/root.conf",
 )
 PAGES = tuple(
-    File(f"docs/man/{page}", f"share/man/man{page[-1]}/{page}", f"{MANUALS}/man{page[-1]}/{page}")
+    InstalledFile(
+        f"docs/man/{page}", f"share/man/man{page[-1]}/{page}", f"{MANUALS}/man{page[-1]}/{page}"
+    )
     for page in ("hatwist.1", "hatwist.toml.5")
 )
 
@@ -140,7 +142,7 @@ def _wanted(directory: str, root: bool) -> Iterator[tuple[str, str]]:
         yield file.target, _text(file)
 
 
-def _text(file: File) -> str:
+def _text(file: InstalledFile) -> str:
     """What is shipped, by a checkout or by pip."""
     checkout = Path(__file__).parents[3] / file.source
     if checkout.is_file():

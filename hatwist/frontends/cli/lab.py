@@ -45,7 +45,7 @@ def _lab(options: argparse.Namespace, arguments: list[str]) -> int:
         return world.enter(again, again)
     # Only now: importing Twisted takes its time.
     from hatwist.lab.scenarios import DEMO, LONG, SCENARIOS
-    from hatwist.lab.story import Plan, run
+    from hatwist.lab.story import Playlist, run
 
     if options.list:
         for name, scenario in {**SCENARIOS, **LONG}.items():
@@ -59,7 +59,7 @@ def _lab(options: argparse.Namespace, arguments: list[str]) -> int:
         )
         return 2
     return run(
-        Plan(
+        Playlist(
             names=options.scenario or DEMO,
             repeat=options.repeat,
             interval=options.interval,

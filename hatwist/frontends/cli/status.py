@@ -20,8 +20,9 @@ from hatwist.frontends.cli.asking import (
     failed,
     word,
 )
-from hatwist.frontends.cli.table import Line, coloured, colours, table
-from hatwist.frontends.control.client import Client, NotRunning, Refused, Unclear, find
+from hatwist.frontends.cli.table import TextLine, coloured, colours, table
+from hatwist.frontends.control.boxes import CommandRefused
+from hatwist.frontends.control.client import Client, NotRunning, Unclear, find
 
 HOME, CLEAR, REST = "\x1b[H", "\x1b[2J", "\x1b[J"
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -107,10 +108,10 @@ def _watch(options: argparse.Namespace, client: Client) -> int:
                     asked = Client(find(path))
                 status = asked.call("Watch" if shown else "Status", wait=1.0)
                 lines = table(status, time.time())
-            except (NotRunning, Unclear, Refused) as e:
+            except (NotRunning, Unclear, CommandRefused) as e:
                 # It may be restarted this very moment.
                 asked = None
-                lines = [Line(text) for text in str(e).splitlines()]
+                lines = [TextLine(text) for text in str(e).splitlines()]
             _draw(lines, live, shown)
             shown += 1
             if shown == options.count:
@@ -125,7 +126,7 @@ def _watch(options: argparse.Namespace, client: Client) -> int:
         sys.stdout.flush()
 
 
-def _draw(lines: list[Line], live: bool, shown: int) -> None:
+def _draw(lines: list[TextLine], live: bool, shown: int) -> None:
     if live:
         size = shutil.get_terminal_size()
         text = onScreen(coloured(lines, colours(), size.columns), size.lines - 1)

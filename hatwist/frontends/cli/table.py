@@ -16,7 +16,7 @@ ROOM = 14
 INDENT = 4
 
 
-class Line(str):
+class TextLine(str):
     """
     A line of text.
 
@@ -28,13 +28,13 @@ class Line(str):
     hang = INDENT
 
     @classmethod
-    def of(cls, text: str, alarming: bool, hang: int = INDENT) -> Line:
+    def of(cls, text: str, alarming: bool, hang: int = INDENT) -> TextLine:
         made = cls(oneLine(text.rstrip()))
         made.alarming, made.hang = alarming, hang
         return made
 
 
-def columns(rows: Sequence[tuple[bool, Sequence[str]]], note: int | None = None) -> list[Line]:
+def columns(rows: Sequence[tuple[bool, Sequence[str]]], note: int | None = None) -> list[TextLine]:
     """
     Rows as lines with two spaces between columns; each row says first whether it is alarming.
 
@@ -48,9 +48,9 @@ def columns(rows: Sequence[tuple[bool, Sequence[str]]], note: int | None = None)
     lines = []
     for (alarming, row), cells in zip(rows, short, strict=True):
         padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-        lines.append(Line.of("  ".join(padded), alarming, last))
+        lines.append(TextLine.of("  ".join(padded), alarming, last))
         if note is not None and cells[note] != row[note]:
-            lines.append(Line.of(f"{'':{INDENT}}{row[note]}", alarming, 2 * INDENT))
+            lines.append(TextLine.of(f"{'':{INDENT}}{row[note]}", alarming, 2 * INDENT))
     return lines
 
 
@@ -94,13 +94,13 @@ def coloured(lines: Sequence[str], colour: bool, width: int = 0) -> list[str]:
     ]
 
 
-def table(status: dict[str, Any], now: float) -> list[Line]:
+def table(status: dict[str, Any], now: float) -> list[TextLine]:
     """
     @param now: seconds since 1970.
     """
-    alone = [Line.of(f"{status['alone']}.", True)] if status["alone"] else []
+    alone = [TextLine.of(f"{status['alone']}.", True)] if status["alone"] else []
     groups, nodes = _groups(status, now), _nodes(status)
-    return [*alone, *_head(status), Line(), *groups, Line(), *nodes, *_notes(status)]
+    return [*alone, *_head(status), TextLine(), *groups, TextLine(), *nodes, *_notes(status)]
 
 
 def short(seconds: float) -> str:
@@ -113,22 +113,22 @@ def short(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def _head(status: dict[str, Any]) -> list[Line]:
+def _head(status: dict[str, Any]) -> list[TextLine]:
     guarantee = status["guarantee"]
     drained = ", drained" if status["drained"] else ""
     signed = "signed" if status["signed"] else "not signed"
     return [
-        Line.of(
+        TextLine.of(
             f"{status['node']} of cluster {status['cluster']}{drained}: up {short(status['uptime'])}, "
             f"interval {status['interval']:g} s, tolerance {status['tolerance']:g} s, heartbeats {signed}",
             bool(drained),
         ),
-        Line(f"Guarantee: {guarantee['level']}: {guarantee['reason']}"),
-        *(Line(f"Not protected: {gap}") for gap in guarantee["gaps"]),
+        TextLine(f"Guarantee: {guarantee['level']}: {guarantee['reason']}"),
+        *(TextLine(f"Not protected: {gap}") for gap in guarantee["gaps"]),
     ]
 
 
-def _groups(status: dict[str, Any], now: float) -> list[Line]:
+def _groups(status: dict[str, Any], now: float) -> list[TextLine]:
     rows: list[tuple[bool, Sequence[str]]] = [
         (False, ("GROUP", "HOLDER", "FOR", "TERM", "BECAUSE"))
     ]
@@ -155,7 +155,7 @@ def _holder(group: dict[str, Any], name: str) -> str:
     return f"{name} ({doing})" if doing else name
 
 
-def _nodes(status: dict[str, Any]) -> list[Line]:
+def _nodes(status: dict[str, Any]) -> list[TextLine]:
     head = ("NODE", "GROUP", "ROLE", "FITNESS", "PRIO", "TERM", "HEARD", "OF 20", "LINKS")
     rows: list[tuple[bool, Sequence[str]]] = [(False, head)]
     for name, node in status["nodes"].items():
@@ -206,7 +206,7 @@ def _link(name: str, age: float | None, node: dict[str, Any], status: dict[str, 
     return f"{name} {short(age)}"
 
 
-def _notes(status: dict[str, Any]) -> list[Line]:
+def _notes(status: dict[str, Any]) -> list[TextLine]:
     """What no column has room for."""
     found = list(status["troubles"])
     for name, node in status["nodes"].items():
@@ -214,4 +214,4 @@ def _notes(status: dict[str, Any]) -> list[Line]:
             found.append(f"{name} has another shared configuration than {status['node']}")
         if node["alive"] and not node["self"] and not node["hears_us"]:
             found.append(f"{name} does not hear {status['node']}")
-    return [Line.of(text, True) for text in found]
+    return [TextLine.of(text, True) for text in found]

@@ -11,7 +11,7 @@ import time
 
 from hatwist.core.phrases import oneLine
 from hatwist.frontends.cli.asking import DONE, Subparsers, addCommand, word
-from hatwist.frontends.cli.table import Line, coloured, colours
+from hatwist.frontends.cli.table import TextLine, coloured, colours
 from hatwist.frontends.control.client import Client
 
 
@@ -72,7 +72,7 @@ def _why(options: argparse.Namespace, client: Client) -> int:
         print(json.dumps(found, indent=1))
         return DONE
     if found["alone"]:
-        warning = Line.of(f"{found['alone']}.", True)
+        warning = TextLine.of(f"{found['alone']}.", True)
         print("\n".join(coloured([warning], colours())), end="\n\n")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     texts = [entry["text"] for entry in found["groups"].values()]

@@ -15,10 +15,10 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import Change
 from hatwist.core.errors import ConfigurationError, ResourceError
 from hatwist.frontends.control import commands
-from hatwist.frontends.control.commands import Refused
+from hatwist.frontends.control.boxes import CommandRefused
 from hatwist.frontends.control.levels import NAMESPACE, Threshold
 from hatwist.frontends.control.moves import (
-    Plan,
+    MovePlan,
     Transfer,
     known,
     planDrain,
@@ -34,16 +34,16 @@ from hatwist.service.status import status, troubles
 _Method = Callable[[Any, dict[str, Any]], Any]
 
 
-def answering(command: type[commands.Question]) -> Callable[[_Method], _Method]:
+def answering(command: type[commands.JsonCommand]) -> Callable[[_Method], _Method]:
     """
     The decorator of a method that answers a command: it is given the arguments, and returns what
     goes into JSON, or is a coroutine that does.
     """
 
     def decorate(method: _Method) -> _Method:
-        def respond(self: Answers, arguments: Any) -> Any:
+        def respond(self: ControlAnswers, arguments: Any) -> Any:
             if not isinstance(arguments, dict):
-                raise Refused("arguments are an object of names and values")
+                raise CommandRefused("arguments are an object of names and values")
             found = method(self, arguments)
             if not hasattr(found, "__await__"):
                 return {"answer": found}
@@ -77,11 +77,11 @@ def _goingOn(pending: Deferred[Any]) -> Deferred[Any]:
 
 def _left(failure: Failure) -> None:
     if failure.check(CancelledError):
-        raise Refused("nobody waits for it any more")
+        raise CommandRefused("nobody waits for it any more")
     failure.raiseException()
 
 
-class Answers(amp.CommandLocator):
+class ControlAnswers(amp.CommandLocator):
     """
     For one client, which asks one question at a time.
 
@@ -103,11 +103,11 @@ class Answers(amp.CommandLocator):
 
     # What is
 
-    @answering(commands.Status)
+    @answering(commands.StatusCommand)
     def status(self, arguments: dict[str, Any]) -> Any:
         return status(self.service.snapshot())
 
-    @answering(commands.Watch)
+    @answering(commands.WatchCommand)
     async def watch(self, arguments: dict[str, Any]) -> Any:
         node = running(self.service)
         changed: Deferred[None] = Deferred()
@@ -129,7 +129,7 @@ class Answers(amp.CommandLocator):
             node.watchers.remove(tell)
         return status(self.service.snapshot())
 
-    @answering(commands.Why)
+    @answering(commands.WhyCommand)
     def why(self, arguments: dict[str, Any]) -> Any:
         node, snapshot = running(self.service), self.service.snapshot()
         picture, named = seen(snapshot), arguments.get("group")
@@ -156,11 +156,11 @@ class Answers(amp.CommandLocator):
             ]
         return found
 
-    @answering(commands.History)
+    @answering(commands.HistoryCommand)
     def history(self, arguments: dict[str, Any]) -> Any:
         limit = arguments.get("limit") or 0
         if not isinstance(limit, int) or limit < 0:
-            raise Refused("limit: allowed is 1 or more")
+            raise CommandRefused("limit: allowed is 1 or more")
         entries = list(self.service.history.entries)
         group = arguments.get("group")
         if group is not None:
@@ -171,18 +171,18 @@ class Answers(amp.CommandLocator):
 
     # What moves something
 
-    @answering(commands.Move)
+    @answering(commands.MoveCommand)
     def move(self, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", WAIT)
         if arguments.get("node") == "":
-            raise Refused("node: an empty name; without any the group goes to the worthiest")
+            raise CommandRefused("node: an empty name; without any the group goes to the worthiest")
         group, to = str(arguments.get("group")), str(arguments.get("node") or "")
         plan = planMove(self.service, group, to)
         if arguments.get("dry"):
             return {"plan": plan.lines}
         return self._moved(plan, limit, group, to)
 
-    async def _moved(self, plan: Plan, limit: float, group: str, to: str) -> Any:
+    async def _moved(self, plan: MovePlan, limit: float, group: str, to: str) -> Any:
         node = running(self.service)
         if to and not plan.moves:  # whoever asks for what is so already has it
             return {"plan": plan.lines, "moves": []}
@@ -191,13 +191,13 @@ class Answers(amp.CommandLocator):
             node.move(group, to)
         except ValueError as e:
             transfer.close()
-            raise Refused(str(e)) from None
+            raise CommandRefused(str(e)) from None
         moves = await self._arrival(transfer, limit)
         if to and moves[0]["to"] != to:
-            raise Refused(f"{moves[0]['to']} took {group} instead of {to}")
+            raise CommandRefused(f"{moves[0]['to']} took {group} instead of {to}")
         return {"plan": plan.lines, "moves": moves}
 
-    @answering(commands.Drain)
+    @answering(commands.DrainCommand)
     def drain(self, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", WAIT)
         plan = planDrain(self.service.snapshot(), bool(arguments.get("force")))
@@ -205,7 +205,7 @@ class Answers(amp.CommandLocator):
             return {"plan": plan.lines}
         return self._drained(plan, limit, True)
 
-    @answering(commands.Undrain)
+    @answering(commands.UndrainCommand)
     def undrain(self, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", WAIT)
         plan = planUndrain(self.service.snapshot())
@@ -213,7 +213,7 @@ class Answers(amp.CommandLocator):
             return {"plan": plan.lines}
         return self._drained(plan, limit, False)
 
-    async def _drained(self, plan: Plan, limit: float, on: bool) -> Any:
+    async def _drained(self, plan: MovePlan, limit: float, on: bool) -> Any:
         node = running(self.service)
         if node.drained == on:
             return {"plan": plan.lines, "moves": []}
@@ -238,11 +238,13 @@ class Answers(amp.CommandLocator):
         except TimeoutError:
             snapshot = self.service.snapshot()
             whys = [snapshot.explanation(group).paragraph() for group in transfer.waiting]
-            raise Refused(f"it has not come about within {limit:g} s: {' '.join(whys)}") from None
+            raise CommandRefused(
+                f"it has not come about within {limit:g} s: {' '.join(whys)}"
+            ) from None
         finally:
             transfer.close()
 
-    @answering(commands.Announce)
+    @answering(commands.AnnounceCommand)
     def announce(self, arguments: dict[str, Any]) -> Any:
         node = running(self.service)
         named = arguments.get("group")
@@ -250,9 +252,9 @@ class Answers(amp.CommandLocator):
             known(self.service.snapshot(), named)
         held = [name for name, role in node.roles.items() if role is Role.ACTIVE]
         if named is not None and named not in held:
-            raise Refused(f"{named} is not held here, so there is nothing to announce")
+            raise CommandRefused(f"{named} is not held here, so there is nothing to announce")
         if not held:
-            raise Refused("nothing is held here, so there is nothing to announce")
+            raise CommandRefused("nothing is held here, so there is nothing to announce")
         chosen = held if named is None else [named]
         for name in chosen:
             node.keepers[name].announce()
@@ -260,11 +262,11 @@ class Answers(amp.CommandLocator):
 
     # The daemon itself
 
-    @answering(commands.Preview)
+    @answering(commands.PreviewCommand)
     async def preview(self, arguments: dict[str, Any]) -> Any:
         return {"changes": await self._reloaded(self._reloader().preview())}
 
-    @answering(commands.Reload)
+    @answering(commands.ReloadCommand)
     async def reload(self, arguments: dict[str, Any]) -> Any:
         began = self.service.seconds()
         changes = await self._reloaded(_goingOn(self._reloader().reload()))
@@ -274,7 +276,7 @@ class Answers(amp.CommandLocator):
         try:
             return self.service.getServiceNamed("reloader")
         except KeyError:
-            raise Refused(
+            raise CommandRefused(
                 "this program has its configuration from its own code, and not from a file"
             ) from None
 
@@ -283,16 +285,16 @@ class Answers(amp.CommandLocator):
         try:
             return list(await pending)
         except (ConfigurationError, ResourceError) as e:
-            raise Refused(_said(e)) from None
+            raise CommandRefused(_said(e)) from None
 
-    @answering(commands.LogLevel)
+    @answering(commands.LogLevelCommand)
     def logLevel(self, arguments: dict[str, Any]) -> Any:
         level = str(arguments.get("level"))
         namespace = str(arguments.get("namespace") or NAMESPACE)
         try:
             self._threshold.set(level, namespace)
         except ValueError as e:
-            raise Refused(str(e)) from None
+            raise CommandRefused(str(e)) from None
         self._log.info("The log level of {of} is now {lowest}", of=namespace, lowest=level)
         return {"level": level, "namespace": namespace}
 
@@ -300,7 +302,7 @@ class Answers(amp.CommandLocator):
 def _seconds(arguments: dict[str, Any], name: str, default: float) -> float:
     value = arguments.get(name, default)
     if not isinstance(value, int | float) or not 0 <= value <= LONGEST:
-        raise Refused(f"{name}: allowed are 0 to {LONGEST:g} seconds")
+        raise CommandRefused(f"{name}: allowed are 0 to {LONGEST:g} seconds")
     return float(value)
 
 

@@ -15,6 +15,10 @@ from typing import Any
 MAX_VALUE = 0xFFFF
 
 
+class CommandRefused(Exception):
+    """What was asked is not done; the text says why, as a sentence without full stop."""
+
+
 def pieces(name: str, value: Any) -> dict[bytes, bytes]:
     """A value as keys and values of a box."""
     data = json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -8,11 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from hatwist.frontends.control import boxes, place
+from hatwist.frontends.control.boxes import CommandRefused
 from hatwist.frontends.control.times import PATIENCE
-
-
-class Refused(Exception):
-    """The daemon says why it does not do that."""
 
 
 class NotRunning(Exception):
@@ -99,7 +96,7 @@ class Client:
 
         @param patience: seconds it may take.
         @param arguments: whatever goes into JSON.
-        @raise Refused: with what the daemon says.
+        @raise CommandRefused: with what the daemon says.
         @raise NotRunning: it ended meanwhile.
         @raise Unclear: it did not answer in time, or with what is no answer.
         """
@@ -125,7 +122,7 @@ class Client:
             said = answer.get(b"_error_description", b"").decode("utf-8", "replace")
             if answer[b"_error_code"] == b"UNHANDLED":
                 said = f"this daemon does not know {command!r}: it is of another version"
-            raise Refused(said)
+            raise CommandRefused(said)
         return boxes.joined("answer", answer)
 
     def _receive(self) -> dict[bytes, bytes] | None:

@@ -7,10 +7,7 @@ from typing import Any
 from twisted.protocols import amp
 
 from hatwist.frontends.control import boxes
-
-
-class Refused(Exception):
-    """What was asked is not done; the text says why, as a sentence without full stop."""
+from hatwist.frontends.control.boxes import CommandRefused
 
 
 class Json(amp.Argument):
@@ -29,56 +26,78 @@ class Json(amp.Argument):
             )
 
 
-class Question(amp.Command):
+class JsonCommand(amp.Command):
     """What all have in common: C{arguments}, an object of names and values, and C{answer}."""
 
     arguments = [(b"arguments", Json())]
     response = [(b"answer", Json())]
-    errors = {Refused: b"REFUSED"}
+    errors = {CommandRefused: b"REFUSED"}
 
 
-class Status(Question):
+class StatusCommand(JsonCommand):
     """The answer is L{hatwist.service.status.status}."""
 
+    commandName = b"Status"
 
-class Watch(Question):
+
+class WatchCommand(JsonCommand):
     """The same, at the next role change of any node or after C{wait} seconds."""
 
+    commandName = b"Watch"
 
-class Why(Question):
+
+class WhyCommand(JsonCommand):
     """C{group} or all, C{full} for the flight recorder; the answer has C{groups}, C{troubles} and C{recorder}."""
 
+    commandName = b"Why"
 
-class History(Question):
+
+class HistoryCommand(JsonCommand):
     """C{group} or all, C{limit} or everything; the answer is a list of L{hatwist.runtime.history.Entry} as objects."""
 
+    commandName = b"History"
 
-class Move(Question):
+
+class MoveCommand(JsonCommand):
     """
     C{group}, C{node}; the answer has C{plan}, and, unless C{dry}, C{moves}: one object for each group with C{group},
     C{from}, C{to}, C{dark} (seconds from the release to the new holder, by the daemon's clock) and C{total}.
     """
 
-
-class Drain(Question):
-    """C{force} though nobody else can take a group; the answer is as for L{Move}."""
+    commandName = b"Move"
 
 
-class Undrain(Question):
-    """The answer is as for L{Move}."""
+class DrainCommand(JsonCommand):
+    """C{force} though nobody else can take a group; the answer is as for L{MoveCommand}."""
+
+    commandName = b"Drain"
 
 
-class Announce(Question):
+class UndrainCommand(JsonCommand):
+    """The answer is as for L{MoveCommand}."""
+
+    commandName = b"Undrain"
+
+
+class AnnounceCommand(JsonCommand):
     """C{group} or all that are held here; the answer has C{groups}."""
 
+    commandName = b"Announce"
 
-class LogLevel(Question):
+
+class LogLevelCommand(JsonCommand):
     """C{level}, C{namespace}; the answer has the same."""
 
-
-class Preview(Question):
-    """The answer has C{changes}, a list of sentences: what a L{Reload} would do; none: there are none."""
+    commandName = b"LogLevel"
 
 
-class Reload(Question):
+class PreviewCommand(JsonCommand):
+    """The answer has C{changes}, a list of sentences: what a L{ReloadCommand} would do; none: there are none."""
+
+    commandName = b"Preview"
+
+
+class ReloadCommand(JsonCommand):
     """The answer has C{changes}, as above, which are done, and C{total}, the seconds that it took."""
+
+    commandName = b"Reload"

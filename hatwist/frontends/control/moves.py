@@ -9,13 +9,13 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from hatwist.core.effects import Change
 from hatwist.core.picture import Explanation, Picture
-from hatwist.frontends.control.commands import Refused
+from hatwist.frontends.control.boxes import CommandRefused
 from hatwist.runtime.node import Node
 from hatwist.service.service import HAService
 from hatwist.service.snapshot import Snapshot
 
 
-class Plan(NamedTuple):
+class MovePlan(NamedTuple):
     """
     @ivar lines: what will be done, for people.
     @ivar moves: which node releases each group, and which is to have it; C{""}: nobody.
@@ -30,7 +30,7 @@ def running(service: HAService) -> Node:
     @raise Refused: the service stops.
     """
     if service.node is None:
-        raise Refused("this daemon is stopping")
+        raise CommandRefused("this daemon is stopping")
     return service.node
 
 
@@ -39,7 +39,7 @@ def seen(snapshot: Snapshot) -> Picture:
     @raise Refused: the service stops.
     """
     if snapshot.picture is None:
-        raise Refused("this daemon is stopping")
+        raise CommandRefused("this daemon is stopping")
     return snapshot.picture
 
 
@@ -49,11 +49,11 @@ def known(snapshot: Snapshot, group: str) -> Explanation:
     """
     groups = seen(snapshot).groups
     if group not in groups:
-        raise Refused(f"there is no group {group!r}; there is {', '.join(sorted(groups))}")
+        raise CommandRefused(f"there is no group {group!r}; there is {', '.join(sorted(groups))}")
     return snapshot.explanation(group)
 
 
-def planMove(service: HAService, group: str, to: str) -> Plan:
+def planMove(service: HAService, group: str, to: str) -> MovePlan:
     """
     @param to: C{""}: to the worthiest, as if it had never been moved.
     @raise Refused: it cannot be done, and why.
@@ -61,31 +61,33 @@ def planMove(service: HAService, group: str, to: str) -> Plan:
     snapshot = service.snapshot()
     why = known(snapshot, group)
     if to and to not in why.nodes:
-        raise Refused(f"no node {to!r} is known; there are {', '.join(sorted(why.nodes))}")
+        raise CommandRefused(f"no node {to!r} is known; there are {', '.join(sorted(why.nodes))}")
     if why.holder is None:
-        raise Refused(f"nothing can be moved now: {why.paragraph()}")
+        raise CommandRefused(f"nothing can be moved now: {why.paragraph()}")
     if why.holder == to:
-        return Plan([f"{group}: {to} holds it already"], {})
+        return MovePlan([f"{group}: {to} holds it already"], {})
     if hindrance := running(service).hindrance(group, to):
-        raise Refused(hindrance)
+        raise CommandRefused(hindrance)
     if to:
-        return Plan([f"{group}: from {why.holder} to {to}"], {group: (why.holder, to)})
+        return MovePlan([f"{group}: from {why.holder} to {to}"], {group: (why.holder, to)})
     best = seen(snapshot).groups[group].worthiest
     if best == why.holder:
-        return Plan([f"{group}: stays on {best}, the worthiest, and is no longer bound to it"], {})
-    return Plan(
+        return MovePlan(
+            [f"{group}: stays on {best}, the worthiest, and is no longer bound to it"], {}
+        )
+    return MovePlan(
         [f"{group}: from {why.holder} to {best}, the worthiest"], {group: (why.holder, best)}
     )
 
 
-def planDrain(snapshot: Snapshot, force: bool) -> Plan:
+def planDrain(snapshot: Snapshot, force: bool) -> MovePlan:
     """
     @raise Refused: a group would be held by nobody.
     """
     picture = seen(snapshot)
     name = picture.node
     if picture.drained:
-        return Plan([f"{name} is drained already"], {})
+        return MovePlan([f"{name} is drained already"], {})
     lines, moves = [], {}
     stuck = []
     for group in picture.groups.values():
@@ -105,16 +107,16 @@ def planDrain(snapshot: Snapshot, force: bool) -> Plan:
             if other != name
         )
         alone = picture.alone != ""
-        raise Refused(
+        raise CommandRefused(
             f"no other node {'that is heard ' if alone else ''}can take "
             f"{', '.join(group.name for group in stuck)}, so "
             f"{'it' if len(stuck) == 1 else 'they'} {'may' if alone else 'would'} be down. "
             f"{whys or 'No other node is known.'} --force drains anyway"
         )
-    return Plan([*lines, f"{name} will take over no group until: hatwist undrain"], moves)
+    return MovePlan([*lines, f"{name} will take over no group until: hatwist undrain"], moves)
 
 
-def planUndrain(snapshot: Snapshot) -> Plan:
+def planUndrain(snapshot: Snapshot) -> MovePlan:
     """
     What comes here at once, once this node may hold again: as its checks, links and votes have it now.
 
@@ -123,7 +125,7 @@ def planUndrain(snapshot: Snapshot) -> Plan:
     picture = seen(snapshot)
     name = picture.node
     if not picture.drained:
-        return Plan([f"{name} is not drained"], {})
+        return MovePlan([f"{name} is not drained"], {})
     lines, moves = [f"{name} may hold again"], {}
     for group in picture.groups.values():
         prospect = group.undrained
@@ -133,7 +135,7 @@ def planUndrain(snapshot: Snapshot) -> Plan:
             lines.append(f"{group.name}: {prospect.words}")
         if prospect.source is not None:
             moves[group.name] = (prospect.source, name)
-    return Plan(lines, moves)
+    return MovePlan(lines, moves)
 
 
 class Transfer:
@@ -143,7 +145,7 @@ class Transfer:
     Times are those at which this node noticed: of its own resources when the kernel has confirmed, of
     others when their heartbeat came.
 
-    @param moves: as in L{Plan}.
+    @param moves: as in L{MovePlan}.
     @ivar done: fires with a list of objects for JSON, in the order of arrival.
     """
 

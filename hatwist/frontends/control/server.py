@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hatwist.frontends.control import place
-from hatwist.frontends.control.answers import Answers
+from hatwist.frontends.control.answers import ControlAnswers
 from hatwist.frontends.control.levels import Threshold
 from hatwist.service.service import HAService
 
@@ -69,7 +69,7 @@ class Server(Factory):
         self._restUntil = 0.0
 
     def buildProtocol(self, addr: Any) -> Any:
-        return Connection(self, Answers(self._service, self._reactor, self._threshold))
+        return Connection(self, ControlAnswers(self._service, self._reactor, self._threshold))
 
     def joined(self, connection: Connection) -> None:
         self.connections.append(connection)
@@ -143,7 +143,7 @@ class Connection(amp.AMP):
 
     transport: Any
 
-    def __init__(self, server: Server, answers: Answers) -> None:
+    def __init__(self, server: Server, answers: ControlAnswers) -> None:
         super().__init__(locator=answers)
         self._server = server
         self._questions: deque[Any] = deque()

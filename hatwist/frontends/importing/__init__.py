@@ -1,5 +1,5 @@
 """
-From the configuration of another program to one of hatwist: text in, a plan and notes out.
+From the configuration of another program to one of hatwist: text in, a draft and notes out.
 
     keepalived.conf                    C{keepalived}
     ha.cf, haresources, authkeys       C{heartbeat}: Heartbeat, version 1

@@ -11,7 +11,7 @@ Argv = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DraftGroup:
     """
     One C{[group.NAME]}.
 
@@ -35,7 +35,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Draft:
     """
     A whole configuration file, or what one host's file says of it.
 
@@ -44,5 +44,5 @@ class Plan:
     """
 
     values: Table = field(default_factory=dict)
-    groups: tuple[Group, ...] = ()
+    groups: tuple[DraftGroup, ...] = ()
     nodes: Mapping[str, Table] = field(default_factory=dict)

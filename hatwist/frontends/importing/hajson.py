@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_interface
 from typing import Any
 
-from hatwist.frontends.importing.draft import Group, Plan
+from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import MigrationError, Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
@@ -45,7 +45,7 @@ _ALIAS = (
 )
 
 
-def plan(text: str, file: str, notes: Notes) -> Plan:
+def draft(text: str, file: str, notes: Notes) -> Draft:
     """
     What one host's file says.
 
@@ -60,7 +60,7 @@ def plan(text: str, file: str, notes: Notes) -> Plan:
     objects = found if isinstance(found, list) else [found]
     if not objects or not all(isinstance(each, dict) for each in objects):
         raise MigrationError(Place(file), "is neither a JSON object nor a list of such")
-    groups: list[Group] = []
+    groups: list[DraftGroup] = []
     values: dict[str, Any] = {}
     for number, each in enumerate(objects, 1):
         reader = _Reader(each, Place(file), text, notes)
@@ -73,11 +73,11 @@ def plan(text: str, file: str, notes: Notes) -> Plan:
             notes.lost(Place(file), f"object {number}", "it shares what another one shares")
         elif resource is not None:
             name = fresh("ha", [group.name for group in groups])
-            groups.append(Group(name, f"object {number}", (resource,), (), reader.priority()))
+            groups.append(DraftGroup(name, f"object {number}", (resource,), (), reader.priority()))
         reader.end()
     if not groups:
-        return Plan()
-    return Plan({"cluster": "ha", **values}, tuple(groups))
+        return Draft()
+    return Draft({"cluster": "ha", **values}, tuple(groups))
 
 
 class _Reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from hatwist.frontends.importing.heartbeat.linuxha import DIRECTIVES
+from hatwist.frontends.importing.heartbeat.directives import DIRECTIVES
 
 _KEEPALIVED = re.compile(
     r"^\s*(?:@\S+\s+)?(?:global_defs|vrrp_\w+|virtual_server(?:_group)?|static_\w+|bfd_instance|include[rmwba]?)\b",

@@ -1,4 +1,4 @@
-"""The plans of several hosts as one, which every host can be given."""
+"""The drafts of several hosts as one, which every host can be given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hatwist.frontends.importing.draft import Argv, Group, Plan, Table
+from hatwist.frontends.importing.draft import Argv, Draft, DraftGroup, Table
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import Notes, Place
 from hatwist.settings.reading import OWN
@@ -18,72 +18,72 @@ _ONE_FILE = (
 )
 
 
-def merge(plans: Sequence[tuple[str, Plan]], notes: Notes) -> Plan:
+def merge(drafts: Sequence[tuple[str, Draft]], notes: Notes) -> Draft:
     """
-    @param plans: each host's name with what its files say; one with an empty name is for all hosts already.
+    @param drafts: each host's name with what its files say; one with an empty name is for all hosts already.
     """
-    plans = [(name, plan) for name, plan in plans if plan.groups]
-    if not plans:
-        return Plan()
-    if len(plans) == 1 and not plans[0][0]:
-        return _unnamed(plans[0][1], notes)
-    nodes: dict[str, dict[str, Any]] = {name: {} for name, _ in plans}
-    values = _values(plans, nodes, notes)
-    groups = _apart([_group(identity, plans, notes) for identity in _identities(plans)], notes)
+    drafts = [(name, draft) for name, draft in drafts if draft.groups]
+    if not drafts:
+        return Draft()
+    if len(drafts) == 1 and not drafts[0][0]:
+        return _unnamed(drafts[0][1], notes)
+    nodes: dict[str, dict[str, Any]] = {name: {} for name, _ in drafts}
+    values = _values(drafts, nodes, notes)
+    groups = _apart([_group(identity, drafts, notes) for identity in _identities(drafts)], notes)
     if not groups:
-        return Plan()
+        return Draft()
     if all(group.priorities == groups[0].priorities for group in groups):
         for name, priority in groups[0].priorities.items():
             nodes[name] = {"priority": priority, **nodes[name]}
         groups = [replace(group, priorities={}) for group in groups]
-    if len(plans) == 1:
-        name = plans[0][0]
+    if len(drafts) == 1:
+        name = drafts[0][0]
         advice = "give the files of the other hosts too, or add a table for each of them"
         notes.differs(_PLACE, f"[node.{name}]", advice)
-    return Plan(values, tuple(groups), nodes)
+    return Draft(values, tuple(groups), nodes)
 
 
-def _unnamed(plan: Plan, notes: Notes) -> Plan:
+def _unnamed(draft: Draft, notes: Notes) -> Draft:
     """One host's file, of a host without a name."""
-    for group in plan.groups:
+    for group in draft.groups:
         if group.priority is not None:
             notes.differs(_PLACE, f"{group.name}: priority = {group.priority}", _ONE_FILE)
-    return plan
+    return draft
 
 
 def _values(
-    plans: Sequence[tuple[str, Plan]], nodes: Mapping[str, dict[str, Any]], notes: Notes
+    drafts: Sequence[tuple[str, Draft]], nodes: Mapping[str, dict[str, Any]], notes: Notes
 ) -> dict[str, Any]:
     """What is the same for all hosts; what is not goes to the nodes, if it may."""
     found: dict[str, Any] = {}
-    for key in dict.fromkeys(key for _, plan in plans for key in plan.values):
-        of = {name: plan.values[key] for name, plan in plans if key in plan.values}
+    for key in dict.fromkeys(key for _, draft in drafts for key in draft.values):
+        of = {name: draft.values[key] for name, draft in drafts if key in draft.values}
         first = next(iter(of.values()))
-        if len(of) == len(plans) and all(each == first for each in of.values()):
+        if len(of) == len(drafts) and all(each == first for each in of.values()):
             found[key] = first
         elif key in OWN:
             for name, value in of.items():
                 nodes[name][key] = value
         else:
             found[key] = max(of.values()) if isinstance(first, int | float) else first
-            said = ", ".join(f"{name}: {of.get(name, 'not said')}" for name, _ in plans)
+            said = ", ".join(f"{name}: {of.get(name, 'not said')}" for name, _ in drafts)
             notes.differs(_PLACE, f"{key} ({said})", f"it is the same on all hosts: {found[key]}")
     return found
 
 
-def _identities(plans: Iterable[tuple[str, Plan]]) -> list[str]:
-    return list(dict.fromkeys(group.identity for _, plan in plans for group in plan.groups))
+def _identities(drafts: Iterable[tuple[str, Draft]]) -> list[str]:
+    return list(dict.fromkeys(group.identity for _, draft in drafts for group in draft.groups))
 
 
-def _group(identity: str, plans: Sequence[tuple[str, Plan]], notes: Notes) -> Group:
+def _group(identity: str, drafts: Sequence[tuple[str, Draft]], notes: Notes) -> DraftGroup:
     """What the hosts say of one group."""
-    of: dict[str, Group] = {}
-    for name, plan in plans:
-        of.update((name, group) for group in plan.groups if group.identity == identity)
+    of: dict[str, DraftGroup] = {}
+    for name, draft in drafts:
+        of.update((name, group) for group in draft.groups if group.identity == identity)
     # It is this one that preempts, or does not.
     worthiest = max(of.values(), key=lambda group: group.priority or 0)
     first = next(iter(of.values()))
-    for name, _ in plans:
+    for name, _ in drafts:
         if name not in of:
             advice = f"{name} has no such group; here every node may hold it"
             notes.lost(_PLACE, f"group {first.name}", advice)
@@ -111,7 +111,7 @@ def _group(identity: str, plans: Sequence[tuple[str, Plan]], notes: Notes) -> Gr
     )
 
 
-def _resources(of: Mapping[str, Group], name: str, notes: Notes) -> tuple[Table, ...]:
+def _resources(of: Mapping[str, DraftGroup], name: str, notes: Notes) -> tuple[Table, ...]:
     """Where only the interface of an address differs, it is where the address's network is."""
     places: dict[str, set[str]] = {}
     for group in of.values():
@@ -137,9 +137,9 @@ def _resources(of: Mapping[str, Group], name: str, notes: Notes) -> tuple[Table,
     return tuple(found)
 
 
-def _apart(groups: Sequence[Group], notes: Notes) -> list[Group]:
+def _apart(groups: Sequence[DraftGroup], notes: Notes) -> list[DraftGroup]:
     """Groups of different names, and none that shares what another one does: hosts' files may not agree on that."""
-    found: list[Group] = []
+    found: list[DraftGroup] = []
     taken: dict[tuple[str, str], str] = {}
     for group in groups:
         name = fresh(group.name, [each.name for each in found])
@@ -165,7 +165,7 @@ def _anywhere(resource: Table, roaming: set[str]) -> Table:
     return {**resource, "address": address} if address in roaming else resource
 
 
-def _common(of: Mapping[str, Group], notes: Notes) -> tuple[Table, ...]:
+def _common(of: Mapping[str, DraftGroup], notes: Notes) -> tuple[Table, ...]:
     """
     The checks that all hosts have. One that is not there may not be able to run there, and would make the host unfit.
     """
@@ -187,7 +187,7 @@ def _shown(table: Table) -> str:
     return " ".join(first) if isinstance(first, list | tuple) else str(first)
 
 
-def _hooks(of: Mapping[str, Group], name: str, notes: Notes) -> dict[str, tuple[Argv, ...]]:
+def _hooks(of: Mapping[str, DraftGroup], name: str, notes: Notes) -> dict[str, tuple[Argv, ...]]:
     """The commands that all hosts run."""
     found: dict[str, tuple[Argv, ...]] = {}
     for event in dict.fromkeys(event for group in of.values() for event in group.hooks):

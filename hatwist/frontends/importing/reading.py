@@ -1,4 +1,4 @@
-"""One plan of the files that were given, whatever program they are for."""
+"""One draft of the files that were given, whatever program they are for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hatwist.frontends.importing import hajson
-from hatwist.frontends.importing.draft import Plan
+from hatwist.frontends.importing.draft import Draft
 from hatwist.frontends.importing.heartbeat import linuxha
 from hatwist.frontends.importing.keepalived import braces, keepalived
 from hatwist.frontends.importing.kinds import heartbeatFile, kindOf
@@ -36,13 +36,13 @@ class Source(NamedTuple):
 
 def read(
     sources: Sequence[Source], kind: str | None, hosts: Sequence[str], notes: Notes, opener: Opener
-) -> tuple[Plan, str]:
+) -> tuple[Draft, str]:
     """
-    Make a plan of files that are all for one program.
+    Make a draft of files that are all for one program.
 
     @param kind: one of L{hatwist.frontends.importing.KINDS}; C{None}: it shows in what they say.
     @param hosts: names of hosts that share one file.
-    @return: the plan, which has no groups where nothing was about shared addresses, and what the files are for.
+    @return: the draft, which has no groups where nothing was about shared addresses, and what the files are for.
     @raise MigrationError: what they are cannot be told, or one of them cannot be read.
     """
     found = {source.path: kind or kindOf(source.text) for source in sources}
@@ -56,15 +56,15 @@ def read(
         raise MigrationError(Place(said), "one import is of one program")
     which = str(next(iter(found.values())))
     if which == "heartbeat":
-        plans = _heartbeat(sources, hosts, notes)
+        drafts = _heartbeat(sources, hosts, notes)
     else:
         _oneEach(sources, _WHAT[which])
         if hosts and len(sources) == 1 and not sources[0].host:
             sources = [sources[0]._replace(host=host) for host in hosts]
-        plans = []
+        drafts = []
         for source in sources:
-            plans += _one(which, source, notes, opener)
-    return merge(plans, notes), _WHAT[which]
+            drafts += _one(which, source, notes, opener)
+    return merge(drafts, notes), _WHAT[which]
 
 
 def _oneEach(sources: Sequence[Source], program: str) -> None:
@@ -83,18 +83,18 @@ def _oneEach(sources: Sequence[Source], program: str) -> None:
         seen[source.host] = source.path
 
 
-def _one(kind: str, source: Source, notes: Notes, opener: Opener) -> list[tuple[str, Plan]]:
+def _one(kind: str, source: Source, notes: Notes, opener: Opener) -> list[tuple[str, Draft]]:
     if kind == "keepalived":
         return _keepalived(source, notes, opener)
     if kind == "ha.json":
-        return [(source.host, hajson.plan(source.text, source.path, notes))]
+        return [(source.host, hajson.draft(source.text, source.path, notes))]
     found = list(stanzas.parse(source.text, source.path, notes, opener))
     if not found:
         raise MigrationError(Place(source.path), "there is no iface stanza in it")
-    return [(source.host, ucarp.plan(found, notes))]
+    return [(source.host, ucarp.draft(found, notes))]
 
 
-def _keepalived(source: Source, notes: Notes, opener: Opener) -> list[tuple[str, Plan]]:
+def _keepalived(source: Source, notes: Notes, opener: Opener) -> list[tuple[str, Draft]]:
     """C{@host} lines make one file that of several hosts, unless it was said whose it is."""
     own = source.host.partition(".")[0] or None
     silent = Notes()
@@ -104,17 +104,17 @@ def _keepalived(source: Source, notes: Notes, opener: Opener) -> list[tuple[str,
         if own is not None and named and own not in named:
             advice = "no such line is for this host: name it as the lines do, or change them"
             notes.differs(Place(source.path), f"{own}: @{' @'.join(named)}", advice)
-        return [(source.host, keepalived.plan(statements, notes))]
-    plans = []
+        return [(source.host, keepalived.draft(statements, notes))]
+    drafts = []
     for host in named:
         statements, _ = braces.parse(source.text, source.path, host, notes, opener)
-        plans.append((host, keepalived.plan(statements, notes)))
-    return plans
+        drafts.append((host, keepalived.draft(statements, notes)))
+    return drafts
 
 
 def _heartbeat(
     sources: Sequence[Source], hosts: Sequence[str], notes: Notes
-) -> list[tuple[str, Plan]]:
+) -> list[tuple[str, Draft]]:
     """A file of no host is that of every host."""
     of: dict[str, dict[str, tuple[str, str]]] = {}
     for source in sources:
@@ -132,6 +132,6 @@ def _heartbeat(
     for host in files or hosts:
         names.setdefault(host, host)
     return [
-        (here, linuxha.plan(files.get(here, files.get(name, every)), name, names, notes))
+        (here, linuxha.draft(files.get(here, files.get(name, every)), name, names, notes))
         for name, here in names.items()
     ]

@@ -1,4 +1,4 @@
-"""A plan as a TOML file, with what is to be told as comments above it."""
+"""A draft as a TOML file, with what is to be told as comments above it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hatwist.frontends.importing.draft import Group, Plan
+from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.notes import Note
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
@@ -19,9 +19,9 @@ ORDER = (
 )
 
 
-def write(plan: Plan, notes: Sequence[Note], title: str) -> str:
+def write(draft: Draft, notes: Sequence[Note], title: str) -> str:
     """The file, which ends with a newline. Every line of the notes is a comment."""
-    return "\n".join([*_comments(notes, title), "", *_body(plan)]).rstrip("\n") + "\n"
+    return "\n".join([*_comments(notes, title), "", *_body(draft)]).rstrip("\n") + "\n"
 
 
 def report(notes: Sequence[Note]) -> Iterator[str]:
@@ -61,22 +61,22 @@ def _comments(notes: Sequence[Note], title: str) -> Iterator[str]:
         yield f"# {line}"
 
 
-def _body(plan: Plan) -> Iterator[str]:
-    if not plan.groups:
+def _body(draft: Draft) -> Iterator[str]:
+    if not draft.groups:
         return
-    known = [key for key in ORDER if key in plan.values]
-    for key in [*known, *(key for key in plan.values if key not in known)]:
-        yield f"{key} = {value(plan.values[key])}"
-    for name, table in plan.nodes.items():
+    known = [key for key in ORDER if key in draft.values]
+    for key in [*known, *(key for key in draft.values if key not in known)]:
+        yield f"{key} = {value(draft.values[key])}"
+    for name, table in draft.nodes.items():
         yield from ("", f"[node.{key_(name)}]")
         for key, inner in table.items():
             yield f"{key} = {value(inner)}"
-    for group in plan.groups:
+    for group in draft.groups:
         yield from ("", f"[group.{key_(group.name)}]")
         yield from _group(group)
 
 
-def _group(group: Group) -> Iterator[str]:
+def _group(group: DraftGroup) -> Iterator[str]:
     yield from _tables("resources", group.resources)
     if group.checks:
         yield from _tables("checks", group.checks)

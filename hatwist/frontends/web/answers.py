@@ -44,7 +44,7 @@ FAILED = Answer(500, b"it failed; the log says why\n")
 Arguments = Mapping[bytes, Sequence[bytes]]
 
 
-class Answers:
+class WebAnswers:
     """The answers of one service."""
 
     def __init__(self, service: HAService) -> None:

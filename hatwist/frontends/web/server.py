@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
-from hatwist.frontends.web.answers import ANOTHER_HOST, FAILED, Answers
+from hatwist.frontends.web.answers import ANOTHER_HOST, FAILED, WebAnswers
 from hatwist.frontends.web.names import strange
 from hatwist.service.service import HAService
 from hatwist.settings.endpoint import endpoint
@@ -147,7 +147,7 @@ class AnswersFactory(HTTPFactory):
     protocol: Any = Channel
     noisy = False
 
-    def __init__(self, answers: Answers, reactor: Any) -> None:
+    def __init__(self, answers: WebAnswers, reactor: Any) -> None:
         super().__init__(reactor=reactor)
         self.timeOut = (
             None  # a channel's own is absolute, and so cannot be put off by a byte now and then
@@ -208,7 +208,7 @@ class Web(Service):
         self.description = description
         self.port: IListeningPort | None = None
         self._reactor = reactor
-        self._factory = AnswersFactory(Answers(service), reactor)
+        self._factory = AnswersFactory(WebAnswers(service), reactor)
         self._listening: Deferred[None] | None = None
 
     def startService(self) -> None:

@@ -83,7 +83,7 @@ class Neighbour:
             self._pause = False
             self._asked.clear()
             return True
-        # What was not answered for two rounds is lost; of the next, the broadcast may find another MAC.
+        # A question without an answer for two rounds is lost. The next one is a broadcast, should the MAC be another.
         self._asked = [asked for asked in self._asked if asked > sequence - 3]
         if self._asked:
             self._mac = None
@@ -112,7 +112,7 @@ class Neighbour:
         seen = frames.sighting(frame)
         if seen is None or seen.address != self._address or seen.mac == self._port.mac:
             return
-        # From our own address the answer is to us alone; announcements and questions of others are none.
+        # A question from an address of our own is answered to us alone: whatever else is heard is no answer.
         if not seen.answer and not (self._source is None and self._address.version == 6):
             return
         if self._asked and not self._pause:

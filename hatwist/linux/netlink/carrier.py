@@ -12,7 +12,7 @@ from hatwist.linux.interfaces import INetlink
 from hatwist.linux.netlink.messages import Event, EventsLost, KernelLink, LinkChange
 
 
-class Carrier:
+class CarrierWatch:
     """
     Watches interfaces by name. One that does not exist, or is set down, has no carrier.
 
@@ -86,7 +86,7 @@ class Carrier:
     def _linkChanged(self, event: LinkChange) -> None:
         link = event.link
         for name, index in list(self._indexes.items()):
-            # Gone, or renamed: the name is free for another.
+            # The interface is gone or was renamed: another one may have its name next.
             if index == link.ifindex and (not event.present or link.name != name):
                 del self._indexes[name]
                 self.links.pop(name, None)

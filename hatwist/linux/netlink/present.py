@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from collections.abc import Callable
+from ipaddress import IPv4Address
+from struct import pack
 from typing import TypeVar
 
 from hatwist.linux.netlink.messages import (
@@ -27,6 +30,7 @@ from hatwist.linux.netlink.messages import (
 
 TIMEOUT = 2.0
 """Seconds that the kernel may take."""
+SIOCGIFADDR = 0x8915
 _Entry = TypeVar("_Entry")
 
 
@@ -57,6 +61,16 @@ def routesNow() -> list[KernelRoute]:
     @raise OSError: the kernel cannot be asked.
     """
     return _dump(RTM_GETROUTE, decodeRoute)
+
+
+def interfaceAddress(interface: str) -> IPv4Address | None:
+    """The first IPv4 address of an interface (SIOCGIFADDR, netdevice(7)), or C{None}."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            answer = fcntl.ioctl(sock, SIOCGIFADDR, pack("16s16x8x", interface.encode()))
+        except OSError:
+            return None
+    return IPv4Address(answer[20:24])
 
 
 def _dump(kind: int, decode: Callable[[bytes], _Entry | None]) -> list[_Entry]:

@@ -14,7 +14,7 @@ from hatwist.core.causes import Cause
 from hatwist.core.claims import NOTHING, Claim, Record, Released, Role
 from hatwist.core.effects import Ask, Effect, Event, Release, RoleChange
 from hatwist.core.electorate import Quorum
-from hatwist.core.histogram import Tally
+from hatwist.core.histogram import Histogram
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.heartbeat import GroupState, Request
@@ -140,7 +140,7 @@ class Group:
         self.cause = Cause.OTHER
         self.transitions: Counter[tuple[Role | None, Role, Cause]] = Counter()
         self.counters: Counter[str] = Counter()
-        self.takeovers = Tally()
+        self.takeovers = Histogram()
         self.progress = Progress()
         self.effects.append(Release(rules.name))
         self._changed(None, Role.STANDBY, 0, "started, listening", Cause.STARTED)

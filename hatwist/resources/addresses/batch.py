@@ -8,19 +8,20 @@ from math import inf
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from hatwist.core.errors import ResourceError
 from hatwist.linux.interfaces import INetlink, ISender
 from hatwist.linux.lan.sender import PacketSender
 from hatwist.linux.netlink.messages import IFA_F_DADFAILED, KernelLink
-from hatwist.resources.addresses.places import Found
+from hatwist.resources.addresses.announcing import Announcer
+from hatwist.resources.addresses.lease import Lease
+from hatwist.resources.addresses.places import Found, Places
 from hatwist.resources.addresses.placing import AddressSpec, Placement, keyOf
-from hatwist.resources.addresses.removing import Removal, drop, uncancelled
-from hatwist.resources.addresses.upkeep import RAN_OUT, HeldAddresses, refusal
+from hatwist.resources.addresses.removing import Removal, asked, drop, uncancelled
+from hatwist.resources.addresses.upkeep import RAN_OUT, Upkeep, refusal
 from hatwist.resources.interfaces import IAnnouncer, ILeased, IResource
-
-__all__ = ["AddressSpec", "Addresses"]
 
 # Seconds until it is asked again whether a lease was renewed
 WAIT = 0.05
@@ -29,21 +30,19 @@ PROMPT = 0.4
 
 
 @implementer(IResource, IAnnouncer, ILeased)
-class Addresses(HeldAddresses):
+class Addresses:
     """
     Any number of shared addresses, held and let go of together.
 
     @param netlink: the kernel; it is started by its owner, before anything is asked here.
     @param specs: the addresses, at least one.
     @param openSender: opens what announces on an interface; OSError when that is not possible.
-    @param lease: seconds for which they are added, whole, at least 1: the kernel deletes them then, up
-        to 1.0 s late, unless L{renew} was called. None: they stay.
+    @param lease: L{Lease.seconds} at first.
     @param arm: called when it is known what will be added (see L{deletions}), which waits for it.
-    @param until: until when they may be here, as the guard has it, on the reactor's clock: asked last, before
-        anything is added, renewed or announced. After that time they are lost. C{inf}: for the lease.
-    @ivar lease: may be changed between two acquires.
-    @ivar specs: the addresses now, see L{change}.
+    @param until: until when they may be here, as the guard has it: see L{Lease}. After that time they are lost.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -57,18 +56,29 @@ class Addresses(HeldAddresses):
     ) -> None:
         if not specs:
             raise ValueError("no address to share")
-        if lease is not None and lease < 1:
-            raise ValueError(f"a lease of {lease} s: the kernel counts whole seconds from 1")
-        super().__init__(reactor, netlink, openSender, lease, until)
+        self._reactor = reactor
+        self._netlink = netlink
         self._arm = arm
-        self._serve(specs)
+        self.lease = Lease(reactor, lease, until)
+        self._places = Places(reactor, netlink, openSender)
+        self._announcer = Announcer(
+            reactor,
+            lambda: self._places.announcements(self._upkeep.missing),
+            self.lease.mayAdd,
+        )
+        self._upkeep = Upkeep(reactor, netlink, self._places, self.lease, self._announcer)
+        self._places.serve(specs)
+        self._removal = Removal(self.name, netlink, self.specs)
 
-    def _serve(self, specs: Sequence[AddressSpec]) -> None:
-        """These are to be held from now on."""
-        self.specs = tuple(dict.fromkeys(specs))
-        more = f" and {len(self.specs) - 1} more" if len(self.specs) > 1 else ""
-        self.name = f"{self.specs[0]}{more}"
-        self._removal = Removal(self.name, self._netlink, self.specs)
+    @property
+    def name(self) -> str:
+        """See L{IResource.name}."""
+        return self._places.name
+
+    @property
+    def specs(self) -> tuple[AddressSpec, ...]:
+        """The addresses now, see L{change}."""
+        return self._places.specs
 
     # IResource, IAnnouncer
 
@@ -90,7 +100,7 @@ class Addresses(HeldAddresses):
 
         The first release, which every node makes as it starts, also prepares.
         """
-        self._stopHolding()
+        self._upkeep.end()
         return Deferred.fromCoroutine(self._release())
 
     def verify(self) -> Deferred[bool]:
@@ -111,6 +121,28 @@ class Addresses(HeldAddresses):
             raise ValueError("no address to share")
         return Deferred.fromCoroutine(self._change(tuple(dict.fromkeys(specs))))
 
+    def watch(self, lost: Callable[[str], None]) -> None:
+        """See L{IResource.watch}."""
+        self._upkeep.onLost = lost
+
+    def announce(self) -> None:
+        """See L{IAnnouncer.announce}."""
+        self._upkeep.announce()
+
+    @property
+    def announced(self) -> int:
+        """How many frames told the LAN where they are."""
+        return self._announcer.sent
+
+    def renew(self, seconds: int) -> Deferred[None]:
+        """
+        From now on the kernel keeps them for C{seconds}, at least 1. Not held, or without a lease: does nothing.
+
+        Fires when that is so or they are lost; never fails. What had gone is added again. After the
+        time until which they may be here nothing is renewed: they are lost.
+        """
+        return self._upkeep.renew(seconds)
+
     @property
     def leftThere(self) -> bool:
         """A release has found, and removed, what this object had not placed."""
@@ -126,7 +158,7 @@ class Addresses(HeldAddresses):
 
     def close(self) -> None:
         """Give the packet sockets back. Takes some ms each: after the release, not before."""
-        self._stopHolding()
+        self._upkeep.end()
         self._places.close()
 
     # Acquire
@@ -136,28 +168,22 @@ class Addresses(HeldAddresses):
             await self._place()
             began = self._reactor.seconds()
             await self._armed()
-            if self._unsubscribe is None:
-                # From here on, what happens to an address between its adding and the last answer counts.
-                self._missing.clear()
-                self._unsubscribe = self._netlink.subscribe(self._changed)
-            placed = list(self._places.placed.values())
-            self._leased = inf if self.lease is None else began + self.lease
-            await self._addAll(placed, await self._leaseToAdd(PROMPT))
-            self._held = True
-            self._announcer.start()
+            self._upkeep.begin()
+            self.lease.begin(began)
+            await self._addAll([*self._places.placed.values()], await self._leaseToAdd(PROMPT))
+            self._upkeep.hold()
         except Exception as error:  # CancelledError is one
-            self._stopHolding()
+            self._upkeep.end()
             await self._rollBack(error)
             raise
-        self._restoreSoon()
-        # Closing takes some ms: after the announcement, and only if an interface is there no more.
+        # Closing a socket takes some ms, so it comes after the announcement, and only where the interface is gone.
         self._places.closeUnused()
 
     async def _addAll(self, placed: Sequence[Placement], seconds: int | None) -> None:
         """Add them, or fail for the first that is refused, and where it was too late."""
-        answers = await self._add(placed, seconds)
-        if not self._mayBeHere():
-            # Whoever was stopped in the very moment of adding has added it too late.
+        answers = await self._places.add(placed, seconds, self.lease.mayAdd)
+        if not self.lease.mayAdd():
+            # A process that was stopped between its last look and the kernel's work has added them too late.
             raise ResourceError(f"{self.name}: {RAN_OUT}")
         for placement, number in zip(placed, answers, strict=True):
             if number:
@@ -171,7 +197,7 @@ class Addresses(HeldAddresses):
             raise ResourceError(f"{str(error) or 'cancelled'}; and then: {second}") from error
 
     async def _place(self) -> None:
-        self._places.take(await self._places.find(self.name, self.specs))
+        self._places.take(await self._places.find(self.specs))
 
     # Release
 
@@ -181,48 +207,47 @@ class Addresses(HeldAddresses):
             try:
                 await self._place()
             except ResourceError as error:
-                # no matter yet: an interface may still come
+                # It may have a place when it is acquired: an interface can still come.
                 self._log.info("{resource} has no place: {error}", resource=self.name, error=error)
 
     async def _remove(self) -> None:
         await self._removal.remove(list(self._places.placed.values()), self._places.promoted)
-        self._places.promoted.clear()
+        self._places.putBack()
 
     # Change
 
     async def _change(self, specs: tuple[AddressSpec, ...]) -> None:
         old, places = self.specs, self._places
-        if not self._held:
+        if not self._upkeep.held:
             await Removal(self.name, self._netlink, [*old, *specs]).remove(
                 [*places.placed.values()], places.promoted
             )
-            places.promoted.clear()
+            places.putBack()
             places.take(Found({}, {}))
-            self._serve(specs)
+            places.serve(specs)
+            self._removal = Removal(self.name, self._netlink, specs)
             await self._release()
             return
         before = Found(dict(places.placed), places.links)
-        after = await places.find(self.name, specs)
+        after = await places.find(specs)
         new = [p for key, p in after.placed.items() if key not in before.placed]
         gone = [p for key, p in before.placed.items() if key not in after.placed]
-        # Whatever comes between, a release removes both.
+        # A release before the change is complete removes the old addresses and the new ones.
         self._removal = Removal(self.name, self._netlink, [*old, *specs])
         try:
-            places.coming = new
+            places.expect(new)
             await self._armed()
             seconds = await self._leaseToAdd() if new else None
             places.take(Found({**before.placed, **after.placed}, after.links))
             await self._addAll(new, seconds)
         except Exception:  # CancelledError is one
             places.take(before)
-            self._missing.difference_update(p.key for p in new)
+            self._upkeep.forget(new)
             await uncancelled(Deferred.fromCoroutine(drop(self.name, self._netlink, new, old)))
             raise
         places.take(after)
-        both = self._removal
-        self._serve(specs)
-        self._removal = both
-        self._missing.intersection_update(after.placed)
+        places.serve(specs)
+        self._upkeep.forget(gone)
         self.announce()
         await drop(self.name, self._netlink, gone, specs)
         self._removal = Removal(self.name, self._netlink, specs)
@@ -233,14 +258,14 @@ class Addresses(HeldAddresses):
         """
         Wait until a second is left at least: the kernel knows no shorter lease.
 
-        @param late: see L{_left}.
+        @param late: see L{Lease.left}.
         """
-        while self._unsubscribe is not None and self._mayBeHere():
-            seconds = self._left(late)
+        while self._upkeep.begun and self.lease.mayAdd():
+            seconds = self.lease.left(late)
             if seconds is None or seconds > 0:
                 return seconds
             await deferLater(self._reactor, WAIT)
-        self._lose(RAN_OUT)
+        self._upkeep.lose(RAN_OUT)
         raise ResourceError(f"{self.name}: {RAN_OUT}")
 
     async def _armed(self) -> None:
@@ -250,11 +275,11 @@ class Addresses(HeldAddresses):
     # Verify
 
     async def _verify(self) -> bool:
-        there = await self._ask(self._netlink.dumpAddresses())
+        there = await asked(self.name, self._netlink.dumpAddresses())
         usable = {keyOf(entry) for entry in there if not entry.flags & IFA_F_DADFAILED}
         if self._places.placed:
             return self._places.placed.keys() <= usable
-        links = await self._ask(self._netlink.dumpLinks())
+        links = await asked(self.name, self._netlink.dumpLinks())
         names = {link.ifindex: link.name for link in links}
         found = {(address, prefix, names.get(ifindex)) for address, prefix, ifindex in usable}
         anywhere = {(address, prefix) for address, prefix, _ in usable}

@@ -10,7 +10,7 @@ from twisted.internet.task import deferLater
 
 from hatwist.core.errors import ResourceError
 from hatwist.linux.interfaces import INetlink, ISender
-from hatwist.linux.netlink.messages import Address, KernelLink, encodePromote
+from hatwist.linux.netlink.messages import Address, KernelLink, encodePromote, lasting
 from hatwist.resources.addresses.placing import (
     AddressSpec,
     Finder,
@@ -42,6 +42,8 @@ class Places:
     The places of one batch of addresses, with the sockets that announce them.
 
     @param openSender: opens what announces on an interface; OSError when that is not possible.
+    @ivar specs: the addresses of the batch now, each once.
+    @ivar name: what logs and errors call the batch.
     @ivar placed, links: as in L{Found}: what was last taken over by L{take}.
     @ivar coming: is about to be added, and so is among what the guard is to delete.
     @ivar promoted: interfaces of which promote_secondaries was set here, until all is released.
@@ -53,6 +55,8 @@ class Places:
         self._reactor = reactor
         self._netlink = netlink
         self._openSender = openSender
+        self.specs: tuple[AddressSpec, ...] = ()
+        self.name = ""
         self._senders: dict[int, ISender] = {}
         self.placed: dict[Key, Placement] = {}
         self.links: dict[int, KernelLink] = {}
@@ -60,17 +64,22 @@ class Places:
         self.coming: Sequence[Placement] = ()
         self.promoted: set[int] = set()
 
-    async def find(self, name: str, specs: Sequence[AddressSpec]) -> Found:
+    def serve(self, specs: Sequence[AddressSpec]) -> None:
+        """The batch consists of these from now on, at least one."""
+        self.specs = tuple(dict.fromkeys(specs))
+        more = f" and {len(self.specs) - 1} more" if len(self.specs) > 1 else ""
+        self.name = f"{self.specs[0]}{more}"
+
+    async def find(self, specs: Sequence[AddressSpec]) -> Found:
         """
         Find each address's interface anew; encode again only what changed. Changes nothing.
 
-        @param name: what errors call the batch.
         @raise ResourceError: an address has no place, or nothing can be announced there.
         """
-        links = await asked(name, self._netlink.dumpLinks())
+        links = await asked(self.name, self._netlink.dumpLinks())
         routes = []
         if any(spec.interface is None for spec in specs):
-            routes = await asked(name, self._netlink.dumpRoutes())
+            routes = await asked(self.name, self._netlink.dumpRoutes())
         finder = Finder(links, routes)
         before = {placement.spec: placement for placement in self.placed.values()}
         placed: dict[Key, Placement] = {}
@@ -86,25 +95,37 @@ class Places:
                 if encoded % ENCODED == 0:
                     await deferLater(self._reactor, 0)
             placed[placement.key] = placement
-            self._open(name, link)
+            self._open(link)
         return Found(placed, {link.ifindex: link for link in links})
 
     def take(self, found: Found) -> None:
         """From now on this is where they are."""
-        # An address that moved stays known where it was until the next release, by the dump there.
+        # Where an address was before it moved need not be kept: a release asks the kernel for all of them.
         self.placed, self.links = found
         self.indexes = frozenset(placement.link.ifindex for placement in self.placed.values())
         self.coming = ()
 
-    def _open(self, name: str, link: KernelLink) -> None:
+    def _open(self, link: KernelLink) -> None:
         if link.ifindex in self._senders or not link.resolves:
             return
         try:
             self._senders[link.ifindex] = self._openSender(link)
         except OSError as error:
             raise ResourceError(
-                f"{name}: cannot announce on {link.name}: {explained(error.errno)}"
+                f"{self.name}: cannot announce on {link.name}: {explained(error.errno)}"
             ) from error
+
+    def expect(self, coming: Sequence[Placement]) -> None:
+        """These are about to be added, beside those that are L{placed}."""
+        self.coming = coming
+
+    def putBack(self) -> None:
+        """All is released, and promote_secondaries is again as it was."""
+        self.promoted.clear()
+
+    def see(self, links: Iterable[KernelLink]) -> None:
+        """Interfaces are like this now, and their addresses announced as before."""
+        self.links.update((link.ifindex, link) for link in links)
 
     def linkChanged(self, link: KernelLink) -> bool:
         """Take in what an interface is like now; the result says whether its addresses are to be announced anew."""
@@ -117,6 +138,22 @@ class Places:
                     link=link, frames=announcementsOf(placement.spec, link)
                 )
         return link.mac != before.mac or (link.running and not before.running)
+
+    async def add(
+        self, placed: Sequence[Placement], seconds: int | None, permitted: Callable[[], bool]
+    ) -> list[int]:
+        """
+        Add these, or renew them, for C{seconds} or, if C{None}, for ever; return an errno for each.
+
+        @param permitted: see L{INetlink.request}.
+        @raise ResourceError: the kernel cannot be asked.
+        """
+        messages = [placement.add for placement in placed]
+        if seconds is not None:
+            messages = [lasting(message, seconds) for message in messages]
+        first = self.promoting(placed)
+        requested = self._netlink.request([*first, *messages], permitted)
+        return (await asked(self.name, requested))[len(first) :]
 
     def deletions(self) -> list[bytes]:
         """The netlink messages that delete them all, and what is L{coming}."""

@@ -177,7 +177,7 @@ async def drop(
     @raise ResourceError: when one is still there.
     """
     addresses = {spec.address for spec in kept}
-    # An address that stays with another prefix or elsewhere must not be looked for everywhere.
+    # An address that stays, with another prefix or on another interface, is deleted only where it was.
     moved = [(p.link, p.delete) for p in gone if p.spec.address in addresses]
     away = [p for p in gone if p.spec.address not in addresses]
     if moved:

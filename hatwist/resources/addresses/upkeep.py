@@ -2,104 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import inf
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from hatwist.linux.interfaces import INetlink, ISender
-from hatwist.linux.netlink.messages import (
-    AddressChange,
-    Event,
-    EventsLost,
-    KernelLink,
-    LinkChange,
-    lasting,
-)
+from hatwist.linux.interfaces import INetlink
+from hatwist.linux.netlink.messages import AddressChange, Event, EventsLost, LinkChange
 from hatwist.resources.addresses.announcing import Announcer
+from hatwist.resources.addresses.lease import Lease, atLeastOne
 from hatwist.resources.addresses.places import Key, Places
 from hatwist.resources.addresses.placing import Placement, keyOf
 from hatwist.resources.addresses.removing import asked, explained
 
-# Who deletes an address more often than this in a second will not stop: the address is lost then.
+# Deletions of an address in a second, restored each time; whoever deletes it once more will not stop, and it is lost.
 FIGHT = 20
 RAN_OUT = "its lease ran out"
-_T = TypeVar("_T")
 
 
-class HeldAddresses:
+class Upkeep:
     """
-    A batch of addresses, of which L{hatwist.resources.addresses.batch.Addresses} says when it is held.
+    Keeps a batch of addresses where they are, from L{begin} to L{end}; restores and announces while L{held}.
 
-    @ivar lease: seconds that the kernel keeps them unless L{renew} is called; C{None}: for ever.
-    @ivar margin: seconds by which a lease ends before C{until}, whatever is asked for; C{None}: there is no
-        room for that, and it ends when it ends.
+    @ivar missing: those that the kernel had and has no more.
+    @ivar begun: what happens to them is followed.
+    @ivar held: all were added, and none is lost.
+    @ivar onLost: called with the reason when they are lost: L{end} has been called then.
     """
 
     _log = Logger()
-    name = ""
 
     def __init__(
         self,
         reactor: IReactorTime,
         netlink: INetlink,
-        openSender: Callable[[KernelLink], ISender],
-        lease: int | None,
-        until: Callable[[], float],
+        places: Places,
+        lease: Lease,
+        announcer: Announcer,
     ) -> None:
         self._reactor = reactor
         self._netlink = netlink
-        self._places = Places(reactor, netlink, openSender)
-        self.lease = lease
-        self.margin: float | None = None
-        self._until = until
-        self._leased = inf  # when the lease ends that was last asked for
-        self._waiter: IDelayedCall | None = None
-        self._held = False
-        self._missing: set[Key] = set()
-        self._doubt = False
-        self._restorer: IDelayedCall | None = None
+        self._places = places
+        self._lease = lease
+        self._announcer = announcer
+        self.missing: set[Key] = set()
+        self.held = False
+        self.onLost: Callable[[str], None] | None = None
+        self._doubt = False  # events were lost: the kernel must be asked what is missing
         self._restored: dict[Key, tuple[float, int]] = {}
-        self._announcer = Announcer(
-            reactor, lambda: self._places.announcements(self._missing), self._mayBeHere
-        )
+        self._restorer: IDelayedCall | None = None
+        self._waiter: IDelayedCall | None = None
         self._unsubscribe: Callable[[], None] | None = None
-        self._lost: Callable[[str], None] | None = None
-
-    def watch(self, lost: Callable[[str], None]) -> None:
-        """See L{hatwist.resources.interfaces.IResource.watch}."""
-        self._lost = lost
 
     @property
-    def announced(self) -> int:
-        """How many frames told the LAN where they are."""
-        return self._announcer.sent
+    def begun(self) -> bool:
+        return self._unsubscribe is not None
 
-    def announce(self) -> None:
-        """See L{hatwist.resources.interfaces.IAnnouncer.announce}."""
-        if self._held:
-            self._announcer.start()
+    def begin(self) -> None:
+        """They are about to be added: what happens to one between its adding and the last answer counts."""
+        if self._unsubscribe is None:
+            self.missing.clear()
+            self._unsubscribe = self._netlink.subscribe(self._changed)
 
-    def renew(self, seconds: int) -> Deferred[None]:
-        """
-        From now on the kernel keeps them for C{seconds}, at least 1. Not held, or without a lease: does nothing.
+    def hold(self) -> None:
+        """All are added: announce them, and restore what has gone meanwhile."""
+        self.held = True
+        self._announcer.start()
+        self._restoreSoon()
 
-        Fires when that is so or they are lost; never fails. What had gone is added again. After the
-        time until which they may be here nothing is renewed: they are lost.
-        """
-        if seconds < 1:
-            raise ValueError(f"a lease of {seconds} s: the kernel counts whole seconds from 1")
-        renewing = Deferred.fromCoroutine(self._renew(seconds))
-        return renewing.addErrback(lambda failure: self._lose(f"not renewed: {failure.value}"))
-
-    def _stopHolding(self) -> None:
+    def end(self) -> None:
         """From now on nothing is announced and nothing comes back; what is there is still there."""
-        self._held = False
+        self.held = False
         self._announcer.stop()
-        self._missing.clear()
+        self.missing.clear()
         self._restored.clear()
         self._doubt = False
         for call in (self._restorer, self._waiter):
@@ -110,23 +86,38 @@ class HeldAddresses:
         if unsubscribe is not None:
             unsubscribe()
 
-    async def _add(self, placed: Sequence[Placement], seconds: int | None) -> list[int]:
-        """Add or renew them, for C{seconds} or for ever; return an errno for each."""
-        messages = [placement.add for placement in placed]
-        if seconds is not None:
-            messages = [lasting(message, seconds) for message in messages]
-        first = self._places.promoting(placed)
-        answers = await self._ask(self._netlink.request([*first, *messages], self._mayBeHere))
-        return answers[len(first) :]
+    def forget(self, gone: Iterable[Placement]) -> None:
+        """These are no longer of the batch, and not missed."""
+        self.missing.difference_update(placement.key for placement in gone)
 
-    # What happens to them while they are held
+    def announce(self) -> None:
+        """Announce them now, and again by the schedule, if they are held."""
+        if self.held:
+            self._announcer.start()
+
+    def renew(self, seconds: int) -> Deferred[None]:
+        """See L{hatwist.resources.addresses.batch.Addresses.renew}."""
+        atLeastOne(seconds)
+        renewing = Deferred.fromCoroutine(self._renew(seconds))
+        return renewing.addErrback(lambda failure: self.lose(f"not renewed: {failure.value}"))
+
+    def lose(self, reason: str) -> None:
+        """They are not, or must not be, here any more: if they are held that is the end."""
+        if not self.held:
+            return
+        self.end()
+        self._log.error("{resource} is lost: {reason}", resource=self._places.name, reason=reason)
+        if self.onLost is not None:
+            self.onLost(reason)
+
+    # What happens to them
 
     def _changed(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, AddressChange):
                 key = keyOf(event.entry)
                 if key in self._places.placed:
-                    (self._missing.discard if event.present else self._missing.add)(key)
+                    (self.missing.discard if event.present else self.missing.add)(key)
             elif isinstance(event, EventsLost):
                 self._doubt = True
             elif event.link.ifindex in self._places.indexes:
@@ -136,152 +127,73 @@ class HeldAddresses:
     def _linkChanged(self, event: LinkChange) -> None:
         link = event.link
         if not event.present:
-            self._lose(f"interface {link.name} is gone")
+            self.lose(f"interface {link.name} is gone")
             return
         if self._places.linkChanged(link):
             self.announce()
-        if self._held and not link.promotes:
-            # Whoever else had addresses there has put it back as it was before that.
+        if self.held and not link.promotes:
+            # Another batch on this interface was released, and has put promote_secondaries back.
             self._promote()
 
     def _promote(self) -> None:
         if not (messages := self._places.promoting(self._places.placed.values())):
             return
-        self._netlink.request(messages, self._mayBeHere).addErrback(
+        self._netlink.request(messages, self._lease.mayAdd).addErrback(
             lambda failure: self._log.warn(
                 "promote_secondaries cannot be set: {error}", error=failure.getErrorMessage()
             )
         )
 
+    # Restored
+
     def _restoreSoon(self) -> None:
         """Restore what is missing in the reactor's next turn: all that went together, at once."""
-        if self._held and (self._missing or self._doubt) and self._restorer is None:
+        if self.held and (self.missing or self._doubt) and self._restorer is None:
             self._restorer = self._reactor.callLater(0, self._restore)
 
     def _restore(self) -> None:
         self._restorer = None
         done = Deferred.fromCoroutine(self._restoreNow())
-        done.addErrback(lambda failure: self._lose(f"cannot be restored: {failure.value}"))
+        done.addErrback(lambda failure: self.lose(f"cannot be restored: {failure.value}"))
 
     async def _restoreNow(self) -> None:
         if self._doubt:
             await self._compare()
-        waiting = [
-            key
-            for key in self._missing
-            if key in self._places.placed and self._places.links[key[2]].up
-        ]
-        if not self._held or not waiting:
+        places = self._places
+        waiting = [key for key in self.missing if key in places.placed and places.links[key[2]].up]
+        if not self.held or not waiting:
             return
-        if not self._mayBeHere():
-            self._lose(RAN_OUT)
+        if not self._lease.mayAdd():
+            self.lose(RAN_OUT)
             return
-        seconds = self._left()
+        seconds = self._lease.left()
         if seconds is not None and seconds < 1:
             # The kernel has no shorter lease than a second: the renewal adds them, if it comes in time.
             self._waitForRenewal()
             return
-        # From here on a deletion is a new one, even if its event comes before our answer.
-        self._missing.difference_update(waiting)
+        # A deletion seen from here on is a new one, even if its event arrives before the answer to our adding.
+        self.missing.difference_update(waiting)
         if (fought := self._fought(waiting)) is not None:
-            self._lose(f"{self._places.placed[fought].spec}: another program keeps deleting it")
+            self.lose(f"{places.placed[fought].spec}: another program keeps deleting it")
             return
         self._log.warn(
             "{resource}: {count} of its addresses had gone, and are added again",
-            resource=self.name,
+            resource=places.name,
             count=len(waiting),
         )
-        placed = [self._places.placed[key] for key in waiting]
-        answers = await self._add(placed, seconds)
-        if self._late():
-            return
-        refused = [(p, number) for p, number in zip(placed, answers, strict=True) if number]
-        if refused:
-            await self._cannotRestore(refused)
-        if self._held:
-            self._announcer.start()
-
-    # The lease
-
-    def _mayBeHere(self) -> bool:
-        return self._reactor.seconds() < self._end()
-
-    def _end(self) -> float:
-        """Until when they may be here: as the guard has it, else by the lease."""
-        until = self._until()
-        return self._leased if until == inf else until
-
-    def _left(self, late: float = 0.0) -> int | None:
-        """
-        Return the whole seconds for which they may be added; C{None}: for ever.
-
-        @param late: by so many seconds more may it last than the lease that was asked for.
-        """
-        if self.lease is None:
-            return None
-        now = self._reactor.seconds()
-        if self.margin is None:
-            return int(self._leased + late - now)
-        return int(min(self.lease, self._end() - self.margin - now))
-
-    def _late(self) -> bool:
-        """If the guard let go of them in the very moment of an adding, they are lost."""
-        if self._held and not self._mayBeHere():
-            self._lose(RAN_OUT)
-        return not self._held
-
-    def _waitForRenewal(self) -> None:
-        if self._waiter is None or not self._waiter.active():
-            wait = max(0.0, self._end() - self._reactor.seconds())
-            self._waiter = self._reactor.callLater(wait, self._restore)
-
-    async def _renew(self, seconds: int) -> None:
-        if not self._held or self.lease is None:
-            return
-        if not self._mayBeHere():
-            self._lose(RAN_OUT)
-            return
-        here = [
-            placement
-            for key, placement in self._places.placed.items()
-            if key not in self._missing or self._places.links[key[2]].up
-        ]
-        back = [placement.key for placement in here if placement.key in self._missing]
-        self._missing.difference_update(back)
-        self._leased = self._reactor.seconds() + seconds
-        answers = await self._add(here, seconds)
-        if self._late():
-            return
-        refused = [(p, number) for p, number in zip(here, answers, strict=True) if number]
-        if refused:
-            await self._cannotRestore(refused)
-        if back and self._held:
-            self._announcer.start()
-
-    # Losses
-
-    async def _cannotRestore(self, refused: list[tuple[Placement, int]]) -> None:
-        """Wait for an interface that is down; otherwise an address is lost."""
-        links = await self._ask(self._netlink.dumpLinks())
-        down = {link.ifindex for link in links if not link.up}
-        for placement, number in refused:
-            if not self._held:
-                return
-            if placement.link.ifindex in down:
-                self._places.links.update((link.ifindex, link) for link in links)
-                self._missing.add(placement.key)
-            else:
-                self._lose(refusal(placement, number))
+        if await self._add([places.placed[key] for key in waiting], seconds):
+            self.announce()
 
     async def _compare(self) -> None:
         """Events were lost: make up for them by what the kernel has now."""
         self._doubt = False
-        for link in await self._ask(self._netlink.dumpLinks()):
-            if self._held and link.ifindex in self._places.indexes:
+        name = self._places.name
+        for link in await asked(name, self._netlink.dumpLinks()):
+            if self.held and link.ifindex in self._places.indexes:
                 self._linkChanged(LinkChange(True, link))
-        there = {keyOf(entry) for entry in await self._ask(self._netlink.dumpAddresses())}
-        if self._held:
-            self._missing.update(self._places.placed.keys() - there)
+        there = {keyOf(entry) for entry in await asked(name, self._netlink.dumpAddresses())}
+        if self.held:
+            self.missing.update(self._places.placed.keys() - there)
 
     def _fought(self, keys: Sequence[Key]) -> Key | None:
         """Count restorations; return an address restored more than L{FIGHT} times in a second."""
@@ -295,18 +207,54 @@ class HeldAddresses:
             self._restored[key] = since, count + 1
         return None
 
-    def _lose(self, reason: str) -> None:
-        if not self._held:
+    # Renewed
+
+    def _waitForRenewal(self) -> None:
+        if self._waiter is None or not self._waiter.active():
+            self._waiter = self._reactor.callLater(self._lease.remaining, self._restore)
+
+    async def _renew(self, seconds: int) -> None:
+        if not self.held or self._lease.seconds is None:
             return
-        self._stopHolding()
-        self._log.error("{resource} is lost: {reason}", resource=self.name, reason=reason)
-        if self._lost is not None:
-            self._lost(reason)
+        if not self._lease.mayAdd():
+            self.lose(RAN_OUT)
+            return
+        here = [
+            placement
+            for key, placement in self._places.placed.items()
+            if key not in self.missing or self._places.links[key[2]].up
+        ]
+        back = [placement.key for placement in here if placement.key in self.missing]
+        self.missing.difference_update(back)
+        self._lease.renew(seconds)
+        if await self._add(here, seconds) and back:
+            self.announce()
 
-    # Common
+    # Added again, or lost
 
-    async def _ask(self, answer: Deferred[_T]) -> _T:
-        return await asked(self.name, answer)
+    async def _add(self, placed: Sequence[Placement], seconds: int | None) -> bool:
+        """Add them again, or renew them; C{False}: they are lost, or were released meanwhile."""
+        answers = await self._places.add(placed, seconds, self._lease.mayAdd)
+        if self.held and not self._lease.mayAdd():
+            # The guard may have let go of them in the very moment of adding.
+            self.lose(RAN_OUT)
+        refused = [(p, number) for p, number in zip(placed, answers, strict=True) if number]
+        if self.held and refused:
+            await self._cannotRestore(refused)
+        return self.held
+
+    async def _cannotRestore(self, refused: list[tuple[Placement, int]]) -> None:
+        """Wait for an interface that is down; otherwise an address is lost."""
+        links = await asked(self._places.name, self._netlink.dumpLinks())
+        down = {link.ifindex for link in links if not link.up}
+        for placement, number in refused:
+            if not self.held:
+                return
+            if placement.link.ifindex in down:
+                self._places.see(links)
+                self.missing.add(placement.key)
+            else:
+                self.lose(refusal(placement, number))
 
 
 def refusal(placement: Placement, number: int) -> str:

@@ -12,10 +12,10 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.checks import processes
-from hatwist.checks.base import CheckFailed, Kind, Surroundings
-from hatwist.checks.inside import Call, Carrier, Lateness
-from hatwist.checks.processes import Process
-from hatwist.checks.programs import MISSING, Command, File, Unit
+from hatwist.checks.base import CheckFailed, CheckKind, CheckWorld
+from hatwist.checks.inside import CallCheck, CarrierCheck, LatenessCheck
+from hatwist.checks.processes import ProcessCheck
+from hatwist.checks.programs import MISSING, CommandCheck, FileCheck, UnitCheck
 from hatwist.linux.netlink.memory import MemoryKernel
 from hatwist.linux.netlink.messages import IFF_UP
 from hatwist.resources import process
@@ -24,9 +24,9 @@ from tests.unit.resources.test_command import Programs, gone, reactor, until
 LIMIT = 10.0
 
 
-async def asked(kind: Kind, world: Surroundings | None = None) -> str:
+async def asked(kind: CheckKind, world: CheckWorld | None = None) -> str:
     """What a check finds wrong, C{""}: nothing."""
-    probe = kind.probe(world or Surroundings(reactor))
+    probe = kind.probe(world or CheckWorld(reactor))
     probe.start()
     try:
         await probe.run(LIMIT)
@@ -40,8 +40,8 @@ async def asked(kind: Kind, world: Surroundings | None = None) -> str:
 class CommandTests(Programs):
     """A program of one's own."""
 
-    def sh(self, script: str) -> Command:
-        return Command(("sh", "-c", script))
+    def sh(self, script: str) -> CommandCheck:
+        return CommandCheck(("sh", "-c", script))
 
     async def test_verdict(self) -> None:
         """0 is good; anything else is not, with the last words."""
@@ -57,7 +57,7 @@ class CommandTests(Programs):
 
     async def test_missing(self) -> None:
         """A program that is missing is a problem of the configuration, and a failure at run time."""
-        command = Command(("/usr/local/bin/hatwist-none", "x y"))
+        command = CommandCheck(("/usr/local/bin/hatwist-none", "x y"))
         self.assertEqual(
             command.problems(),
             [f"/usr/local/bin/hatwist-none: {MISSING}"],
@@ -67,7 +67,7 @@ class CommandTests(Programs):
 
     async def test_environment(self) -> None:
         """It is told which group it checks."""
-        world = Surroundings(reactor, env={"HATWIST_GROUP": "web"})
+        world = CheckWorld(reactor, env={"HATWIST_GROUP": "web"})
         self.assertEqual(
             await asked(self.sh("echo $HATWIST_GROUP; exit 1"), world), "ended with 1: web"
         )
@@ -80,7 +80,9 @@ class CommandTests(Programs):
 
     async def test_cancelled(self) -> None:
         """Given up, it is killed at once with all that it started, although it ignores SIGTERM."""
-        running = Command(tuple(self.hanging("trap '' TERM;"))).probe(Surroundings(reactor)).run(60)
+        running = (
+            CommandCheck(tuple(self.hanging("trap '' TERM;"))).probe(CheckWorld(reactor)).run(60)
+        )
         await until(lambda: self.pids(2))
         running.cancel()
         with self.assertRaises(CancelledError):
@@ -111,14 +113,14 @@ class UnitTests(Programs):
             ),
         ):
             self.systemctl(script)
-            self.assertEqual(await asked(Unit("web.service")), expected)
+            self.assertEqual(await asked(UnitCheck("web.service")), expected)
 
     async def test_missing(self) -> None:
         """Where there is no systemd such a check is a problem of the configuration."""
         self.patch(os, "environ", {"PATH": str(self.where)})
         self.patch(process, "SBIN", ())
         (self.where / "setsid").touch(0o755)
-        self.assertEqual(Unit("web.service").problems(), [f"systemctl: {MISSING}"])
+        self.assertEqual(UnitCheck("web.service").problems(), [f"systemctl: {MISSING}"])
 
 
 class FileTests(Programs):
@@ -127,31 +129,31 @@ class FileTests(Programs):
     async def test_verdict(self) -> None:
         """It is there, and no older than allowed."""
         path = self.where / "stamp"
-        spec = File(str(path))
+        spec = FileCheck(str(path))
         self.assertEqual(await asked(spec), "No such file or directory")
         path.touch()
         self.assertEqual(await asked(spec), "")
-        self.assertEqual(await asked(File(str(path), 60)), "")
+        self.assertEqual(await asked(FileCheck(str(path), 60)), "")
         then = time.time() - 100
         os.utime(path, (then, then))
         self.assertRegex(
-            await asked(File(str(path), 60)), r"^last changed 10[01] s ago, allowed are 60 s$"
+            await asked(FileCheck(str(path), 60)), r"^last changed 10[01] s ago, allowed are 60 s$"
         )
-        self.assertEqual(await asked(File(str(path), 200)), "")
-        self.assertEqual(await asked(File(str(self.where))), "")
+        self.assertEqual(await asked(FileCheck(str(path), 200)), "")
+        self.assertEqual(await asked(FileCheck(str(self.where))), "")
         self.assertEqual(spec.problems(), [])
 
     async def test_pipe(self) -> None:
         """A named pipe, at which an open would wait, is there like any other."""
         os.mkfifo(self.path("pipe"))
-        self.assertEqual(await asked(File(self.path("pipe"))), "")
+        self.assertEqual(await asked(FileCheck(self.path("pipe"))), "")
 
     async def test_odd(self) -> None:
         """A name that looks like an option, or has a line feed in it, is a name."""
         path = self.where / "-c\n%n"
-        self.assertEqual(await asked(File(str(path))), "No such file or directory")
+        self.assertEqual(await asked(FileCheck(str(path))), "No such file or directory")
         path.touch()
-        self.assertEqual(await asked(File(str(path))), "")
+        self.assertEqual(await asked(FileCheck(str(path))), "")
 
 
 # Nobody else's, where two runs of the tests share a machine; longer than the kernel keeps.
@@ -166,7 +168,7 @@ class ProcessTests(Programs):
         program = self.where / SLEEPER
         program.symlink_to("/bin/sleep")
         script = '"$1" 600 & echo $! >"$0.new"; mv "$0.new" "$0"'
-        reaper = Command(("sh", "-c", script, self.path("pids"), str(program)))
+        reaper = CommandCheck(("sh", "-c", script, self.path("pids"), str(program)))
         self.assertEqual(await asked(reaper), "")
         (pid,) = self.pids(1)
         self.addCleanup(self.kill, pid)
@@ -180,7 +182,7 @@ class ProcessTests(Programs):
 
     async def test_byName(self) -> None:
         """It is alive, by its name, for as long as it is."""
-        probe = Process(SLEEPER).probe(Surroundings(reactor))
+        probe = ProcessCheck(SLEEPER).probe(CheckWorld(reactor))
         self.patch(processes, "SLICE", 3)  # several turns, on the smallest machine
         with self.assertRaises(CheckFailed):
             await probe.run(LIMIT)
@@ -196,7 +198,7 @@ class ProcessTests(Programs):
     async def test_cancelled(self) -> None:
         """A search among many processes can be given up."""
         self.patch(processes, "SLICE", 1)
-        running = Process("hatwist-none").probe(Surroundings(reactor)).run(LIMIT)
+        running = ProcessCheck("hatwist-none").probe(CheckWorld(reactor)).run(LIMIT)
         running.cancel()
         with self.assertRaises(CancelledError):
             await running
@@ -204,16 +206,16 @@ class ProcessTests(Programs):
     async def test_byFile(self) -> None:
         """It is alive, by the number in the first line of a file, and has the name, if one is given."""
         path = self.where / "x.pid"
-        spec = Process(None, str(path))
+        spec = ProcessCheck(None, str(path))
         self.assertEqual(await asked(spec), "No such file or directory")
         path.write_text("")
         self.assertEqual(await asked(spec), "there is no number in its first line")
         pid = await self.sleeping()
         path.write_text(f"{pid}\n/var/lib/postgresql\n")
         self.assertEqual(await asked(spec), "")
-        self.assertEqual(await asked(Process("hatwist-sleeper-long", str(path))), "")
+        self.assertEqual(await asked(ProcessCheck("hatwist-sleeper-long", str(path))), "")
         self.assertEqual(
-            await asked(Process("postgres", str(path))),
+            await asked(ProcessCheck("postgres", str(path))),
             f"process {pid} is hatwist-sleeper, not postgres",
         )
         os.kill(pid, 9)
@@ -222,9 +224,9 @@ class ProcessTests(Programs):
 
     def test_names(self) -> None:
         """Each of the forms has a name that says what is looked at."""
-        self.assertEqual(Process("nginx").name, "process nginx")
-        self.assertEqual(Process(None, "/run/x.pid").name, "pidfile /run/x.pid")
-        self.assertEqual(Process("x", "/run/x.pid").name, "process x pidfile /run/x.pid")
+        self.assertEqual(ProcessCheck("nginx").name, "process nginx")
+        self.assertEqual(ProcessCheck(None, "/run/x.pid").name, "pidfile /run/x.pid")
+        self.assertEqual(ProcessCheck("x", "/run/x.pid").name, "process x pidfile /run/x.pid")
 
 
 class InsideTests(SynchronousTestCase):
@@ -233,7 +235,7 @@ class InsideTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.kernel = MemoryKernel()
-        self.world = Surroundings(self.clock, self.kernel)
+        self.world = CheckWorld(self.clock, self.kernel)
 
     def ask(self, running: Deferred[None]) -> str:
         """What is wrong; there is an answer at once."""
@@ -244,7 +246,7 @@ class InsideTests(SynchronousTestCase):
     def test_carrier(self) -> None:
         """An interface has a carrier, as the kernel told last."""
         index = self.kernel.addLink("eth1", bytes(6))
-        probe = Carrier("eth1").probe(self.world)
+        probe = CarrierCheck("eth1").probe(self.world)
         probe.start()
         self.assertEqual(self.ask(probe.run(1)), "")
         self.kernel.changeLink(index, flags=IFF_UP)
@@ -257,18 +259,18 @@ class InsideTests(SynchronousTestCase):
 
     def test_noSuchInterface(self) -> None:
         """An interface that does not exist is a problem of the configuration."""
-        (problem,) = Carrier("nosuch0").problems()
+        (problem,) = CarrierCheck("nosuch0").problems()
         self.assertRegex(problem, r"^there is no interface 'nosuch0' on this host; it has .*lo")
-        self.assertEqual(Carrier("lo").problems(), [])
+        self.assertEqual(CarrierCheck("lo").problems(), [])
 
     def test_noNetlink(self) -> None:
         """Who checks a carrier must pass a netlink."""
         with self.assertRaises(ValueError):
-            Carrier("lo").probe(Surroundings(self.clock))
+            CarrierCheck("lo").probe(CheckWorld(self.clock))
 
     def test_lateness(self) -> None:
         """A reactor that was late since the last question fails, once."""
-        probe = Lateness(0.05).probe(self.world)
+        probe = LatenessCheck(0.05).probe(self.world)
         probe.start()
         for _ in range(100):
             self.clock.advance(0.01)
@@ -284,7 +286,7 @@ class InsideTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def call(self, function: Any) -> str:
-        return self.ask(Call(function).probe(self.world).run(1))
+        return self.ask(CallCheck(function).probe(self.world).run(1))
 
     def test_call(self) -> None:
         """A function fails when it returns something false, or raises, now or later."""
@@ -312,12 +314,12 @@ class InsideTests(SynchronousTestCase):
     def test_callCancelled(self) -> None:
         """What a function waits for is cancelled when that takes too long."""
         waiting: Deferred[None] = Deferred()
-        running = Call(lambda: waiting).probe(self.world).run(1)
+        running = CallCheck(lambda: waiting).probe(self.world).run(1)
         running.cancel()
         self.failureResultOf(running, CancelledError)
         self.assertTrue(waiting.called)
 
     def test_callName(self) -> None:
         """A function has its own name, or the one that it is given."""
-        self.assertEqual(Call(os.getpid).name, "call getpid")
-        self.assertEqual(Call(os.getpid, "queue").name, "queue")
+        self.assertEqual(CallCheck(os.getpid).name, "call getpid")
+        self.assertEqual(CallCheck(os.getpid, "queue").name, "queue")

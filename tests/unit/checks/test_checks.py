@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.checks.base import CheckFailed, Surroundings
+from hatwist.checks.base import CheckFailed, CheckWorld
 from hatwist.checks.check import LATE, CheckSpec
 from hatwist.checks.checks import APART, LIMIT, Checks
 from hatwist.core.worth import Fitness
@@ -34,7 +34,7 @@ class Thing:
     def problems(self) -> list[str]:
         return []
 
-    def probe(self, world: Surroundings) -> Thing:
+    def probe(self, world: CheckWorld) -> Thing:
         return self
 
     def start(self) -> None:

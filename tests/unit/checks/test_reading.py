@@ -7,41 +7,41 @@ from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.checks.base import Kind
+from hatwist.checks.base import CheckKind
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.http import Http
-from hatwist.checks.inside import Carrier, Lateness
-from hatwist.checks.ping import Ping
-from hatwist.checks.processes import Process
-from hatwist.checks.programs import Command, File, Unit
+from hatwist.checks.http import HttpCheck
+from hatwist.checks.inside import CarrierCheck, LatenessCheck
+from hatwist.checks.ping import PingCheck
+from hatwist.checks.processes import ProcessCheck
+from hatwist.checks.programs import CommandCheck, FileCheck, UnitCheck
 from hatwist.checks.reading import KINDS, parseCheck
-from hatwist.checks.tcp import Tcp
+from hatwist.checks.tcp import TcpCheck
 from hatwist.core.table import Table
 from hatwist.core.worth import Fitness
 
-GOOD: dict[str, Kind] = {
-    'command = ["/usr/bin/test", "-e", "/x"]': Command(("/usr/bin/test", "-e", "/x")),
-    'tcp = "127.0.0.1:80"': Tcp("127.0.0.1", 80),
-    'tcp = "[::1]:80"': Tcp("::1", 80),
-    'tcp = "[fe80::1%eth0]:80"': Tcp("fe80::1%eth0", 80),
-    'tcp = "localhost:65535"': Tcp("localhost", 65535),
-    'http = "http://127.0.0.1/"': Http("http://127.0.0.1/"),
-    'http = "https://www.example.com:8443/health?x=1", verify = false, status = 204, contains = "ok"': Http(
+GOOD: dict[str, CheckKind] = {
+    'command = ["/usr/bin/test", "-e", "/x"]': CommandCheck(("/usr/bin/test", "-e", "/x")),
+    'tcp = "127.0.0.1:80"': TcpCheck("127.0.0.1", 80),
+    'tcp = "[::1]:80"': TcpCheck("::1", 80),
+    'tcp = "[fe80::1%eth0]:80"': TcpCheck("fe80::1%eth0", 80),
+    'tcp = "localhost:65535"': TcpCheck("localhost", 65535),
+    'http = "http://127.0.0.1/"': HttpCheck("http://127.0.0.1/"),
+    'http = "https://www.example.com:8443/health?x=1", verify = false, status = 204, contains = "ok"': HttpCheck(
         "https://www.example.com:8443/health?x=1", 204, "ok", False
     ),
-    'http = "http://[::1]"': Http("http://[::1]"),
-    'process = "nginx"': Process("nginx"),
-    'pidfile = "/run/nginx.pid"': Process(None, "/run/nginx.pid"),
-    'process = "nginx", pidfile = "/run/nginx.pid"': Process("nginx", "/run/nginx.pid"),
-    'unit = "nginx.service"': Unit("nginx.service"),
-    'unit = "nginx"': Unit("nginx.service"),
-    'unit = "web@a.service"': Unit("web@a.service"),
-    'file = "/run/ok"': File("/run/ok"),
-    'file = "/run/ok", newer = 60': File("/run/ok", 60.0),
-    'ping = "192.0.2.1"': Ping(ip_address("192.0.2.1")),
-    'ping = "fd00::1", interface = "eth1"': Ping(ip_address("fd00::1"), "eth1"),
-    'carrier = "eth1"': Carrier("eth1"),
-    "lateness = 0.05": Lateness(0.05),
+    'http = "http://[::1]"': HttpCheck("http://[::1]"),
+    'process = "nginx"': ProcessCheck("nginx"),
+    'pidfile = "/run/nginx.pid"': ProcessCheck(None, "/run/nginx.pid"),
+    'process = "nginx", pidfile = "/run/nginx.pid"': ProcessCheck("nginx", "/run/nginx.pid"),
+    'unit = "nginx.service"': UnitCheck("nginx.service"),
+    'unit = "nginx"': UnitCheck("nginx.service"),
+    'unit = "web@a.service"': UnitCheck("web@a.service"),
+    'file = "/run/ok"': FileCheck("/run/ok"),
+    'file = "/run/ok", newer = 60': FileCheck("/run/ok", 60.0),
+    'ping = "192.0.2.1"': PingCheck(ip_address("192.0.2.1")),
+    'ping = "fd00::1", interface = "eth1"': PingCheck(ip_address("fd00::1"), "eth1"),
+    'carrier = "eth1"': CarrierCheck("eth1"),
+    "lateness = 0.05": LatenessCheck(0.05),
 }
 ONE = "allowed is exactly one of " + ", ".join(KINDS)
 HOST_PORT = "allowed is HOST:PORT, such as 127.0.0.1:80 or [::1]:80"
@@ -120,7 +120,7 @@ class SpecTests(SynchronousTestCase):
             'carrier = "eth1", interval = 0.5, timeout = 3, rise = 1, fall = 5, effect = "degraded"'
         )
         self.assertEqual(problems, [])
-        self.assertEqual(spec, CheckSpec(Carrier("eth1"), 0.5, 3.0, 1, 5, Fitness.DEGRADED))
+        self.assertEqual(spec, CheckSpec(CarrierCheck("eth1"), 0.5, 3.0, 1, 5, Fitness.DEGRADED))
 
     def test_bad(self) -> None:
         """Every mistake is one sentence that names the key, the value and what is allowed."""

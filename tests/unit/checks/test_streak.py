@@ -6,20 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.checks.streak import State, Tally
+from hatwist.checks.streak import CheckState, Streak
 
 
 class TallyTests(SynchronousTestCase):
     """States after rows of results; g is a good one, b a failure."""
 
-    def after(self, results: str, rise: int = 2, fall: int = 3) -> Tally:
-        tally = Tally(rise, fall)
+    def after(self, results: str, rise: int = 2, fall: int = 3) -> Streak:
+        streak = Streak(rise, fall)
         for result in results:
             if result == "g":
-                tally.good()
+                streak.good()
             else:
-                tally.bad("refused")
-        return tally
+                streak.bad("refused")
+        return streak
 
     def test_states(self) -> None:
         """The first result decides at once; later it takes the whole row, without a break."""
@@ -40,8 +40,8 @@ class TallyTests(SynchronousTestCase):
             ("gbbbg", "failed", "refused (3 of 3); good again: 1 of 2"),
             ("gbbbgg", "good", ""),
         ):
-            tally = self.after(results)
-            self.assertEqual((tally.state.value, tally.reason), (state, reason), results)
+            streak = self.after(results)
+            self.assertEqual((streak.state.value, streak.reason), (state, reason), results)
 
     def test_failure(self) -> None:
         """What counts as the failure does not change while it begins to recover."""
@@ -51,9 +51,9 @@ class TallyTests(SynchronousTestCase):
 
     def test_latestReason(self) -> None:
         """The reason is that of the latest failure."""
-        tally = self.after("gbbb")
-        tally.bad("unreachable")
-        self.assertEqual(tally.reason, "unreachable (3 of 3)")
+        streak = self.after("gbbb")
+        streak.bad("unreachable")
+        self.assertEqual(streak.reason, "unreachable (3 of 3)")
 
     @given(st.text("gb", min_size=1), st.integers(1, 4), st.integers(1, 4))
     def test_againstTheDefinition(self, results: str, rise: int, fall: int) -> None:
@@ -64,5 +64,5 @@ class TallyTests(SynchronousTestCase):
             row = results[max(1, end - needed) : end]
             if len(row) == needed and state not in row:
                 state = row[0]
-        expected = State.GOOD if state == "g" else State.FAILED
+        expected = CheckState.GOOD if state == "g" else CheckState.FAILED
         self.assertEqual(self.after(results, rise, fall).state, expected)

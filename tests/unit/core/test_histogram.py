@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.core.histogram import Tally
+from hatwist.core.histogram import Histogram
 
 BOUNDS = (0.01, 0.1, 1.0)
 
@@ -16,7 +16,7 @@ class TallyTests(SynchronousTestCase):
 
     def test_boundsBelongToTheirBucket(self) -> None:
         """A value that is just a bound counts with those below it, as Prometheus has it."""
-        tally = Tally(BOUNDS)
+        tally = Histogram(BOUNDS)
         for value in (0.0, 0.01, 0.1, 0.5, 7.0):
             tally.add(value)
         inf = float("inf")
@@ -26,7 +26,7 @@ class TallyTests(SynchronousTestCase):
     @given(st.lists(st.floats(-1, 10)))
     def test_cumulative(self, values: list[float]) -> None:
         """Each bound has the number of values that do not exceed it, and the last one has all."""
-        tally = Tally(BOUNDS)
+        tally = Histogram(BOUNDS)
         for value in values:
             tally.add(value)
         for bound, count in tally.cumulative():

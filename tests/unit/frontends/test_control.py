@@ -24,9 +24,10 @@ from hatwist.core.effects import Change
 from hatwist.core.errors import BadPacket, ConfigurationError
 from hatwist.core.worth import Fitness, Worth
 from hatwist.frontends.cli.status import exitStatus
-from hatwist.frontends.control import boxes, commands, place, server
-from hatwist.frontends.control.answers import Answers
-from hatwist.frontends.control.client import Client, NotRunning, Refused, Unclear, find
+from hatwist.frontends.control import boxes, place, server
+from hatwist.frontends.control.answers import ControlAnswers
+from hatwist.frontends.control.boxes import CommandRefused
+from hatwist.frontends.control.client import Client, NotRunning, Unclear, find
 from hatwist.frontends.control.levels import Threshold
 from hatwist.frontends.control.server import Control, Server
 from hatwist.protocols.native.heartbeat import GroupState, Heartbeat
@@ -142,7 +143,7 @@ class AnswerTests(SocketTestCase):
         full = await self.ask("Why", group="default", full=True)
         self.assertIn("STANDBY -> ACTIVE", "".join(text for _, _, text in full["recorder"]))
         for group in ("mail", ""):
-            error = await self.assertFailure(self.ask("Why", group=group), Refused)
+            error = await self.assertFailure(self.ask("Why", group=group), CommandRefused)
             self.assertEqual(str(error), f"there is no group {group!r}; there is default")
 
     async def test_troubles(self) -> None:
@@ -205,7 +206,7 @@ class AnswerTests(SocketTestCase):
         resource = self.resource("one")
         service = self.controlled(resource)
         service.startService()
-        error = await self.assertFailure(self.ask("Announce"), Refused)
+        error = await self.assertFailure(self.ask("Announce"), CommandRefused)
         self.assertIn("nothing is held here", str(error))
         await self.until(lambda: service.role is Role.ACTIVE)
         self.assertEqual(await self.ask("Announce"), {"groups": ["default"]})
@@ -223,7 +224,7 @@ class AnswerTests(SocketTestCase):
             ("Move", {"group": "mail", "node": "b"}, "there is no group 'mail'"),
             ("Move", {"group": "default", "node": "b"}, "no node 'b' is known; there are alpha"),
         ):
-            error = await self.assertFailure(self.ask(command, **arguments), Refused)
+            error = await self.assertFailure(self.ask(command, **arguments), CommandRefused)
             self.assertIn(words, str(error))
 
     async def test_history(self) -> None:
@@ -239,7 +240,7 @@ class AnswerTests(SocketTestCase):
             ({"limit": -5}, "limit: allowed is 1 or more"),
             ({"limit": "x"}, "limit: allowed is 1 or more"),
         ):
-            error = await self.assertFailure(self.ask("History", **arguments), Refused)
+            error = await self.assertFailure(self.ask("History", **arguments), CommandRefused)
             self.assertEqual(str(error), words)
 
     async def test_logLevelOfNobody(self) -> None:
@@ -247,7 +248,7 @@ class AnswerTests(SocketTestCase):
         service = self.controlled()
         await self.active(service)
         error = await self.assertFailure(
-            self.ask("LogLevel", level="warn", namespace="hatwist.runtime.lnik"), Refused
+            self.ask("LogLevel", level="warn", namespace="hatwist.runtime.lnik"), CommandRefused
         )
         self.assertEqual(
             str(error),
@@ -352,7 +353,7 @@ class MovingTests(SocketTestCase):
         found = await self.of("beta", "Move", group="default", node="alpha")
         self.assertEqual(found, {"plan": ["default: alpha holds it already"], "moves": []})
         error = await self.assertFailure(
-            self.of("beta", "Move", group="default", node="beta"), Refused
+            self.of("beta", "Move", group="default", node="beta"), CommandRefused
         )
         self.assertEqual(str(error), "beta cannot take default: it is unfit: out of paper")
 
@@ -381,7 +382,7 @@ class MovingTests(SocketTestCase):
         resource = self.resource("one")
         service = self.controlled(resource)
         await self.active(service)
-        error = await self.assertFailure(self.ask("Drain"), Refused)
+        error = await self.assertFailure(self.ask("Drain"), CommandRefused)
         self.assertIn("no other node can take default, so it would be down", str(error))
         self.assertTrue(resource.held)
         found = await self.ask("Drain", force=True)
@@ -406,7 +407,7 @@ class MovingTests(SocketTestCase):
         resource = beta.groups["default"].resources[-1]
         resource.delay = None
         asked = self.of("alpha", "Move", group="default", node="beta", wait=0.5)
-        error = await self.assertFailure(asked, Refused)
+        error = await self.assertFailure(asked, CommandRefused)
         self.assertIn("it has not come about within 0.5 s: beta has claimed default", str(error))
         self.assertIn(
             "It is acquiring, step 2 of 2: beta, and does not hold everything", str(error)
@@ -423,7 +424,7 @@ class MovingTests(SocketTestCase):
             ("Drain", {"wait": 3601}, "wait: allowed are 0 to 3600 seconds"),
             ("Undrain", {"wait": "soon"}, "wait: allowed are 0 to 3600 seconds"),
         ):
-            error = await self.assertFailure(self.of("alpha", command, **arguments), Refused)
+            error = await self.assertFailure(self.of("alpha", command, **arguments), CommandRefused)
             self.assertIn(words, str(error))
         self.assertFalse(node(alpha).drained)
         self.assertIsNone(node(alpha).machine.elections["default"].request)
@@ -455,7 +456,7 @@ class MovingTests(SocketTestCase):
         node(beta).fitness("default", Fitness.UNFIT, "out of paper", "checks")
         for dry in (True, False):
             asked = self.of("beta", "Move", group="default", node="beta", dry=dry)
-            error = await self.assertFailure(asked, Refused)
+            error = await self.assertFailure(asked, CommandRefused)
             self.assertIn("out of paper", str(error))
 
     async def test_alone(self) -> None:
@@ -474,7 +475,7 @@ class MovingTests(SocketTestCase):
         self.assertEqual(found["alone"], words)
         self.assertIn("another node may hold default too", "".join(found["troubles"]))
         self.assertEqual(exitStatus(found), 5)
-        error = await self.assertFailure(self.of("alpha", "Drain"), Refused)
+        error = await self.assertFailure(self.of("alpha", "Drain"), CommandRefused)
         self.assertIn("no other node that is heard can take default, so it may be down", str(error))
         why = await self.of("alpha", "Why")
         self.assertEqual(why["alone"], words)
@@ -904,7 +905,7 @@ class ReloadTests(SynchronousTestCase):
         self.reloader = mock.Mock(reload=lambda: self.reloaded)
         service = mock.Mock(seconds=iter((1.0, 3.5)).__next__)
         service.getServiceNamed.return_value = self.reloader
-        self.answers = Answers(service, Clock(), Threshold())
+        self.answers = ControlAnswers(service, Clock(), Threshold())
         self.done: Deferred[Any] = Deferred.fromCoroutine(self.answers.reload({}))
         self.answers.pending = self.done
 
@@ -917,7 +918,7 @@ class ReloadTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """So is what is wrong."""
         self.reloaded.errback(ConfigurationError(["a", "b"]))
-        refused = self.failureResultOf(self.done, commands.Refused).value
+        refused = self.failureResultOf(self.done, boxes.CommandRefused).value
         self.assertEqual(str(refused), "not reloaded, and the old configuration goes on:\n  a\n  b")
 
     def test_left(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.frontends.importing.keepalived.braces import Statement, parse
+from hatwist.frontends.importing.keepalived.braces import ConfStatement, parse
 from hatwist.frontends.importing.notes import MigrationError, Notes
 
 
@@ -24,7 +24,7 @@ def tree(text: str, host: str | None = None, files: dict[str, str] | None = None
     return (found, [note.words for note in notes.all]) if notes.all else found
 
 
-def _plain(statement: Statement) -> Any:
+def _plain(statement: ConfStatement) -> Any:
     words = " ".join(statement.words)
     if statement.inside is None:
         return words

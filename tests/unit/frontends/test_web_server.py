@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hatwist.core.errors import ConfigurationError
 from hatwist.frontends.web import answers
-from hatwist.frontends.web.answers import FRESH, Answers
+from hatwist.frontends.web.answers import FRESH, WebAnswers
 from hatwist.frontends.web.server import (
     CONNECTIONS,
     FIRST_LINE,
@@ -52,7 +52,7 @@ class HTTPTestCase(SynchronousTestCase):
         self.told: dict[str, Any] = {"node": "alpha"}
         self.made = 0
         self.patch(answers, "status", self.status)
-        self.factory = AnswersFactory(Answers(serviceOf(None)), self.clock)
+        self.factory = AnswersFactory(WebAnswers(serviceOf(None)), self.clock)
 
     def status(self, service: Any) -> dict[str, Any]:
         self.made += 1

@@ -14,7 +14,7 @@ from hatwist import __version__
 from hatwist.frontends import cli
 from hatwist.lab.measurement import FIGURES, Measurement
 from hatwist.lab.scenarios import DEMO, LONG, SCENARIOS, WITHOUT_VOTES
-from hatwist.lab.story import Plan, Progress, summary, table
+from hatwist.lab.story import Playlist, ProgressLine, summary, table
 from hatwist.lab.world import advice
 
 
@@ -116,9 +116,9 @@ class TableTests(SynchronousTestCase):
 
     def test_summary(self) -> None:
         """The JSON has median and worst of each fault, and every run."""
-        plan = Plan(repeat=3)
+        playlist = Playlist(repeat=3)
         runs = [measurement(0.1), measurement(0.2), measurement(0.9)]
-        result = json.loads(json.dumps(summary(runs, plan)))
+        result = json.loads(json.dumps(summary(runs, playlist)))
         self.assertFalse(result["ok"])
         self.assertEqual(result["summary"]["power-loss"]["median"], 0.2)
         self.assertEqual(result["summary"]["power-loss"]["worst"], 0.9)
@@ -127,14 +127,14 @@ class TableTests(SynchronousTestCase):
 
     def test_median(self) -> None:
         """From five runs on the median has a bound of its own, by which all may fail."""
-        plan = Plan(repeat=5)
+        playlist = Playlist(repeat=5)
         runs = [measurement(value)._replace(usual=0.1) for value in (0.05, 0.06, 0.2, 0.2, 0.2)]
-        self.assertFalse(summary(runs, plan)["ok"])
+        self.assertFalse(summary(runs, playlist)["ok"])
         self.assertIn("power-loss: the median is 200 ms, and may be 100 ms", table(runs, "a", 1, 1))
-        self.assertTrue(summary(runs[:4], plan)["ok"])
+        self.assertTrue(summary(runs[:4], playlist)["ok"])
         fast = [*runs[:2], *runs[:3]]
-        self.assertTrue(summary(fast, plan)["ok"])
-        self.assertEqual(summary(fast, plan)["summary"]["power-loss"]["median_bound"], 0.1)
+        self.assertTrue(summary(fast, playlist)["ok"])
+        self.assertEqual(summary(fast, playlist)["summary"]["power-loss"]["median_bound"], 0.1)
         self.assertNotIn("median", table(fast, "a", 1, 1))
 
 
@@ -161,7 +161,7 @@ class ProgressTests(SynchronousTestCase):
     def test_longStep(self) -> None:
         """A step that takes long says so every other second, and how it ended."""
         clock, stream = Clock(), io.StringIO()
-        progress = Progress(clock, stream)
+        progress = ProgressLine(clock, stream)
         progress.begin("cut")
         clock.pump([1.0] * 4)
         progress.end("ok")

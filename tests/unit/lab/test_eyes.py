@@ -14,7 +14,7 @@ from hatwist.lab.eyes import (
     RTM_DELADDR,
     RTM_GETADDR,
     RTM_NEWADDR,
-    Addresses,
+    HostAddresses,
     addressOf,
 )
 
@@ -55,7 +55,7 @@ class AddressesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.kernel, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(self.kernel.close)
-        self.addresses = Addresses("alpha", ours.detach())
+        self.addresses = HostAddresses("alpha", ours.detach())
         self.addCleanup(self.addresses.socket.close)
 
     def said(self, *messages: bytes) -> list[tuple[str, str, str]]:

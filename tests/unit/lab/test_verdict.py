@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.lab.verdict import Answers, Change, Report, Span, holding, judge, silences
+from hatwist.lab.verdict import Answered, HostChange, Report, Span, holding, judge, silences
 
 A = "10.0.0.1"
 
 
-def changes(*records: tuple[float, str, bool]) -> list[Change]:
-    return [Change(time, host, A, there) for time, host, there in records]
+def changes(*records: tuple[float, str, bool]) -> list[HostChange]:
+    return [HostChange(time, host, A, there) for time, host, there in records]
 
 
 def report(
-    records: list[Change], answers: list[Answers], stalls: list[Span] | None = None
+    records: list[HostChange], answers: list[Answered], stalls: list[Span] | None = None
 ) -> Report:
     return judge(A, 10.0, 20.0, records, answers, stalls or [], 0, 0.001)
 
@@ -38,7 +38,7 @@ class HoldingTests(SynchronousTestCase):
 
     def test_otherAddress(self) -> None:
         """Changes of other addresses do not count."""
-        records = [Change(11.0, "alpha", "10.0.0.2", True)]
+        records = [HostChange(11.0, "alpha", "10.0.0.2", True)]
         self.assertEqual(holding(records, A, 10.0, 20.0), (Span((), 10.0, 20.0),))
 
     def test_handover(self) -> None:
@@ -71,7 +71,7 @@ class SilencesTests(SynchronousTestCase):
 
     def test_edges(self) -> None:
         """Silence before the first answer and after the last counts up to the window's edges."""
-        runs = [Answers("alpha", 11.0, 12.0, 1000), Answers("beta", 13.0, 18.0, 5000)]
+        runs = [Answered("alpha", 11.0, 12.0, 1000), Answered("beta", 13.0, 18.0, 5000)]
         self.assertEqual(
             silences(runs, 10.0, 20.0),
             [Span((), 10.0, 11.0), Span((), 12.0, 13.0), Span((), 18.0, 20.0)],
@@ -79,7 +79,7 @@ class SilencesTests(SynchronousTestCase):
 
     def test_runBeginsBefore(self) -> None:
         """A run that reaches into the window leaves no silence at its start."""
-        runs = [Answers("alpha", 5.0, 20.0, 15000)]
+        runs = [Answered("alpha", 5.0, 20.0, 15000)]
         self.assertEqual(sum(s.length for s in silences(runs, 10.0, 20.0)), 0.0)
 
 
@@ -89,9 +89,9 @@ class JudgeTests(SynchronousTestCase):
     def test_outage(self) -> None:
         """The outage is the longest silence less the spacing; dark is the sum of all."""
         runs = [
-            Answers("alpha", 9.0, 12.0, 1),
-            Answers("alpha", 12.1, 15.0, 1),
-            Answers("beta", 15.5, 20.0, 1),
+            Answered("alpha", 9.0, 12.0, 1),
+            Answered("alpha", 12.1, 15.0, 1),
+            Answered("beta", 15.5, 20.0, 1),
         ]
         result = report(changes((1.0, "alpha", True)), runs)
         self.assertAlmostEqual(result.outage, 0.499)
@@ -99,7 +99,7 @@ class JudgeTests(SynchronousTestCase):
 
     def test_smallGapsAreNone(self) -> None:
         """A change of host between two questions is no outage."""
-        runs = [Answers("alpha", 9.0, 15.0, 1), Answers("beta", 15.001, 20.0, 1)]
+        runs = [Answered("alpha", 9.0, 15.0, 1), Answered("beta", 15.001, 20.0, 1)]
         self.assertEqual(report([], runs).outage, 0.0)
 
     def test_noHolderAndTwo(self) -> None:
@@ -121,11 +121,11 @@ class JudgeTests(SynchronousTestCase):
     def test_reachedAfter(self) -> None:
         """The right host is reached when the last answer by another, or silence, is over."""
         runs = [
-            Answers("beta", 9.0, 10.05, 1),
-            Answers("alpha", 10.051, 10.06, 1),
-            Answers("beta", 10.061, 10.08, 1),
-            Answers("alpha", 10.1, 15.0, 1),
-            Answers("alpha", 15.005, 20.0, 1),
+            Answered("beta", 9.0, 10.05, 1),
+            Answered("alpha", 10.051, 10.06, 1),
+            Answered("beta", 10.061, 10.08, 1),
+            Answered("alpha", 10.1, 15.0, 1),
+            Answered("alpha", 15.005, 20.0, 1),
         ]
         result = report([], runs)
         self.assertAlmostEqual(result.reachedAfter("alpha"), 0.1)
@@ -134,12 +134,12 @@ class JudgeTests(SynchronousTestCase):
 
     def test_reachedBefore(self) -> None:
         """Who answered all the time was reached at once."""
-        result = report([], [Answers("alpha", 9.0, 20.0, 1)])
+        result = report([], [Answered("alpha", 9.0, 20.0, 1)])
         self.assertEqual(result.reachedAfter("alpha"), 0.0)
 
     def test_silentAtTheEnd(self) -> None:
         """A host that is silent at the end is not reached."""
-        result = report([], [Answers("alpha", 9.0, 19.0, 1)])
+        result = report([], [Answered("alpha", 9.0, 19.0, 1)])
         self.assertEqual(result.reachedAfter("alpha"), float("inf"))
 
     def test_stalls(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.linux.netlink.carrier import Carrier
+from hatwist.linux.netlink.carrier import CarrierWatch
 from hatwist.linux.netlink.memory import MemoryKernel
 from hatwist.linux.netlink.messages import IFF_RUNNING, IFF_UP, EventsLost
 
@@ -18,7 +18,7 @@ class CarrierTests(SynchronousTestCase):
         self.kernel = MemoryKernel()
         self.eth0 = self.kernel.addLink("eth0", MAC)
         self.told: list[str] = []
-        self.carrier = Carrier(
+        self.carrier = CarrierWatch(
             self.kernel,
             ["eth0", "eth1"],
             lambda name: self.told.append(f"{name} up"),
@@ -107,7 +107,7 @@ class CarrierTests(SynchronousTestCase):
 
     def test_observerFails(self) -> None:
         """An error of who is told is logged, and the others are told all the same."""
-        self.carrier = Carrier(
+        self.carrier = CarrierWatch(
             self.kernel,
             ["eth0", "eth1"],
             lambda name: 1 / 0,  # type: ignore[arg-type]

@@ -34,7 +34,8 @@ from hatwist.linux.netlink.messages import (
     split,
 )
 from hatwist.protocols import frames
-from hatwist.resources.addresses.batch import Addresses, AddressSpec
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.interfaces import IAnnouncer
 from tests.contracts import ResourceContract
 from tests.contracts_addresses import CONTRACT, Part, specsOf
@@ -357,7 +358,7 @@ class HeldTests(SynchronousTestCase):
     def test_renewedInOneBatch(self) -> None:
         """A renewal is one batch, announces nothing, and is no change to anything."""
         resource = self.acquired("10.9.0.100/24", "10.9.0.101/24", "fd09::100/64")
-        resource.lease = 5
+        resource.lease.seconds = 5
         before, frames = self.kernel.requests, len(self.kernel.frames)
         self.successResultOf(resource.renew(3))
         self.clock.advance(0)

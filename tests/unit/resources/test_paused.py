@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,7 +16,9 @@ from hatwist.linux.netlink.messages import AddressChange
 from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.guard import Guarded, Mission
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime.keeper import TOO_LATE, Keeper
+from hatwist.runtime.keeper import Keeper
+from hatwist.runtime.prepared import Prepared
+from hatwist.runtime.steps import TOO_LATE
 from tests.contracts_addresses import specsOf
 
 HOLD = 3.4
@@ -114,7 +116,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_shortened(self) -> None:
         """Where leases follow the guard, the first one is what is left until its deadline, less the margin."""
-        self.addresses.margin = 0.4
+        self.addresses.lease.margin = 0.4
         self.guard.slow = True
         acquiring = self.addresses.acquire()
         self.clock.advance(1.5)
@@ -124,7 +126,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_lessThanASecond(self) -> None:
         """With less than the kernel can write down it waits for more, and fails when there will be none."""
-        self.addresses.margin = 0.4
+        self.addresses.lease.margin = 0.4
         for more in (True, False):
             self.deadline = self.clock.seconds() + 1.0
             self.guard.slow = False
@@ -143,7 +145,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_countedFromArming(self) -> None:
         """Where they do not, it counts from the arming, and not from the waking."""
-        self.addresses.lease = 4
+        self.addresses.lease.seconds = 4
         self.deadline = 60.0
         self.guard.slow = True
         acquiring = self.addresses.acquire()
@@ -154,7 +156,7 @@ class PausedTests(SynchronousTestCase):
 
     def test_restoredForWhatIsLeft(self) -> None:
         """What somebody deletes is back for what is left until the deadline."""
-        self.addresses.margin = 0.4
+        self.addresses.lease.margin = 0.4
         self.successResultOf(self.addresses.acquire())
         self.guard.pet("g", 5.0)
         self.kernel.deleteAddress(SHARED)
@@ -171,21 +173,27 @@ class KeeperTests(SynchronousTestCase):
         self.resources = [
             MemoryResource(self.clock, name, None, self.story) for name in ("one", "two")
         ]
-        self.keeper = Keeper(self.clock, "g", self.resources)
+        first = Prepared(self.clock, "g", self.prepare, lambda: self.story.append("UNDONE"))
+        self.keeper = Keeper(self.clock, "g", self.resources, first=first)
         self.keeper.start(
             lambda: self.story.append("HELD"),
             lambda reason: self.story.append(f"REFUSED {reason}"),
             lambda: self.story.append("RELEASED"),
+            permitted=lambda: self.permitted,
         )
         self.permitted = True
-        self.keeper.permitted = lambda: self.permitted
+        self.prepared: Deferred[None] = succeed(None)
+
+    def prepare(self, term: int) -> Deferred[None]:
+        self.story.append("prepare")
+        return self.prepared
 
     def test_beforePrepare(self) -> None:
         """Nothing is prepared, and nothing acquired."""
         self.permitted = False
-        self.keeper.prepare = lambda term: self.fail("prepared")
         self.keeper.hold(1)
         self.assertEqual(self.story[0], f"REFUSED {TOO_LATE}")
+        self.assertNotIn("prepare", self.story)
         self.assertNotIn("one: acquire", self.story)
 
     def test_between(self) -> None:
@@ -194,7 +202,11 @@ class KeeperTests(SynchronousTestCase):
         self.permitted = False
         self.resources[0].finish()
         self.assertEqual(
-            self.story, ["one: acquire", "one: acquired", f"REFUSED {TOO_LATE}", "two: release"]
+            self.story,
+            [
+                *("prepare", "one: acquire", "one: acquired"),
+                *(f"REFUSED {TOO_LATE}", "two: release"),
+            ],
         )
 
     def test_afterTheLast(self) -> None:
@@ -208,10 +220,9 @@ class KeeperTests(SynchronousTestCase):
 
     def test_preparedTooLong(self) -> None:
         """Stopped while a command prepares, it acquires nothing."""
-        preparing: Deferred[None] = Deferred()
-        self.keeper.prepare = lambda term: preparing
+        self.prepared = Deferred()
         self.keeper.hold(1)
         self.permitted = False
-        preparing.callback(None)
-        self.assertEqual(self.story[0], f"REFUSED {TOO_LATE}")
+        self.prepared.callback(None)
+        self.assertEqual(self.story[:2], ["prepare", f"REFUSED {TOO_LATE}"])
         self.assertNotIn("one: acquire", self.story)

@@ -30,10 +30,12 @@ class Observed:
 
     def __init__(self) -> None:
         self.resource = MemoryResource(reactor, "r")
-        self.keeper = Keeper(reactor, "web", [self.resource])
-        self.keepers = {"web": self.keeper}
         self.machine = type("Machine", (), {"rules": NodeRules("c1", "alpha")})
         self.observers: list[Any] = []
+
+    def employ(self, made: Hooks) -> None:
+        """Keep the resource, with what these hooks prepare for it."""
+        self.keeper = Keeper(reactor, "web", [self.resource], first=made.prepared)
         self.keeper.start(lambda: None, lambda reason: None, lambda: None)
         self.keeper.release()
 
@@ -63,6 +65,7 @@ class HooksTests(Programs):
 
     def hooks(self, commands: dict[str, Sequence[Sequence[str]]], timeout: float = 5.0) -> Hooks:
         made = Hooks(reactor, "web", commands, timeout)
+        self.node.employ(made)
         made.start(cast(Node, self.node))
         self.running.append(made)
         return made

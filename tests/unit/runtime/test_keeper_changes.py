@@ -16,6 +16,7 @@ from hatwist.core.limits import LIMIT, MARGIN
 from hatwist.resources.interfaces import ILeased
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.keeper import Keeper
+from hatwist.runtime.prepared import Prepared
 
 
 @implementer(ILeased)
@@ -43,8 +44,8 @@ class Kept(SynchronousTestCase):
     def named(self, names: str) -> list[MemoryResource]:
         return [self.all[name] for name in names]
 
-    def keep(self, names: str) -> Keeper:
-        keeper = Keeper(self.clock, "g", self.named(names), retry=0.5)
+    def keep(self, names: str, first: Prepared | None = None) -> Keeper:
+        keeper = Keeper(self.clock, "g", self.named(names), 0.5, first)
         keeper.start(
             lambda: self.story.append("HELD"),
             lambda reason: self.story.append(f"REFUSED {reason}"),
@@ -122,7 +123,7 @@ class RollBackTests(Kept):
         self.steps.clear()
         self.keeper.hold(1)
         self.assertEqual(
-            self.steps[1:],
+            self.steps,
             [
                 (1, 3, "acquiring, step 1 of 3: a"),
                 (2, 3, "acquiring, step 2 of 3: b"),
@@ -140,39 +141,65 @@ class RollBackTests(Kept):
             ],
         )
 
+    def surrounded(self, prepare: Callable[[int], Deferred[None]]) -> Keeper:
+        """A keeper of a, b, c with what is prepared for them."""
+        undone = lambda: self.story.append("UNDONE")  # noqa: E731
+        return self.keep("abc", Prepared(self.clock, "g", prepare, undone))
+
     def test_prepare(self) -> None:
         """What prepares is awaited before the first resource, with the term; its failure hinders nothing."""
         prepared: Deferred[None] = Deferred()
         terms: list[int] = []
-        self.keeper.prepare = lambda term: (terms.append(term), prepared)[1]  # type: ignore[func-returns-value]
-        self.keeper.hold(7)
+        keeper = self.surrounded(lambda term: (terms.append(term), prepared)[1])  # type: ignore[func-returns-value]
+        keeper.hold(7)
         self.assertEqual((terms, self.told()), ([7], []))
+        self.assertEqual(self.steps[-1], (0, 3, "acquiring, step 0 of 3: prepare"))
         with capturedLogs() as events:
             prepared.errback(ResourceError("it did not work"))
         self.assertEqual(events[0]["reason"], "it did not work")
         self.assertEqual(self.told()[-1], "HELD")
 
+    def test_prepareTakesTooLong(self) -> None:
+        """What prepares for longer than the limit is cancelled and told, and the resources are acquired."""
+        keeper = self.surrounded(lambda term: Deferred())
+        keeper.hold(7)
+        with capturedLogs() as events:
+            self.clock.advance(LIMIT)
+        self.assertEqual(events[0]["reason"], "not done within 60 s")
+        self.assertEqual(self.told()[-1], "HELD")
+
     def test_preparationGivenUp(self) -> None:
         """A release while it prepares cancels that, and nothing is acquired."""
         prepared: Deferred[None] = Deferred()
-        self.keeper.prepare = lambda term: prepared
-        self.keeper.hold()
-        self.keeper.release()
+        keeper = self.surrounded(lambda term: prepared)
+        keeper.hold()
+        keeper.release()
         self.assertTrue(prepared.called)
         self.assertNotIn("a: acquired", self.told())
         self.assertEqual(self.heldNow(), "")
 
-    def test_over(self) -> None:
+    def test_undone(self) -> None:
         """That an acquisition is undone is told once, after the last release, whether it had succeeded or not."""
-        self.keeper.over = lambda: self.story.append("OVER")
-        self.keeper.hold()
-        self.keeper.release()
-        self.assertEqual(self.told()[-2:], ["RELEASED", "OVER"])
-        self.keeper.release()
-        self.assertNotIn("OVER", self.told())
+        keeper = self.surrounded(lambda term: succeed(None))
+        keeper.hold()
+        keeper.release()
+        self.assertEqual(self.told()[-2:], ["UNDONE", "RELEASED"])
+        keeper.release()
+        self.assertNotIn("UNDONE", self.told())
         self.all["b"].failNext("acquire")
-        self.keeper.hold()
-        self.assertEqual(self.told()[-2:], ["RELEASED", "OVER"])
+        keeper.hold()
+        self.assertEqual(self.told()[-2:], ["UNDONE", "RELEASED"])
+
+    def test_notUndone(self) -> None:
+        """As long as one resource cannot be released, it is not."""
+        keeper = self.surrounded(lambda term: succeed(None))
+        keeper.hold()
+        self.told()
+        self.all["b"].failNext("release")
+        keeper.release()
+        self.assertEqual(self.told(), ["c: released", "b: release failed", "a: released"])
+        self.clock.advance(0.5)
+        self.assertEqual(self.told(), ["b: released", "UNDONE", "RELEASED"])
 
     def test_leasesWhileUnderWay(self) -> None:
         """What is held already is renewed while others are still acquired after it, or released before it."""

@@ -11,8 +11,10 @@ from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from hatwist.core.errors import BadPacket
-from hatwist.core.linkspec import LinkPeer, LinkSpec
-from hatwist.runtime.link import TURN, Link, MulticastGroup, MulticastLink, UnicastLink, makeLinks
+from hatwist.core.linkspec import LinkPeer, LinkSpec, MulticastGroup
+from hatwist.core.packet import Packet
+from hatwist.runtime.link import TURN, Link
+from hatwist.runtime.ways import Multicast, Unicast, waysOf
 
 # A port of our own: tests of another run may be under way.
 GROUP = MulticastGroup(IPv4Address("239.2.3.4"), 20000 + os.getpid() % 20000)
@@ -24,7 +26,8 @@ class LinkTests(TestCase):
     def setUp(self) -> None:
         self.got: list[tuple[bytes, str]] = []
 
-    def receive(self, datagram: bytes, name: str) -> None:
+    def receive(self, packet: Packet) -> None:
+        datagram, name = packet.data, packet.link
         if datagram.startswith(b"bad"):
             raise BadPacket("magic")
         if datagram.startswith(b"bug"):
@@ -37,8 +40,8 @@ class LinkTests(TestCase):
         return link
 
     def links(self, *texts: str, group: MulticastGroup = GROUP) -> list[Link]:
-        made = makeLinks(reactor, list(map(LinkSpec.parse, texts)), group, loop=True)
-        return [self.opened(link) for link in made]
+        ways = waysOf(list(map(LinkSpec.parse, texts)), group, loop=True)
+        return [self.opened(Link(reactor, way)) for way in ways]
 
     def multicast(self) -> tuple[Link, Link]:
         return self.links("lo")[0], self.links("lo")[0]
@@ -52,8 +55,8 @@ class LinkTests(TestCase):
         self.assertEqual(self.got, [(b"hello", "lo")])
 
     def test_present(self) -> None:
-        """A multicast link is still made with reactor, interface and group."""
-        link = self.opened(MulticastLink(reactor, "lo", GROUP))
+        """A multicast link is made with reactor, interface and group."""
+        link = self.opened(Link(reactor, Multicast("lo", GROUP)))
         self.assertEqual(link.name, "lo")
 
     def test_ownIsReflected(self) -> None:
@@ -103,7 +106,7 @@ class LinkTests(TestCase):
     def test_mixedFamilies(self) -> None:
         """One unicast link has one socket, so its peers are of one family."""
         peers = [LinkPeer(ip_address("10.0.0.2")), LinkPeer(ip_address("fd00::2"))]
-        self.assertRaises(ValueError, UnicastLink, reactor, "lo", 1, peers)
+        self.assertRaises(ValueError, Unicast, "lo", 1, peers)
 
     def test_sideBySide(self) -> None:
         """All kinds live on one interface and port, and what is sent by one comes in by the same."""
@@ -166,7 +169,8 @@ class LinkTests(TestCase):
     def test_missing(self) -> None:
         """An interface that is not there is an OSError when the link is opened, by every kind."""
         for kind in ("", ",multicast6", ",broadcast", ",unicast=::1"):
-            (link,) = makeLinks(reactor, [LinkSpec.parse(f"no-such-0{kind}")], GROUP)
+            (way,) = waysOf([LinkSpec.parse(f"no-such-0{kind}")], GROUP)
+            link = Link(reactor, way)
             with self.assertRaises(OSError) as caught:
                 link.open(self.receive)
             self.assertEqual(caught.exception.errno, errno.ENODEV)

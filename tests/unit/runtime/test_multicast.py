@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 from unittest import mock
@@ -16,8 +15,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from hatwist.core.errors import BadPacket
+from hatwist.core.linkspec import MulticastGroup
+from hatwist.core.packet import Packet
 from hatwist.linux.lan.udp import openMulticast4
-from hatwist.runtime.link import MulticastGroup, MulticastLink, interfaceAddress
+from hatwist.linux.netlink.present import interfaceAddress
+from hatwist.runtime.link import Link, Receiver
+from hatwist.runtime.ways import Multicast
 
 
 def freePort() -> int:
@@ -38,7 +41,7 @@ class Logged:
         case.addCleanup(globalLogPublisher.removeObserver, self)
 
     def __call__(self, event: LogEvent) -> None:
-        if event.get("log_namespace") == "hatwist.runtime.link.MulticastLink":
+        if event.get("log_namespace") == "hatwist.runtime.link.Link":
             self.events.append(event)
 
     def fields(self, *names: str) -> list[tuple[Any, ...]]:
@@ -51,23 +54,21 @@ class LoopbackTests(TestCase):
 
     def setUp(self) -> None:
         self.group = MulticastGroup(IPv4Address("239.2.3.4"), freePort())
-        self.links: list[MulticastLink] = []
+        self.links: list[Link] = []
 
-    def open(
-        self, receiver: Callable[[bytes, str], None], port: int | None = None
-    ) -> MulticastLink:
+    def open(self, receiver: Receiver, port: int | None = None) -> Link:
         group = self.group if port is None else self.group._replace(port=port)
-        link = MulticastLink(reactor, "lo", group, loop=True)
+        link = Link(reactor, Multicast("lo", group, loop=True))
         link.open(receiver)
         self.addCleanup(link.close)
         return link
 
-    def receiving(self) -> tuple[MulticastLink, Deferred[tuple[bytes, str]]]:
+    def receiving(self) -> tuple[Link, Deferred[tuple[bytes, str]]]:
         arrived: Deferred[tuple[bytes, str]] = Deferred()
 
-        def receive(data: bytes, name: str) -> None:
+        def receive(packet: Packet) -> None:
             if not arrived.called:
-                arrived.callback((data, name))
+                arrived.callback((packet.data, packet.link))
 
         return self.open(receive), arrived.addTimeout(5.0, reactor)
 
@@ -75,27 +76,26 @@ class LoopbackTests(TestCase):
         """What one link sends reaches every other one, with the name of the link it came in by."""
         _, one = self.receiving()
         _, two = self.receiving()
-        self.open(lambda data, name: None).send(b"hello")
+        self.open(lambda packet: None).send(b"hello")
         self.assertEqual(await one, (b"hello", "lo"))
         self.assertEqual(await two, (b"hello", "lo"))
 
     async def test_groups(self) -> None:
         """A link hears only its own group: another one on the same port is not received."""
         _, arrived = self.receiving()
-        other = MulticastLink(
-            reactor, "lo", self.group._replace(address=IPv4Address("239.2.3.5")), loop=True
-        )
-        other.open(lambda data, name: None)
+        group = self.group._replace(address=IPv4Address("239.2.3.5"))
+        other = Link(reactor, Multicast("lo", group, loop=True))
+        other.open(lambda packet: None)
         self.addCleanup(other.close)
         other.send(b"for others")
-        self.open(lambda data, name: None).send(b"for us")
+        self.open(lambda packet: None).send(b"for us")
         self.assertEqual(await arrived, (b"for us", "lo"))
 
     async def test_drain(self) -> None:
         """drain() reads what has arrived, without the reactor's help."""
         seen: list[bytes] = []
-        link = self.open(lambda data, name: seen.append(data))
-        sender = self.open(lambda data, name: None)
+        link = self.open(lambda packet: seen.append(packet.data))
+        sender = self.open(lambda packet: None)
         sender.send(b"1")
         sender.send(b"2")
         self.assertEqual(seen, [])
@@ -104,11 +104,11 @@ class LoopbackTests(TestCase):
 
     async def test_closed(self) -> None:
         """A closed link reads nothing more, can be closed again, and the port is free for others."""
-        link = self.open(lambda data, name: self.fail("received"))
+        link = self.open(lambda packet: self.fail("received"))
         link.close()
         link.close()
         link.drain()
-        self.open(lambda data, name: None).send(b"late")
+        self.open(lambda packet: None).send(b"late")
 
     async def test_reopened(self) -> None:
         """Sending on a closed link opens it again, so that one interface's return is enough."""
@@ -126,14 +126,14 @@ class LoopbackTests(TestCase):
         logged = Logged(self)
         done: Deferred[None] = Deferred()
 
-        def refuse(data: bytes, name: str) -> None:
-            if data == b"end":
+        def refuse(packet: Packet) -> None:
+            if packet.data == b"end":
                 done.callback(None)
                 return
-            raise BadPacket("magic" if data == b"m" else "signature", "what it was")
+            raise BadPacket("magic" if packet.data == b"m" else "signature", "what it was")
 
         link = self.open(refuse)
-        sender = self.open(lambda data, name: None)
+        sender = self.open(lambda packet: None)
         for number in range(120):
             sender.send(b"m" if number % 12 else b"s")
             link.drain()
@@ -157,7 +157,7 @@ class LoopbackTests(TestCase):
         """A node's own packets, come back, are counted and are no news for the log."""
         logged = Logged(self)
 
-        def refuse(data: bytes, name: str) -> None:
+        def refuse(packet: Packet) -> None:
             raise BadPacket("reflected")
 
         link = self.open(refuse)
@@ -169,7 +169,7 @@ class LoopbackTests(TestCase):
         """The copies of a guard's goodbye are counted and are no news for the log."""
         logged = Logged(self)
 
-        def refuse(data: bytes, name: str) -> None:
+        def refuse(packet: Packet) -> None:
             raise BadPacket("repeated")
 
         link = self.open(refuse)
@@ -181,12 +181,12 @@ class LoopbackTests(TestCase):
         """A receiver that fails is logged with its traceback, and the next packet is received."""
         seen: list[bytes] = []
 
-        def receive(data: bytes, name: str) -> None:
-            seen.append(data)
+        def receive(packet: Packet) -> None:
+            seen.append(packet.data)
             raise ZeroDivisionError
 
         link = self.open(receive)
-        sender = self.open(lambda data, name: None)
+        sender = self.open(lambda packet: None)
         for data in (b"1", b"2"):
             sender.send(data)
             link.drain()
@@ -195,14 +195,14 @@ class LoopbackTests(TestCase):
 
     async def test_tooLarge(self) -> None:
         """What does not fit into a datagram is an error of sending like any other."""
-        link = self.open(lambda data, name: None)
+        link = self.open(lambda packet: None)
         link.send(bytes(70_000))
         self.assertEqual(link.unsent, {"EMSGSIZE": 1})
 
     def test_missingInterface(self) -> None:
         """Opening on an interface that does not exist raises there and then."""
-        link = MulticastLink(reactor, "nope0", self.group)
-        self.assertRaises(OSError, link.open, lambda data, name: None)
+        link = Link(reactor, Multicast("nope0", self.group))
+        self.assertRaises(OSError, link.open, lambda packet: None)
 
     def test_notMulticast(self) -> None:
         """A socket that cannot be set up is closed."""
@@ -227,12 +227,11 @@ class SendErrorTests(SynchronousTestCase):
         self.port = mock.Mock()
         self.reactor = mock.Mock()
         self.reactor.adoptDatagramPort.side_effect = self.adopt
-        self.link = MulticastLink(
-            self.reactor, "lo", MulticastGroup(IPv4Address("239.2.3.4"), freePort())
-        )
-        self.link.open(lambda data, name: None)
+        self.group = MulticastGroup(IPv4Address("239.2.3.4"), freePort())
+        self.link = Link(self.reactor, Multicast("lo", self.group))
+        self.link.open(lambda packet: None)
 
-    def adopt(self, fd: int, family: int, protocol: MulticastLink, size: int) -> mock.Mock:
+    def adopt(self, fd: int, family: int, protocol: Link, size: int) -> mock.Mock:
         protocol.transport = self.port
         return self.port
 
@@ -290,7 +289,7 @@ class SendErrorTests(SynchronousTestCase):
         self.patch(socket, "if_nametoindex", lambda name: 1)
         self.link.send(b"x")
         self.assertEqual(self.reactor.adoptDatagramPort.call_count, 2)
-        self.port.write.assert_called_with(b"x", ("239.2.3.4", self.link._group.port))
+        self.port.write.assert_called_with(b"x", ("239.2.3.4", self.group.port))
 
 
 class InterfaceAddressTests(SynchronousTestCase):

@@ -17,6 +17,7 @@ from hatwist.core.counting import TRUSTED
 from hatwist.core.effects import Persist, RoleChange
 from hatwist.core.electorate import Quorum, Ran
 from hatwist.core.errors import BadPacket
+from hatwist.core.packet import Packet
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import Heard, Heartbeat, clusterId
@@ -25,6 +26,7 @@ from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
+from hatwist.runtime.link import Receiver
 from hatwist.runtime.node import HURRY_LIMIT, STOP_LIMIT, Node
 from hatwist.runtime.persister import RETRY, SLOW, Persister
 from hatwist.runtime.store import MemoryStore
@@ -53,7 +55,7 @@ class MemoryLink:
         self.isOpen = False
         cable.links.append(self)
 
-    def open(self, receiver: Callable[[bytes, str], None]) -> None:
+    def open(self, receiver: Receiver) -> None:
         if self.broken:
             raise self.broken
         self.receiver = receiver
@@ -73,7 +75,7 @@ class MemoryLink:
     def drain(self) -> None:
         unread, self.unread = self.unread, []
         for datagram in unread:
-            self.receiver(datagram, self.name)
+            self.receiver(Packet(datagram, self.name))
 
 
 @implementer(IRoleObserver)
@@ -299,7 +301,7 @@ class NodeTests(Nodes):
         """A bad packet is the link's to count, and moves nothing."""
         alpha, _, link = self.node("alpha", 200)
         alpha.start()
-        self.assertRaises(BadPacket, link.receiver, b"hello", "memory")
+        self.assertRaises(BadPacket, link.receiver, Packet(b"hello", "memory"))
         self.pass_(T + I)
         self.assertEqual(alpha.roles["g"], Role.ACTIVE)
 
@@ -402,7 +404,7 @@ class CountedTests(Nodes):
             beat = Heartbeat(
                 clusterId("c"), "b", 1, told, I, T, 2, node.machine.rules.digest, (), heard
             )
-            link.receiver(Keyring([b"k" * 16]).seal(beat), "memory")
+            link.receiver(Packet(Keyring([b"k" * 16]).seal(beat), "memory"))
             self.assertEqual((node.machine.session, store.session), (told + 1, kept))
 
 
@@ -420,7 +422,7 @@ class HeardTests(Nodes):
         writes = store.writes
         for number, name in enumerate("bcxbcxbcx"):
             beat = Heartbeat(clusterId("c"), name, 1, number, I, T, 2, b"8 bytes!", (), ())
-            link.receiver(Keyring([b"k" * 16]).seal(beat), "memory")
+            link.receiver(Packet(Keyring([b"k" * 16]).seal(beat), "memory"))
         self.assertEqual(store.ran.heard, dict.fromkeys("bc", b"8 bytes!".hex()))
         self.pass_(RETRY + 0.01)
         self.assertEqual(store.writes, writes + 1)

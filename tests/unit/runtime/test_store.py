@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import MAX_SESSION, MAX_TERM, NOTHING, Grant, Record
 from hatwist.core.counting import REMEMBERED
 from hatwist.core.electorate import Quorum, Ran
-from hatwist.runtime import store
+from hatwist.runtime import disk
 from hatwist.runtime.store import MemoryStore, Store
 
 VOTE = Grant("beta", 1_700_000_000_000, 7, 99)
@@ -205,7 +205,7 @@ class FileTests(Contract, SynchronousTestCase):
 
     def fail_(self, store_: Store) -> None:
         # Every write to this device fails as on a full disk.
-        self.patch(store, "_private", lambda path, flags: os.open("/dev/full", os.O_WRONLY))
+        self.patch(disk, "openPrivate", lambda path, flags: os.open("/dev/full", os.O_WRONLY))
 
     def hang(self, store_: Store, on: bool) -> None:
         self.threads.held = on
@@ -257,10 +257,10 @@ class FileTests(Contract, SynchronousTestCase):
     def test_drainWrittenLater(self) -> None:
         """A drain that could not be written down is, by the next write that succeeds."""
         found = self.make()
-        private = store._private
+        private = disk.openPrivate
         self.fail_(found)
         self.failureResultOf(found.drain(1, True), OSError)
-        self.patch(store, "_private", private)
+        self.patch(disk, "openPrivate", private)
         self.successResultOf(found.write(1, {}))
         self.assertIs(self.again(found).drained, True)
 
@@ -314,7 +314,7 @@ class FileTests(Contract, SynchronousTestCase):
         self.successResultOf(found.write(1, {"web": Record(65)}))
         self.fail_(found)
         self.failureResultOf(found.write(1, {"web": Record(99)}), OSError)
-        self.patch(store, "_private", lambda path, flags: os.open(path, flags, 0o600))
+        self.patch(disk, "openPrivate", lambda path, flags: os.open(path, flags, 0o600))
         self.successResultOf(found.write(1, {"db": Record(3)}))
         self.assertEqual(self.make().records, {"web": Record(99), "db": Record(3)})
 

@@ -24,12 +24,12 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.inside import Call
+from hatwist.checks.inside import CallCheck
 from hatwist.core.claims import Role
 from hatwist.core.effects import RoleChange
 from hatwist.core.electorate import Quorum
 from hatwist.core.guarantee import Level
-from hatwist.core.linkspec import LinkSpec
+from hatwist.core.linkspec import LinkSpec, MulticastGroup
 from hatwist.core.worth import Fitness
 from hatwist.linux.guard.client import GuardError
 from hatwist.resources.addresses.placing import AddressSpec
@@ -39,7 +39,6 @@ from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime import node
 from hatwist.runtime.interfaces import IRoleObserver
-from hatwist.runtime.link import MulticastGroup
 from hatwist.service import service as program
 from hatwist.service.service import HAService
 from hatwist.service.status import status
@@ -676,7 +675,7 @@ class CheckTests(ServiceTestCase):
         answers = [False]
         resource = self.resource("one")
         service = self.service(resource)
-        service.addCheck(CheckSpec(Call(lambda: answers[0], "queue"), 0.1, rise=1, fall=2))
+        service.addCheck(CheckSpec(CallCheck(lambda: answers[0], "queue"), 0.1, rise=1, fall=2))
         log = self.log()
         service.startService()
         told = "fitness in default: unfit: queue: it returned False"
@@ -693,7 +692,7 @@ class CheckTests(ServiceTestCase):
         """A check that comes once the service runs is refused."""
         service = self.service(self.resource("one"))
         service.startService()
-        self.assertRaises(RuntimeError, service.addCheck, CheckSpec(Call(bool, "never")))
+        self.assertRaises(RuntimeError, service.addCheck, CheckSpec(CallCheck(bool, "never")))
 
 
 class StateTests(ServiceTestCase):

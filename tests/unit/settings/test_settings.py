@@ -14,11 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import ConfigurationError
-from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec
+from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec, MulticastGroup
 from hatwist.protocols.native.rules import Timing
 from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.runtime import store
-from hatwist.runtime.link import MulticastGroup
 from hatwist.settings import AliasSpec, GroupSettings, Settings, readKeys, settings
 
 KEY = b"0123456789abcdef"

@@ -7,16 +7,14 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec
-from hatwist.frontends.importing.draft import Group, Plan
-from hatwist.frontends.importing.heartbeat.directives import DIRECTIVES, READ, SAID
+from hatwist.frontends.importing.draft import Draft, DraftGroup
+from hatwist.frontends.importing.heartbeat.directives import READ, SAID
 from hatwist.frontends.importing.heartbeat.haresources import Preference, preferences
 from hatwist.frontends.importing.keywords import UNKNOWN
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
 from hatwist.settings import words
-
-__all__ = ["DIRECTIVES", "Files", "nodes", "plan"]
 
 _PREFERRED = 200
 _OTHER = 100
@@ -76,7 +74,7 @@ def _directives(files: Files) -> Iterator[Directive]:
             yield Directive((line[0].lower(), *line[1:]), Place(path, number))
 
 
-def plan(files: Files, host: str, names: Mapping[str, str], notes: Notes) -> Plan:
+def draft(files: Files, host: str, names: Mapping[str, str], notes: Notes) -> Draft:
     """
     What the files say for one host.
 
@@ -94,7 +92,7 @@ def plan(files: Files, host: str, names: Mapping[str, str], notes: Notes) -> Pla
     groups = _groups(lines, host, names, _preempts(said, notes), notes)
     for directive in said:
         _tell(directive, said, notes)
-    return Plan(values, tuple(groups)) if groups else Plan()
+    return Draft(values, tuple(groups)) if groups else Draft()
 
 
 def _tell(directive: Directive, said: Sequence[Directive], notes: Notes) -> None:
@@ -121,8 +119,8 @@ def _groups(
     names: Mapping[str, str],
     preempt: bool,
     notes: Notes,
-) -> list[Group]:
-    found: list[Group] = []
+) -> list[DraftGroup]:
+    found: list[DraftGroup] = []
     taken: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         name = fresh(names.get(line.node, line.node), [group.name for group in found])
@@ -138,7 +136,7 @@ def _groups(
             notes.lost(line.place, line.node, "nothing of it could be carried over")
             continue
         priority = _PREFERRED if line.node == host else _OTHER
-        found.append(Group(name, f"line {number}", tuple(resources), (), priority, preempt))
+        found.append(DraftGroup(name, f"line {number}", tuple(resources), (), priority, preempt))
     return found
 
 

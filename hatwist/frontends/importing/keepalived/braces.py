@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from hatwist.frontends.importing.keepalived.expanding import Expander, Line
+from hatwist.frontends.importing.keepalived.expanding import Expander, SourceLine
 from hatwist.frontends.importing.notes import MigrationError, Notes, Opener, Place, opensNothing
 
 _SECRET = ("auth_pass",)
@@ -22,7 +22,7 @@ _ESCAPED = {
 }
 
 
-class Statement(NamedTuple):
+class ConfStatement(NamedTuple):
     """
     One statement.
 
@@ -31,14 +31,14 @@ class Statement(NamedTuple):
 
     words: tuple[str, ...]
     place: Place
-    inside: list[Statement] | None = None
+    inside: list[ConfStatement] | None = None
 
     @property
     def keyword(self) -> str:
         return self.words[0]
 
     @property
-    def blocks(self) -> list[Statement]:
+    def blocks(self) -> list[ConfStatement]:
         """Those in its block, if there is one."""
         return self.inside or []
 
@@ -51,7 +51,7 @@ class Statement(NamedTuple):
 
 def parse(
     text: str, file: str, host: str | None, notes: Notes, opener: Opener = opensNothing
-) -> tuple[list[Statement], list[str]]:
+) -> tuple[list[ConfStatement], list[str]]:
     """
     Read a file, and those that it includes.
 
@@ -64,8 +64,8 @@ def parse(
     return _tree(lines), [name for name in expander.hosts if name]
 
 
-def _tree(lines: Iterable[Line]) -> list[Statement]:
-    top: list[Statement] = []
+def _tree(lines: Iterable[SourceLine]) -> list[ConfStatement]:
+    top: list[ConfStatement] = []
     open_ = [top]
     opened: list[Place] = []
     for line in lines:
@@ -90,16 +90,16 @@ def _tree(lines: Iterable[Line]) -> list[Statement]:
     return top
 
 
-def _flush(into: list[Statement], words: list[str], place: Place) -> None:
+def _flush(into: list[ConfStatement], words: list[str], place: Place) -> None:
     if words:
-        into.append(Statement(tuple(words), place))
+        into.append(ConfStatement(tuple(words), place))
 
 
-def _block(into: list[Statement], words: list[str], place: Place) -> list[Statement]:
+def _block(into: list[ConfStatement], words: list[str], place: Place) -> list[ConfStatement]:
     """Begin the block of a statement, which may stand in the line before."""
-    inside: list[Statement] = []
+    inside: list[ConfStatement] = []
     if words:
-        into.append(Statement(tuple(words), place, inside))
+        into.append(ConfStatement(tuple(words), place, inside))
     elif into and into[-1].inside is None:
         into[-1] = into[-1]._replace(inside=inside)
     else:

@@ -28,7 +28,7 @@ _VARIABLE = re.compile(
 _REPEAT = re.compile(r"~(SEQx?|LST)\(([^()]*)\)\s*(.*)\Z", re.DOTALL)
 
 
-class Line(NamedTuple):
+class SourceLine(NamedTuple):
     """One line that says something, and where it comes from."""
 
     text: str
@@ -47,11 +47,11 @@ class Expander:
         self._opener = opener
         self._notes = notes
         self._defined = {"_HASH": "#", "_BANG": "!", "_INSTANCE": host or ""}
-        self._lines: list[Line] = []
+        self._lines: list[SourceLine] = []
         self._steps = 0
         self.hosts: dict[str, None] = {}
 
-    def expand(self, text: str, file: str, depth: int = 0) -> list[Line]:
+    def expand(self, text: str, file: str, depth: int = 0) -> list[SourceLine]:
         """
         All lines of a file and of those that it includes.
 
@@ -111,7 +111,7 @@ class Expander:
             found = next((m for m in _VARIABLE.finditer(text) if self._knows(m)), None)
             if found is None:
                 if text:
-                    self._lines.append(Line(text, place))
+                    self._lines.append(SourceLine(text, place))
                 return
             text = text[: found.start()] + self._defined[found[1] or found[2]] + text[found.end() :]
 

@@ -11,7 +11,7 @@ from hatwist.core.linkspec import LinkPeer
 from hatwist.frontends.importing import keywords
 from hatwist.frontends.importing.draft import Argv, Table
 from hatwist.frontends.importing.keepalived import routes
-from hatwist.frontends.importing.keepalived.braces import Statement
+from hatwist.frontends.importing.keepalived.braces import ConfStatement
 from hatwist.frontends.importing.keepalived.notifying import NOTIFIES, hooks
 from hatwist.frontends.importing.keepalived.tracking import Scripts
 from hatwist.frontends.importing.notes import Notes, Place, problemOf
@@ -95,7 +95,7 @@ class Reading(NamedTuple):
     taken: dict[str, str]
 
 
-def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Instance:
+def readInstance(statement: ConfStatement, reading: Reading, weighted: bool) -> Instance:
     """
     @param weighted: weights of what is tracked count; they do not in a sync group.
     """
@@ -143,7 +143,7 @@ def readInstance(statement: Statement, reading: Reading, weighted: bool) -> Inst
     )
 
 
-def tracked(statements: Iterable[Statement], scripts: Scripts, weighted: bool) -> list[Table]:
+def tracked(statements: Iterable[ConfStatement], scripts: Scripts, weighted: bool) -> list[Table]:
     """The checks that are asked for, each once."""
     found: list[Table] = []
     for statement in statements:
@@ -156,7 +156,7 @@ def tracked(statements: Iterable[Statement], scripts: Scripts, weighted: bool) -
 class _Numbers:
     """Reads statements of one number."""
 
-    def __init__(self, says: dict[str, Statement], notes: Notes) -> None:
+    def __init__(self, says: dict[str, ConfStatement], notes: Notes) -> None:
         self.says = says
         self._notes = notes
 
@@ -185,7 +185,7 @@ def _within(least: int, most: int) -> Callable[[Any], int]:
     return parse
 
 
-def _interface(statement: Statement, says: dict[str, Statement], notes: Notes) -> str:
+def _interface(statement: ConfStatement, says: dict[str, ConfStatement], notes: Notes) -> str:
     own = says.get("interface")
     if own is None or len(own.words) < 2:
         notes.lost(
@@ -212,7 +212,7 @@ def _priority(number: _Numbers, notes: Notes) -> int:
     return min(found, 254)
 
 
-def _preempts(says: dict[str, Statement], notes: Notes) -> bool:
+def _preempts(says: dict[str, ConfStatement], notes: Notes) -> bool:
     never, state = says.get("nopreempt"), says.get("state")
     if never is None:
         return True
@@ -227,11 +227,13 @@ def _preempts(says: dict[str, Statement], notes: Notes) -> bool:
     return False
 
 
-def _entries(statement: Statement, keyword: str) -> list[Statement]:
+def _entries(statement: ConfStatement, keyword: str) -> list[ConfStatement]:
     return [each for block in statement.blocks if block.keyword == keyword for each in block.blocks]
 
 
-def _address(entry: Statement, interface: str, owner: str, reading: Reading) -> AddressSpec | None:
+def _address(
+    entry: ConfStatement, interface: str, owner: str, reading: Reading
+) -> AddressSpec | None:
     """One line of C{virtual_ipaddress}; C{None}: it cannot be carried over, which is told."""
     notes = reading.notes
     text, rest = entry.keyword, list(entry.words[1:])
@@ -266,7 +268,7 @@ def _address(entry: Statement, interface: str, owner: str, reading: Reading) -> 
     return None
 
 
-def _moving(statement: Statement, notes: Notes) -> list[Table]:
+def _moving(statement: ConfStatement, notes: Notes) -> list[Table]:
     """Routes and rules that move with the addresses: after them, since routes may need them."""
     found = []
     for keyword, read in (("virtual_routes", routes.route), ("virtual_rules", routes.rule)):
@@ -282,7 +284,7 @@ def _moving(statement: Statement, notes: Notes) -> list[Table]:
     return found
 
 
-def _peers(statement: Statement, notes: Notes) -> list[str]:
+def _peers(statement: ConfStatement, notes: Notes) -> list[str]:
     """The addresses of the other hosts; those that are none are told."""
     found: list[str] = []
     for entry in _entries(statement, "unicast_peer"):
@@ -304,7 +306,7 @@ READ = {
 }
 
 
-def _rest(statement: Statement, router: int, notes: Notes) -> None:
+def _rest(statement: ConfStatement, router: int, notes: Notes) -> None:
     """Tell of every word that was not read."""
     for each in statement.blocks:
         if each.keyword == "authentication":

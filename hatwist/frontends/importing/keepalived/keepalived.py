@@ -8,8 +8,8 @@ from typing import Any
 
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.frontends.importing import keywords
-from hatwist.frontends.importing.draft import Argv, Group, Plan
-from hatwist.frontends.importing.keepalived.braces import Statement
+from hatwist.frontends.importing.draft import Argv, Draft, DraftGroup
+from hatwist.frontends.importing.keepalived.braces import ConfStatement
 from hatwist.frontends.importing.keepalived.instance import (
     TRACKS,
     Instance,
@@ -26,7 +26,7 @@ from hatwist.frontends.importing.patience import tolerance
 _SCRIPTS = ("vrrp_script", "vrrp_track_process")
 
 
-def plan(statements: Sequence[Statement], notes: Notes) -> Plan:
+def draft(statements: Sequence[ConfStatement], notes: Notes) -> Draft:
     """
     What one host's keepalived.conf says.
 
@@ -49,11 +49,11 @@ def plan(statements: Sequence[Statement], notes: Notes) -> Plan:
             _say([statement], keywords.TOP, notes)
     groups = _groups(syncs, instances, reading)
     scripts.unused()
-    return Plan(_values(list(instances.values()), notes), tuple(groups)) if groups else Plan()
+    return Draft(_values(list(instances.values()), notes), tuple(groups)) if groups else Draft()
 
 
 def _say(
-    statements: Iterable[Statement], about: Mapping[str, keywords.Saying], notes: Notes
+    statements: Iterable[ConfStatement], about: Mapping[str, keywords.Saying], notes: Notes
 ) -> None:
     for statement in statements:
         saying = about.get(statement.keyword, keywords.UNKNOWN)
@@ -62,11 +62,11 @@ def _say(
 
 
 def _groups(
-    syncs: Sequence[Statement], instances: Mapping[str, Instance], reading: Reading
-) -> list[Group]:
+    syncs: Sequence[ConfStatement], instances: Mapping[str, Instance], reading: Reading
+) -> list[DraftGroup]:
     """One for each C{vrrp_sync_group}, in the order of the file, and for each instance in none."""
     rest = dict(instances)
-    found: list[Group] = []
+    found: list[DraftGroup] = []
     for sync in syncs:
         members = []
         for name in _members(sync):
@@ -90,14 +90,16 @@ def _groups(
     return [group for group in found if any("address" in resource for resource in group.resources)]
 
 
-def _placeOf(group: Group, syncs: Iterable[Statement], instances: Mapping[str, Instance]) -> Place:
+def _placeOf(
+    group: DraftGroup, syncs: Iterable[ConfStatement], instances: Mapping[str, Instance]
+) -> Place:
     named = [sync.place for sync in syncs if fresh(" ".join(sync.words[1:])) == group.name]
     named += [each.place for each in instances.values() if fresh(each.name) == group.name]
     return next(iter(named), Place(""))
 
 
-def _alone(instance: Instance, name: str) -> Group:
-    return Group(
+def _alone(instance: Instance, name: str) -> DraftGroup:
+    return DraftGroup(
         name,
         instance.identity,
         instance.resources,
@@ -109,7 +111,9 @@ def _alone(instance: Instance, name: str) -> Group:
     )
 
 
-def _together(sync: Statement, name: str, members: Sequence[Instance], reading: Reading) -> Group:
+def _together(
+    sync: ConfStatement, name: str, members: Sequence[Instance], reading: Reading
+) -> DraftGroup:
     """The members of a sync group as one group."""
     notes = reading.notes
     known = {"group", *_members(sync), *TRACKS, *NOTIFIES}
@@ -137,7 +141,7 @@ def _together(sync: Statement, name: str, members: Sequence[Instance], reading: 
         checks += [check for check in member.checks if check not in checks]
         for event, commands in member.hooks.items():
             events[event] = (*events.get(event, ()), *commands)
-    return Group(
+    return DraftGroup(
         name,
         "+".join(sorted(member.identity for member in members)),
         tuple(resource for member in members for resource in member.resources),
@@ -149,11 +153,11 @@ def _together(sync: Statement, name: str, members: Sequence[Instance], reading: 
     )
 
 
-def _inBlock(sync: Statement) -> bool:
+def _inBlock(sync: ConfStatement) -> bool:
     return any(each.keyword == "group" for each in sync.blocks)
 
 
-def _members(sync: Statement) -> list[str]:
+def _members(sync: ConfStatement) -> list[str]:
     """Their names. They belong into C{group { }}; one sample of keepalived has them outside."""
     if _inBlock(sync):
         inside = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hatwist.frontends.importing.draft import Argv
-from hatwist.frontends.importing.keepalived.braces import Statement
+from hatwist.frontends.importing.keepalived.braces import ConfStatement
 from hatwist.frontends.importing.keepalived.tracking import argvOf
 from hatwist.frontends.importing.notes import Notes
 
@@ -27,7 +27,7 @@ _NOTIFY = (
 
 
 def hooks(
-    statements: Iterable[Statement], kind: str, name: str, notes: Notes
+    statements: Iterable[ConfStatement], kind: str, name: str, notes: Notes
 ) -> dict[str, tuple[Argv, ...]]:
     """
     The commands of each event.
@@ -50,7 +50,7 @@ def hooks(
     return found
 
 
-def _argv(statement: Statement, notes: Notes) -> Argv | None:
+def _argv(statement: ConfStatement, notes: Notes) -> Argv | None:
     words: Sequence[str] = statement.words[1:]
     argv = argvOf(words[0]) if words else None
     if argv is None:

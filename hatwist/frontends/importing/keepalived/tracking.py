@@ -10,7 +10,7 @@ from typing import Any
 from hatwist.checks.reading import parseCheck
 from hatwist.core import table
 from hatwist.frontends.importing.draft import Argv, Table
-from hatwist.frontends.importing.keepalived.braces import Statement
+from hatwist.frontends.importing.keepalived.braces import ConfStatement
 from hatwist.frontends.importing.notes import Notes
 
 _SHELL = re.compile(r"[|;&<>`*?]|\$[({A-Za-z_]")
@@ -40,10 +40,10 @@ def argvOf(text: str) -> Argv | None:
 class Scripts:
     """What C{vrrp_script} and C{vrrp_track_process} blocks define, by name."""
 
-    def __init__(self, statements: Iterable[Statement], notes: Notes) -> None:
+    def __init__(self, statements: Iterable[ConfStatement], notes: Notes) -> None:
         self._notes = notes
-        self._scripts: dict[str, Statement] = {}
-        self._processes: dict[str, Statement] = {}
+        self._scripts: dict[str, ConfStatement] = {}
+        self._processes: dict[str, ConfStatement] = {}
         self._used: set[str] = set()
         for statement in statements:
             if len(statement.words) != 2:
@@ -53,7 +53,7 @@ class Scripts:
             else:
                 self._scripts[statement.words[1]] = statement
 
-    def checks(self, tracked: Statement, weighted: bool) -> list[Table]:
+    def checks(self, tracked: ConfStatement, weighted: bool) -> list[Table]:
         """
         The checks that a C{track_script}, C{track_process} or C{track_interface} block asks for.
 
@@ -78,7 +78,7 @@ class Scripts:
             if name not in self._used:
                 self._notes.differs(statement.place, statement.text, "nothing tracks it")
 
-    def _check(self, kind: str, entry: Statement) -> dict[str, Any] | None:
+    def _check(self, kind: str, entry: ConfStatement) -> dict[str, Any] | None:
         name = entry.keyword
         self._used.add(name)
         if _reverse(entry):
@@ -100,7 +100,7 @@ class Scripts:
         )
 
     def _script(
-        self, says: Mapping[str, Statement], definition: Statement
+        self, says: Mapping[str, ConfStatement], definition: ConfStatement
     ) -> dict[str, Any] | None:
         script = says.get("script")
         if script is None or len(script.words) < 2:
@@ -130,7 +130,7 @@ class Scripts:
                 self._notes.lost(other.place, other.text, "it is no word of a script")
         return check
 
-    def _program(self, script: Statement) -> dict[str, Any] | None:
+    def _program(self, script: ConfStatement) -> dict[str, Any] | None:
         text = script.words[1] if len(script.words) == 2 else shlex.join(script.words[1:])
         if match := _TCP.match(text.strip()):
             self._notes.differs(
@@ -144,7 +144,7 @@ class Scripts:
         return {"command": list(argv)}
 
     def _process(
-        self, says: Mapping[str, Statement], definition: Statement
+        self, says: Mapping[str, ConfStatement], definition: ConfStatement
     ) -> dict[str, Any] | None:
         process = says.get("process")
         if process is None or len(process.words) != 2 or set(says) - {"process", "weight", "delay"}:
@@ -160,7 +160,7 @@ class Scripts:
             )
         return {"process": process.words[1], **_AT_ONCE}
 
-    def _effect(self, kind: str, entry: Statement, weighted: bool) -> str:
+    def _effect(self, kind: str, entry: ConfStatement, weighted: bool) -> str:
         weight = _weightOf(entry)
         if weight is None and kind != "track_interface":
             defined = (self._scripts if kind == "track_script" else self._processes)[entry.keyword]
@@ -175,7 +175,7 @@ class Scripts:
         return "degraded"
 
     def _number(
-        self, says: Mapping[str, Statement], key: str, usual: float, least: float, most: float
+        self, says: Mapping[str, ConfStatement], key: str, usual: float, least: float, most: float
     ) -> float:
         statement = says.get(key)
         if statement is None:
@@ -194,11 +194,11 @@ class Scripts:
         return number
 
 
-def _reverse(entry: Statement) -> bool:
+def _reverse(entry: ConfStatement) -> bool:
     return "reverse" in entry.words[1:]
 
 
-def _weightOf(entry: Statement) -> int | None:
+def _weightOf(entry: ConfStatement) -> int | None:
     """The weight that a statement names; C{None}: it names none."""
     words = entry.words
     if "weight" not in words[:-1]:

@@ -14,7 +14,7 @@ _BEGINS = {
 _DEEPEST = 20
 
 
-class Option(NamedTuple):
+class StanzaOption(NamedTuple):
     """One line of a stanza."""
 
     key: str
@@ -32,9 +32,9 @@ class Stanza(NamedTuple):
 
     interface: str
     place: Place
-    options: list[Option]
+    options: list[StanzaOption]
 
-    def get(self, key: str) -> Option | None:
+    def get(self, key: str) -> StanzaOption | None:
         """The last option of this name."""
         return next((option for option in reversed(self.options) if option.key == key), None)
 
@@ -51,7 +51,7 @@ def parse(text: str, file: str, notes: Notes, opener: Opener, depth: int = 0) ->
         rest = rest.strip()
         if word not in _BEGINS and not word.startswith("allow-"):
             if current is not None:
-                current.options.append(Option(word.replace("_", "-"), rest, place))
+                current.options.append(StanzaOption(word.replace("_", "-"), rest, place))
             continue
         if current is not None:
             yield current

@@ -7,11 +7,11 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from hatwist.core.linkspec import Kind, LinkSpec
-from hatwist.frontends.importing.draft import Group, Plan
+from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import MigrationError, Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
-from hatwist.frontends.importing.ucarp.stanzas import Option, Stanza
+from hatwist.frontends.importing.ucarp.stanzas import Stanza, StanzaOption
 from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.settings import words
 
@@ -33,7 +33,7 @@ READ = {
 }
 
 
-def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
+def draft(stanzas: Sequence[Stanza], notes: Notes) -> Draft:
     """
     What one host's stanzas say.
 
@@ -43,7 +43,7 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
     if not about:
         place = stanzas[0].place if stanzas else Place("")
         raise MigrationError(Place(place.file), "no stanza has options of ucarp, such as ucarp-vip")
-    groups: list[Group] = []
+    groups: list[DraftGroup] = []
     values: list[tuple[Stanza, dict[str, Any]]] = []
     for stanza in about:
         missing = [key for key in _NEEDED if stanza.get(key) is None]
@@ -62,7 +62,7 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
             groups.append(group)
             values.append((stanza, _values(stanza, notes)))
     if not groups:
-        return Plan()
+        return Draft()
     together = dict(values[0][1])
     for stanza, own in values[1:]:
         for key in ("interval", "tolerance"):
@@ -77,16 +77,16 @@ def plan(stanzas: Sequence[Stanza], notes: Notes) -> Plan:
         del together["links"]
     else:
         together["links"] = links
-    return Plan(together, tuple(groups))
+    return Draft(together, tuple(groups))
 
 
-def _isOurs(option: Option) -> bool:
+def _isOurs(option: StanzaOption) -> bool:
     return option.key.startswith("ucarp-")
 
 
 def _group(
     stanza: Stanza, stanzas: Sequence[Stanza], names: Sequence[str], notes: Notes
-) -> Group | None:
+) -> DraftGroup | None:
     says = {option.key: option for option in stanza.options if _isOurs(option)}
     address = _address(stanza, says["ucarp-vip"], stanzas, notes)
     if address is None:
@@ -97,7 +97,7 @@ def _group(
     master = says.get("ucarp-master")
     preempt = master is not None and not master.value.lower().startswith(_NO)
     vid = says["ucarp-vid"].value
-    return Group(
+    return DraftGroup(
         fresh(f"carp-{vid}", names),
         f"vid {vid}",
         ({"address": address},),
@@ -127,7 +127,7 @@ def _values(stanza: Stanza, notes: Notes) -> dict[str, Any]:
     return found
 
 
-def _tell(says: Mapping[str, Option], notes: Notes) -> None:
+def _tell(says: Mapping[str, StanzaOption], notes: Notes) -> None:
     for key, option in says.items():
         if key == "ucarp-password":
             notes.lost(option.place, option.text, _KEY)
@@ -142,7 +142,7 @@ def _tell(says: Mapping[str, Option], notes: Notes) -> None:
 
 
 def _number(
-    says: Mapping[str, Option], key: str, usual: float, least: int, most: int, notes: Notes
+    says: Mapping[str, StanzaOption], key: str, usual: float, least: int, most: int, notes: Notes
 ) -> float:
     option = says.get(key)
     if option is None:
@@ -154,7 +154,9 @@ def _number(
     return usual
 
 
-def _address(stanza: Stanza, vip: Option, stanzas: Sequence[Stanza], notes: Notes) -> str | None:
+def _address(
+    stanza: Stanza, vip: StanzaOption, stanzas: Sequence[Stanza], notes: Notes
+) -> str | None:
     """The address with its prefix length, which is that of the stanza that ucarp brings up."""
     if problem := problemOf(words.interface, stanza.interface):
         notes.lost(stanza.place, f"iface {stanza.interface}", problem)
@@ -195,7 +197,7 @@ def _address(stanza: Stanza, vip: Option, stanzas: Sequence[Stanza], notes: Note
     return text
 
 
-def _prefix(stanza: Stanza, address: Option, notes: Notes) -> int | None:
+def _prefix(stanza: Stanza, address: StanzaOption, notes: Notes) -> int | None:
     netmask = stanza.get("netmask")
     _, slash, text = address.value.partition("/")
     if netmask is not None and not slash:
