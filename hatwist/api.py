@@ -20,7 +20,7 @@ from hatwist.protocols.native.guarantee import guarantee
 from hatwist.protocols.native.rules import Timing
 from hatwist.resources.command import Command
 from hatwist.resources.interface import Interface
-from hatwist.resources.interfaces import IAnnouncer, IFenced, ILeased, IResource
+from hatwist.resources.interfaces import IAnnouncer, ICloseable, IFenced, ILeased, IResource
 from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.clock import ClockError, useMonotonic
@@ -53,6 +53,7 @@ __all__ = [  # noqa: RUF022 by subject
     # What is held besides addresses.
     "Command",
     "IAnnouncer",
+    "ICloseable",
     "IFenced",
     "ILeased",
     "IResource",

@@ -21,7 +21,7 @@ from hatwist.linux.netlink.messages import (
     encodePromote,
 )
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 
 
 class World(Protocol):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hatwist.core.causes import Cause
 from hatwist.core.claims import Role
 from hatwist.core.histogram import Distribution
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness
@@ -39,12 +40,22 @@ class Why(NamedTuple):
     """
     One reason why a node does not hold a group, or what it does about it.
 
-    @ivar kind: a constant word, such as C{"unfit"}; C{"eligible"}: there is none.
+    @ivar kind: C{None}: there is none, it is ready.
     @ivar text: what follows the node's name in a sentence, without full stop.
     """
 
-    kind: str
+    kind: Obstacle | None
     text: str
+
+    @property
+    def word(self) -> str:
+        """The kind as a constant word, such as C{"unfit"}; C{"eligible"}: there is none."""
+        return self.kind.value if self.kind is not None else "eligible"
+
+    @property
+    def holds(self) -> bool:
+        """Others must take the node for a holder."""
+        return self.kind is not None and self.kind.holds
 
 
 class Explanation(NamedTuple):
@@ -81,11 +92,11 @@ class Explanation(NamedTuple):
             because = f": {self.because}" if self.because else ""
             term = f" with term {self.term}" if self.term else ""
             why = self.nodes[self.holder]
-            if why.kind == "acquiring":
+            if why.kind is Obstacle.ACQUIRING:
                 words.insert(0, f"It {why.text}, and does not hold everything yet")
-            elif why.kind != "holds":
+            elif why.kind is not Obstacle.HOLDS:
                 words.insert(0, f"It {why.text}")
-            verb = "has claimed" if why.kind == "acquiring" else "holds"
+            verb = "has claimed" if why.kind is Obstacle.ACQUIRING else "holds"
             words.insert(0, f"{self.holder} {verb} {self.group}{term}, {began}{because}")
         return " ".join(f"{word}." for word in words)
 

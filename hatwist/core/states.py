@@ -1,7 +1,7 @@
 """
 The states of one group on one node, and the table that says what each input does to each of them.
 
-The docs draw their diagram from this table, and L{hatwist.protocols.native.election} obeys it.
+The docs draw their diagram from this table, and L{hatwist.core.standing} obeys it.
 """
 
 from __future__ import annotations

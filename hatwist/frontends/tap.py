@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
@@ -22,8 +23,30 @@ from hatwist.runtime.clock import ClockError, useMonotonic
 from hatwist.runtime.lock import NodeLock, Taken
 from hatwist.service.proof import FramesProof
 from hatwist.service.service import HAService
-from hatwist.settings import MULTICAST, Settings, load, settings
+from hatwist.settings import Settings, load, settings
 from hatwist.settings.endpoint import unusable
+from hatwist.settings.key import Key
+from hatwist.settings.options import OPTIONS
+
+_FIRST = ("interface", "node", "cluster", "key-file", "priority")
+"""What most command lines have comes first in C{--help}, the rest in the order in which it is read."""
+
+
+def _usual(key: Key) -> str | None:
+    """As C{--help} shows it."""
+    return key.usual or None if isinstance(key.usual, str) else None
+
+
+_PARAMETERS = [
+    [key.optionName, option.short, _usual(key), option.help]
+    for key, option in OPTIONS
+    if not option.many and not option.flag
+]
+
+
+def _place(parameter: list[str | None]) -> int:
+    name = parameter[0]
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
 
 
 class Options(usage.Options):
@@ -41,75 +64,20 @@ class Options(usage.Options):
             None,
             "TOML file with everything, the same on every node; --node may go with it, and nothing else.",
         ],
-        ["interface", "i", None, "Network interface for heartbeats, such as eth0."],
-        ["node", "n", None, "Name of this node [default: the host's name]."],
-        ["cluster", "c", "default", "Name of the cluster."],
-        [
-            "key-file",
-            "k",
-            None,
-            "File (mode 0600) with the key that signs heartbeats, one in a line.",
-        ],
-        ["priority", "p", "100", "0 to 254; the highest holds the addresses."],
-        ["interval", None, "1.0", "Seconds between heartbeats."],
-        [
-            "tolerance",
-            None,
-            None,
-            "Seconds of silence that make a node count as gone [3.5 intervals].",
-        ],
-        ["multicast", None, str(MULTICAST), "IPv4 multicast group and port of the heartbeats."],
-        [
-            "preempt-delay",
-            None,
-            "0",
-            "Seconds for which a worthier node is up before it takes over.",
-        ],
-        [
-            "ask-limit",
-            None,
-            None,
-            "Seconds without a holder's word after which the address is taken though a host answers for it [none].",
-        ],
-        ["quorum", None, None, "Votes that a claim takes: majority, or a number; needs --members."],
-        ["witness", None, None, "IP address of a host that tells a node whether it is cut off."],
-        ["witness-lost", None, "release", "keep or release, when no node reaches the witness."],
-        [
-            "lease",
-            None,
-            None,
-            "Seconds, whole, after which the kernel removes addresses by itself; 0: never [tolerance].",
-        ],
-        [
-            "state-dir",
-            None,
-            None,
-            "Directory where terms and votes are remembered [/var/lib/hatwist].",
-        ],
-        [
-            "control",
-            None,
-            None,
-            "Path of the socket for the hatwist command; none: there is none [/run/hatwist/CLUSTER.NODE.sock].",
-        ],
-        [
-            "http",
-            None,
-            None,
-            "Serve metrics, health and a page there, such as tcp:9107:interface=127.0.0.1.",
-        ],
+        *sorted(_PARAMETERS, key=_place),
     ]
     WITH_CONFIG = frozenset(("config", "node"))
     optFlags = [
-        ["no-preempt", None, "Leave the addresses where they are when a worthier node returns."]
+        [key.optionName, option.short, option.help] for key, option in OPTIONS if option.flag
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self["address"] = []
         self["alias"] = []
-        self["members"] = []
-        self["link"] = []
+        for key, option in OPTIONS:
+            if option.many:
+                self[key.optionName] = []
 
     def opt_address(self, text: str) -> None:
         """Shared address, ADDRESS/PREFIX[@INTERFACE]; may be given several times."""
@@ -120,17 +88,6 @@ class Options(usage.Options):
     def opt_alias(self, name: str) -> None:
         """Name for ifup and ifdown, such as eth0:1; may be given several times."""
         self["alias"].append(name)
-
-    def opt_link(self, text: str) -> None:
-        """
-        Way of the heartbeats, INTERFACE[,KIND] of kind multicast, multicast6, broadcast or
-        unicast=PEER,PEER,...; may be given several times [multicast on --interface].
-        """
-        self["link"].append(text)
-
-    def opt_members(self, names: str) -> None:
-        """Names of all nodes that vote, with commas between them; may be given several times."""
-        self["members"].append(names)
 
     def parseOptions(self, options: Any = None) -> None:
         """Exit with 1, where twistd would exit with 0, on an option that does not exist."""
@@ -158,6 +115,21 @@ class Options(usage.Options):
             and journalStream() is not None
         ):
             twistd["logger"] = "hatwist.frontends.logs.journal"
+
+
+def _collecting(name: str, says: str) -> Callable[[Options, str], None]:
+    """The method of an option that may be given several times."""
+
+    def collect(options: Options, text: str) -> None:
+        options[name].append(text)
+
+    collect.__doc__ = says
+    return collect
+
+
+for _key, _option in OPTIONS:
+    if _option.many:
+        setattr(Options, f"opt_{_key.optionName}", _collecting(_key.optionName, _option.help))
 
 
 def refuse(problems: Any) -> NoReturn:
@@ -188,30 +160,15 @@ def chosen(options: Options, here: bool) -> Settings:
         problems.append(
             "nothing to share: give at least one --address or --alias, or a file with --config"
         )
+    words: dict[str, Any] = {
+        key.argument: not options[key.optionName] if option.flag else options[key.optionName]
+        for key, option in OPTIONS
+    }
     try:
         found = settings(
-            interface=options["interface"],
             address=options["address"],
             alias=options["alias"],
-            node=options["node"],
-            cluster=options["cluster"],
-            keyFile=options["key-file"],
-            priority=options["priority"],
-            interval=options["interval"],
-            tolerance=options["tolerance"],
-            multicast=options["multicast"],
-            preempt=not options["no-preempt"],
-            preemptDelay=options["preempt-delay"],
-            quorum=options["quorum"],
-            members=options["members"],
-            lease=options["lease"],
-            stateDir=options["state-dir"],
-            link=options["link"],
-            witness=options["witness"],
-            witnessLost=options["witness-lost"],
-            askLimit=options["ask-limit"],
-            control=options["control"],
-            http=options["http"],
+            **words,
             here=here,
         )
     except ConfigurationError as e:

@@ -22,8 +22,8 @@ from hatwist.lab.measurement import (
     takenOver,
 )
 from hatwist.lab.verdict import Report
-from hatwist.protocols.native.rules import Timing
 from hatwist.settings import MIN_LEASE
+from hatwist.settings.protocols import holdTime
 
 # What a takeover that waits for nothing may take, at worst and as a rule.
 AT_ONCE, USUALLY = 0.020, 0.010
@@ -63,7 +63,7 @@ async def daemonFrozen(lab: Lab, seconds: float = 5.0) -> Measurement:
     await lab.untilOnly(lab.best)
     after = await takenOver(lab, thawed, lab.best)
     whole = await lab.judge.report(lab.address, since)
-    limit = Timing(lab.interval, lab.tolerance).hold + 0.010
+    limit = holdTime(lab.interval, lab.tolerance) + 0.010
     late = ""
     if after.outage > CACHE:
         late = f"no right answer for {after.outage * 1000:.0f} ms after it went on"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from hatwist.core.errors import ResourceError
+from hatwist.core.table import Table
 from hatwist.linux.interfaces import INetlink, ISender
 from hatwist.linux.lan.sender import PacketSender
 from hatwist.linux.netlink.messages import (
@@ -23,9 +26,68 @@ from hatwist.linux.netlink.messages import (
 from hatwist.protocols import frames
 from hatwist.resources.addresses.announcing import Announcer
 from hatwist.resources.addresses.removing import asked, explained
-from hatwist.resources.interfaces import IAnnouncer, IFenced, IResource
+from hatwist.resources.interfaces import IAnnouncer, ICloseable, IFenced, IResource
 from hatwist.resources.process import IProgramReactor, run
+from hatwist.resources.spec import TIMEOUT, World, readTimeout
 from hatwist.resources.vigil import Vigil
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,14}\Z")
+
+
+def aliasName(value: object) -> str:
+    """
+    A name for ifup and ifdown.
+
+    @raise ValueError: it is none, or could be taken for an option.
+    """
+    if not isinstance(value, str) or not _NAME.match(value):
+        raise ValueError("allowed is a name for ifup, such as eth0:1")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class AliasSpec:
+    """
+    A name for ifup and ifdown.
+
+    @ivar timeout: seconds that each of them may take.
+    """
+
+    kind: ClassVar[str] = "alias"
+    alias: str
+    timeout: float = TIMEOUT
+
+    @classmethod
+    def read(cls, table: Table) -> AliasSpec:
+        """Of a table with the key C{alias}."""
+        return cls(table.take("alias", aliasName, ""), readTimeout(table))
+
+    @property
+    def given(self) -> str:
+        return self.alias
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        return "ifup", "ifdown"
+
+    @property
+    def releaseTime(self) -> float:
+        return 2 * self.timeout
+
+    @property
+    def shared(self) -> object:
+        return repr(self)
+
+    def identity(self, group: str) -> Hashable:
+        return self.alias
+
+    def make(self, world: World) -> Alias:
+        return Alias(
+            world.reactor, self.alias, world.netlink, self.timeout, permitted=world.permitted
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.given}"
 
 
 class _Shown(NamedTuple):
@@ -38,7 +100,7 @@ class _Shown(NamedTuple):
         return f"{self.entry.address}/{self.entry.prefix}"
 
 
-@implementer(IResource, IAnnouncer, IFenced)
+@implementer(IResource, IAnnouncer, ICloseable, IFenced)
 class Alias:
     """
     Held while the kernel shows what C{ifup NAME} configures.
@@ -51,6 +113,7 @@ class Alias:
 
     @param timeout: seconds that each ifup and ifdown may take.
     @ivar acquireTime, releaseTime: seconds that these may take: of ifup after both kinds of ifdown, or those.
+    @ivar managed: see L{IResource}.
     @param openSender: opens what announces on an interface; OSError when that is not possible.
     @param permitted: asked before it is announced or brought back.
     """
@@ -62,12 +125,12 @@ class Alias:
         reactor: IProgramReactor,
         name: str,
         netlink: INetlink,
-        timeout: float = 10.0,
+        timeout: float = TIMEOUT,
         openSender: Callable[[KernelLink], ISender] = PacketSender,
         permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._reactor = reactor
-        self._alias = name
+        self._alias = self.managed = name
         self._netlink = netlink
         self._timeout = timeout
         self.acquireTime = 3 * timeout

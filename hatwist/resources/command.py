@@ -3,14 +3,75 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from zope.interface import implementer
 
+from hatwist.core import parsing
 from hatwist.core.errors import ResourceError
+from hatwist.core.parsing import Argv
+from hatwist.core.table import Table
 from hatwist.resources.interfaces import IFenced, IResource
 from hatwist.resources.process import Ending, IProgramReactor, run
+from hatwist.resources.spec import TIMEOUT, World, readTimeout
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """
+    A program to start and one to stop.
+
+    @ivar check: says with 0 that it is held; C{None}: nothing does.
+    @ivar timeout: seconds that each of them may take.
+    """
+
+    kind: ClassVar[str] = "command"
+    command: Argv
+    undo: Argv
+    check: Argv | None = None
+    timeout: float = TIMEOUT
+
+    @classmethod
+    def read(cls, table: Table) -> CommandSpec:
+        """Of a table with the key C{command}."""
+        return cls(
+            table.take("command", parsing.argv, ()),
+            table.take("undo", parsing.argv),
+            table.take("check", parsing.argv, None),
+            readTimeout(table),
+        )
+
+    @property
+    def given(self) -> str:
+        return " ".join(self.command)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        return tuple(argv[0] for argv in (self.command, self.undo, self.check) if argv)
+
+    @property
+    def releaseTime(self) -> float:
+        return self.timeout if self.check is None else 2 * self.timeout
+
+    @property
+    def shared(self) -> object:
+        return repr(self)
+
+    def identity(self, group: str) -> Hashable:
+        """In another group it may well do something else."""
+        return group, self
+
+    def make(self, world: World) -> Command:
+        environment = {"HATWIST_GROUP": world.group}
+        return Command(
+            world.reactor, self.command, self.undo, self.timeout, self.check, environment
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.given}"
 
 
 @implementer(IResource, IFenced)
@@ -35,7 +96,7 @@ class Command:
         reactor: IProgramReactor,
         start: Sequence[str],
         stop: Sequence[str],
-        timeout: float = 10.0,
+        timeout: float = TIMEOUT,
         check: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:

@@ -35,6 +35,8 @@ class Guarded:
     @ivar alone: no address of the group arms it, see L{arm}.
     """
 
+    guarded = True
+
     def __init__(
         self, guard: IGuard, group: str, mission: Callable[[], Mission], alone: bool
     ) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from hatwist.core import parsing
 from hatwist.core.errors import ResourceError
+from hatwist.core.limits import LIMIT
+from hatwist.core.table import Table
 from hatwist.linux.interfaces import INetlink
 from hatwist.linux.netlink.messages import (
     IFF_UP,
@@ -23,6 +28,7 @@ from hatwist.linux.netlink.messages import (
 )
 from hatwist.resources.addresses.removing import asked, explained
 from hatwist.resources.interfaces import IResource
+from hatwist.resources.spec import World
 from hatwist.resources.vigil import Vigil
 
 # struct nlmsghdr and struct ifinfomsg (linux/netlink.h, linux/rtnetlink.h)
@@ -36,6 +42,44 @@ def encodeUp(ifindex: int, up: bool) -> bytes:
     return _SET_LINK.pack(_SET_LINK.size, RTM_SETLINK, how, 0, 0, 0, 0, ifindex, flags, IFF_UP)
 
 
+@dataclass(frozen=True, slots=True)
+class InterfaceSpec:
+    """An interface that is up where the group is."""
+
+    kind: ClassVar[str] = "interface"
+    interface: str
+
+    @classmethod
+    def read(cls, table: Table) -> InterfaceSpec:
+        """Of a table with the key C{interface}."""
+        return cls(table.take("interface", parsing.interface, ""))
+
+    @property
+    def given(self) -> str:
+        return self.interface
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def releaseTime(self) -> float:
+        return LIMIT
+
+    @property
+    def shared(self) -> object:
+        return repr(self)
+
+    def identity(self, group: str) -> Hashable:
+        return self.interface
+
+    def make(self, world: World) -> Interface:
+        return Interface(world.reactor, world.netlink, self.interface, world.permitted)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.given}"
+
+
 @implementer(IResource)
 class Interface:
     """
@@ -45,6 +89,7 @@ class Interface:
     stay, unreachable. Somebody else's setting it down while it is held is undone.
 
     @param permitted: asked before that.
+    @ivar managed: see L{IResource}.
     """
 
     def __init__(
@@ -55,7 +100,7 @@ class Interface:
         permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._netlink = netlink
-        self.interface = name
+        self.interface = self.managed = name
         self.name = f"interface {name}"
         self._vigil = Vigil(reactor, self.name, self.verify, self._up, permitted)
 

@@ -22,6 +22,11 @@ class IResource(Interface):
     It may have C{acquireTime} and C{releaseTime}, the seconds that it gives each, or C{timeout} for both; else
     L{hatwist.runtime.keeper.LIMIT} counts. What takes longer is cancelled. With C{stopTime}, seconds, the end of the
     process waits so much longer for its release.
+
+    What else is true of some, and false of those that do not say so: C{guarded}, the guard releases it where the
+    daemon dies; C{ephemeral}, it ends with the daemon. And of most, and true of those that do not say so: C{checked},
+    L{verify} asks, and does not only repeat what was last done. C{managed} is the name of an interface that is up
+    only while it is held.
     """
 
     name = Attribute("str: what logs and errors call it, such as '192.168.1.100/24 on eth0'.")
@@ -44,6 +49,13 @@ class IAnnouncer(Interface):
 
     def announce() -> None:
         """Announce now, and again by the schedule, if it is held; else do nothing."""
+
+
+class ICloseable(Interface):
+    """A resource that has sockets open."""
+
+    def close() -> None:
+        """Give them back, once it is released."""
 
 
 class ILeased(Interface):

@@ -24,6 +24,7 @@ class ServiceResource:
     @param timeout: seconds that C{startService} and C{stopService} may each take.
     """
 
+    ephemeral = True
     _log = Logger()
 
     def __init__(self, reactor: IReactorTime, service: IService, timeout: float = 10.0) -> None:

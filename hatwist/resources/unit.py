@@ -9,7 +9,9 @@ dependency. What it costs is a process of a few milliseconds for each question. 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
@@ -17,11 +19,15 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from hatwist.core.errors import ResourceError
+from hatwist.core.table import Table
 from hatwist.resources.interfaces import IResource
 from hatwist.resources.process import Ending, IProgramReactor, run
+from hatwist.resources.spec import World, readTimeout
 from hatwist.resources.vigil import Vigil
 
 SYSTEMCTL = "systemctl"
+TIMEOUT = 30.0
+"""Seconds that a unit may take each way, where nothing else is said: more than a program of one's own."""
 EVERY = 2.0
 """Seconds between two looks at a unit that is held."""
 STEADY = 60.0
@@ -53,6 +59,49 @@ def unitName(value: object) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """
+    A systemd unit that runs where the group is.
+
+    @ivar timeout: seconds that its start and its stop may each take.
+    """
+
+    kind: ClassVar[str] = "unit"
+    unit: str
+    timeout: float = TIMEOUT
+
+    @classmethod
+    def read(cls, table: Table) -> UnitSpec:
+        """Of a table with the key C{unit}."""
+        return cls(table.take("unit", unitName, ""), readTimeout(table, TIMEOUT))
+
+    @property
+    def given(self) -> str:
+        return self.unit
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        return (SYSTEMCTL,)
+
+    @property
+    def releaseTime(self) -> float:
+        return 2 * self.timeout
+
+    @property
+    def shared(self) -> object:
+        return repr(self)
+
+    def identity(self, group: str) -> Hashable:
+        return self.unit
+
+    def make(self, world: World) -> Unit:
+        return Unit(world.reactor, self.unit, self.timeout, permitted=world.permitted)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.given}"
+
+
 @implementer(IResource)
 class Unit:
     """
@@ -73,7 +122,7 @@ class Unit:
         self,
         reactor: IProgramReactor,
         unit: str,
-        timeout: float = 30.0,
+        timeout: float = TIMEOUT,
         every: float = EVERY,
         permitted: Callable[[], bool] = lambda: True,
     ) -> None:

@@ -54,17 +54,20 @@ class Leases:
             return
         step = self._machine.rules.interval / 4
         for name, election in list(self._machine.elections.items()):
-            if election.role is Role.ACTIVE:
+            if election.standing.role is Role.ACTIVE:
                 lease = self._machine.lease(name, now)
                 before = self._petted.get(name, 0.0)
                 # While it lets go by itself the guard waits for that.
-                if lease >= before + (0.0 if election.lettingGo else step) and lease > before:
+                if (
+                    lease >= before + (0.0 if election.standing.lettingGo else step)
+                    and lease > before
+                ):
                     if before:
                         left = before - now
                         self.margins[name] = min(left, self.margins.get(name, left))
                     self._petted[name] = lease
                     self._guard.pet(name, lease)
-                    if not election.lettingGo:
+                    if not election.standing.lettingGo:
                         self._renew(name, lease, now)
             else:
                 self._petted.pop(name, None)

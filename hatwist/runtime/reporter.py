@@ -76,7 +76,7 @@ class Reporter:
             reason=change.reason,
         )
         election = self.machine.elections.get(change.group)
-        released = election.released if election is not None else None
+        released = election.standing.released if election is not None else None
         self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
         for observer in list(self._observers):
             try:

@@ -2,70 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
-from hatwist.core.errors import ResourceError
 from hatwist.core.guarantee import Guarantee
 from hatwist.core.limits import LIMIT
 from hatwist.core.worth import Fitness
 from hatwist.linux.guard.client import Guard
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.protocols.native.guarantee import askLimit, guarantee, releasing
-from hatwist.protocols.native.rules import GroupRules, Timing
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
-from hatwist.resources.alias import Alias
-from hatwist.resources.command import Command
 from hatwist.resources.guard import Guarded, Mission
-from hatwist.resources.interface import Interface
-from hatwist.resources.interfaces import IResource
+from hatwist.resources.interfaces import ICloseable, IResource
+from hatwist.resources.kinds import parts
 from hatwist.resources.process import CUT_SHORT
-from hatwist.resources.service import ServiceResource
-from hatwist.resources.unit import Unit
+from hatwist.resources.spec import ResourcePart, World
 from hatwist.runtime.hooks import Hooks
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.leases import Leases
 from hatwist.runtime.node import Node
+from hatwist.service import leftover
+from hatwist.service.exchange import GroupExchange, Made
+from hatwist.service.leftover import Left
 from hatwist.service.senses import Senses
+from hatwist.service.speakers import GroupFacts, guaranteeOf
 from hatwist.service.strays import Strays
-from hatwist.settings import (
-    MIN_LEASE,
-    AliasSpec,
-    CommandSpec,
-    GroupSettings,
-    InterfaceSpec,
-    Settings,
-    UnitSpec,
-)
-from hatwist.settings.values import ResourceSpec
+from hatwist.settings import GroupSettings, Settings
 
 
-class Left(NamedTuple):
-    """
-    What became of a resource that an earlier run may have left.
-
-    @ivar problem: why it could not be released; C{""}: it was, or was not there.
-    @ivar was: whether it was there; C{None}: that cannot be told.
-    """
-
-    problem: str
-    was: bool | None
-
-
-class Composition:
+class GroupParts:
     """
     One group of one node.
 
     @param mission: what the guard is to know of the present claim.
     @param resources: further ones, acquired after those of the settings.
     @ivar checks: what decides whether this node is fit.
-    @ivar resources: all, in the order in which they are acquired.
     """
 
     def __init__(
@@ -82,10 +56,18 @@ class Composition:
         self._reactor = reactor
         self._settings = settings
         self._netlink = netlink
-        self._guard = guard
         self._leases: Leases | None = None
         self._guarded = Guarded(guard, group.name, mission, not group.addresses)
-        self.resources: list[Any] = [self._guarded, *map(self._make, _runs(group.resources))]
+        self._world = World(
+            reactor,
+            netlink,
+            group.name,
+            lambda: guard.permits(group.name),
+            lambda: guard.until(group.name),
+            self._guarded.arm,
+        )
+        self._made: tuple[Made, ...] = tuple((p, self._make(p)) for p in parts(group.resources))
+        self._further: list[Any] = []
         for resource in resources:
             self.add(resource)
         self.senses = self._sensing()
@@ -96,6 +78,11 @@ class Composition:
         )
         self._ownChecks: list[CheckSpec] = []
         self._node: Node | None = None
+
+    @property
+    def resources(self) -> list[Any]:
+        """All, in the order in which they are acquired."""
+        return [self._guarded, *(resource for _, resource in self._made), *self._further]
 
     def _straying(self) -> Strays:
         return Strays(self._reactor, self._netlink, self.group.name, self.group.addresses)
@@ -134,22 +121,38 @@ class Composition:
         if self._node is not None:
             self._node.fitness(self.group.name, fitness, reason, source="checks")
 
-    def become(self, settings: Settings, group: GroupSettings) -> GroupSettings:
-        """What it is to be from now on; see L{follow}, which takes what this returns: what it was."""
-        old, self._settings, self.group = self.group, settings, group
-        self._guarded.alone = not group.addresses
-        return old
+    def plan(self, group: GroupSettings) -> GroupExchange:
+        """How its resources become those of other settings. Nothing is touched yet."""
+        return GroupExchange(self.group, self._made, [*parts(group.resources)], self._make)
 
-    async def follow(self, old: GroupSettings, keeper: Keeper) -> None:
+    def become(self, settings: Settings, group: GroupSettings) -> GroupExchange:
+        """Go by other settings from now on, in all that is told of it; L{follow} makes the rest so."""
+        exchange = self.plan(group)
+        self._settings = settings
+        self._goBy(group)
+        return exchange
+
+    def _goBy(self, group: GroupSettings) -> None:
+        self.group = group
+        self._guarded.alone = not group.addresses
+
+    async def follow(self, exchange: GroupExchange, keeper: Keeper) -> None:
         """
         Make everything as it is to be. What stays is not touched. Fires when it is done.
 
+        @param exchange: what L{become} has returned.
         @raise ResourceError: a new address was refused: the group is what it was, by its settings too. Or
             a new resource could not be acquired, or an old one not released: it is to be tried again.
         """
-        group = self.group
+        old, group = exchange.old, self.group
+
+        def refused() -> None:
+            self._made = exchange.before
+            self._goBy(old)
+
         if group.resources != old.resources:
-            await self._exchange(old, keeper)
+            self._made = exchange.after
+            await exchange.run(keeper, self.resources, refused, self._guarded.forget)
         self.hooks.change(dict(group.hooks), group.hookTimeout)
         if group.addresses != old.addresses and self._node is not None:
             self.senses.stop()
@@ -164,78 +167,14 @@ class Composition:
         """Tell the guard anew what it is to say, if anything is held."""
         return self._guarded.rearm()
 
-    async def _exchange(self, old: GroupSettings, keeper: Keeper) -> None:
-        before = self.resources
-        count = len(list(_runs(old.resources)))
-        have: dict[Any, Any] = dict(zip(_runs(old.resources), before[1 : 1 + count], strict=True))
-        wanted = list(_runs(self.group.resources))
-        free = {specs: r for specs, r in have.items() if _batch(specs) and specs not in wanted}
-        made: list[Any] = []
-        changed: list[tuple[Addresses, Any]] = []
-        for specs in wanted:
-            resource = have.get(specs)
-            near = max(free, key=lambda batch: len({*batch} & {*specs}), default=None)
-            if resource is None and near and {*near} & {*specs}:
-                resource = free[near]
-                changed.append((resource, specs))
-                del free[near]
-            made.append(self._make(specs) if resource is None else resource)
-        self.resources = [self._guarded, *made, *before[1 + count :]]
-        done: list[tuple[Addresses, Any]] = []
-        try:
-            for batch, specs in changed:
-                had = batch.specs
-                await keeper.perform(lambda: batch.change(specs))  # noqa: B023 - awaited at once
-                done.append((batch, had))
-        except ResourceError:
-            self.resources, self.group = before, old
-            self._guarded.alone = not old.addresses
-            for batch, had in done:
-                await keeper.perform(lambda: batch.change(had))  # noqa: B023
-            raise
-        await keeper.replace(self.resources)
-        for resource in before:
-            if resource not in self.resources and isinstance(resource, Alias | Addresses):
-                resource.close()
-                await self._guarded.forget(resource)
-
-    def _make(self, specs: Sequence[ResourceSpec]) -> Any:
-        return self._batch(specs) if _batch(specs) else self._single(specs[0])  # type: ignore[arg-type]
-
-    def _batch(self, specs: Sequence[AddressSpec]) -> Addresses:
-        name = self.group.name
-        found = Addresses(
-            self._reactor,
-            self._netlink,
-            specs,
-            arm=lambda: self._guarded.arm(found, found.deletions()),
-            until=lambda: self._guard.until(name),
-        )
-        self._limit(found)
-        return found
-
-    def _single(self, spec: ResourceSpec) -> Any:
-        if isinstance(spec, AliasSpec):
-            return Alias(
-                self._reactor, spec.alias, self._netlink, spec.timeout, permitted=self._permitted
-            )
-        if isinstance(spec, InterfaceSpec):
-            return Interface(self._reactor, self._netlink, spec.interface, self._permitted)
-        if isinstance(spec, CommandSpec):
-            environment = {"HATWIST_GROUP": self.group.name}
-            return Command(
-                self._reactor, spec.command, spec.undo, spec.timeout, spec.check, environment
-            )
-        assert isinstance(spec, UnitSpec)
-        return Unit(self._reactor, spec.unit, spec.timeout, permitted=self._permitted)
-
-    def _permitted(self) -> bool:
-        return self._guard.permits(self.group.name)
+    def _make(self, part: ResourcePart) -> Any:
+        resource = part.make(self._world)
+        self._limit(resource)
+        return resource
 
     def _managed(self) -> set[str]:
         """Interfaces that are down unless the group is here; ifup can be given an interface's own name."""
-        names = {spec.alias for spec in self.group.resources if isinstance(spec, AliasSpec)}
-        return names | {r.interface for r in self.resources if isinstance(r, Interface)}
+        return {r.managed for r in self.resources if hasattr(r, "managed")}
 
     def addCheck(self, spec: CheckSpec) -> None:
         """One more check, beside those of the settings."""
@@ -249,115 +188,53 @@ class Composition:
         @raise TypeError: it is no L{IResource}.
         """
         IResource(resource)
-        self.resources.append(resource)
+        self._further.append(resource)
 
     @property
-    def rules(self) -> GroupRules:
-        """What the election knows of the group."""
-        group, settings = self.group, self._settings
-        return GroupRules(
-            group.name,
-            group.priority,
-            group.preempt,
-            group.preemptDelay,
-            keepUnfit=group.lastResort == "keep",
-            asks=bool(group.addresses),
-            witness=settings.witness is not None,
-            keepUnwitnessed=settings.witnessLost == "keep",
-            guardable=not self.unguardable(),
-            askLimit=min(group.askLimit, askLimit(self.timing, settings.quorum, settings.lease)),
-        )
+    def facts(self) -> GroupFacts:
+        """What a protocol has to know of it: with the time that C{prepare} takes if it must be cut short."""
+        slow = [
+            getattr(resource, "releaseTime", LIMIT)
+            for resource in self.resources
+            if not getattr(resource, "guarded", False)
+        ]
+        if dict(self.group.hooks).get("prepare"):
+            slow.append(CUT_SHORT)
+        return GroupFacts(self.group, sum(slow), self.unguardable())
 
     @property
     def guarantee(self) -> Guarantee:
         """How sure it is that no two nodes hold, why, and what is not covered."""
-        settings = self._settings
-        return guarantee(
-            self.timing,
-            settings.quorum,
-            True,
-            # Without addresses there is nothing that the kernel could keep.
-            settings.lease if self.group.addresses else MIN_LEASE,
-            self.unguardable(),
-            witness=settings.witness is not None,
-        )
+        return guaranteeOf(self._settings, self.facts)
 
     def unguardable(self) -> tuple[str, ...]:
-        """What the guard cannot release: whatever is no address."""
-        return tuple(resource.name for resource in self._beyondGuard())
-
-    def _beyondGuard(self) -> list[Any]:
-        known = (Addresses, Guarded, ServiceResource)
-        return [resource for resource in self.resources if not isinstance(resource, known)]
-
-    @property
-    def timing(self) -> Timing:
-        """With the time that everything takes to stop, C{prepare} too if it must be cut short."""
-        quick = (Addresses, Guarded)
-        slow = [
-            getattr(r, "releaseTime", LIMIT) for r in self.resources if not isinstance(r, quick)
-        ]
-        if dict(self.group.hooks).get("prepare"):
-            slow.append(CUT_SHORT)
-        ordinary = Timing(self._settings.interval, self._settings.tolerance)
-        return releasing(ordinary, len(self.group.addresses), sum(slow))
+        """What is left where the daemon dies, by name: whatever is no address, and does not end with the daemon."""
+        return tuple(
+            resource.name
+            for resource in self.resources
+            if not getattr(resource, "guarded", False) and not getattr(resource, "ephemeral", False)
+        )
 
     def lease(self, leases: Leases) -> None:
         """The kernel keeps addresses as these say."""
         self._leases = leases
         for resource in self.resources:
-            if isinstance(resource, Addresses):
-                self._limit(resource)
+            self._limit(resource)
 
-    def _limit(self, addresses: Addresses) -> None:
-        if self._leases is not None:
-            lease = addresses.lease
+    def _limit(self, resource: Any) -> None:
+        if self._leases is not None and isinstance(resource, Addresses):
+            lease = resource.lease
             lease.seconds, lease.margin = self._leases.kernel or None, self._leases.margin
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.service.HAService.releaseLeft}."""
-        found = {}
-        for resource in reversed(self.resources):
-            was = await self._was(resource)
-            pending = resource.release()
-            pending.addTimeout(getattr(resource, "releaseTime", LIMIT) + 1, self._reactor)
-            try:
-                await pending
-            except Exception as e:
-                found[resource.name] = Left(str(e) or repr(e), was)
-            else:
-                if isinstance(resource, Addresses):
-                    was = resource.leftThere
-                if resource is not self._guarded:
-                    found[resource.name] = Left("", was)
+        first, *others = self.resources
+        found = await leftover.releaseLeft(self._reactor, others)
+        await first.release()
         return found
-
-    async def _was(self, resource: Any) -> bool | None:
-        """Whether it is held now, before it is released; C{None}: who can tell?"""
-        if resource is self._guarded or (isinstance(resource, Command) and not resource.checked):
-            return None
-        pending = resource.verify()
-        pending.addTimeout(getattr(resource, "acquireTime", LIMIT) + 1, self._reactor)
-        try:
-            return bool(await pending)
-        except Exception:
-            return None  # its release will say what is wrong
 
     def close(self) -> None:
         """Give sockets back, once everything is released."""
         for resource in self.resources:
-            if isinstance(resource, Alias | Addresses):
+            if ICloseable.providedBy(resource):
                 resource.close()
-
-
-def _runs(specs: Sequence[ResourceSpec]) -> Iterator[tuple[ResourceSpec, ...]]:
-    """Each alone, but addresses that follow each other together: they are acquired as one."""
-    for addresses, run in groupby(specs, lambda spec: isinstance(spec, AddressSpec)):
-        if addresses:
-            yield tuple(run)
-        else:
-            yield from ((spec,) for spec in run)
-
-
-def _batch(specs: Sequence[ResourceSpec]) -> bool:
-    return isinstance(specs[0], AddressSpec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -14,21 +14,19 @@ from hatwist.core.worth import NO_ADDRESS, addressNumber
 from hatwist.linux.guard.client import Guard
 from hatwist.linux.netlink.present import interfaceAddress
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.guarantee import affordable, kernelLease, leaseMargin
-from hatwist.protocols.native.machine import Machine
-from hatwist.protocols.native.rules import NodeRules, Timing
 from hatwist.resources.guard import Mission
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Link
 from hatwist.runtime.node import Node
 from hatwist.runtime.store import Store
 from hatwist.runtime.ways import waysOf
-from hatwist.service.groupparts import Composition
+from hatwist.service import speakers
+from hatwist.service.groupparts import GroupParts
 from hatwist.settings import GroupSettings, Settings
+from hatwist.settings.digest import digest
 
 
-class Assembly:
+class NodeParts:
     """
     @param resources: further ones of the first group.
     @ivar settings: what it is made by; others after a reload.
@@ -54,14 +52,14 @@ class Assembly:
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self._address = NO_ADDRESS
-        self.groups: dict[str, Composition] = {}
+        self.groups: dict[str, GroupParts] = {}
         for group in settings.groups:
             self.groups[group.name] = self.compose(group, resources)
             resources = ()
 
-    def compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> Composition:
+    def compose(self, group: GroupSettings, resources: Sequence[Any] = ()) -> GroupParts:
         """One group by its settings, which is not yet among L{groups}."""
-        return Composition(
+        return GroupParts(
             self._reactor,
             self.settings,
             group,
@@ -70,12 +68,6 @@ class Assembly:
             lambda: self._mission(group.name),
             resources,
         )
-
-    @property
-    def _timing(self) -> Timing:
-        """That of the group which takes longest to let go."""
-        timings = [group.timing for group in self.groups.values()]
-        return max(timings, key=lambda timing: timing.releaseTime)
 
     def build(self) -> Node:
         """
@@ -101,17 +93,14 @@ class Assembly:
         self._elect()
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
-        keyring = Keyring(settings.keys)
-        rules = self.rules()
-        machine = Machine(rules, keyring, session, reactor.seconds(), store.records)
+        rules = speakers.rulesOf(settings, self._facts(), self._address)
+        machine = speakers.speaker(settings, rules, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
         ways = waysOf(settings.ways, settings.multicast, shared=shared)
         links = [Link(reactor, way) for way in ways]
         keepers = {name: self.keeper(group) for name, group in self.groups.items()}
         node = Node(reactor, machine, links, keepers, store, self._guard)
-        timing = Timing(settings.interval, settings.tolerance, rules.release)
-        node.leases.kernel = kernelLease(timing, settings.quorum, settings.lease)
-        node.leases.margin = leaseMargin(timing, settings.quorum)
+        speakers.limit(node.leases, settings, rules)
         for group in self.groups.values():
             group.lease(node.leases)
         self.node = node
@@ -124,31 +113,33 @@ class Assembly:
         @raise ValueError: that could make two holders. OSError: it cannot be written down.
         """
         settings, store = self.settings, self._store
-        quorum, digest, before = settings.quorum, settings.digest().hex(), store.ran
-        problem = refusal(before, quorum, digest, settings.node, store.path, time.time())
+        quorum, shared, before = settings.quorum, digest(settings).hex(), store.ran
+        problem = refusal(before, quorum, shared, settings.node, store.path, time.time())
         if problem:
             raise ValueError(f"members: {problem}")
-        store.ran = runs(before, quorum, digest)
+        store.ran = runs(before, quorum, shared)
         if before is not None and store.ran is not None and before.quorum != store.ran.quorum:
             store.writeNow()  # no vote is given before
 
-    def rules(self) -> NodeRules:
-        """What the node's machine goes by."""
-        settings = self.settings
-        return NodeRules(
-            settings.cluster,
-            settings.node,
-            settings.interval,
-            settings.tolerance,
-            tuple(self.groups[group.name].rules for group in settings.groups),
-            self._address,
-            settings.digest(),
-            settings.quorum,
-            affordable(self._timing, settings.quorum, settings.witness is not None),
-            max(group.timing.guarding for group in self.groups.values()),
-        )
+    def _facts(self) -> dict[str, speakers.GroupFacts]:
+        return {name: parts.facts for name, parts in self.groups.items()}
 
-    def keeper(self, group: Composition) -> Keeper:
+    def change(self, coming: Iterable[GroupParts] = ()) -> None:
+        """
+        Let the running driver go by the settings and groups as they are now.
+
+        @param coming: those that it does not have yet.
+        """
+        assert self.node is not None
+        rules = speakers.rulesOf(self.settings, self._facts(), self._address)
+        self.node.change(rules, {parts.group.name: self.keeper(parts) for parts in coming})
+
+    def signAnew(self) -> None:
+        """Sign heartbeats with the keys of the settings from now on, and accept them."""
+        assert self.node is not None
+        speakers.signAnew(self.node.machine, self.settings)
+
+    def keeper(self, group: GroupParts) -> Keeper:
         """What makes the resources of a group follow."""
         retry = min(self.settings.interval, 1.0)
         name, first = group.group.name, group.hooks.prepared
@@ -159,7 +150,7 @@ class Assembly:
         node = self.node
         assert node is not None
         machine = node.machine
-        claim = machine.elections[group].claim
+        claim = machine.elections[group].standing.claim
         return Mission(
             claim.term if claim is not None else 0,
             node.leases.until(group),

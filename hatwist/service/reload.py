@@ -13,9 +13,8 @@ from hatwist.core.effects import RoleChange
 from hatwist.core.errors import ConfigurationError, ResourceError
 from hatwist.core.limits import LIMIT
 from hatwist.linux.interfaces import INetlink
-from hatwist.protocols.native.auth import Keyring
 from hatwist.runtime.interfaces import IRoleObserver
-from hatwist.service.nodeparts import Assembly
+from hatwist.service.nodeparts import NodeParts
 from hatwist.settings import Settings
 from hatwist.settings.changes import changes
 from hatwist.settings.host import misplaced
@@ -23,12 +22,12 @@ from hatwist.settings.host import misplaced
 
 @implementer(IRoleObserver)
 class Reloading:
-    """Changes an assembly, one reload at a time. It observes the node: a group that goes is let go of first."""
+    """Changes the parts of a node, one reload at a time. It observes the node: a group that goes is let go of first."""
 
-    def __init__(self, reactor: Any, assembly: Assembly, netlink: INetlink) -> None:
+    def __init__(self, reactor: Any, parts: NodeParts, netlink: INetlink) -> None:
         self._reactor = reactor
         self._netlink = netlink
-        self._assembly = assembly
+        self._parts = parts
         self._one = DeferredLock()
         self._departures: dict[str, Deferred[None]] = {}
 
@@ -41,12 +40,12 @@ class Reloading:
         return self._one.run(lambda: Deferred.fromCoroutine(self._preview(settings)))
 
     async def _preview(self, settings: Settings) -> tuple[str, ...]:
-        old = self._assembly.settings
+        old = self._parts.settings
         found = changes(old, settings)
         problems = list(found.problems)
-        if found.lines and self._assembly.node is not None:
+        if found.lines and self._parts.node is not None:
             problems += await self.misplaced(settings, known=old)
-        node = self._assembly.node  # it may have been stopped meanwhile
+        node = self._parts.node  # it may have been stopped meanwhile
         if node is None:
             raise ConfigurationError([*problems, "the service does not run"])
         before = {group.name for group in old.groups}
@@ -71,26 +70,26 @@ class Reloading:
         lines = await self._preview(settings)
         if not lines:
             return ()
-        assembly, groups = self._assembly, self._assembly.groups
-        node, old = assembly.node, assembly.settings
+        parts, groups = self._parts, self._parts.groups
+        node, old = parts.node, parts.settings
         assert node is not None
         before, new = {g.name: g for g in old.groups}, {g.name: g for g in settings.groups}
-        assembly.settings = settings
+        parts.settings = settings
         if settings.keys != old.keys:
-            node.machine.keyring = Keyring(settings.keys)
+            parts.signAnew()
         going = [self._departure(name) for name in before if name not in new]
         staying = {n: groups[n].become(settings, g) for n, g in new.items() if n in before}
-        coming = [assembly.compose(group) for name, group in new.items() if name not in before]
-        for composition in coming:
-            groups[composition.group.name] = composition
-            composition.lease(node.leases)
-        node.change(assembly.rules(), {c.group.name: assembly.keeper(c) for c in coming})
-        for composition in coming:
-            composition.start(node)
+        coming = [parts.compose(group) for name, group in new.items() if name not in before]
+        for each in coming:
+            groups[each.group.name] = each
+            each.lease(node.leases)
+        parts.change(coming)
+        for each in coming:
+            each.start(node)
         failed = []
-        for name, group in staying.items():
+        for name, exchange in staying.items():
             try:
-                await groups[name].follow(group, node.keepers[name])
+                await groups[name].follow(exchange, node.keepers[name])
                 if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
                     await node.keepers[name].perform(groups[name].rearm)
             except ResourceError as e:
@@ -101,18 +100,18 @@ class Reloading:
             except ResourceError as e:
                 failed.append(str(e))
         # What was refused is as before; how long a release takes follows from the resources.
-        assembly.settings = replace(settings, groups=tuple(groups[name].group for name in new))
-        if assembly.node is node:
-            node.change(assembly.rules(), {})
+        parts.settings = replace(settings, groups=tuple(groups[name].group for name in new))
+        if parts.node is node:
+            parts.change()
         if failed:
             raise ResourceError("; ".join(failed))
         return lines
 
     async def _departed(self, name: str, gone: Deferred[None]) -> None:
         await gone
-        composition = self._assembly.groups.pop(name)
-        await composition.stop()
-        composition.close()
+        group = self._parts.groups.pop(name)
+        await group.stop()
+        group.close()
 
     def _departure(self, name: str) -> Deferred[None]:
         """Fires when a group that goes is let go of, and its resources are closed."""

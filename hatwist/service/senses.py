@@ -18,7 +18,8 @@ from hatwist.linux.interfaces import IAsker, INetlink
 from hatwist.linux.lan.neighbours import Asker
 from hatwist.linux.netlink.carrier import CarrierWatch
 from hatwist.linux.netlink.messages import Address
-from hatwist.resources.addresses.placing import AddressSpec, Finder
+from hatwist.resources.addresses.placing import Finder
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.runtime.node import Node
 from hatwist.service.heldcarriers import HeldCarriers
 

@@ -31,8 +31,9 @@ from hatwist.runtime.lock import NodeLock
 from hatwist.runtime.node import Node
 from hatwist.runtime.unguarded import REASON, Unguarded
 from hatwist.service.figures import Figures, figures
-from hatwist.service.groupparts import Composition, Left
-from hatwist.service.nodeparts import Assembly
+from hatwist.service.groupparts import GroupParts
+from hatwist.service.leftover import Left
+from hatwist.service.nodeparts import NodeParts
 from hatwist.service.reload import Reloading
 from hatwist.service.snapshot import Snapshot, snapshot
 from hatwist.settings import Settings
@@ -71,8 +72,8 @@ class HAService(MultiService):
         self._netlink = Netlink(reactor)
         self._guard = Guard(reactor)
         self._unguarded = Unguarded(reactor, self._guard)
-        self._assembly = Assembly(reactor, settings, self._netlink, self._guard, resources)
-        self._reloading = Reloading(reactor, self._assembly, self._netlink)
+        self._parts = NodeParts(reactor, settings, self._netlink, self._guard, resources)
+        self._reloading = Reloading(reactor, self._parts, self._netlink)
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
         self._guardLater: IDelayedCall | None = None
@@ -86,22 +87,22 @@ class HAService(MultiService):
     @property
     def settings(self) -> Settings:
         """By which it runs: other ones after a L{reload}."""
-        return self._assembly.settings
+        return self._parts.settings
 
     @property
     def node(self) -> Node | None:
         """The running driver; C{None} while the service does not run."""
-        return self._assembly.node
+        return self._parts.node
 
     @property
-    def groups(self) -> dict[str, Composition]:
+    def groups(self) -> dict[str, GroupParts]:
         """Each group as it is made up, by name."""
-        return self._assembly.groups
+        return self._parts.groups
 
     @property
     def guarantee(self) -> Guarantee:
         """How sure it is that no two nodes hold, why, and what is not covered: that of the weakest group."""
-        found = self._assembly.guarantee
+        found = self._parts.guarantee
         if self._unguarded.missing:
             return found._replace(level=Level.BEST_EFFORT, reason=REASON)
         return found
@@ -197,7 +198,7 @@ class HAService(MultiService):
         self._takeLock()
         try:
             self._netlink.start()
-            node = self._assembly.build()
+            node = self._parts.build()
             node.addObserver(self._reloading)
             for observer in self._observers:
                 node.addObserver(observer)
@@ -215,7 +216,7 @@ class HAService(MultiService):
                 self.running = False
                 raise
         except BaseException:
-            self._assembly.node = None
+            self._parts.node = None
             self._netlink.stop()
             self._lock.free()
             raise
@@ -324,7 +325,7 @@ class HAService(MultiService):
             await node.stop()
             self._unguarded.stop()
             await self._blind()
-            self._assembly.node = None
+            self._parts.node = None
             if self._guardLater is not None:
                 self._guardLater.cancel()
                 self._guardLater = None

@@ -12,7 +12,7 @@ from hatwist.resources.guard import Guarded
 from hatwist.runtime.history import History
 from hatwist.runtime.node import Node
 from hatwist.service.figures import Figures, figures
-from hatwist.service.groupparts import Composition
+from hatwist.service.groupparts import GroupParts
 from hatwist.service.troubles import rejecting
 from hatwist.settings import Settings
 
@@ -74,7 +74,7 @@ def snapshot(
     settings: Settings,
     guarantee: Guarantee,
     history: History,
-    groups: Mapping[str, Composition],
+    groups: Mapping[str, GroupParts],
     node: Node | None,
     startedAt: float,
 ) -> Snapshot:

@@ -9,11 +9,13 @@ from math import inf
 from typing import Any
 
 from hatwist import __version__
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration
 from hatwist.core.picture import Explanation, GroupPicture, MemberPicture, PeerPicture, Picture
 from hatwist.service.figures import Figures
 from hatwist.service.snapshot import Snapshot
 from hatwist.service.troubles import RECENT, dropping, unsent, yielded
+from hatwist.settings.digest import digest
 
 SHOWN = 20
 """Changes of the history that are part of the status."""
@@ -35,7 +37,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
         "uptime": 0.0,
         "interval": settings.interval,
         "tolerance": settings.tolerance,
-        "digest": settings.digest().hex(),
+        "digest": digest(settings).hex(),
         "signed": bool(settings.keys),
         "drained": False,
         "alone": "",
@@ -119,12 +121,12 @@ def _underWay(picture: Picture, group: GroupPicture, why: Explanation) -> dict[s
     found = {}
     for name in why.holders:
         kind = why.nodes[name].kind
-        if kind == "holds":
+        if kind is None or kind is Obstacle.HOLDS:
             continue
         peer = picture.peers.get(name)
         said = peer.groups.get(group.name) if peer is not None else group.own
         step = f", step {said.step} of {said.steps}" if said is not None and said.step else ""
-        found[name] = f"{kind}{step}"
+        found[name] = f"{kind.value}{step}"
     return found
 
 

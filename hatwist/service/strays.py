@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from hatwist.core.errors import ResourceError
 from hatwist.linux.interfaces import INetlink
 from hatwist.linux.netlink.messages import AddressChange, Event, EventsLost
-from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.addresses.removing import Removal
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.runtime.node import Node
 
 AGAIN = 10.0

@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from hatwist.settings.key import OnReload, Scope
+from hatwist.settings.keys import of
 from hatwist.settings.values import GroupSettings, Settings
-
-FIXED = {
-    "cluster": "cluster",
-    "node": "node",
-    "interface": "interface",
-    "interval": "interval",
-    "tolerance": "tolerance",
-    "multicast": "multicast",
-    "quorum": "quorum",
-    "lease": "lease",
-    "stateDir": "state_dir",
-    "links": "links",
-    "witness": "witness",
-    "witnessLost": "witness_lost",
-    "control": "control",
-    "http": "http",
-}
-"""What a node keeps until it is started anew: fields of the settings, and their keys in a file."""
-
 
 WARNING = "warning: "
 """The beginning of a line that is one."""
@@ -43,10 +26,12 @@ class Changes(NamedTuple):
 def changes(old: Settings, new: Settings) -> Changes:
     """What a reload comes to."""
     problems = [
-        f"{key} cannot change by reload (running {_shown(getattr(old, name))}, file "
-        f"{_shown(getattr(new, name))}): restart the daemons one at a time"
-        for name, key in FIXED.items()
-        if getattr(old, name) != getattr(new, name)
+        f"{key.name} cannot change by reload (running {_shown(getattr(old, key.field))}, file "
+        f"{_shown(getattr(new, key.field))}): restart the daemons one at a time"
+        for key in of(Scope.OPTION, Scope.CLUSTER, Scope.NODE)
+        if key.reload is OnReload.REFUSED
+        and key.field
+        and getattr(old, key.field) != getattr(new, key.field)
     ]
     return Changes((*_keys(old.keys, new.keys), *_groups(old, new)), tuple(problems))
 
@@ -98,17 +83,10 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
             yield f"group {new.name}: with {spec}"
     if old.resources != new.resources and set(old.resources) == set(new.resources):
         yield f"group {new.name}: its resources in another order"
-    for field, key in (
-        ("priority", "priority"),
-        ("preempt", "preempt"),
-        ("preemptDelay", "preempt_delay"),
-        ("lastResort", "last_resort"),
-        ("askLimit", "ask_limit"),
-        ("hookTimeout", "on.timeout"),
-    ):
-        one, other = getattr(old, field), getattr(new, field)
-        if one != other:
-            yield f"group {new.name}: {key} {one} becomes {other}"
+    for key in (*of(Scope.GROUP), *of(Scope.EVENTS)):
+        one, other = getattr(old, key.field), getattr(new, key.field)
+        if key.reload is OnReload.TOLD and one != other:
+            yield f"group {new.name}: {key.path} {one} becomes {other}"
     if old.checks != new.checks:
         yield f"group {new.name}: {len(new.checks)} checks: {', '.join(c.name for c in new.checks)}"
     if old.hooks != new.hooks:

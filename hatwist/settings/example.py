@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hatwist.core import parsing
 from hatwist.core.errors import ConfigurationError
 from hatwist.core.table import shown
-from hatwist.resources.addresses.placing import AddressSpec
-from hatwist.settings import words
+from hatwist.resources.addresses.spec import AddressSpec
+from hatwist.settings.key import Key, Scope
+from hatwist.settings.keys import named, of
+from hatwist.settings.values import TOLERANCE
 
 _HEAD = """\
 # hatwist: the same file on every node. Check it with: hatwist check FILE
@@ -22,9 +25,9 @@ interface = {interface}
 # More ways for heartbeats, so that one cable is no reason to take over:
 # links = [{interface}, "eth1"]
 
-# Seconds between heartbeats, and of silence after which a node counts as gone (3.5 intervals if not given).
-interval = 1.0
-# tolerance = 3.5
+# Seconds between heartbeats, and of silence after which a node counts as gone ({intervals} intervals if not given).
+interval = {interval}
+# tolerance = {tolerance}
 
 # With two nodes: a host that tells each of them whether it is cut off, such as the gateway.
 # witness = "192.168.1.1"
@@ -52,10 +55,6 @@ resources = [
   # {{unit = "nginx.service"}},
   # {{command = ["/usr/local/bin/start"], undo = ["/usr/local/bin/stop"], timeout = 10}},
 ]
-# false: a worthier node that returns waits until the holder fails.
-preempt = true
-# Seconds for which it is up before it gets the group.
-preempt_delay = 0
 """
 
 
@@ -75,9 +74,9 @@ def example(
     problems: list[str] = []
     for name, parse, values in (
         ("address", AddressSpec.parse, addresses),
-        ("interface", words.interface, [interface]),
-        ("node", words.name, nodes),
-        ("cluster", words.name, [cluster]),
+        ("interface", parsing.interface, [interface]),
+        ("node", parsing.name, nodes),
+        ("cluster", parsing.name, [cluster]),
     ):
         for value in values:
             try:
@@ -91,11 +90,27 @@ def example(
     if problems:
         raise ConfigurationError(problems)
     step = 50 if len(nodes) < 5 else 1
-    key = _KEY.format(shown(keyFile)) if keyFile else _NO_KEY
-    parts = [_HEAD.format(cluster=shown(cluster), interface=shown(interface), keyFile=key)]
+    signing = _KEY.format(shown(keyFile)) if keyFile else _NO_KEY
+    interval = named("interval", Scope.CLUSTER)
+    head = _HEAD.format(
+        cluster=shown(cluster),
+        interface=shown(interface),
+        keyFile=signing,
+        interval=interval.usual,
+        tolerance=TOLERANCE * interval.default,
+        intervals=TOLERANCE,
+    )
+    parts = [head]
     for place, node in enumerate(nodes):
         quoted = shown(node) if "." in node else node
         parts.append(_NODE.format(node=quoted, priority=200 - place * step))
     lines = "\n".join(f"  {{address = {shown(text)}}}," for text in addresses)
     parts.append(_GROUP.format(addresses=lines))
+    parts += [f"# {key.example}\n{_line(key)}\n" for key in of(Scope.GROUP) if key.example]
     return "".join(parts)
+
+
+def _line(key: Key) -> str:
+    """A setting as it is where nobody says."""
+    usual = key.usual if isinstance(key.usual, str) else shown(key.usual)
+    return f"{key.name} = {usual}"

@@ -7,14 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from hatwist.core import parsing
 from hatwist.core.errors import ConfigurationError
 from hatwist.core.table import Path, Table, inFile
 from hatwist.runtime.disk import openRegular
-from hatwist.settings import words
 from hatwist.settings.host import hostProblems
 from hatwist.settings.lines import lineOf
-from hatwist.settings.reading import OWN, disagreements, hostName, readCluster, readGroup
-from hatwist.settings.values import PRIORITY, Settings
+from hatwist.settings.reading import (
+    OWN,
+    disagreements,
+    hostName,
+    readCluster,
+    readGroup,
+    readInherited,
+)
+from hatwist.settings.values import Settings
 
 LARGEST = 1 << 20
 """Bytes of a file that are read."""
@@ -116,17 +123,17 @@ def read(
     own = Table({}, problems, ("node", node), place, literal=True)
     for name, table in top.named("node"):
         nodes.append(name)
-        _checked(words.name, name, table)
+        _checked(parsing.name, name, table)
         table.knows(*OWN)
         table.end()
         if name == node:
             own = table
     found = readCluster(top, own, node, nodes, here)
-    priority = (own if "priority" in own else top).take("priority", words.priority, PRIORITY)
+    inherited = readInherited(top, own)
     groups = []
     for name, table in top.named("group"):
-        _checked(words.name, name, table)
-        group = readGroup(table, name, node, priority)
+        _checked(parsing.name, name, table)
+        group = readGroup(table, name, node, inherited)
         if isinstance(table.values.get("priority"), dict):
             for stranger in sorted(set(table.values["priority"]) - set(nodes or [node])):
                 table.table("priority").problem("there is no such node", stranger)

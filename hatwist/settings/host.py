@@ -13,11 +13,13 @@ from hatwist.core.errors import ResourceError
 from hatwist.linux.netlink.messages import FOREVER, KernelLink, KernelRoute
 from hatwist.linux.netlink.present import addressesNow
 from hatwist.linux.permission import mayChangeAddresses, maySendFrames
-from hatwist.resources.addresses.placing import AddressSpec, Finder
+from hatwist.resources.addresses.placing import Finder
 from hatwist.resources.addresses.removing import unmarked
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.process import find
 from hatwist.runtime.store import Store
-from hatwist.settings.values import AliasSpec, CommandSpec, GroupSettings, Settings, UnitSpec
+from hatwist.settings.digest import digest
+from hatwist.settings.values import GroupSettings, Settings
 
 
 def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str]:
@@ -52,9 +54,9 @@ def hostProblems(settings: Settings, name: Callable[[str], str]) -> Iterator[str
         # It opens nothing else, and starts nothing: no reactor is needed.
         store = Store.of(None, settings.stateDir, settings.cluster, settings.node)
         store.read()
-        digest = settings.digest().hex()
+        shared = digest(settings).hex()
         if wrong := refusal(
-            store.ran, settings.quorum, digest, settings.node, store.path, time.time()
+            store.ran, settings.quorum, shared, settings.node, store.path, time.time()
         ):
             yield f"{name('members')}: {wrong}"
     except OSError as e:
@@ -126,14 +128,7 @@ def misplaced(
 
 def _programs(group: GroupSettings) -> Iterator[str]:
     for spec in group.resources:
-        if isinstance(spec, CommandSpec):
-            for argv in (spec.command, spec.undo, spec.check):
-                if argv:
-                    yield argv[0]
-        elif isinstance(spec, UnitSpec):
-            yield "systemctl"
-        elif isinstance(spec, AliasSpec):
-            yield from ("ifup", "ifdown")
+        yield from spec.programs
     for _, commands in group.hooks:
         for argv in commands:
             yield argv[0]

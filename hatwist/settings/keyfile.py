@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from hatwist.protocols.native.auth import MIN_KEY_SIZE
+from hatwist.settings.protocols import keyProblem
 
 
 def readKeys(path: str) -> tuple[bytes, ...]:
@@ -35,8 +35,6 @@ def readKeys(path: str) -> tuple[bytes, ...]:
     if not keys:
         raise ValueError("it is empty: write a key, such as from: openssl rand -hex 32")
     for number, key in enumerate(keys, 1):
-        if len(key) < MIN_KEY_SIZE:
-            raise ValueError(
-                f"key {number} has {len(key)} bytes; at least {MIN_KEY_SIZE} are needed"
-            )
+        if problem := keyProblem(key):
+            raise ValueError(f"key {number} {problem}")
     return keys

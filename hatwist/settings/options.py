@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
+from typing import Any
 
 from hatwist.core.errors import ConfigurationError
 from hatwist.core.table import REQUIRED, Path, Table
-from hatwist.resources.addresses.placing import AddressSpec
-from hatwist.settings import words
+from hatwist.resources.addresses.spec import AddressSpec
+from hatwist.resources.alias import AliasSpec, aliasName
+from hatwist.resources.kinds import ResourceSpec
 from hatwist.settings.host import hostProblems
+from hatwist.settings.key import Known, Scope
+from hatwist.settings.keys import KEYS, of
 from hatwist.settings.reading import disagreements, hostName, readCluster
-from hatwist.settings.values import (
-    GROUP,
-    MULTICAST,
-    PRIORITY,
-    AliasSpec,
-    GroupSettings,
-    ResourceSpec,
-    Settings,
-)
+from hatwist.settings.values import GROUP, GroupSettings, Settings
+
+OPTIONS = tuple((key, key.option) for key in KEYS if key.option is not None)
+"""The settings that options can give."""
 
 
 def _option(path: Path, value: object) -> str:
@@ -43,74 +41,54 @@ def settings(
     interface: str | None,
     address: Sequence[str] = (),
     alias: Sequence[str] = (),
-    node: str | None = None,
-    cluster: str = "default",
-    keyFile: str | None = None,
-    priority: str | int = PRIORITY,
-    interval: str | float = 1.0,
-    tolerance: str | float | None = None,
-    multicast: str = str(MULTICAST),
-    preempt: bool = True,
-    preemptDelay: str | float = 0.0,
-    quorum: str | int | None = None,
-    members: Sequence[str] = (),
-    lease: str | int | None = None,
-    stateDir: str | None = None,
-    link: Sequence[str] = (),
-    witness: str | None = None,
-    witnessLost: str = "release",
-    askLimit: str | float | None = None,
-    control: str | None = None,
-    http: str | None = None,
     here: bool = False,
+    **words: Any,
 ) -> Settings:
     """
-    Read settings given as words.
+    Read settings given as words: each option of C{twistd ha} as an argument, C{preemptDelay="30"} for
+    C{--preempt-delay 30}, and C{preempt=False} for C{--no-preempt}. C{None} is the same as no option.
 
+    @param address, alias, link, members: sequences, as these options may be given several times.
     @param here: they are to run on this host, now: a missing interface or permission is a problem too.
     @raise ConfigurationError: with every problem, each naming its option and what is allowed.
     """
-    given = {
-        "interface": interface or None,
-        "address": list(address),
-        "alias": list(alias),
-        "node": hostName() if node is None else node,
-        "cluster": cluster,
-        "key_file": keyFile,
-        "priority": priority,
-        "interval": interval,
-        "tolerance": tolerance,
-        "multicast": multicast,
-        "preempt_delay": preemptDelay,
-        "quorum": quorum,
-        "members": [n.strip() for entry in members for n in entry.split(",") if n.strip()] or None,
-        "lease": lease,
-        "state_dir": stateDir or None,
-        "links": list(link),
-        "witness": witness or None,
-        "witness_lost": witnessLost,
-        "ask_limit": askLimit,
-        "control": control or None,
-        "http": http or None,
-    }
     problems: list[str] = []
-    table = Table({k: v for k, v in given.items() if v is not None}, problems, (), _option)
-    name = table.take("node", words.name, "")
-    found = readCluster(table, Table({}, problems), name or str(node))
-    resources: list[ResourceSpec] = [AliasSpec(a) for a in table.items("alias", words.alias)]
+    given = {"node": hostName(), **_given({"interface": interface, **words})}
+    given |= {"address": list(address), "alias": list(alias)}
+    table = Table(given, problems, (), _option)
+    known = Known("")
+    for key in of(Scope.OPTION):
+        key.take(table, known)
+    node = known.found["node"]
+    found = readCluster(table, Table({}, problems), node or str(given["node"]))
+    resources: list[ResourceSpec] = [AliasSpec(a) for a in table.items("alias", aliasName)]
     resources += table.items("address", AddressSpec.parse)
-    group = GroupSettings(
-        GROUP,
-        tuple(resources),
-        table.take("priority", words.priority, PRIORITY),
-        preempt,
-        table.take("preempt_delay", words.seconds(0, 86400), 0.0),
-        askLimit=table.take("ask_limit", words.seconds(0, 86400), inf),
-    )
-    found = replace(found, groups=(group,), node=name)
+    ofGroup = [key for key in of(Scope.GROUP) if key.option is not None]
+    for key in ofGroup:
+        key.take(table, known)
+    values = {key.field: known.found[key.name] for key in ofGroup}
+    found = replace(found, groups=(GroupSettings(GROUP, tuple(resources), **values),), node=node)
     problems += disagreements(found, _called)
     if here:
         problems += hostProblems(found, _called)
     if problems:
         raise ConfigurationError(problems)
     return found
+
+
+def _given(words: dict[str, Any]) -> dict[str, Any]:
+    """
+    The arguments by the names of their keys.
+
+    @raise TypeError: there is no such option.
+    """
+    given = {}
+    for key, option in OPTIONS:
+        value = words.pop(key.argument, None)
+        if value is None or (option.blank and not value):
+            continue
+        if (value := option.split(value)) is not None:
+            given[key.name] = value
+    if words:
+        raise TypeError(f"settings() has no argument {', '.join(words)}")
+    return given

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import inf
+from typing import Any
 
 from hatwist.core.guarantee import Guarantee
-from hatwist.core.limits import LIMIT
 from hatwist.core.phrases import oneLine
-from hatwist.protocols.native.guarantee import guarantee, releasing
-from hatwist.protocols.native.rules import Timing
-from hatwist.resources.addresses.placing import AddressSpec
 from hatwist.resources.process import CUT_SHORT
-from hatwist.settings.values import (
-    MIN_LEASE,
-    AliasSpec,
-    CommandSpec,
-    GroupSettings,
-    ResourceSpec,
-    Settings,
-    UnitSpec,
-)
-
-
-def releaseTime(spec: ResourceSpec) -> float:
-    """Seconds that its release may take, where the guard cannot make sure of it."""
-    if isinstance(spec, AddressSpec):
-        return 0.0
-    if isinstance(spec, CommandSpec):
-        return spec.timeout if spec.check is None else 2 * spec.timeout
-    return 2 * spec.timeout if isinstance(spec, AliasSpec | UnitSpec) else LIMIT
+from hatwist.settings import protocols
+from hatwist.settings.digest import digest
+from hatwist.settings.key import Scope
+from hatwist.settings.keys import of
+from hatwist.settings.values import GroupSettings, Settings
 
 
 def guaranteeOf(settings: Settings, group: GroupSettings) -> Guarantee:
     """How sure it is that no two nodes hold a group."""
-    slow = sum(releaseTime(spec) for spec in group.resources)
+    slow = sum(spec.releaseTime for spec in group.resources)
     if dict(group.hooks).get("prepare"):
         slow += CUT_SHORT
-    return guarantee(
-        releasing(Timing(settings.interval, settings.tolerance), len(group.addresses), slow),
-        settings.quorum,
-        True,
-        settings.lease if group.addresses else MIN_LEASE,
-        tuple(str(spec) for spec in group.resources if releaseTime(spec)),
-        witness=settings.witness is not None,
-    )
+    unguardable = tuple(str(spec) for spec in group.resources if spec.releaseTime)
+    return protocols.guaranteeOf(settings, len(group.addresses), slow, unguardable)
 
 
 def order(settings: Mapping[str, Settings], group: str) -> list[str]:
@@ -73,12 +50,8 @@ def _lines(settings: Mapping[str, Settings], only: str | None) -> Iterator[str]:
         f"cluster {any_.cluster}: {len(settings)} node{'s' * (len(settings) > 1)}, interval "
         f"{any_.interval:g} s, tolerance {any_.tolerance:g} s, lease {any_.lease} s"
     )
-    yield f"shared configuration {any_.digest().hex()}"
-    if any_.quorum is not None:
-        members = ", ".join(sorted(any_.quorum.members))
-        yield f"a claim takes {any_.quorum.needed} votes of {members}"
-    if any_.witness is not None:
-        yield f"witness {any_.witness}; when no node reaches it: {any_.witnessLost}"
+    yield f"shared configuration {digest(any_).hex()}"
+    yield from _told(any_, "", Scope.CLUSTER, Scope.NODE)
     for name, found in settings.items():
         if only in (None, name):
             yield ""
@@ -99,11 +72,7 @@ def _group(
     yield f"  held by {', then '.join(f'{n} (priority {of[n]})' for n in nodes)}"
     if len(set(of.values())) < len(of):
         yield "  of equal priority, the node with the lowest address comes first"
-    back = f"after {group.preemptDelay:g} s" if group.preemptDelay else "at once"
-    yield f"  a worthier node that returns gets it {back if group.preempt else 'only when the holder fails'}"
-    yield f"  where no node is fit: {'the holder keeps it' if group.lastResort == 'keep' else 'nobody holds it'}"
-    if group.askLimit < inf:
-        yield f"  another host that answers for an address keeps it for {group.askLimit:g} s, if no holder is heard"
+    yield from _told(group, "  ", Scope.GROUP, Scope.EVENTS)
     for number, spec in enumerate(group.resources, 1):
         yield f"  {number}. {spec}"
     for check in group.checks:
@@ -114,3 +83,10 @@ def _group(
     yield f"  guarantee: {found.level.value}: {found.reason}"
     for gap in found.gaps:
         yield f"    not protected: {gap}"
+
+
+def _told(values: Any, indent: str, *scopes: Scope) -> Iterator[str]:
+    """What each setting has to tell of itself."""
+    for key in of(*scopes):
+        if key.told is not None and (line := key.told(values)):
+            yield f"{indent}{line}"

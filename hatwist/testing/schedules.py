@@ -71,7 +71,7 @@ class Monitor:
         elif kind == "hold":
             self._look()
             self._claimed(node)
-            claim = node.machine.elections[GROUP].claim
+            claim = node.machine.elections[GROUP].standing.claim
             self.moved.discard(node.name)
             if claim is not None and claim.moved:
                 self.moved.add(node.name)

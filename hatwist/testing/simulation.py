@@ -218,4 +218,4 @@ class Simulation(Works):
         self._attend(node, act)
 
     def role(self, name: str) -> Role:
-        return self.nodes[name].machine.elections[GROUP].role
+        return self.nodes[name].machine.elections[GROUP].standing.role

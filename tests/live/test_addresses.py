@@ -539,7 +539,7 @@ from twisted.internet import defer, reactor, task
 from hatwist.core.errors import ResourceError
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 
 async def main(reactor):
     netlink = Netlink(reactor)

@@ -31,7 +31,7 @@ from hatwist.linux.interfaces import Farewell
 from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from tests import contracts_guard
 
 pytestmark = pytest.mark.needs("ip")

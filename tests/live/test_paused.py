@@ -36,7 +36,7 @@ from hatwist.core.errors import ResourceError
 from hatwist.linux.guard.client import Guard
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 
 useMonotonic(reactor)
 cidr, hold, moment = sys.argv[1], float(sys.argv[2]), sys.argv[3]

@@ -11,12 +11,16 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from hatwist.core.effects import EVENTS
 from hatwist.frontends import cli
+from hatwist.resources.kinds import KINDS
+from hatwist.settings.key import Scope
+from hatwist.settings.keys import KEYS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "man"
-READERS = ("settings/reading.py", "settings/file.py", "checks/reading.py")
-"""Where the keys of a configuration file are read."""
+READERS = ("checks/*.py", "resources/**/*.py")
+"""Where the keys of checks and resources are read; of all others there are rows."""
 _KEY = re.compile(r'\.(?:take|table|tables|items)\(\s*"(\w+)"')
 _OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
 
@@ -65,11 +69,10 @@ class ManualTests(SynchronousTestCase):
     def test_keys(self) -> None:
         """Every key that is read from a configuration file is in hatwist.toml(5)."""
         page = words("hatwist.toml.5")
-        keys = {
-            key
-            for reader in READERS
-            for key in _KEY.findall((ROOT / "hatwist" / reader).read_text("utf-8"))
-        }
+        keys = {key.name for key in KEYS if key.scope is not Scope.OPTION} | {*EVENTS, *KINDS}
+        for pattern in READERS:
+            for reader in (ROOT / "hatwist").glob(pattern):
+                keys.update(_KEY.findall(reader.read_text("utf-8")))
         self.assertTrue({"cluster", "tolerance", "resources", "undo", "rise"} <= keys, keys)
         bold = set(
             re.findall(r"[\w-]+", " ".join(re.findall(r"^\.B[RI]? (.*)$", page, re.MULTILINE)))

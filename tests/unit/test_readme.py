@@ -103,7 +103,7 @@ class CommandTests(SynchronousTestCase):
         options = Options()
         options.parseOptions(shlex.split(line.partition(" ha ")[2]))
         options["node"] = options["node"] or "alpha"
-        with mock.patch("hatwist.settings.reading.readKeys", return_value=(b"k" * 16,)):
+        with mock.patch("hatwist.settings.readers.readKeys", return_value=(b"k" * 16,)):
             return chosen(options, here=False)
 
     def test_thirdOpinions(self) -> None:

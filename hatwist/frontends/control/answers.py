@@ -141,7 +141,10 @@ class ControlAnswers(amp.CommandLocator):
                 since = f"since {_timeOfDay(time.time() - why.age)}"
             groups[name] = {
                 "text": why.paragraph(since),
-                "nodes": {other: reason._asdict() for other, reason in why.nodes.items()},
+                "nodes": {
+                    other: {"kind": reason.word, "text": reason.text}
+                    for other, reason in why.nodes.items()
+                },
             }
         found: dict[str, Any] = {
             "alone": picture.alone,

@@ -14,11 +14,15 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_interface
 from typing import Any
 
+from hatwist.core import parsing
+from hatwist.core.parsing import Seconds
 from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import MigrationError, Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
+from hatwist.resources.alias import aliasName
+from hatwist.resources.spec import LIMITS
 from hatwist.settings import words
 
 _NAMES = {
@@ -120,13 +124,13 @@ class _Reader:
     def values(self) -> dict[str, Any]:
         """What stands above all groups."""
         found: dict[str, Any] = {}
-        interval = self._take("interval", lambda value: _ms(value, words.seconds(0.005, 60)), None)
+        interval = self._take("interval", lambda value: _ms(value, words.INTERVALS), None)
         if interval is not None:
             found["interval"] = interval
-        wait = self._take("tolerance", lambda value: _ms(value, words.seconds(0.001, 86400)), None)
+        wait = self._take("tolerance", lambda value: _ms(value, Seconds(0.001, 86400)), None)
         if wait is not None:
             found["tolerance"] = tolerance(wait, interval or 1.0, self._place, self._notes)
-        interface = self._take("interface", words.interface, None)
+        interface = self._take("interface", parsing.interface, None)
         if interface is None:
             advice = "it is eth0 in the program; write the interface of the heartbeats if it is another one"
             self._notes.differs(self._place, "no ethernetDevice", advice)
@@ -159,8 +163,8 @@ class _Reader:
         """What is shared; C{None}: nothing that could be carried over."""
         prefix = self._values.get("prefix")
         address = self._take("address", lambda value: _address(value, prefix), None)
-        alias = self._take("alias", words.alias, None)
-        timeout = self._take("timeout", lambda value: _ms(value, words.seconds(0.1, 3600)), None)
+        alias = self._take("alias", aliasName, None)
+        timeout = self._take("timeout", lambda value: _ms(value, LIMITS), None)
         if address is not None:
             if alias is not None:
                 advice = (
@@ -192,7 +196,7 @@ class _Reader:
 def _ms(value: object, parse: Callable[[Any], float]) -> float:
     """Milliseconds, as JavaScript counts."""
     try:
-        return parse(words.number(value) / 1000)
+        return parse(parsing.number(value) / 1000)
     except ValueError as error:
         raise ValueError(f"it is milliseconds: {error}") from None
 

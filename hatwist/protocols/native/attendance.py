@@ -6,7 +6,8 @@ from collections.abc import Callable
 from math import inf
 
 from hatwist.protocols.native.heartbeat import MAX_SEQ
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
 
 
 class Attendance:
@@ -61,9 +62,9 @@ class Attendance:
 
     def _perLink(self, peer: Peer, now: float) -> None:
         """Report which of several links to a node have fallen silent, or are heard again."""
-        if len(peer.links) < 2:
+        if len(peer.reception.links) < 2:
             return
-        for link, heard in peer.links.items():
+        for link, heard in peer.reception.links.items():
             way = (peer.name, link)
             if now < heard + peer.tolerance:
                 if way in self._silent:

@@ -12,8 +12,9 @@ from collections.abc import Collection
 from hatwist.core.claims import Released, Role
 from hatwist.core.effects import ACQUIRING, SILENT, Change, RoleChange
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.membership import Membership, Peer
-from hatwist.protocols.native.reasons import fenced
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.others import fenced
+from hatwist.protocols.native.peer import Peer
 
 AGAIN = "heard again; it had held all along"
 """Why a node is ACTIVE that was so before it fell silent: it did not take over."""

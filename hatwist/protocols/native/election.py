@@ -1,48 +1,141 @@
 """
-The election in one group on one node: when to claim, to ask for votes, and for whom to wait.
+The election in one group on one node, put together from its parts.
 
-A group is always in one L{State}, and L{TABLE} says what each L{Input} does to it. What is here looks at
-what is known of the others and decides which input is due. A node is a holder from the start of
-C{ACQUIRING} to the end of C{RELEASING} or C{STOPPING}, and tells the others ACTIVE for just as long.
+A group is always in one L{hatwist.core.states.State}, and the table there says what each input does to it. A
+node is a holder from the start of C{ACQUIRING} to the end of C{RELEASING} or C{STOPPING}, and tells the others
+ACTIVE for just as long. What is decided while it is not held: see L{Candidacy}; while it is: L{Tenure}.
 """
 
 from __future__ import annotations
 
-import hashlib
 from math import inf
 
+from hatwist.core.backoff import Backoff
 from hatwist.core.causes import Cause
-from hatwist.core.claims import Claim, Record, Released, Role
-from hatwist.core.effects import Persist
+from hatwist.core.claims import NOTHING, Claim, Record
+from hatwist.core.effects import Effect, Persist
 from hatwist.core.electorate import Quorum
-from hatwist.core.states import TABLE, Do, Input, Next, State
+from hatwist.core.obstacles import Obstacle
+from hatwist.core.standing import Decision, Standing
+from hatwist.core.states import Do, Input, State
+from hatwist.core.terms import Terms
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.holding import Holder
-from hatwist.protocols.native.membership import Membership, Peer
-from hatwist.protocols.native.rules import (
-    ANSWER_FRESH,
-    ASK_AFTER,
-    ASK_EVERY,
-    ASKING,
-    LAST_CALL,
-    REMIND,
-    SUCCESSION,
-    GroupRules,
-    Timing,
-)
-from hatwist.protocols.native.votes import MARGIN, confirmed
+from hatwist.protocols.native.arbiter import Alone, Arbiter
+from hatwist.protocols.native.candidacy import Candidacy
+from hatwist.protocols.native.candidate import Candidate
+from hatwist.protocols.native.eligibility import Eligibility
+from hatwist.protocols.native.evidence import Evidence
+from hatwist.protocols.native.heartbeat import GroupState
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.moveorders import MoveOrder
+from hatwist.protocols.native.others import Others
+from hatwist.protocols.native.parts import ElectionParts
+from hatwist.protocols.native.rules import SUCCESSION, GroupRules, Timing
+from hatwist.protocols.native.succession import Succession
+from hatwist.protocols.native.tenure import Tenure
+from hatwist.protocols.native.votes import Majority
 
-__all__ = ["TABLE", "Do", "Election", "GroupRules", "Input", "Next", "Quorum", "State", "Timing"]
+_DOES = {
+    State.ACTIVE: Obstacle.HOLDS,
+    State.ACQUIRING: Obstacle.ACQUIRING,
+    State.RELEASING: Obstacle.RELEASING,
+    State.STOPPING: Obstacle.STOPPING,
+    State.SHUTDOWN: Obstacle.STOPPED,
+    State.ASKING: Obstacle.ASKING,
+}
+"""What a node does with a group in each state, apart from those in which that is not all."""
+_INELIGIBLE = (State.STARTING, State.STOPPING, State.SHUTDOWN)
 
 
-class Election(Holder):
-    """One group on one node, complete."""
+class Election:
+    """
+    One group on one node. Pure: C{now} is an argument, what to do comes back in L{effects}.
 
-    _asked = 0
-    _serving = (False, False)
-    _remindAt = -inf
-    _heir, _heirUntil = "", -inf
-    _noted = -inf
+    @param node: its address as a number, and its name.
+    @param quorum: C{None}: claims take no votes.
+    @param record: what an earlier start left on disk.
+    @ivar candidacy: while it is not held, C{tenure}: while it is; the other one is C{None}.
+    @ivar effects: what was decided since the driver last took it.
+    @ivar wake: the time of the next decision that no packet brings; L{inf}: none.
+    @ivar sendNow: something changed or must be answered: a packet is due now.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        rules: GroupRules,
+        timing: Timing,
+        node: tuple[int, str],
+        now: float,
+        quorum: Quorum | None = None,
+        record: Record = NOTHING,
+    ) -> None:
+        self.effects: list[Effect] = []
+        self.wake = inf
+        self.sendNow = False
+        address, name = node
+        self.me = me = Candidate(cluster, name, address, rules, timing)
+        self.standing = standing = Standing(
+            cluster, rules.name, self._claimant, Turn(now, self.effects)
+        )
+        self.terms = Terms(record.reserved)
+        self.backoff = Backoff(timing.interval, timing.tolerance)
+        self.evidence = Evidence(me, standing, now)
+        self.arbiter: Arbiter = Alone(me, standing)
+        if quorum is not None:
+            self.arbiter = Majority(me, standing, self.terms, quorum, record, now)
+        self.eligibility = Eligibility(me, self.backoff, self.evidence, self.arbiter)
+        self.succession = Succession(me, standing)
+        self.orders = MoveOrder(me, standing, self.obstacle)
+        self._parts = ElectionParts(
+            me,
+            standing,
+            self.terms,
+            self.backoff,
+            self.evidence,
+            self.arbiter,
+            self.eligibility,
+            self.succession,
+        )
+        self.candidacy: Candidacy | None = Candidacy(self._parts, now + timing.tolerance)
+        self.tenure: Tenure | None = None
+
+    def _claimant(self, now: float) -> Claim:
+        term = self.terms.next(now)
+        self.arbiter.named(term)
+        return Claim(term, self.me.worth, self.succession.heir.chosen)
+
+    def change(self, timing: Timing, rules: GroupRules | None) -> None:
+        """
+        Go on with another configuration, of which others hear at once.
+
+        @param rules: C{None}: they stay.
+        """
+        self.me.configure(rules if rules is not None else self.me.rules, timing)
+        self.sendNow = self.sendNow or rules is not None
+
+    @property
+    def rules(self) -> GroupRules:
+        return self.me.rules
+
+    @property
+    def calm(self) -> bool:
+        """Nothing is under way here that a packet could decide that says nothing new."""
+        if self.orders.request is not None or self.eligibility.unheardSeq is not None:
+            return False
+        state = self.standing.state
+        if self.tenure is not None:
+            return state is State.ACTIVE and not (
+                self.tenure.worthierSince or self.tenure.conflict.known
+            )
+        assert self.candidacy is not None
+        return state is State.STANDBY and self.candidacy.deferringSince is None
+
+    @property
+    def conflicts(self) -> dict[str, float]:
+        """Since when each other node is known to hold what this one holds."""
+        return self.tenure.conflict.known if self.tenure is not None else {}
 
     # Decisions
 
@@ -61,261 +154,192 @@ class Election(Holder):
         @param lastSent: when the newest one left.
         @param session: of this node, which votes for it name.
         """
-        self.wake = inf
-        self.session = session
-        if self._at(self.patience, now):
-            self._patienceFrom = -inf
-        self._at(self.backoffUntil, now)
-        if self.rules.witness:
-            self._at(self.doubtAt, now)
-        highest, since = view.highest(self.rules.name)
-        if highest > self.highest:
-            self.highest, self.highestAt = highest, since
-        if self.released and (
-            self.highestAt > self.releasedAt
-            or now
-            >= self.releasedAt + max(self.timing.tolerance, SUCCESSION * self.timing.interval)
-        ):
-            self.released = None
-        self._expire(view, now)
-        if self.voter is not None:
-            self._vote(view, sent, now)
-        if self.highest + MARGIN // 4 > self._asked:
-            self._persist()
-        if self.state is State.STARTING:
-            self._starting(view, now)
-        if self.state is State.ASKING:
-            self._asking(view, now)
-        if self.state is State.STANDBY:
-            self._standby(view, lastSent, now)
-        elif self.state in (State.ACQUIRING, State.ACTIVE):
-            self.holding(view, sent, now)
+        self.me.session = session
+        turn = Turn(now, self.effects)
+        others = self.others(view, turn)
+        self.backoff.look(turn)
+        if self.me.rules.witness:
+            turn.passed(self.evidence.doubtAt)
+        self.terms.learn(*others.highest())
+        self._forgetRelease(now)
+        self.orders.expire(others, turn)
+        if self.arbiter.look(others, sent, turn) or self.terms.scarce:
+            self._persist(turn)
+        standing = self.standing
+        if standing.state is State.STARTING and self.candidacy is not None:
+            self._apply(self.candidacy.starting(others, turn), turn)
+        if standing.state is State.ASKING and self.candidacy is not None:
+            self._apply(self.candidacy.asking(others, turn), turn)
+        if standing.state is State.STANDBY and self.candidacy is not None:
+            self._apply(self.candidacy.decide(others, lastSent, turn), turn)
+        elif standing.holding and self.tenure is not None:
+            self._apply(self.tenure.decide(others, sent, turn), turn)
+        self.wake = turn.wake
+        self._close(turn)
 
-    def _vote(self, view: Membership, sent: dict[int, float], now: float) -> None:
-        voter = self.voter
-        assert voter is not None
-        if self.claim is not None:
-            claim = (self.name, self.session, self.claim.term)
-            time = confirmed(view, self.rules.name, voter.quorum, claim, sent, now)
-            self.confirmedAt = max(self.confirmedAt, time)
-        busy = self.claim is not None or not self.clean or self.state is State.SHUTDOWN
-        if voter.decide(view, busy, self.reserved, now, self._at):
+    def _forgetRelease(self, now: float) -> None:
+        standing, timing = self.standing, self.me.timing
+        if standing.released is not None:
+            heard = max(timing.tolerance, SUCCESSION * timing.interval)
+            if self.terms.highestAt > standing.releasedAt or now >= standing.releasedAt + heard:
+                standing.forgetRelease()
+
+    def _persist(self, turn: Turn) -> None:
+        record = Record(self.terms.reserve(), self.arbiter.vote)
+        turn.do(Persist(self.me.rules.name, record))
+
+    def others(self, view: Membership, turn: Turn) -> Others:
+        """What the other nodes are in this group."""
+        return Others(view, self.me.rules.name, turn, self.succession.passedOver)
+
+    def _close(self, turn: Turn) -> None:
+        self.sendNow = self.sendNow or turn.hurried
+
+    def _apply(self, decision: Decision | None, turn: Turn) -> None:
+        """Let the standing change, and the phases with it."""
+        if decision is None:
+            return
+        now = turn.now
+        for did in self.standing.apply(decision, turn):
+            if did is Do.HOLD:
+                self.eligibility.unheardFrom(None)
+                self.succession.claimed()
+                self.candidacy, self.tenure = None, Tenure(self._parts, self.orders)
+            elif did is Do.ACTIVATE and self.tenure is not None:
+                self.backoff.held()
+                self.tenure.activated(now)
+            elif did is Do.LET_GO:
+                self.orders.over()
+                self.candidacy, self.tenure = Candidacy(self._parts), None
+            elif did is Do.RESTART:
+                self.orders.over()
+                listenUntil = now + self.me.timing.tolerance
+                self.candidacy, self.tenure = Candidacy(self._parts, listenUntil), None
+
+    # Reports
+
+    def input(self, what: Input, now: float, why: str = "", cause: Cause = Cause.OTHER) -> None:
+        """Apply one input by the table; a stale one changes nothing."""
+        turn = Turn(now, self.effects)
+        self._apply(Decision(what, why, cause), turn)
+        self._close(turn)
+
+    def refused(self, reason: str, now: float) -> None:
+        """The resources could not be acquired, or were lost: let go, and let others try for a while."""
+        if not self.standing.holding:
+            return
+        self.backoff.refused(reason, now)
+        self.standing.event("acquire-failed", Turn(now, self.effects), reason=reason)
+        self.input(Input.REFUSED, now, f"could not hold the resources: {reason}")
+
+    def letGo(self, view: Membership, now: float) -> None:
+        """The driver has proven that nothing is held here: choose the successor as things are now."""
+        if self.standing.lettingGo:
+            others, wanted = self.others(view, Turn(now)), self.orders.movingTo
+            best = others.target(wanted) or others.best()
+            successor = best.name if best is not None else ""
+            if others.holders:
+                successor = others.holders[0][0].name
+            self.standing.name(successor, wanted != "" and successor == wanted)
+        self.input(Input.RELEASED, now)
+
+    def fenced(self, why: str, now: float, said: bool) -> None:
+        """
+        The guard has fired: whatever it could release is gone.
+
+        @param said: it may have said goodbye, so that this session is dead to all others. Else the claim ends
+            as any other: once the rest is released, and not before.
+        """
+        if said:
+            self.input(Input.FENCED, now, why)
+        else:
+            self.input(Input.YIELD, now, why, Cause.GUARD)
+
+    def stalled(self, gap: float, view: Membership, now: float) -> None:
+        """
+        This node was itself late by C{gap} seconds: believe no deadline at once.
+
+        A gap longer than C{hold} is longer than others may have waited: the claim is over.
+        """
+        self.backoff.stalled(now)
+        late = gap > self.me.hold and not self.arbiter.exclusive
+        if late and self.standing.claim is not None and any(not peer.left() for peer in view):
+            why = f"stalled for {gap:.3f} s, longer than others wait"
+            self.input(Input.YIELD, now, why, Cause.STALL)
+
+    def setFitness(self, fitness: Fitness, reason: str, source: str = "") -> None:
+        """One source's verdict, in place of its last: the worst of all counts, with its reasons."""
+        verdicts = self.me.verdicts
+        if verdicts.put(source, fitness, reason):
+            words = ": ".join(filter(None, (verdicts.fitness.name.lower(), verdicts.reason)))
+            self.standing.event("fitness", Turn(0.0, self.effects), reason=words)
             self.sendNow = True
-            if voter.grant is not None:
-                self._persist()
 
-    def _persist(self) -> None:
-        self._asked = self.highest + MARGIN
-        vote = self.voter.last if self.voter is not None else None
-        self.effects.append(Persist(self.rules.name, Record(self._asked, vote)))
-
-    def _asking(self, view: Membership, now: float) -> None:
-        """Votes were asked for: enough of them, or no hope?"""
-        assert self.claim is not None
-        worth = self.claim.worth
-        rivals = [peer for peer, claim in self._askers(view, now) if claim.worth > worth]
-        if self.confirmedAt + self.timing.hold > now and self._may(view, now):
-            self.input(Input.CLAIM, now)
-        elif (
-            rivals
-            or any(self._blocks(peer, view, now) for peer, _ in view.actives(self.rules.name, now))
-            or not self._may(view, now)
-            or self._at(self.askedAt + ASKING * self.timing.interval, now)
-        ):
-            better = [p for p in self._candidates(view, now) if self._worthOf(p) > self.worth]
-            rank = 0 if self.chosen else len({peer.name for peer in (*better, *rivals)})
-            self.askAfter = now + self._lot() * self.timing.interval * (rank + 1)
-            self.input(Input.YIELD, now)
-
-    def _askers(self, view: Membership, now: float) -> list[tuple[Peer, Claim]]:
-        """Who asks for votes, and is heard."""
-        states = [(peer, peer.state(self.rules.name)) for peer in view if peer.direct(now)]
-        return [(p, s.claim) for p, s in states if s.role is Role.ASKING and s.claim is not None]
-
-    def _lot(self) -> float:
-        """0.1 to 0.6, another one for each node and term: who waits less asks first."""
-        seed = f"{self.name} {self.session} {self.highest}".encode()
-        return 0.1 + 0.5 * hashlib.sha256(seed).digest()[0] / 256
-
-    def _starting(self, view: Membership, now: float) -> None:
-        if self.rules.asks and self._at(self.listenUntil - self.timing.interval, now):
-            self._probe(now)  # so that an answer is there when the first claim is decided
-        if not self.clean or not self._at(max(self.listenUntil, self.patience), now):
-            return
-        # Nodes that start together settle at once on the worthiest, instead of handing over later.
-        for peer in view:
-            said = peer.announced(self.rules.name)
-            if (
-                said is not None
-                and said.listening
-                and said.fitness > Fitness.UNFIT
-                and peer.direct(now)
-                and peer.worth(said) > self.worth
-                and not self._at(self.listenUntil + self.timing.interval / 2, now)
-            ):
-                return
-        self.input(Input.READY, now)
-
-    def _standby(self, view: Membership, lastSent: float, now: float) -> None:
-        group, timing = self.rules.name, self.timing
-        if self.fitness == Fitness.UNFIT and not self.rules.keepUnfit:
-            self.deferringSince = None
-            return
-        actives = [
-            (peer, claim)
-            for peer, claim in view.actives(group, now)
-            if self._blocks(peer, view, now)
-        ]
-        if actives:
-            for peer, _ in actives:
-                self._missed.pop(peer.name, None)
-            self.deferringSince = None
-            self._serving, self.chosen = (False, False), False
-            self._heir = ""
-            for peer, _ in actives:
-                self.wordAt = max(self.wordAt, peer.at)
-                if self._at(peer.at + ASK_AFTER * timing.interval, now):
-                    self._probe(now)
-                self._at(peer.at + peer.tolerance, now)
-                call = peer.at + LAST_CALL * timing.hold
-                if self._at(call, now) and lastSent < call:
-                    self.sendNow = True
-            return
-        if not self._at(self.patience, now):
-            return
-        if not self._eligibleToClaim(view, now):
-            for peer in view:
-                if peer.alive(now):
-                    self._at(max(peer.at, peer.directAt) + peer.tolerance, now)
-            return
-        why, cause = self._vacant(view, now)
-        # Who waits for a worthier node asks too, all the time: that one may be waiting for the LAN.
-        doubt = why or self.deferringSince is not None
-        if (doubt and self._stillServed(view, now)) or not why:
-            return
-        if self.voter is None:
-            self.input(Input.CLAIM, now, why, cause)
-        elif self.voter.grant is None:
-            if self._at(max(self.askAfter, self.voter.silentUntil), now):
-                self.confirmedAt = -inf
-                self.input(Input.ASK, now, why, cause)
-
-    def _blocks(self, peer: Peer, view: Membership, now: float) -> bool:
+    def move(self, to: str, view: Membership, now: float) -> None:
         """
-        An ACTIVE that is no recording, see L{Membership.believed}, is left alone.
+        Ask the holder to hand over: to that node, or (C{""}) to the worthiest.
 
-        One that may be is so too for two tolerances, in which it could name this node, and for as long as the LAN
-        answers for the address. What another node tells of a holder that cannot be heard here is that node's to
-        judge.
+        @raise ValueError: a sentence that says why it cannot be.
         """
-        if not self.rules.asks or not peer.direct(now) or view.believed(peer, now):
-            return True
-        limit = max(peer.directSince, self.startedAt) + 2 * self.timing.tolerance
-        if not self._at(limit, now):
-            return True
-        self._probe(now)
-        return now < max(limit, self.servedAt) + ANSWER_FRESH * self.timing.interval
+        self.orders.ask(to, self.others(view, Turn(now)))
 
-    def _stillServed(self, view: Membership, now: float) -> bool:
+    # What is asked
+
+    def lease(self, now: float) -> float:
         """
-        Nobody is heard to hold, but the LAN answers for the address: heartbeats are lost on their way.
+        Until when this node may hold, on its own clock, if nothing more is heard.
 
-        It has been asked for a while when a holder falls silent; who was not listening then asks first. Anybody
-        can answer: where no holder can be left by then, that prevents nothing.
+        While it lets go, as it must at the end of the lease, until that must be done.
         """
-        if not self.rules.asks:
-            return False
-        released, _, by = self._lastRelease(view)
-        # A goodbye may be recorded, unless its sender has named this start before.
-        if released is not None and (by is None or by.listedSeq >= 0):
-            return False
-        self._probe(now)
-        served = self.served(now)
-        self._at(self.servedAt + ANSWER_FRESH * self.timing.interval, now)
-        late = self._at(self.askUntil, now)
-        if served and ((served, late) != self._serving or now >= self._remindAt):
-            self._remindAt = now + REMIND
-            answers = "answers for the address; it stays there"
-            if late:
-                answers = (
-                    "answers for the address; no holder was heard for so long that it is taken"
-                )
-            self.event("still-served", reason=f"{self.answerer} {answers}")
-        self._serving = (served, late)
-        if late:
-            return False
-        if served and self.deferringSince is not None:
-            self.deferringSince = now  # a worthier node does not claim for the same reason
-        asked = self._at(self.askingSince + ASK_EVERY * self.timing.interval, now)
-        return served or not asked
+        grace = self.me.timing.grace if self.standing.lettingGo else 0.0
+        return self.arbiter.confirmed(now) + self.me.hold + grace
 
-    def _eligibleToClaim(self, view: Membership, now: float) -> bool:
-        if not self._may(view, now) or not self.storable:
-            return False
-        if self._at(self.backoffUntil, now):
-            return True
-        return not self._candidates(view, now) and self._at(self.retryAt, now)
+    def eligible(self, view: Membership, now: float) -> bool:
+        """Others may defer to this node and name it as successor."""
+        return (
+            self.standing.state not in _INELIGIBLE
+            and self.eligibility.obstacle(self.others(view, Turn(now))) is None
+        )
 
-    def _vacant(self, view: Membership, now: float) -> tuple[str, Cause]:
-        """With no live holder known: why this node claims now, or C{""} and any cause."""
-        group = self.rules.name
-        released, since, _ = self._lastRelease(view)
-        if released is not None:
-            self._heir = released.successor
-            self._heirUntil = since + SUCCESSION * self.timing.interval
-            self.chosen = released.moved and released.successor == self.name
-        for peer, claim in self._askers(view, now):
-            if claim.moved and peer.name != self._heir:
-                # It was quicker than the word of the release.
-                self._heir = peer.name
-                self._heirUntil = now + SUCCESSION * self.timing.interval
-        # A successor that asks for votes names a new term, and the release counts no more.
-        if self._heir == self.name and (released or not self._at(self._heirUntil, now)):
-            if self.chosen:
-                return "moved here by the operator", Cause.MOVE
-            return "named as successor", Cause.SUCCESSION
-        successor = view.peers.get(self._heir)
-        said = successor.announced(group) if successor else None
-        # One that holds may not be eligible: it has just been cut off, say.
-        able = said is not None and (said.eligible or said.role is Role.ACTIVE)
-        expected = successor is not None and successor.alive(now) and able
-        if expected and not self._at(self._heirUntil, now):
-            return "", Cause.OTHER
-        worth = self.worth
-        better = [p for p in self._candidates(view, now) if self._worthOf(p) > worth]
-        if released is not None and successor is not None:
-            if self._noted != since and now >= self._heirUntil:
-                self._noted = since
-                if successor.state(group).role is not Role.ACTIVE:
-                    self._miss(successor.name, now)
-            # One that let its time pass is no longer deferred to.
-            better = [p for p in better if p is not successor]
-        if better:
-            if self.deferringSince is None:
-                self.deferringSince = now
-            if not self._at(self.deferringSince + self.timing.tolerance, now):
-                for peer in better:
-                    self._at(peer.directAt + peer.tolerance, now)
-                    self._at(peer.listedAt + peer.tolerance, now)
-                return "", Cause.OTHER
-            name = max(better, key=self._worthOf).name
-            return f"{name} was worthier but did not claim", Cause.DEFAULT
-        self.deferringSince = None
-        if released is not None:
-            return "the holder released it", Cause.VACANCY
-        return "no holder was heard", Cause.SILENCE
+    def obstacle(self, others: Others) -> Obstacle | None:
+        """Why this node does not hold the group, or what it does about it; C{None}: nothing keeps it from a claim."""
+        standing, turn = self.standing, Turn(others.now)
+        if standing.state is State.STOPPING and standing.claim is None:
+            return Obstacle.STOPPED
+        if standing.state in _DOES:
+            return _DOES[standing.state]
+        assert self.candidacy is not None
+        if standing.state is State.STARTING:
+            return self.candidacy.listening(others, turn) or Obstacle.STARTING
+        return self.eligibility.obstacle(others) or self.candidacy.obstacle(others, turn)
 
-    def _lastRelease(self, view: Membership) -> tuple[Released | None, float, Peer | None]:
-        """
-        The newest release, since when it is known, and whose it is; C{None} if a claim has followed it.
+    def hindrance(self, to: str, view: Membership, now: float) -> str:
+        """Why the group cannot be moved there now, a sentence; C{""}: it can. C{to} as of L{move}."""
+        return self.orders.hindrance(to, self.others(view, Turn(now)))
 
-        Not its term decides: the holder that won a conflict may have the lower one.
-        """
-        best, since, by = self.released, self.releasedAt, None
-        for peer in view:
-            state = peer.state(self.rules.name)
-            if state.released:
-                told = peer.releasedSince(self.rules.name)
-                if best is None or told > since:
-                    best, since, by = state.released, told, peer
-        return (None if self.highestAt > since else best), since, by
+    def tell(self, view: Membership, now: float) -> GroupState:
+        """This group's part of the next packet."""
+        me, standing, backoff = self.me, self.standing, self.backoff
+        reason = me.verdicts.reason
+        if not reason and now < backoff.until and backoff.refusal:
+            reason = f"could not hold the resources: {backoff.refusal}"
+        step, steps, reason = standing.underway.told(reason)
+        return GroupState(
+            me.rules.name,
+            standing.role,
+            me.verdicts.fitness,
+            me.rules.priority,
+            self.eligible(view, now),
+            standing.state is State.STARTING,
+            self.terms.highest,
+            standing.claim,
+            standing.released,
+            self.arbiter.grant,
+            step,
+            # Claimed, and not yet held: also before the first step, and between two.
+            max(steps, 1) if standing.state is State.ACQUIRING else steps,
+            reason,
+            standing.lettingGo,
+            me.rules.witness and now < self.evidence.doubtAt,
+            self.orders.request,
+        )

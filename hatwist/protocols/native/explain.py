@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration, joined
 from hatwist.core.picture import Explanation, Why
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Worth
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.isolation import NOTHING, Here, split
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.reasons import ELIGIBLE, ownReason, peerReason
-
-HOLDING = ("holds", "acquiring", "releasing", "stopping")
-"""Kinds of L{hatwist.protocols.native.reasons.Why} of those whom others must take for holders."""
 
 
 def explain(
@@ -29,14 +28,19 @@ def explain(
     @param here: what this node knows besides; if it hears nobody, only of itself something is told.
     """
     group = election.rules.name
-    nodes = {election.name: ownReason(election, view, now, here)}
+    name = election.me.name
+    nodes = {name: ownReason(election, view, now, here)}
     for peer in sorted(view, key=lambda peer: peer.name):
-        nodes[peer.name] = peerReason(election, peer, now)
-    holders = tuple(name for name, why in nodes.items() if why.kind in HOLDING)
+        nodes[peer.name] = peerReason(election, peer, view, now)
+    holders = tuple(name for name, why in nodes.items() if why.holds)
     term, age, because = 0, None, ""
     holder = holders[0] if len(holders) == 1 else None
     if holder is not None:
-        claim = election.claim if holder == election.name else view.peers[holder].state(group).claim
+        claim = (
+            election.standing.claim
+            if holder == election.me.name
+            else view.peers[holder].state(group).claim
+        )
         term, age = (claim.term if claim is not None else 0), 0.0
         change = chronicle.holders.get(group, {}).get(holder) if chronicle is not None else None
         if change is not None:
@@ -48,15 +52,15 @@ def explain(
         )
     elif not holders and here.alone:
         sentences.append(
-            f"{election.name} hears no other node, so it cannot tell who holds {group}; it does not"
+            f"{election.me.name} hears no other node, so it cannot tell who holds {group}; it does not"
         )
     elif not holders:
         sentences.append(f"Nobody holds {group}")
     for name, why in nodes.items():
-        if name != holder and why.kind not in ("holds",) and why != ELIGIBLE:
-            this = " (this node)" if name == election.name else ""
+        if name != holder and why.kind is not Obstacle.HOLDS and why != ELIGIBLE:
+            this = " (this node)" if name == election.me.name else ""
             sentences.append(f"{name}{this} {why.text}")
-    if holder == election.name and here.alone:
+    if holder == election.me.name and here.alone:
         sentences.append(f"If {holder} is the one that is cut off, another may hold {group} too")
     else:
         sentences += _outlook(election, view, now, nodes, holder)
@@ -70,45 +74,46 @@ def _outlook(
     group, rules = election.rules.name, election.rules
     if holder is None:
         return []
-    ready = election._candidates(view, now)
+    others = election.others(view, Turn(now))
     able: list[tuple[Worth, str]] = [
-        (election._worthOf(p), p.name) for p in ready if p.name != holder
+        (others.worth(p), p.name) for p in others.candidates if p.name != holder
     ]
-    if holder != election.name and election.eligible(view, now):
-        able.append((election.worth, election.name))
-    silent = [name for name, why in nodes.items() if why.kind == "silent"]
-    torn = split([group] if election.voter is None else [], silent)
+    if holder != election.me.name and election.eligible(view, now):
+        able.append((election.me.worth, election.me.name))
+    silent = [name for name, why in nodes.items() if why.kind is Obstacle.SILENT]
+    torn = split([group] if not election.arbiter.exclusive else [], silent)
     if not able:
-        others = "no other node is known" if len(nodes) == 1 else "no other node could take it"
+        nobody = "no other node is known" if len(nodes) == 1 else "no other node could take it"
         if silent:
-            others = "no other node that is heard could take it"
-        found = [f"It stays there for as long as {holder} runs and is fit: {others}"]
+            nobody = "no other node that is heard could take it"
+        found = [f"It stays there for as long as {holder} runs and is fit: {nobody}"]
         return [*found, torn] if torn else found
     worth, following = max(able, key=lambda one: one[0])
-    if nodes[holder].kind in ("releasing", "stopping"):
+    if nodes[holder].kind in (Obstacle.RELEASING, Obstacle.STOPPING):
         return [f"{following} takes it over when that is done"]
-    silence = duration(election.timing.tolerance)
+    silence = duration(election.me.timing.tolerance)
     causes = f"{holder} stops, is drained, becomes unfit, or is silent for {silence}"
     found = [f"{following} takes it over when {causes}"]
-    if holder == election.name and worth > election.worth:
-        moved = election.claim is not None and election.claim.moved
-        if moved and worth.fitness <= election.worth.fitness:
+    if holder == election.me.name and worth > election.me.worth:
+        moved = election.standing.claim is not None and election.standing.claim.moved
+        if moved and worth.fitness <= election.me.worth.fitness:
             found.append(
                 f"{group} was moved to {holder} by hand and stays there, although {following} "
-                f"{_ahead(worth, election.worth)}. To send it back: hatwist move {group}"
+                f"{_ahead(worth, election.me.worth)}. To send it back: hatwist move {group}"
             )
-        elif not (rules.preempt or worth.fitness > election.worth.fitness):
+        elif not (rules.preempt or worth.fitness > election.me.worth.fitness):
             found.append(
-                f"{group} stays on {holder}, although {following} {_ahead(worth, election.worth)}: preempt is "
+                f"{group} stays on {holder}, although {following} {_ahead(worth, election.me.worth)}: preempt is "
                 f"off. To send it there: hatwist move {group} {following}"
             )
         else:
-            since = election.worthierSince.get(following, now)
+            tenure = election.tenure
+            since = tenure.worthierSince.get(following, now) if tenure is not None else now
             wait = max(0.0, since + rules.preemptDelay - now)
             found.append(
-                f"{following} {_ahead(worth, election.worth)}, and gets it in {duration(wait)}"
+                f"{following} {_ahead(worth, election.me.worth)}, and gets it in {duration(wait)}"
             )
-    elif holder == election.name:
+    elif holder == election.me.name:
         found.append(f"hatwist move {group} {following} hands it over")
     return [*found, torn] if torn else found
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from hatwist.core.claims import NOTHING, Record
 from hatwist.core.states import Input, State
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.group import Progress
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
 
@@ -62,11 +62,8 @@ class Groups:
         self.view.digest = rules.digest
         self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
         for name, election in self.elections.items():
-            election.timing = self.timing
-            if name in wanted:
-                election.rules = wanted.pop(name)
-                election.sendNow = True
-            else:
+            election.change(self.timing, wanted.get(name))
+            if wanted.pop(name, None) is None:
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
@@ -80,7 +77,7 @@ class Groups:
         configured = self._configured()
         for name in [name for name in self.elections if name not in configured]:
             election = self.elections[name]
-            if election.state is State.SHUTDOWN and election.released is None:
+            if election.standing.state is State.SHUTDOWN and election.standing.released is None:
                 del self.elections[name]
                 self.view.serve(self.elections)
 
@@ -100,20 +97,20 @@ class Groups:
 
     def progress(self, group: str, step: int, steps: int, words: str) -> None:
         """The driver acquires or releases: at step C{step} of C{steps}; 0 of 0: it is done."""
-        self.elections[group].progress = Progress(step, steps, words)
+        self.elections[group].standing.progressed(step, steps, words)
 
     def persisted(self, group: str, record: Record, now: float) -> None:
         """The driver has what L{Persist} asked for on disk."""
-        self.elections[group].persisted(record)
+        self.elections[group].terms.persisted(record)
 
     def served(self, group: str, by: str, now: float) -> None:
         """Another host has answered, on the LAN, for an address of a group: C{by}, the MAC address it named."""
-        self.elections[group].answered(by, now)
+        self.elections[group].evidence.answered(by, now)
 
     def witnessed(self, time: float) -> None:
         """The witness has answered the probe that was sent at C{time}."""
         for election in self.elections.values():
-            election.witnessedAt = max(election.witnessedAt, time)
+            election.evidence.witness(time)
 
     def fenced(self, why: str, now: float) -> None:
         """
@@ -155,7 +152,7 @@ class Groups:
 
     def others(self, group: str, now: float) -> list[str]:
         """Who besides this node holds a group or could take it at once, the worthiest first."""
-        return self._election(group).others(self.view, now)
+        return self._election(group).others(self.view, Turn(now)).inOrder()
 
     def _election(self, group: str) -> Election:
         if group not in self.elections:
@@ -171,7 +168,9 @@ class Groups:
     @property
     def over(self) -> bool:
         """It was stopped, and everything is let go of."""
-        return self._stopped and all(e.state is State.SHUTDOWN for e in self.elections.values())
+        return self._stopped and all(
+            e.standing.state is State.SHUTDOWN for e in self.elections.values()
+        )
 
     def _claimless(self) -> bool:
-        return all(election.claim is None for election in self.elections.values())
+        return all(election.standing.claim is None for election in self.elections.values())

@@ -183,7 +183,9 @@ class Machine(Sender):
     def _rank(self) -> tuple[bool, int, int, int]:
         """Of two nodes of one name the one that goes on is greater: has it spoken, what does it hold, since when."""
         claims = [
-            e.claim.term for e in self.elections.values() if e.claim and e.role is Role.ACTIVE
+            e.standing.claim.term
+            for e in self.elections.values()
+            if e.standing.claim and e.standing.role is Role.ACTIVE
         ]
         spoken = self.seq > 0 and not self.displaced
         return (spoken, max(claims, default=0), self.session, -self.rules.address)
@@ -249,7 +251,7 @@ class Machine(Sender):
         wake = inf
         urgent = self._answer
         for election in self.elections.values():
-            election.muted = self.displaced
+            election.me.muted = self.displaced
             election.decide(self.view, self.sent, self.lastSent, now, self.session)
             effects += election.effects
             election.effects = []

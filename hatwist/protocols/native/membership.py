@@ -1,26 +1,22 @@
 """
 Who is alive, by which way that is known, and who hears whom.
 
-A fact about a node is ordered by its stamp, the pair (session, seq): what is not newer than the known
-fact changes nothing, whichever way it came. Facts arrive directly or by hearsay in another
-node's heartbeat; hearsay carries its age, so going round in circles cannot keep a dead node alive. Who tells by
-hearsay may lack a group: so the word on each group has a stamp of its own.
+Facts arrive directly, or by hearsay in another node's heartbeat. Hearsay carries its age, so that a dead node cannot
+be kept alive by word of it going round in circles. What is known of one node: see L{hatwist.protocols.native.peer}.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from hatwist.core.claims import Claim, Role
 from hatwist.core.counting import TRUSTED, follow
-from hatwist.core.worth import Worth
-from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.heartbeat import Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.peer import Peer, Word
 
 MAX_PEERS = 250
 REMEMBERED = 3600.0
 """Seconds after which a silent node is forgotten; far beyond any tolerance."""
-_PLAIN = HeardGroup("", Role.STANDBY)
 
 
 def repeats(before: Heartbeat | None, beat: Heartbeat, name: str) -> bool:
@@ -46,130 +42,6 @@ def repeats(before: Heartbeat | None, beat: Heartbeat, name: str) -> bool:
             return False
         newer = newer or (now.name == name and now.seq > was.seq)
     return newer
-
-
-class Word(NamedTuple):
-    """
-    The newest word on one group of one node.
-
-    @ivar seq: of the packet in which that node said so; -1: no word of this session.
-    @ivar at: when it was true, in seconds of the local clock.
-    """
-
-    seq: int
-    at: float
-    state: HeardGroup
-
-
-class Peer:
-    """
-    Everything known of one other node. Times are seconds of the local clock.
-
-    @ivar at: when the newest word of it was true, directly or by hearsay.
-    @ivar directAt: when its own newest packet arrived; C{-inf}: never in this session.
-    @ivar directSince: since when they have arrived without a gap of a tolerance.
-    @ivar beat: that packet, or C{None}.
-    @ivar listedAt: when it last said that it receives this node directly; C{-inf}: never.
-    @ivar listedSeq: the newest packet of this node that it knew of then, by any path; -1: none.
-    @ivar receivedOfMine: how many of this node's last 20 packets it said it received.
-    @ivar lost: how many of its packets were missing when a later one came.
-    @ivar deafSince: hearsay says that it receives nobody, since then; C{None}: no such word.
-    @ivar words: the newest word on each group of which it said something.
-    @ivar complete: no word on a group of this node is older than C{seq}.
-    """
-
-    def __init__(self, name: str, session: int, tolerance: float) -> None:
-        self.name = name
-        self.tolerance = tolerance
-        self.restart(session)
-        self.releases: dict[str, tuple[int, float]] = {}
-        self.links: dict[str, float] = {}
-        self.lost = 0
-
-    def restart(self, session: int) -> None:
-        self.session = session
-        self.seq = -1
-        self.at = float("-inf")
-        self.directAt = self.directSince = float("-inf")
-        self.directSeq = -1
-        self.beat: Heartbeat | None = None
-        self.listedAt = float("-inf")
-        self.listedSeq = -1
-        self.receivedOfMine = 20
-        self.arrivals = 0xFFFFF
-        self.deafSince: float | None = None
-        self.words: dict[str, Word] = {}
-        self._others = Word(-1, float("-inf"), _PLAIN)  # the word on all other groups
-        self.complete = False
-        self._left = False
-
-    def __repr__(self) -> str:
-        return f"<Peer {self.name} session {self.session} seq {self.seq} at {self.at:.6f}>"
-
-    @property
-    def received(self) -> int:
-        """How many of its last 20 packets arrived."""
-        return self.arrivals.bit_count()
-
-    def left(self) -> bool:
-        """It said goodbye."""
-        return self._left
-
-    def alive(self, now: float) -> bool:
-        # As deadlines are computed: at that very moment it is over, whatever the rounding.
-        return now < self.at + self.tolerance and not self._left
-
-    def direct(self, now: float) -> bool:
-        """Its own packets arrive here."""
-        return now < self.directAt + self.tolerance and not self._left
-
-    def twoWay(self, now: float) -> bool:
-        return self.direct(now) and now < self.listedAt + self.tolerance
-
-    def releasedSince(self, group: str) -> float:
-        """When its newest release of a group was first told here."""
-        return self.releases.get(group, (0, float("-inf")))[1]
-
-    def heard(self, seq: int, at: float, left: bool) -> None:
-        """There is newer word of it than any before, by whichever way."""
-        self.seq, self.at, self._left = seq, max(self.at, at), left
-
-    def tell(self, states: Iterable[HeardGroup], seq: int, now: float) -> None:
-        """Its own word on all that it has."""
-        self.words = {name: word for name, word in self.words.items() if word.seq > seq}
-        self._others = Word(seq, now, _PLAIN)
-        for state in states:
-            self.learn(Word(seq, now, state), now)
-
-    def learn(self, word: Word, now: float) -> None:
-        """Word on one group; what is not newer changes nothing."""
-        name, released = word.state.name, word.state.released
-        known = self.words.get(name)
-        if known is not None and word.seq <= known.seq:
-            return
-        self.words[name] = word
-        if released and self.releases.get(name, (0, 0.0))[0] != released.term:
-            self.releases[name] = (released.term, now)
-
-    def word(self, group: str) -> Word:
-        """The newest word on a group; of one that it does not have: that it holds nothing."""
-        return self.words.get(group, self._others)
-
-    def state(self, group: str) -> HeardGroup:
-        """What it is in a group, by the newest word."""
-        return self.word(group).state
-
-    def announced(self, group: str) -> GroupState | None:
-        """Its own newest word on a group, or C{None}."""
-        if self.beat is not None:
-            for state in self.beat.groups:
-                if state.name == group:
-                    return state
-        return None
-
-    def worth(self, state: GroupState) -> Worth:
-        assert self.beat is not None
-        return Worth(state.fitness, state.priority, self.beat.address, self.name)
 
 
 class Membership:
@@ -214,18 +86,10 @@ class Membership:
             peer.restart(beat.session)
         if beat.session < peer.session:
             return False
-        peer.links[link] = now
+        peer.reception.links[link] = now
         if beat.seq <= peer.directSeq:
             return False
-        self._count(peer, beat.seq)
-        if not peer.direct(now):
-            peer.directSince = now
-        peer.directAt, peer.directSeq = now, beat.seq
-        peer.beat, peer.tolerance = beat, beat.tolerance
-        peer.deafSince = None
-        if beat.seq >= peer.seq:
-            peer.heard(beat.seq, now, beat.leaving)
-            peer.complete = True
+        peer.arrived(beat, now)
         peer.tell(
             [HeardGroup(g.name, g.role, g.claim, g.released, g.lettingGo) for g in beat.groups],
             beat.seq,
@@ -242,13 +106,6 @@ class Membership:
                 if heard.direct and heard.age < self.tolerance:
                     peer.listedAt = now
         return fresh
-
-    @staticmethod
-    def _count(peer: Peer, seq: int) -> None:
-        step = seq - peer.directSeq if peer.directSeq >= 0 else 1
-        if step > 1 and seq < MAX_SEQ:  # the guard's goodbye has the last number there is
-            peer.lost += step - 1
-        peer.arrivals = ((peer.arrivals << min(step, 20)) | 1) & 0xFFFFF
 
     def _hearsay(self, heard: Heard, groups: set[str], now: float) -> None:
         """@param groups: those of the teller: on others it has no word."""
@@ -305,7 +162,7 @@ class Membership:
                     now - peer.at,
                     peer.direct(now),
                     now < peer.listedAt + peer.tolerance,
-                    peer.received,
+                    peer.reception.ofLast20,
                     tuple(
                         [
                             state

@@ -1,141 +1,201 @@
 """
 What the operator wants: to move a group to a node of his choice, or back to the worthiest.
 
-Any node takes the wish; if another one holds, it is told in heartbeats until the claim that was to be moved
+Any node takes the order; if another one holds, it is told in heartbeats until the claim that was to be moved
 is over, or a tolerance has passed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import inf
+
 from hatwist.core.causes import Cause
-from hatwist.core.states import State
+from hatwist.core.obstacles import Obstacle
+from hatwist.core.standing import Decision, Standing
+from hatwist.core.states import Input, State
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import GroupState, Request
-from hatwist.protocols.native.inputs import Driven
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.candidate import Candidate
+from hatwist.protocols.native.heartbeat import Request
+from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.rules import FRESH
 
+_HERE = {
+    Obstacle.UNCLEAN: "{to} has only just started",
+    Obstacle.LISTENING: "{to} has only just started",
+    Obstacle.STARTING: "{to} has only just started",
+    Obstacle.UNFIT: "{to} cannot take {group}: {reason}",
+    Obstacle.HOLDS: "{to} holds {group} already",
+}
+_THERE = {
+    Obstacle.HOLDS: "{to} holds {group} already",
+    Obstacle.UNKNOWN: "{to} is not known here",
+    Obstacle.STOPPED: "{to} has stopped",
+    Obstacle.FENCED: "{to} has stopped",
+    Obstacle.SILENT: "{to} is not heard",
+    Obstacle.HEARSAY: "{to} is not heard",
+    Obstacle.ONE_WAY: "{to} does not hear {me}",
+    Obstacle.UNKNOWN_GROUP: "{to} has no group {group}",
+    Obstacle.UNFIT: "{to} cannot take {group}: {reason}",
+    Obstacle.LISTENING: "{to} has only just started",
+}
+_OTHERWISE = "{to} is not eligible: it failed to acquire, stood still, or is cut off"
 
-class Movable(Driven):
-    """A group with what is done about the operator's wishes."""
 
-    def move(self, to: str, view: Membership, now: float) -> None:
+class MoveOrder:
+    """
+    The orders for one group, and what came of them.
+
+    @param obstacle: what keeps this node from holding, which may be the target itself.
+    @ivar request: what the operator wants of the holder, C{None}: nothing.
+    @ivar movingTo: the successor that he wants, while the group is let go of.
+    """
+
+    def __init__(
+        self,
+        me: Candidate,
+        standing: Standing,
+        obstacle: Callable[[Others], Obstacle | None],
+    ) -> None:
+        self._me = me
+        self._standing = standing
+        self._obstacle = obstacle
+        self.request: Request | None = None
+        self._requestUntil = -inf
+        self.movingTo = ""
+
+    def ask(self, to: str, others: Others) -> None:
         """
         Ask the holder to hand over: to that node, or (C{""}) to the worthiest.
 
         @raise ValueError: a sentence that says why it cannot be.
         """
-        holder, session, term = self._held(view, now)
-        why = self._unable(to, holder, view, now) if to else ""
+        why = self.hindrance(to, others)
         if why:
             raise ValueError(why)
-        self.request = Request(holder, session, term, to)
-        self.requestUntil = now + self.timing.tolerance
+        self.request = Request(*self._claims(others)[0], to)
+        self._requestUntil = others.now + self._me.timing.tolerance
 
-    def others(self, view: Membership, now: float) -> list[str]:
-        """Who besides this node holds, or could at once, the worthiest first."""
-        holders = [peer.name for peer, _ in view.actives(self.rules.name, now)]
-        heirs = sorted(self._candidates(view, now), key=self._worthOf, reverse=True)
-        return holders + [peer.name for peer in heirs]
+    # May it be moved?
 
-    def _held(self, view: Membership, now: float) -> tuple[str, int, int]:
-        """Which claim of which start of whom is to be moved."""
-        group = self.rules.name
-        holders = self._claims(view, now)
-        if not holders:
-            raise ValueError(f"nobody holds {group}")
-        if len(holders) > 1:
-            names = " and ".join(sorted(name for name, _, _ in holders))
-            raise ValueError(f"{names} hold {group} at once; wait until one has yielded")
-        name = holders[0][0]
-        if name == self.name:
-            if self.state is State.ACQUIRING:
-                raise ValueError(f"{name} is still acquiring {group}")
-            lettingGo = self.state is not State.ACTIVE
+    def hindrance(self, to: str, others: Others) -> str:
+        """Why it cannot be moved there now, a sentence; C{""}: it can."""
+        why = self.immovable(others)
+        if why or not to:
+            return why
+        return self._unable(to, self.holder(others), others)
+
+    def holder(self, others: Others) -> str:
+        """Who holds what can be moved, see L{immovable}."""
+        return self._claims(others)[0][0]
+
+    def immovable(self, others: Others) -> str:
+        """Why it cannot be moved anywhere now, because of who holds it; C{""}: it can."""
+        group = self._me.rules.name
+        claims = self._claims(others)
+        if not claims:
+            return f"nobody holds {group}"
+        if len(claims) > 1:
+            names = " and ".join(sorted(name for name, _, _ in claims))
+            return f"{names} hold {group} at once; wait until one has yielded"
+        name, now = claims[0][0], others.now
+        if name == self._me.name:
+            if self._standing.state is State.ACQUIRING:
+                return f"{name} is still acquiring {group}"
+            lettingGo = self._standing.state is not State.ACTIVE
         else:
-            peer = view.peers[name]
+            peer = others.view.peers[name]
             if not peer.twoWay(now):
                 what = "does not hear this node" if peer.direct(now) else "is not heard"
-                raise ValueError(f"{name}, which holds {group}, {what}")
-            lettingGo = peer.state(group).lettingGo
-        if lettingGo:
-            raise ValueError(f"{name} is releasing {group}")
-        return holders[0]
+                return f"{name}, which holds {group}, {what}"
+            lettingGo = others.lettingGo(peer)
+        return f"{name} is releasing {group}" if lettingGo else ""
 
-    def _claims(self, view: Membership, now: float) -> list[tuple[str, int, int]]:
+    def obstacle(self, to: str, holder: str, others: Others) -> Obstacle | None:
+        """What keeps a node from being given what another one holds, as far as is known here."""
+        if to == holder:
+            return Obstacle.HOLDS
+        if to == self._me.name:
+            unfit = self._me.verdicts.fitness is Fitness.UNFIT
+            found = None if unfit else self._obstacle(others)
+        else:
+            peer = others.view.peers.get(to)
+            if peer is None:
+                return Obstacle.UNKNOWN
+            said, found = others.said(peer), others.unable(peer)
+            # A node that is eligible as a last resort only is not given it.
+            unfit = found is None and said is not None and said.fitness is Fitness.UNFIT
+        if unfit:
+            return Obstacle.UNFIT
+        return None if found is None or found.overruledByMove else found
+
+    def _unable(self, to: str, holder: str, others: Others) -> str:
+        """The same as a sentence; C{""}: nothing does."""
+        found, me = self.obstacle(to, holder, others), self._me
+        if found is None:
+            return ""
+        words, reason = _HERE, me.verdicts.reason
+        if to != me.name:
+            words, peer = _THERE, others.view.peers.get(to)
+            said = others.said(peer) if peer is not None else None
+            reason = said.reason if said is not None else ""
+        sentence = words.get(found, _OTHERWISE)
+        return sentence.format(to=to, group=me.rules.name, me=me.name, reason=reason)
+
+    def _claims(self, others: Others) -> list[tuple[str, int, int]]:
         """The claims by which somebody holds now: whose, of which session, which term."""
-        others = view.actives(self.rules.name, now)
-        claims = [(peer.name, peer.session, claim.term) for peer, claim in others]
-        if self.claim is not None and self.state is not State.ASKING:
-            claims.append((self.name, self.session, self.claim.term))
+        claims = [(peer.name, peer.session, claim.term) for peer, claim in others.holders]
+        claim = self._standing.claim
+        if claim is not None and self._standing.state is not State.ASKING:
+            claims.append((self._me.name, self._me.session, claim.term))
         return claims
 
-    def _unable(self, name: str, holder: str, view: Membership, now: float) -> str:
-        """Why that node cannot be given the group, as far as is known here; or C{""}."""
-        group = self.rules.name
-        if name == holder:
-            return f"{name} holds {group} already"
-        said: GroupState | None
-        if name == self.name:
-            said = self.tell(view, now)
-        else:
-            peer = view.peers.get(name)
-            if peer is None:
-                return f"{name} is not known here"
-            if not peer.direct(now):
-                return f"{name} has stopped" if peer.left() else f"{name} is not heard"
-            if not peer.twoWay(now):
-                return f"{name} does not hear {self.name}"
-            said = peer.announced(group)
-        if said is None:
-            return f"{name} has no group {group}"
-        if said.fitness == Fitness.UNFIT:
-            return f"{name} cannot take {group}: {said.reason}"
-        if said.listening:
-            return f"{name} has only just started"
-        if not said.eligible:
-            return f"{name} is not eligible: it failed to acquire, stood still, or is cut off"
-        return ""
+    # What comes of it
 
-    def _expire(self, view: Membership, now: float) -> None:
-        """The wish was met or overtaken, or it is too late for it."""
+    def expire(self, others: Others, turn: Turn) -> None:
+        """The order was met or overtaken, or it is too late for it."""
         request = self.request
         if request is None:
             return
-        if request[:3] not in self._claims(view, now):
+        if request[:3] not in self._claims(others):
             self.request = None
-        elif self._at(self.requestUntil, now):
+        elif turn.passed(self._requestUntil):
             self.request = None
             if request.to:
-                why = self._unable(request.to, request.holder, view, now)
+                why = self._unable(request.to, request.holder, others)
                 why = why or f"{request.holder} did not hand it over"
-                self.event("move-failed", request.to, why)
+                self._standing.event("move-failed", turn, request.to, why)
 
-    def _moving(self, view: Membership, now: float) -> bool:
-        """As the holder, do what the operator wants. True: it is handed over."""
-        assert self.claim is not None
-        claim = (self.name, self.session, self.claim.term)
-        for request in self._requests(view, now):
-            if request is None or request[:3] != claim:
+    def handover(self, others: Others, turn: Turn) -> Decision | None:
+        """As the holder, do what the operator wants."""
+        me, standing = self._me, self._standing
+        assert standing.claim is not None
+        claim = (me.name, me.session, standing.claim.term)
+        for request in self._requests(others):
+            if request[:3] != claim:
                 continue
-            best = self._best(view, now)
+            target = others.best()
             if request.to:
-                target = self._target(request.to, view, now)
-            elif best is not None and self._worthOf(best) > self.worth:
-                target = best
-            else:
-                self.claim = self.claim._replace(moved=False)
+                target = others.target(request.to)
+            elif target is None or not others.worth(target) > me.worth:
+                standing.unbind()
                 continue
             # One that may have just died is waited for.
-            if target is not None and now - target.directAt < FRESH * self.timing.interval:
+            if target is not None and turn.now - target.directAt < FRESH * me.timing.interval:
                 self.movingTo, self.request = request.to, None
-                self._yield(f"moved to {target.name} by the operator", now, Cause.MOVE)
-                return True
-        return False
+                why = f"moved to {target.name} by the operator"
+                return Decision(Input.YIELD, why, Cause.MOVE)
+        return None
 
-    def _requests(self, view: Membership, now: float) -> list[Request | None]:
-        heard = [self._said(peer) for peer in view if peer.direct(now)]
-        return [self.request, *[said.request for said in heard if said is not None]]
+    def _requests(self, others: Others) -> list[Request]:
+        found = [self.request] if self.request is not None else []
+        for peer in others:
+            said = others.said(peer)
+            if said is not None and said.request is not None and peer.direct(others.now):
+                found.append(said.request)
+        return found
 
-    def _said(self, peer: Peer) -> GroupState | None:
-        return peer.announced(self.rules.name)
+    def over(self) -> None:
+        """The claim that was to be moved has ended."""
+        self.movingTo = ""

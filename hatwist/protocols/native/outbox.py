@@ -9,7 +9,7 @@ from hatwist.core.claims import Record, Released, Role
 from hatwist.core.states import State
 from hatwist.protocols.native.groups import Groups
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
-from hatwist.protocols.native.membership import Peer
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import NodeRules
 
 BURST = 2
@@ -98,7 +98,8 @@ class Sender(Groups):
         if now < self._silentUntil:
             return self._silentUntil
         if now < self._uncleanUntil and any(
-            e.state is State.STARTING and not e.clean for e in self.elections.values()
+            e.standing.state is State.STARTING and not e.standing.clean
+            for e in self.elections.values()
         ):
             return self._uncleanUntil
         return -inf
@@ -178,14 +179,14 @@ class Sender(Groups):
         """
         states = []
         for election in self.elections.values():
-            claim = election.claim
+            claim = election.standing.claim
             released = Released(claim.term, "") if claim is not None else None
             state = GroupState(
                 election.rules.name,
                 Role.SHUTDOWN,
-                election.fitness,
+                election.me.verdicts.fitness,
                 election.rules.priority,
-                highest=election.highest,
+                highest=election.terms.highest,
                 released=released,
                 reason=f"the guard released {group}",
             )

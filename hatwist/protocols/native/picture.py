@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 
 from hatwist.core.claims import Claim, Role
 from hatwist.core.picture import Context, GroupPicture, MemberPicture, PeerPicture, Picture
+from hatwist.core.turn import Turn
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.explain import explain
 from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.isolation import Here, isolated, missing, split
-from hatwist.protocols.native.membership import Membership, Peer
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.others import fenced
+from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.prospects import obstacle, undrained, worthiest
-from hatwist.protocols.native.reasons import fenced
 
 
 def picture(
@@ -42,7 +44,11 @@ def picture(
     }
     peers = {peer.name: _peer(peer, view, elections, now) for peer in view}
     torn = split(
-        [n for n, e in elections.items() if e.voter is None and (e.claim or groups[n].actives)],
+        [
+            n
+            for n, e in elections.items()
+            if not e.arbiter.exclusive and (e.standing.claim or groups[n].actives)
+        ],
         missing(view, context.known if alone else (), now),
     )
     return Picture(now, view.name, session, drained, displaced, alone, torn, groups, peers)
@@ -71,28 +77,28 @@ def _group(
     here: Here,
     drained: bool,
 ) -> GroupPicture:
-    name = election.rules.name
+    name, standing, evidence = election.rules.name, election.standing, election.evidence
     explanation = explain(election, view, now, chronicle, here)
     said = election.tell(view, now)
     actives = tuple(peer.name for peer, _ in view.actives(name, now))
     prospect = undrained(election, explanation, view, bool(here.alone), now) if drained else None
     return GroupPicture(
         name,
-        election.state,
-        _member(said, said.role, election.claim),
+        standing.state,
+        _member(said, said.role, standing.claim),
         explanation,
-        election.highest,
+        election.terms.highest,
         actives,
         tuple(election.conflicts),
-        election.servedBy if election.served(now) and not actives else "",
+        evidence.answeredBy if evidence.served(now) and not actives else "",
         election.lease(now),
-        tuple(election.others(view, now)),
+        tuple(election.others(view, Turn(now)).inOrder()),
         worthiest(election, view, explanation.holder, now),
         obstacle(election, view, now),
         prospect,
-        dict(election.transitions),
-        dict(election.counters),
-        election.takeovers.distribution(),
+        dict(standing.transitions),
+        dict(standing.counters),
+        standing.takeovers.distribution(),
     )
 
 
@@ -108,9 +114,9 @@ def _peer(peer: Peer, view: Membership, groups: Iterable[str], now: float) -> Pe
         peer.left(),
         fenced(peer),
         view.agrees(peer),
-        peer.received,
-        peer.lost,
-        {link: now - at for link, at in peer.links.items()},
+        peer.reception.ofLast20,
+        peer.reception.lost,
+        {link: now - at for link, at in peer.reception.links.items()},
         {
             name: _member(announced, state.role, state.claim)
             for name, announced, state in said

@@ -2,54 +2,54 @@
 
 from __future__ import annotations
 
-from copy import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import joined, worthOf
 from hatwist.core.picture import Explanation, Prospect
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.membership import Membership
-from hatwist.protocols.native.reasons import ownReason, peerReason
+from hatwist.protocols.native.precedence import kept
+from hatwist.protocols.native.reasons import because, ownReason
 
 DRAIN = "drain"
 """The source of the verdict that is the operator's, see L{hatwist.protocols.native.groups.Groups.drain}."""
-_OVERRULED = ("eligible", "worth", "moved", "no-preempt", "preempt-delay", "handover")
-"""Kinds of reasons that do not count for a move: of an able standby, which only the order of worths keeps from it."""
-_LASTING = ("name", "back-off", "unfit", "unheard", "witness", "votes", "one-way")
-"""Kinds of reasons that nothing but time or somebody's work ends."""
 
 
 def hindrance(election: Election, view: Membership, to: str, now: float) -> str:
     """
     Why the operator cannot have a group moved to a node now, as far as is known here; C{""}: he can.
 
+    It is what the holder goes by before it hands over.
+
     @param to: C{""}: to the worthiest, as if it had never been moved.
     """
+    orders, others = election.orders, election.others(view, Turn(now))
+    why = orders.immovable(others)
+    if why or not to:
+        return why
     group = election.rules.name
-    try:
-        holder, _, _ = election._held(view, now)
-    except ValueError as e:
-        return str(e)
-    if to in ("", holder):
-        return f"{to} holds {group} already" if to else ""
-    if to == election.name:
-        why = ownReason(election, view, now)
-    elif to in view.peers:
-        why = peerReason(election, view.peers[to], now)
-    else:
+    found = orders.obstacle(to, orders.holder(others), others)
+    if found is None:
+        return ""
+    if found is Obstacle.HOLDS:
+        return f"{to} holds {group} already"
+    if found is Obstacle.UNKNOWN:
         return f"{to} is not known here"
-    if why.kind not in _OVERRULED:
-        return f"{to} cannot take {group}: it {why.text}"
-    return election._unable(to, holder, view, now)
+    peer = view.peers[to] if to != election.me.name else None
+    return f"{to} cannot take {group}: it {because(found, election, peer, view, now)}"
 
 
 def worthiest(election: Election, view: Membership, holder: str | None, now: float) -> str:
     """Who would hold a group if its holder were not bound to it; C{""}: there is no single holder."""
     if holder is None:
         return ""
-    names = {holder, *election.others(view, now)}
+    names = {holder, *election.others(view, Turn(now)).inOrder()}
     if election.eligible(view, now):
-        names.add(election.name)
+        names.add(election.me.name)
     worths = {name: worth for name in names if (worth := _worth(election, view, name)) is not None}
     return max(worths, key=lambda name: worths[name], default=holder)
 
@@ -57,21 +57,25 @@ def worthiest(election: Election, view: Membership, holder: str | None, now: flo
 def obstacle(election: Election, view: Membership, now: float) -> str:
     """Why this node will not hold a group soon, as a sentence without full stop; C{""}: nothing keeps it."""
     found = _lasting(election, view, now)
-    if not found and election.fitness < Fitness.FIT:
-        return f"{election.name} is {election.fitness.name.lower()}: {election.fitnessReason}"
+    verdicts = election.me.verdicts
+    if not found and verdicts.fitness < Fitness.FIT:
+        return f"{election.me.name} is {verdicts.fitness.name.lower()}: {verdicts.reason}"
     return found
 
 
 def undrained(
-    drained: Election, explanation: Explanation, view: Membership, alone: bool, now: float
+    election: Election, explanation: Explanation, view: Membership, alone: bool, now: float
 ) -> Prospect:
     """
     What would become of a group if this node might hold again, as its checks, links and votes have it now.
 
     @param alone: this node hears no other.
     """
-    election, group, name = _fit(drained), drained.rules.name, drained.name
-    if found := _lasting(election, view, now):
+    group, name = election.rules.name, election.me.name
+    with _undrained(election):
+        found, mine = _lasting(election, view, now), election.me.worth
+        fitnessReason = election.me.verdicts.reason
+    if found:
         return Prospect(f"not yet: {found}")
     holder = explanation.holder
     if holder is None and explanation.holders:
@@ -81,53 +85,52 @@ def undrained(
     if holder is None:
         nobody = f"{name} hears no holder" if alone else "nobody holds it"
         return Prospect(f"{nobody}; {name} will take it unless another node does first", "")
-    said, mine = _worth(election, view, holder), election.worth
+    said = _worth(election, view, holder)
     if said is None or not mine > said:
         if mine.fitness == Fitness.FIT:
             return Prospect("")
         return Prospect(
-            f"stays on {holder}: {name} is {mine.fitness.name.lower()}: {election.fitnessReason}"
+            f"stays on {holder}: {name} is {mine.fitness.name.lower()}: {fitnessReason}"
         )
     claim = view.peers[holder].state(group).claim
-    # As the holder decides, see L{hatwist.protocols.native.holding}.
-    fitter = mine.fitness > said.fitness
-    moved = claim is not None and claim.moved
-    if moved and claim is not None:
-        fitter = fitter and said.fitness < claim.worth.fitness
+    # As the holder decides.
+    kind = kept(mine, said, claim, election.rules) if claim is not None else None
     text = f"from {holder} to {name}, which is worthier ({worthOf(mine)})"
-    if moved and not fitter:
+    if kind is Obstacle.MOVED:
         return Prospect(f"stays on {holder}, where it was moved")
-    if not fitter and not election.rules.preempt:
+    if kind is Obstacle.NO_PREEMPT:
         return Prospect(f"stays on {holder}, since preempt is off")
-    if not fitter and election.rules.preemptDelay:
+    if kind is Obstacle.PREEMPT_DELAY:
         return Prospect(f"{text}, after {election.rules.preemptDelay:g} s")
     return Prospect(text, holder)
 
 
-def _fit(drained: Election) -> Election:
+@contextmanager
+def _undrained(election: Election) -> Iterator[None]:
     """The group as it would be here without the operator's wish, for questions only."""
-    found = copy(drained)
-    verdicts = [verdict for source, verdict in drained._verdicts.items() if source != DRAIN]
-    found.fitness = min((fitness for fitness, _ in verdicts), default=Fitness.FIT)
-    reasons = [why for fitness, why in verdicts if fitness == found.fitness and why]
-    found.fitnessReason = "; ".join(reasons)
-    return found
+    verdicts = election.me.verdicts
+    election.me.verdicts = verdicts.without(DRAIN)
+    try:
+        yield
+    finally:
+        election.me.verdicts = verdicts
 
 
 def _lasting(election: Election, view: Membership, now: float) -> str:
     """What keeps this node from a group for longer than a moment, as a sentence; C{""}: nothing."""
     why = ownReason(election, view, now)
-    if why.kind == "back-off" and not election.others(view, now):
+    if why.kind is Obstacle.BACK_OFF and not election.others(view, Turn(now)).inOrder():
         return (
             ""  # nobody else holds the group or could: then this node does not wait after a failure
         )
-    return f"{election.name} {why.text}" if why.kind in _LASTING else ""
+    lasting = why.kind is not None and why.kind.lasting
+    return f"{election.me.name} {why.text}" if lasting else ""
 
 
 def _worth(election: Election, view: Membership, name: str) -> Worth | None:
     """What a node says that it is worth; C{None}: it is known through others only."""
-    if name == election.name:
-        return election.worth
+    if name == election.me.name:
+        return election.me.worth
     peer = view.peers.get(name)
     said = peer.announced(election.rules.name) if peer is not None else None
     return peer.worth(said) if peer is not None and said is not None else None

@@ -18,10 +18,6 @@ FRESH = 1.5
 """Intervals for which a packet counts as a positive word."""
 LAST_CALL = 0.97
 """The share of C{hold} after which a standby sends, so that a holder learns in time that it is not heard."""
-MAX_BACKOFF = 64
-"""Tolerances for which a node is not eligible after a failed acquire, at most."""
-MAX_RETRY = 4
-"""Tolerances between the attempts of a node in back-off while nobody else is eligible, at most."""
 ASKING = 1.0
 """Intervals for which votes are asked for at a time."""
 ASK_AFTER, ASK_EVERY, ANSWER_FRESH = 1.5, 0.25, 1.0

@@ -8,16 +8,21 @@ packet that the majority's votes name. What a node knows by hearsay is never a v
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 
+from hatwist.core.causes import Cause
 from hatwist.core.claims import Grant, Record, Role
 from hatwist.core.electorate import Quorum
+from hatwist.core.obstacles import Obstacle
+from hatwist.core.standing import Decision, Standing
+from hatwist.core.states import Input, State
+from hatwist.core.terms import Terms
+from hatwist.core.turn import Turn
+from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.heartbeat import GroupState
-from hatwist.protocols.native.membership import Membership, Peer
-
-MARGIN = 64
-"""Terms that are set aside on disk at a time, so that no claim waits for a disk."""
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.others import Others
+from hatwist.protocols.native.peer import Peer
 
 
 class Voter:
@@ -42,30 +47,22 @@ class Voter:
         self.until = -inf
         self._tolerance = tolerance
 
-    def decide(
-        self,
-        view: Membership,
-        busy: bool,
-        reserved: int,
-        now: float,
-        at: Callable[[float, float], bool],
-    ) -> bool:
+    def decide(self, view: Membership, busy: bool, reserved: int, turn: Turn) -> bool:
         """
         Renew, withdraw or give the vote.
 
         @param busy: this node holds, lets go, or asks for itself: it has no vote to give.
         @param reserved: the highest term that is safe on disk.
-        @param at: notes a time at which to decide again, and tells whether it has come.
         @return: the vote is another claim's now, or free: others are waiting to be told.
         """
         before = self.grant and self.grant[:3]
         if self.grant is not None:
-            self._renew(view, now, at)
-        if self.grant is None and not busy and at(self.silentUntil, now):
-            self._give(view, reserved, now, at)
+            self._renew(view, turn)
+        if self.grant is None and not busy and turn.passed(self.silentUntil):
+            self._give(view, reserved, turn)
         return (self.grant and self.grant[:3]) != before
 
-    def _renew(self, view: Membership, now: float, at: Callable[[float, float], bool]) -> None:
+    def _renew(self, view: Membership, turn: Turn) -> None:
         grant = self.grant
         assert grant is not None
         peer = view.peers.get(grant.name)
@@ -84,7 +81,7 @@ class Voter:
             if self._claims(peer) == grant.term and peer.session == grant.session:
                 self.grant = grant._replace(seq=max(peer.directSeq, grant.seq))
                 self.until = max(self.until, self._end(peer))
-        if at(self.until, now):
+        if turn.passed(self.until):
             self.grant = None
 
     def _end(self, peer: Peer) -> float:
@@ -95,9 +92,7 @@ class Voter:
         said = peer.announced(self.group)
         return said.claim.term if said is not None and said.claim is not None else 0
 
-    def _give(
-        self, view: Membership, reserved: int, now: float, at: Callable[[float, float], bool]
-    ) -> None:
+    def _give(self, view: Membership, reserved: int, turn: Turn) -> None:
         best: tuple[bool, object] | None = None
         chosen = None
         for peer in view:
@@ -108,7 +103,7 @@ class Voter:
                 or said.lettingGo
                 or peer.name not in self.quorum.members
                 or peer.state(self.group).claim != said.claim
-                or not peer.twoWay(now)
+                or not peer.twoWay(turn.now)
                 or not self._mayHave(peer, said, reserved)
             ):
                 continue
@@ -123,7 +118,7 @@ class Voter:
             assert chosen.beat is not None
             self._address = chosen.beat.address
             self.until = self._end(chosen)
-            at(self.until, now)
+            turn.passed(self.until)
 
     def _mayHave(self, peer: Peer, said: GroupState, reserved: int) -> bool:
         assert said.claim is not None
@@ -134,6 +129,100 @@ class Voter:
             return True
         # The same claim once more promises nothing new.
         return self.last is not None and self.last[:3] == (peer.name, peer.session, term)
+
+
+class Majority:
+    """
+    The arbiter of a cluster that votes: a claim stands for as long as a majority has promised itself to it.
+
+    @ivar confirmedAt: when the newest packet of the claim left for which it has enough votes.
+    @ivar voteAgainAfter: when votes may be asked for again, after they were not given.
+    """
+
+    exclusive = True
+    first = Input.ASK
+
+    def __init__(
+        self,
+        me: Candidate,
+        standing: Standing,
+        terms: Terms,
+        quorum: Quorum,
+        record: Record,
+        now: float,
+    ) -> None:
+        self._me = me
+        self._standing = standing
+        self._terms = terms
+        self.quorum = quorum
+        tolerance = me.timing.tolerance
+        self.voter = Voter(me.rules.name, quorum, record, tolerance, now + tolerance)
+        self.confirmedAt = self.voteAgainAfter = -inf
+
+    @property
+    def grant(self) -> Grant | None:
+        return self.voter.grant
+
+    @property
+    def vote(self) -> Grant | None:
+        return self.voter.last
+
+    @property
+    def storable(self) -> bool:
+        return self._terms.highest < self._terms.reserved
+
+    def look(self, others: Others, sent: dict[int, float], turn: Turn) -> bool:
+        standing, voter = self._standing, self.voter
+        if standing.claim is not None:
+            claim = (self._me.name, self._me.session, standing.claim.term)
+            group, view = self._me.rules.name, others.view
+            time = confirmed(view, group, self.quorum, claim, sent, turn.now)
+            self.confirmedAt = max(self.confirmedAt, time)
+        busy = standing.claim is not None or not standing.clean or standing.state is State.SHUTDOWN
+        if not voter.decide(others.view, busy, self._terms.reserved, turn):
+            return False
+        turn.hurry()
+        return voter.grant is not None
+
+    def reach(self, others: Others, since: int) -> Obstacle | None:
+        present = len(others.present(self.quorum.members, since)) + 1
+        return None if present >= self.quorum.needed else Obstacle.VOTES
+
+    @property
+    def askAt(self) -> float:
+        return max(self.voteAgainAfter, self.voter.silentUntil)
+
+    def waits(self, turn: Turn) -> Obstacle | None:
+        if self.voter.grant is not None:
+            return Obstacle.VOTE_GIVEN
+        return None if turn.passed(self.askAt) else Obstacle.ASK_LATER
+
+    def named(self, term: int) -> None:
+        self.voter.promised = term
+        self.confirmedAt = -inf
+
+    def defeated(self, until: float) -> None:
+        self.voteAgainAfter = until
+
+    def granted(self, now: float) -> bool:
+        return self.confirmedAt + self._me.hold > now
+
+    def confirmed(self, now: float) -> float:
+        return self.confirmedAt
+
+    def lapsed(self, others: Others, sent: dict[int, float], turn: Turn) -> Decision | None:
+        """
+        Once the votes are too old, others may have them: the claim is over.
+
+        A little earlier than the guard believes so: that is for a daemon that cannot decide any more. This node
+        may claim again once a majority has heard of it since.
+        """
+        since = self.confirmed(turn.now)
+        if not turn.passed(since + self._me.hold - self._me.timing.lateness):
+            return None
+        age = turn.now - since
+        why = f"no majority has confirmed its heartbeats for {age:.3f} s"
+        return Decision(Input.YIELD, why, Cause.VOTES)
 
 
 def confirmed(

@@ -18,10 +18,11 @@ from hatwist.linux.netlink.messages import IFA_F_DADFAILED, KernelLink
 from hatwist.resources.addresses.announcing import Announcer
 from hatwist.resources.addresses.lease import Lease
 from hatwist.resources.addresses.places import Found, Places
-from hatwist.resources.addresses.placing import AddressSpec, Placement, keyOf
+from hatwist.resources.addresses.placing import Placement, keyOf
 from hatwist.resources.addresses.removing import Removal, asked, drop, uncancelled
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.addresses.upkeep import RAN_OUT, Upkeep, refusal
-from hatwist.resources.interfaces import IAnnouncer, ILeased, IResource
+from hatwist.resources.interfaces import IAnnouncer, ICloseable, ILeased, IResource
 
 # Seconds until it is asked again whether a lease was renewed
 WAIT = 0.05
@@ -29,7 +30,7 @@ WAIT = 0.05
 PROMPT = 0.4
 
 
-@implementer(IResource, IAnnouncer, ILeased)
+@implementer(IResource, IAnnouncer, ICloseable, ILeased)
 class Addresses:
     """
     Any number of shared addresses, held and let go of together.
@@ -42,6 +43,7 @@ class Addresses:
     @param until: until when they may be here, as the guard has it: see L{Lease}. After that time they are lost.
     """
 
+    guarded = True
     _log = Logger()
 
     def __init__(

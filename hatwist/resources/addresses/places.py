@@ -11,14 +11,9 @@ from twisted.internet.task import deferLater
 from hatwist.core.errors import ResourceError
 from hatwist.linux.interfaces import INetlink, ISender
 from hatwist.linux.netlink.messages import Address, KernelLink, encodePromote, lasting
-from hatwist.resources.addresses.placing import (
-    AddressSpec,
-    Finder,
-    Placement,
-    announcementsOf,
-    place,
-)
+from hatwist.resources.addresses.placing import Finder, Placement, announcementsOf, place
 from hatwist.resources.addresses.removing import asked, deleting, explained, unpromoted
+from hatwist.resources.addresses.spec import AddressSpec
 
 # Addresses encoded in one turn of the reactor: 8 ms
 ENCODED = 50

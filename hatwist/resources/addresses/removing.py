@@ -21,7 +21,8 @@ from hatwist.linux.netlink.messages import (
     encodeDelete,
     encodePromote,
 )
-from hatwist.resources.addresses.placing import AddressSpec, Placement, keyOf, labelOf
+from hatwist.resources.addresses.placing import Placement, keyOf, labelOf
+from hatwist.resources.addresses.spec import AddressSpec
 
 # Rounds of "dump, and delete what is left" before a removal has failed
 ROUNDS = 3

@@ -15,12 +15,12 @@ from hatwist.core.counting import LEAP, REMEMBERED, TRUSTED, follow
 from hatwist.core.effects import Hold, Persist, Release, Send
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import BadPacket
+from hatwist.core.terms import MARGIN
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
 from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
-from hatwist.protocols.native.votes import MARGIN
 from hatwist.runtime.store import Store
 from tests.unit.runtime.test_store import Threads
 
@@ -157,7 +157,7 @@ class CountingTests(SynchronousTestCase):
                     pass
         for start in range(6):
             now = self.rounds(nodes, now, 40)
-            held = [n.machine.elections["web"].claim for n in nodes]
+            held = [n.machine.elections["web"].standing.claim for n in nodes]
             self.assertEqual(sum(claim is not None for claim in held), 1, (start, held))
             for node, other in (nodes, nodes[::-1]):
                 view = node.machine.view.peers[other.rules.name]
@@ -175,7 +175,7 @@ class CountingTests(SynchronousTestCase):
         now, terms = 100.0, []
         for start in range(20):
             now = self.rounds(nodes, now, 30)
-            (claim,) = [c for n in nodes if (c := n.machine.elections["web"].claim)]
+            (claim,) = [c for n in nodes if (c := n.machine.elections["web"].standing.claim)]
             terms.append(claim.term)
             nodes[start % 2].start(now)
         self.assertEqual(terms[0], REMEMBERED + 1)

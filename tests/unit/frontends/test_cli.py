@@ -290,14 +290,16 @@ class StartTests(SynchronousTestCase):
     """Somebody on call does not wait for imports."""
 
     def test_imports(self) -> None:
-        """Neither --help nor asking a daemon imports Twisted."""
-        for argv in (["--help"], ["status", "--help"], ["status", "--control", "/nonexistent"]):
+        """Neither --help nor asking a daemon imports Twisted, or what builds frames and netlink messages."""
+        asking = ["status", "--control", "/nonexistent"], ["why", "--control", "/nonexistent"]
+        for argv in (["--help"], ["status", "--help"], *asking):
             program = (
                 "import sys\n"
                 "from hatwist.frontends.cli import main\n"
                 f"try: main({argv!r})\n"
                 "except SystemExit: pass\n"
-                "assert not [name for name in sys.modules if name.split('.')[0] == 'twisted']\n"
+                "heavy = {'twisted', 'zope', 'scapy', 'pyroute2'}\n"
+                "assert not heavy & {name.split('.')[0] for name in sys.modules}\n"
             )
             done = subprocess.run(
                 [sys.executable, "-c", program], check=False, capture_output=True, text=True

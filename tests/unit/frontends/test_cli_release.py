@@ -15,9 +15,9 @@ from hatwist.frontends import tap
 from hatwist.frontends.cli.release import WRONG, release
 from hatwist.linux.netlink.memory import MemoryKernel
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.memory import MemoryResource
-from hatwist.service.groupparts import Left
+from hatwist.service.leftover import Left
 from hatwist.settings import CommandSpec, GroupSettings
 from tests.unit.service import test_service
 

@@ -427,7 +427,7 @@ class MovingTests(SocketTestCase):
             error = await self.assertFailure(self.of("alpha", command, **arguments), CommandRefused)
             self.assertIn(words, str(error))
         self.assertFalse(node(alpha).drained)
-        self.assertIsNone(node(alpha).machine.elections["default"].request)
+        self.assertIsNone(node(alpha).machine.elections["default"].orders.request)
         self.assertIs(alpha.role, Role.ACTIVE)
 
     async def test_undrainUnfit(self) -> None:
@@ -517,7 +517,7 @@ class MovingTests(SocketTestCase):
         alpha, _ = await self.pair()
         await self.of("alpha", "Drain")
         election = node(alpha).machine.elections["default"]
-        election.backoffUntil = alpha.seconds() + 60
+        election.backoff.until = alpha.seconds() + 60
         found = await self.of("alpha", "Undrain")
         self.assertEqual(found["moves"], [])
         self.assertRegex(
@@ -525,11 +525,11 @@ class MovingTests(SocketTestCase):
             "default: not yet: alpha could not hold the resources, and leaves the group to others for",
         )
         await self.of("alpha", "Drain")
-        election.backoffUntil = 0.0
+        election.backoff.until = 0.0
         drain = node(alpha).drain
 
         def fail(on: bool) -> Any:
-            election.backoffUntil = alpha.seconds() + 60
+            election.backoff.until = alpha.seconds() + 60
             return drain(on)
 
         self.patch(node(alpha), "drain", fail)

@@ -45,7 +45,7 @@ class HealthTests(MetricsTestCase):
         self.alpha.start()
         self.alpha.keepers["g"].hold = lambda term: None  # type: ignore[method-assign,assignment,misc]
         self.pass_(T + I)
-        self.assertEqual(self.alpha.machine.elections["g"].state.value, "acquiring")
+        self.assertEqual(self.alpha.machine.elections["g"].standing.state.value, "acquiring")
         self.assertFalse(active(self.alpha)[0])
         self.alpha._report(self.alpha.machine.held, "g")
         self.assertTrue(active(self.alpha)[0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.effects import RoleChange
 from hatwist.core.electorate import Quorum
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.phrases import duration
 from hatwist.core.picture import Why
 from hatwist.core.states import Input
@@ -33,6 +32,7 @@ from hatwist.protocols.native.isolation import NOTHING, Here
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.reasons import ownReason, peerReason
 from hatwist.protocols.native.rules import GroupRules, Timing
+from hatwist.protocols.native.votes import Majority
 from hatwist.service.status import because
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -51,7 +51,7 @@ class Scene:
         self.chronicle = Chronicle("a", ["web"])
         if ready:
             self.do(Input.RELEASED, Input.READY)
-        self.election.reserved = 64
+        self.election.terms.reserved = 64
 
     def do(self, *inputs: Input) -> Scene:
         for what in inputs:
@@ -87,16 +87,22 @@ class Scene:
         self.view.receive(beat, "eth0", SESSION, at)
         return self
 
-    def set(self, **attributes: Any) -> Scene:
+    def set(self, part: str, **attributes: Any) -> Scene:
+        owner = getattr(self.election, part)
         for name, value in attributes.items():
-            setattr(self.election, name, value)
+            assert hasattr(owner, name), name
+            setattr(owner, name, value)
+        return self
+
+    def unfit(self) -> Scene:
+        self.election.setFitness(Fitness.UNFIT, "no carrier on eth0")
         return self
 
     def own(self) -> Why:
         return ownReason(self.election, self.view, NOW)
 
     def of(self, name: str = "b") -> Why:
-        return peerReason(self.election, self.view.peers[name], NOW)
+        return peerReason(self.election, self.view.peers[name], self.view, NOW)
 
     def text(self, here: Here = NOTHING) -> str:
         return explain(self.election, self.view, NOW, self.chronicle, here).paragraph()
@@ -113,12 +119,10 @@ def voting() -> Scene:
 
 def granted() -> Scene:
     scene = voting()
-    assert scene.election.voter is not None
-    scene.election.voter.grant = Grant("c", 1, 9, 1)
+    assert isinstance(scene.election.arbiter, Majority)
+    scene.election.arbiter.voter.grant = Grant("c", 1, 9, 1)
     return scene
 
-
-UNFIT = {"fitness": Fitness.UNFIT, "fitnessReason": "no carrier on eth0"}
 
 # Each situation of this node: kind, words that its sentence has, and how it comes about.
 OWN: list[tuple[str, str, Callable[[], Scene]]] = [
@@ -126,7 +130,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     (
         "listening",
         "listens for 0.25 s more",
-        lambda: Scene(ready=False).do(Input.RELEASED).set(listenUntil=NOW + 0.25),
+        lambda: Scene(ready=False).do(Input.RELEASED).set("candidacy", listenUntil=NOW + 0.25),
     ),
     ("starting", "a worthier node", lambda: Scene(ready=False).do(Input.RELEASED)),
     ("acquiring", "is acquiring it", lambda: Scene().do(Input.CLAIM)),
@@ -134,7 +138,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ("releasing", "is releasing it", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.YIELD)),
     ("stopping", "is stopping", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.STOP)),
     ("stopped", "has stopped", lambda: Scene().do(Input.STOP)),
-    ("name", "another host runs a node of this name", lambda: Scene().set(muted=True)),
+    ("name", "another host runs a node of this name", lambda: Scene().set("me", muted=True)),
     (
         "stopped",
         "is stopping, and releasing it",
@@ -144,31 +148,33 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     (
         "back-off",
         "could not hold the resources (no place), and tries again in 0.40 s",
-        lambda: Scene().set(
-            backoffUntil=NOW + 3, releasedAt=NOW - 1, failures=9, refusal="no place"
+        lambda: (
+            Scene()
+            .set("backoff", until=NOW + 3, failures=9, refusal="no place")
+            .set("standing", releasedAt=NOW - 1)
         ),
     ),
     (
         "back-off",
         "tries again in 0.20 s",
-        lambda: Scene().set(backoffUntil=NOW + 0.2, releasedAt=NOW, failures=9),
+        lambda: Scene().set("backoff", until=NOW + 0.2, failures=9).set("standing", releasedAt=NOW),
     ),
     (
         "back-off",
         "could not hold the resources (no place), and leaves the group to others for 3.00 s",
-        lambda: Scene().set(backoffUntil=NOW + 3, refusal="no place").hear(),
+        lambda: Scene().set("backoff", until=NOW + 3, refusal="no place").hear(),
     ),
-    ("back-off", "others for 3.00 s", lambda: holder(Scene().set(backoffUntil=NOW + 3))),
-    ("late", "was itself late", lambda: Scene().set(patience=NOW + 0.1)),
-    ("unfit", "no carrier on eth0", lambda: Scene().set(**UNFIT)),
-    ("unfit", "another node is not", lambda: Scene(keepUnfit=True).set(**UNFIT).hear()),
-    ("eligible", "is ready", lambda: Scene(keepUnfit=True).set(**UNFIT)),
-    ("unheard", "is not heard by b", lambda: Scene().hear().set(unheardSeq=9)),
+    ("back-off", "others for 3.00 s", lambda: holder(Scene().set("backoff", until=NOW + 3))),
+    ("late", "was itself late", lambda: Scene().set("backoff", patience=NOW + 0.1)),
+    ("unfit", "no carrier on eth0", lambda: Scene().unfit()),
+    ("unfit", "another node is not", lambda: Scene(keepUnfit=True).unfit().hear()),
+    ("eligible", "is ready", lambda: Scene(keepUnfit=True).unfit()),
+    ("unheard", "is not heard by b", lambda: Scene().hear().set("eligibility", unheardSeq=9)),
     ("witness", "no answer from the witness yet", lambda: Scene(witness=True)),
     (
         "witness",
         "no answer from the witness for 5.00 s",
-        lambda: Scene(witness=True).set(witnessedAt=NOW - 5),
+        lambda: Scene(witness=True).set("evidence", witnessedAt=NOW - 5),
     ),
     ("votes", "has 1 vote (its own) of the 2 it needs", lambda: Scene("abc")),
     ("votes", "no two-way contact with b, c", lambda: Scene("abc").hear(heard=False)),
@@ -204,11 +210,11 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     (
         "served",
         "but another host answers on the LAN for the address, so a keeps off",
-        lambda: Scene(asks=True).set(servedAt=NOW),
+        lambda: Scene(asks=True).set("evidence", lanAnsweredAt=NOW),
     ),
     ("vote-given", "vote to c", granted),
-    ("disk", "safe on its disk", lambda: voting().set(reserved=0)),
-    ("ask-later", "again in 0.20 s", lambda: voting().set(askAfter=NOW + 0.2)),
+    ("disk", "safe on its disk", lambda: voting().set("terms", reserved=0)),
+    ("ask-later", "again in 0.20 s", lambda: voting().set("arbiter", voteAgainAfter=NOW + 0.2)),
     (
         "successor",
         "waits for c",
@@ -219,7 +225,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
         "(fit, priority 100) waits for b, which is worthier (fit, priority 150)",
         lambda: Scene().hear(priority=150),
     ),
-    ("asks-lan", "asking the LAN", lambda: Scene(asks=True).set(askingSince=NOW)),
+    ("asks-lan", "asking the LAN", lambda: Scene(asks=True).set("evidence", lanProbedSince=NOW)),
     ("eligible", "is ready", lambda: Scene()),
 ]
 
@@ -296,26 +302,25 @@ class ReasonTests(SynchronousTestCase):
         """What keeps this node from holding, or what it is doing, is told for each situation."""
         for kind, words, make in OWN:
             why = make().own()
-            self.assertEqual(why.kind, kind, f"{words}: {why}")
+            self.assertEqual(why.word, kind, f"{words}: {why}")
             self.assertIn(words, why.text)
 
     def test_others(self) -> None:
         """The same for what is known of another node."""
         for kind, words, make in OTHERS:
             why = make().of()
-            self.assertEqual(why.kind, kind, f"{words}: {why}")
+            self.assertEqual(why.word, kind, f"{words}: {why}")
             self.assertIn(words, why.text)
 
     def test_complete(self) -> None:
-        """These tables have a row for every kind of reason in the module."""
-        kinds = {
-            node.args[0].value
-            for node in ast.walk(ast.parse(inspect.getsource(reasons)))
-            if isinstance(node, ast.Call)
-            and ast.unparse(node.func) == "Why"
-            and isinstance(node.args[0], ast.Constant)
-        }
-        self.assertEqual({kind for kind, _, _ in (*OWN, *OTHERS)}, kinds)
+        """These tables have a row for every obstacle, and words for each that a node can have here or elsewhere."""
+        kinds = {kind for kind, _, _ in (*OWN, *OTHERS)}
+        self.assertEqual(kinds, {found.value for found in Obstacle} - {"unknown"} | {"eligible"})
+        self.assertEqual(
+            {kind for kind, _, _ in OWN} - {"eligible"}, {o.value for o in reasons.OWN}
+        )
+        told = {kind for kind, _, _ in OTHERS} - {"eligible"}
+        self.assertEqual(told, {o.value for o in reasons.OTHER})
 
     def test_eligible(self) -> None:
         """What the election itself calls eligible is never told to be unable, and the reverse."""
@@ -324,7 +329,7 @@ class ReasonTests(SynchronousTestCase):
         for kind, words, make in OWN:
             scene = make()
             eligible = scene.election.eligible(scene.view, NOW)
-            self.assertEqual(eligible, scene.own().kind not in unable, f"{kind}: {words}")
+            self.assertEqual(eligible, scene.own().word not in unable, f"{kind}: {words}")
 
 
 class ParagraphTests(SynchronousTestCase):
@@ -357,7 +362,7 @@ class ParagraphTests(SynchronousTestCase):
 
     def test_nobody(self) -> None:
         """Where nobody holds, each node's reason is told."""
-        scene = Scene().set(**UNFIT).hear(at=NOW - 2)
+        scene = Scene().unfit().hear(at=NOW - 2)
         self.assertEqual(
             scene.text(),
             "Nobody holds web. a (this node) is unfit: no carrier on eth0. b has not been heard for 2.00 s.",
@@ -396,7 +401,7 @@ class ParagraphTests(SynchronousTestCase):
 
     def test_served(self) -> None:
         """Who answers for the address, and where heartbeats should arrive, is told if it is known."""
-        scene = Scene(asks=True).set(servedAt=NOW)
+        scene = Scene(asks=True).set("evidence", lanAnsweredAt=NOW)
         here = Here(answer="02:00:00:00:00:0b answers on the LAN for 192.168.1.100", port=5555)
         self.assertIn(
             "a (this node) hears no valid heartbeat from a holder, but 02:00:00:00:00:0b answers on the LAN for "
@@ -406,7 +411,8 @@ class ParagraphTests(SynchronousTestCase):
 
     def test_status(self) -> None:
         """The status gives the holder's reason, and with nobody there why this node does not hold."""
-        failed = Scene().set(backoffUntil=NOW + 0.2, failures=9, releasedAt=NOW, refusal="no place")
+        failed = Scene().set("backoff", until=NOW + 0.2, failures=9, refusal="no place")
+        failed.set("standing", releasedAt=NOW)
         for scene, reason in (
             (failed, "a could not hold the resources (no place), and tries again in 0.20 s"),
             (holder(Scene()), ""),
@@ -446,9 +452,10 @@ class ParagraphTests(SynchronousTestCase):
             ),
         ):
             scene = Scene(**rules).do(Input.CLAIM, Input.HELD).hear(priority=150)
-            claim = scene.election.claim
+            claim = scene.election.standing.claim
             assert claim is not None
-            scene.set(worthierSince={"b": NOW - 2}, claim=claim._replace(moved=moved))
+            scene.set("standing", claim=claim._replace(moved=moved))
+            scene.set("tenure", worthierSince={"b": NOW - 2})
             self.assertIn(words, scene.text())
 
     def test_since(self) -> None:

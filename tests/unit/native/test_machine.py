@@ -60,7 +60,7 @@ class MachineTests(SynchronousTestCase):
             self.decide(100.0 + step * I, True)
         self.machine.held("web", 100.4)
         self.decide(100.4)
-        self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
+        self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
 
     def assertRefused(self, heartbeat: Heartbeat, reason: str) -> None:
         before = self.machine.view.heard(200.0)
@@ -170,7 +170,7 @@ class DeadlineTests(MachineTests):
             self.decide(self.machine.deadline)
         self.assertIn(round(101.0 + 0.97 * timing.hold, 6), deadlines)
         self.assertIn(101.35, deadlines)
-        self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
+        self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
 
     def standby(self) -> None:
         self.decide(100.0, True)
@@ -310,7 +310,7 @@ class RefusalTests(MachineTests):
         self.hold()
         self.assertRaises(BadPacket, self.machine.hear, beat("a", 1, session=4), "eth0", 100.5)
         self.decide(100.5)
-        self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
+        self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
 
     def test_recordedStart(self) -> None:
         """A packet of another start that comes from this host's own address is a recording: no second node."""
@@ -323,7 +323,7 @@ class RefusalTests(MachineTests):
         self.machine.hear(beat("b", 1), "eth0", 100.0)
         self.assertRefused(beat("b", 1), "replayed")
         self.machine.hear(beat("b", 1), "eth1", 100.0)
-        self.assertEqual(set(self.machine.view.peers["b"].links), {"eth0", "eth1"})
+        self.assertEqual(set(self.machine.view.peers["b"].reception.links), {"eth0", "eth1"})
 
     def test_crowded(self) -> None:
         """One node more than a cluster may have is refused; those that are known are not."""
@@ -379,7 +379,7 @@ class SessionTests(MachineTests):
             self.decide(100.001 + step * I / 2)
         self.machine.held("web", 100.4)
         self.decide(100.4)
-        self.assertEqual(self.machine.elections["web"].role, Role.ACTIVE)
+        self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
         heard = (Heard("a", 12, 3, T, True, True, 20),)
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.45)
         self.decide(100.45)
@@ -423,7 +423,9 @@ class SessionTests(MachineTests):
             for one in self.sent(self.decide(100.1 + step * I, True)):
                 encode(one)
         group = self.machine.elections["web"]
-        self.assertEqual((group.state, group.highest), (State.ACQUIRING, TRUSTED + 1))
+        self.assertEqual(
+            (group.standing.state, group.terms.highest), (State.ACQUIRING, TRUSTED + 1)
+        )
 
     def test_forgotten(self) -> None:
         """A node that was forgotten, and starts without its memory and its clock behind, is told of its last start."""

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Released, Role
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
-from hatwist.protocols.native.membership import REMEMBERED, Membership, Peer, Word
+from hatwist.protocols.native.membership import REMEMBERED, Membership
+from hatwist.protocols.native.peer import Peer, Word
 from tests import vectors
 
 T = 0.35
@@ -252,14 +253,14 @@ class MembershipTests(SynchronousTestCase):
     def test_received(self) -> None:
         """Of the last 20 packets, those that never came are counted as missing."""
         peer = self.receive(beat("b", 1), 10.0)
-        self.assertEqual(peer.received, 20)
+        self.assertEqual(peer.reception.ofLast20, 20)
         self.receive(beat("b", 4), 10.1)
-        self.assertEqual(peer.received, 18)
+        self.assertEqual(peer.reception.ofLast20, 18)
         for seq in range(5, 25):
             self.receive(beat("b", seq), 10.2)
-        self.assertEqual(peer.received, 20)
+        self.assertEqual(peer.reception.ofLast20, 20)
         self.receive(beat("b", 1000), 10.3)
-        self.assertEqual(peer.received, 1)
+        self.assertEqual(peer.reception.ofLast20, 1)
 
     def test_tellsWhatItKnows(self) -> None:
         """What is told of the others: stamp, age, way, and the groups in which one is more than standby."""

@@ -29,7 +29,7 @@ class Moving(Scenario):
 
     def isMoved(self, sim: Simulation, name: str) -> bool:
         """Does its claim say that the operator chose it?"""
-        claim = sim.nodes[name].machine.elections[GROUP].claim
+        claim = sim.nodes[name].machine.elections[GROUP].standing.claim
         assert claim is not None
         return claim.moved
 
@@ -147,9 +147,9 @@ class MoveTests(Moving):
         sim.heal()
         sim.run(1.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        claim = sim.nodes["alpha"].machine.elections[GROUP].claim
+        claim = sim.nodes["alpha"].machine.elections[GROUP].standing.claim
         assert claim is not None
-        self.assertLess(claim.term, sim.nodes["beta"].machine.elections[GROUP].highest)
+        self.assertLess(claim.term, sim.nodes["beta"].machine.elections[GROUP].terms.highest)
         sim.move("beta", "beta")
         sim.run(I)
         self.assertEqual(sim.holders(), ["beta"])
@@ -199,7 +199,7 @@ class MoveTests(Moving):
         sim.filters.clear()
         sim.run(3.0)
         self.assertEqual(self.claims(sim, start), [])
-        self.assertIsNone(sim.nodes["beta"].machine.elections[GROUP].request)
+        self.assertIsNone(sim.nodes["beta"].machine.elections[GROUP].orders.request)
 
 
 class RefusalTests(Moving):
@@ -319,7 +319,7 @@ class OldRequestTests(Moving):
         """One for another term, another start, or another node is nothing to the holder."""
         sim = self.cluster(*RANKS)
         machine = sim.nodes["alpha"].machine
-        claim = machine.elections[GROUP].claim
+        claim = machine.elections[GROUP].standing.claim
         assert claim is not None
         good = Request("alpha", machine.session, claim.term, "gamma")
         start = sim.now
@@ -343,7 +343,7 @@ class OldRequestTests(Moving):
         sim.drain("gamma")
         sim.run(0.1)
         machine = sim.nodes["alpha"].machine
-        claim = machine.elections[GROUP].claim
+        claim = machine.elections[GROUP].standing.claim
         assert claim is not None
         self.hear(sim, Request("alpha", machine.session, claim.term, "gamma"))
         sim.kill("beta")
@@ -583,8 +583,8 @@ class VotedTests(Moving):
             self.assertEqual(self.claims(sim, start), ["gamma"])
             self.assertLess(sim.darkness(start), 0.010)
             self.assertEqual(sim.overlap(), 0)
-            highest = {node.machine.elections[GROUP].highest for node in sim.nodes.values()}
-            claim = sim.nodes["gamma"].machine.elections[GROUP].claim
+            highest = {node.machine.elections[GROUP].terms.highest for node in sim.nodes.values()}
+            claim = sim.nodes["gamma"].machine.elections[GROUP].standing.claim
             assert claim is not None
             self.assertEqual(highest, {claim.term})
 
@@ -593,7 +593,7 @@ class VotedTests(Moving):
         for highest in range(10):
             sim = self.voters()
             # By that it draws another lot.
-            sim.nodes["gamma"].machine.elections[GROUP].highest += highest
+            sim.nodes["gamma"].machine.elections[GROUP].terms.highest += highest
             self.loseVotes(sim, 1.2 * I)
             sim.move("alpha", "gamma")
             sim.run(2.0)
@@ -610,7 +610,7 @@ class VotedTests(Moving):
             sim.move("gamma", "beta")
             sim.run(2.0)
             self.assertEqual(sim.holders(), ["beta"])
-            self.assertEqual(sim.nodes["alpha"].machine.elections[GROUP].highest, 3)
+            self.assertEqual(sim.nodes["alpha"].machine.elections[GROUP].terms.highest, 3)
 
     def hideFromAlpha(self, sim: Simulation) -> None:
         """For half an interval alpha hears no release, and nothing from beta."""
@@ -662,7 +662,7 @@ class DrainTests(Moving):
     """Nodes that the operator has drained."""
 
     def reason(self, sim: Simulation, name: str) -> str:
-        return sim.nodes[name].machine.elections[GROUP].fitnessReason
+        return sim.nodes[name].machine.elections[GROUP].me.verdicts.reason
 
     def test_holder(self) -> None:
         """A drained holder hands over in one packet's time, and gets nothing until it is drained no more."""
@@ -770,16 +770,20 @@ class SourcesTests(Moving):
         machine = sim.nodes["beta"].machine
         group = machine.elections[GROUP]
         machine.fitness(GROUP, Fitness.DEGRADED, "slow", "checks")
-        self.assertEqual((group.fitness, group.fitnessReason), (Fitness.DEGRADED, "slow"))
+        self.assertEqual(
+            (group.me.verdicts.fitness, group.me.verdicts.reason), (Fitness.DEGRADED, "slow")
+        )
         machine.fitness(GROUP, Fitness.UNFIT, "no carrier on eth0", "carrier")
         machine.drain(True)
         self.assertEqual(
-            (group.fitness, group.fitnessReason),
+            (group.me.verdicts.fitness, group.me.verdicts.reason),
             (Fitness.UNFIT, "no carrier on eth0; drained (hatwist undrain ends it)"),
         )
         machine.fitness(GROUP, Fitness.FIT, "", "carrier")
-        self.assertEqual(group.fitnessReason, "drained (hatwist undrain ends it)")
+        self.assertEqual(group.me.verdicts.reason, "drained (hatwist undrain ends it)")
         machine.drain(False)
-        self.assertEqual((group.fitness, group.fitnessReason), (Fitness.DEGRADED, "slow"))
+        self.assertEqual(
+            (group.me.verdicts.fitness, group.me.verdicts.reason), (Fitness.DEGRADED, "slow")
+        )
         machine.fitness(GROUP, Fitness.FIT, "", "checks")
-        self.assertEqual((group.fitness, group.fitnessReason), (Fitness.FIT, ""))
+        self.assertEqual((group.me.verdicts.fitness, group.me.verdicts.reason), (Fitness.FIT, ""))

@@ -13,8 +13,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.core.causes import Cause
 from hatwist.core.claims import Role
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.outbox import FIRST_WORD
@@ -399,7 +399,8 @@ class DeferenceTests(Scenario):
         """A worthier node that says it is eligible and never claims holds the others up for one tolerance."""
         sim = self.cluster(*RANKS)
         beta = sim.nodes["beta"].machine.elections["g"]
-        beta._vacant = lambda *_: ("", Cause.OTHER)  # type: ignore[method-assign]
+        assert beta.candidacy is not None
+        self.patch(beta.candidacy, "_vacancy", lambda *_: Obstacle.SUCCESSOR)
         sim.kill("alpha")
         killed = sim.now
         sim.run(3.0)
@@ -734,14 +735,14 @@ class ConflictTests(Scenario):
         """A claim is compared by the term it was made with, also after higher ones were seen."""
         sim = self.divided(preempt=False)
         before = self.claimOf(sim, "beta")
-        sim.nodes["alpha"].machine.elections["g"].highest = 50
+        sim.nodes["alpha"].machine.elections["g"].terms.highest = 50
         sim.heal()
         sim.run(1.0)
         self.assertEqual(self.claimOf(sim, "beta"), before)
         self.assertEqual(sim.holders(), ["beta"])
 
     def claimOf(self, sim: Simulation, name: str) -> Any:
-        return sim.nodes[name].machine.elections["g"].claim
+        return sim.nodes[name].machine.elections["g"].standing.claim
 
     def test_fitnessChangesAtTheHeal(self) -> None:
         """Claims keep the worth they were made with: one node yields, never both and never neither."""

@@ -16,9 +16,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Grant, Role
-from hatwist.core.states import Input
+from hatwist.core.electorate import Quorum
+from hatwist.core.states import TABLE, Input, State
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native import election, holding, rules, votes
+from hatwist.protocols.native import rules, votes
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.testing import Simulation
@@ -208,7 +209,7 @@ class VoteTests(SynchronousTestCase):
         sim.blocked -= {("alpha", "gamma"), ("gamma", "alpha")}
         sim.runUntil(lambda: not asks(sim, "beta"), I)
         sim.runUntil(lambda: asks(sim, "beta") and sim.holders() == ["alpha"], 2 * I)
-        claim = sim.nodes["beta"].machine.elections[GROUP].claim
+        claim = sim.nodes["beta"].machine.elections[GROUP].standing.claim
         assert claim is not None
         self.assertEqual(terms, [claim.term])
         vote = next(beat for beat in caught if (grant := voteOf(beat)) and grant.name == "beta")
@@ -302,11 +303,11 @@ class NeededTests(SynchronousTestCase):
     def test_schedulesNotice(self) -> None:
         """The random schedules find two holders where votes are not asked for, and one term held twice."""
         good = votes.confirmed
-        self.patch(election, "confirmed", lambda *args: args[-1])
+        self.patch(votes, "confirmed", lambda *args: args[-1])
         found = [violation.what for violation in judge(range(40, 70, 29), "majority")]
         self.assertTrue(any("two holders" in what for what in found), found)
         self.assertTrue(any("do not rise" in what for what in found), found)
-        self.patch(election, "confirmed", good)
+        self.patch(votes, "confirmed", good)
         self.patch(votes.Voter, "decide", lambda *args: False)
         found = [violation.what for violation in judge(range(1), "majority")]
         self.assertTrue(any("no holder although" in what for what in found), found)
@@ -328,7 +329,7 @@ class NeededTests(SynchronousTestCase):
             count = sum(peer.twoWay(now) for peer in view) + 1
             return now if count >= quorum.needed else -inf
 
-        self.patch(election, "confirmed", heard)
+        self.patch(votes, "confirmed", heard)
         self.assertGreater(self.broken(self.cutOff).overlap(), I)
 
     def test_13_forThisClaim(self) -> None:
@@ -343,7 +344,7 @@ class NeededTests(SynchronousTestCase):
                     times.append(good(view, group, quorum, said.grant[:3], sent, now))
             return max(times)
 
-        self.patch(election, "confirmed", anyTerm)
+        self.patch(votes, "confirmed", anyTerm)
         sim, terms = VoteTests.late(self)  # type: ignore[arg-type]
         self.assertGreater(sim.overlap(), 0)
         self.assertNotEqual(terms, sorted(set(terms)))
@@ -368,18 +369,18 @@ class NeededTests(SynchronousTestCase):
                     times.append(peer.directAt)
             return max(times)
 
-        self.patch(election, "confirmed", arrived)
+        self.patch(votes, "confirmed", arrived)
         self.broken(self.mute)
 
     def held(self) -> list[int]:
         """A holder's claim is forgotten by all who promised it; returns the terms held before and after."""
         sim = cluster()
         terms = termsOf(sim)
-        first = sim.nodes["alpha"].machine.elections[GROUP].highest
+        first = sim.nodes["alpha"].machine.elections[GROUP].terms.highest
         sim.run(0.05)  # no packet is under way
         sim.kill("alpha")
         for name in ("beta", "gamma"):
-            sim.nodes[name].machine.elections[GROUP].highest = 0
+            sim.nodes[name].machine.elections[GROUP].terms.highest = 0
             sim.nodes[name].machine.view._terms.clear()
         sim.run(3.0)
         return [first, *terms]
@@ -427,7 +428,7 @@ class NeededTests(SynchronousTestCase):
         sim.cut("beta", "gamma")
         sim.fitness("alpha", Fitness.UNFIT)
         sim.run(0.3)
-        sim.nodes["gamma"].machine.elections[GROUP].highest += 5  # it asked before, unheard
+        sim.nodes["gamma"].machine.elections[GROUP].terms.highest += 5  # it asked before, unheard
         sim.run(1.0)
         return sim
 
@@ -481,7 +482,7 @@ class NeededTests(SynchronousTestCase):
             return total
 
         settled = dark()
-        self.patch(votes.Voter, "_renew", lambda self, view, now, at: None)
+        self.patch(votes.Voter, "_renew", lambda *args: None)
         self.assertGreater(dark(), 2 * settled)
 
     def restarted(self) -> Simulation:
@@ -521,7 +522,7 @@ class NeededTests(SynchronousTestCase):
     def test_17_confirmedNotNow(self) -> None:
         """A guard that counts from the pet and not from the confirmed heartbeat lets go too late."""
         self.assertEqual(self.frozen().overlap(), 0)
-        self.patch(holding.Holder, "lease", lambda self, now: now + self.timing.hold)
+        self.patch(votes.Majority, "confirmed", lambda self, now: now)
         self.broken(self.frozen)
 
     def fired(self) -> Simulation:
@@ -582,7 +583,9 @@ class ArithmeticTests(SynchronousTestCase):
 
     def test_asks(self) -> None:
         """Only a cluster that votes ever asks."""
-        self.assertIs(
-            Election("c", rules.GroupRules("g"), rules.Timing(I, T), (1, "a"), 0.0).voter, None
-        )
-        self.assertIn(Input.ASK, election.TABLE[election.State.STANDBY])
+        alone = Election("c", rules.GroupRules("g"), rules.Timing(I, T), (1, "a"), 0.0).arbiter
+        self.assertIs(alone.first, Input.CLAIM)
+        quorum = Quorum(frozenset("abc"), 2)
+        voting = Election("c", rules.GroupRules("g"), rules.Timing(I, T), (1, "a"), 0.0, quorum)
+        self.assertIs(voting.arbiter.first, Input.ASK)
+        self.assertIn(Input.ASK, TABLE[State.STANDBY])

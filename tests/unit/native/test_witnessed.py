@@ -236,4 +236,4 @@ class ArithmeticTests(SynchronousTestCase):
         self.assertTrue(peer.announced(GROUP).witnessed)  # type: ignore[union-attr]
         sim.cut("beta", WITNESS)
         sim.runUntil(lambda: not peer.announced(GROUP).witnessed, I)  # type: ignore[union-attr]
-        self.assertTrue(beta.elections[GROUP].witnessed(sim.nodes["beta"].local(sim.now)))
+        self.assertTrue(beta.elections[GROUP].evidence.witnessed(sim.nodes["beta"].local(sim.now)))

@@ -35,7 +35,7 @@ from hatwist.linux.netlink.messages import (
 )
 from hatwist.protocols import frames
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.interfaces import IAnnouncer
 from tests.contracts import ResourceContract
 from tests.contracts_addresses import CONTRACT, Part, specsOf

@@ -25,6 +25,10 @@ class FakeElection:
     state = State.ACTIVE
 
     @property
+    def standing(self) -> FakeElection:
+        return self
+
+    @property
     def lettingGo(self) -> bool:
         return self.state in (State.RELEASING, State.STOPPING)
 

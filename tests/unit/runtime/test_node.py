@@ -190,7 +190,7 @@ class NodeTests(Nodes):
         alpha.start()
         self.pass_(T + I)
         one.delay = None
-        alpha.machine.elections["g"].backoffUntil = 60.0
+        alpha.machine.elections["g"].backoff.until = 60.0
         alpha.drain(True)
         self.assertEqual(one.transcript[-1], "release")
 
@@ -506,12 +506,12 @@ class MemoryOfTermsTests(Nodes):
         alpha, _, _ = self.node("alpha", 200, store=store)
         alpha.start()
         self.pass_(T + I)
-        first = alpha.machine.elections["g"].claim
+        first = alpha.machine.elections["g"].standing.claim
         alpha.abort()
         alpha, _, _ = self.node("alpha", 200, session=2, store=store)
         alpha.start()
         self.pass_(T + I)
-        second = alpha.machine.elections["g"].claim
+        second = alpha.machine.elections["g"].standing.claim
         assert first is not None
         assert second is not None
         self.assertGreater(second.term, first.term)
@@ -590,14 +590,14 @@ class MemoryOfTermsTests(Nodes):
             self.pass_(1.0)
             self.assertEqual([one.held for one in resources], [False, True], votes)
             group = alpha.machine.elections["g"]
-            self.assertIs(group.fitness, Fitness.DEGRADED)
+            self.assertIs(group.me.verdicts.fitness, Fitness.DEGRADED)
             reason = "terms and votes cannot be remembered: [Errno 28] No space left on device"
-            self.assertEqual(group.fitnessReason, reason)
+            self.assertEqual(group.me.verdicts.reason, reason)
             self.pass_(5.0)
             self.assertEqual([one.held for one in resources], [False, True], votes)
             first.failures = 1
             self.pass_(3 * RETRY)
-            self.assertIs(group.fitness, Fitness.FIT)
+            self.assertIs(group.me.verdicts.fitness, Fitness.FIT)
             self.assertEqual([one.held for one in resources], [True, False], votes)
             for node in nodes:
                 node.abort()
@@ -626,11 +626,11 @@ class MemoryOfTermsTests(Nodes):
         beta.machine.fitness("g", Fitness.UNFIT, "so that alpha must")
         group = alpha.machine.elections["g"]
         for left, holds in ((1, True), (0, False)):
-            group.highest = group.reserved - left
+            group.terms.highest = group.terms.reserved - left
             one.lose("taken away")
             self.pass_(0.01)
             self.assertFalse(one.held)
-            group.backoffUntil = self.clock.seconds()
+            group.backoff.until = self.clock.seconds()
             self.pass_(1.0)
             self.assertEqual(one.held, holds)
 

@@ -17,7 +17,7 @@ from hatwist.linux.netlink.messages import IFF_RUNNING, IFF_UP
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.machine import Machine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node
@@ -88,11 +88,11 @@ class CarrierTests(SensesTestCase):
         self.pull()
         self.assertFalse(self.resource.held)
         election = node.machine.elections["default"]
-        self.assertEqual(election.fitnessReason, "no carrier on eth0")
+        self.assertEqual(election.me.verdicts.reason, "no carrier on eth0")
         self.pass_(1.0)
         self.assertEqual(node.roles["default"], Role.STANDBY)
         self.kernel.changeLink(self.eth0, flags=IFF_UP | IFF_RUNNING)
-        self.assertEqual(election.fitnessReason, "")
+        self.assertEqual(election.me.verdicts.reason, "")
         self.pass_(1.0)
         self.assertTrue(self.resource.held)
 
@@ -108,7 +108,7 @@ class CarrierTests(SensesTestCase):
         self.pull()
         node = self.start(self.senses(*SPECS))
         self.assertEqual(
-            node.machine.elections["default"].fitnessReason, "no carrier on eth0, eth1"
+            node.machine.elections["default"].me.verdicts.reason, "no carrier on eth0, eth1"
         )
 
     def test_startedAgain(self) -> None:
@@ -130,7 +130,7 @@ class CarrierTests(SensesTestCase):
         node = self.start(senses)
         senses.stop()
         self.pull()
-        self.assertEqual(node.machine.elections["default"].fitnessReason, "")
+        self.assertEqual(node.machine.elections["default"].me.verdicts.reason, "")
         self.assertEqual(self.lan.askers, [])
 
 
@@ -151,7 +151,7 @@ class ManagedTests(SensesTestCase):
         """Its other interfaces are judged as ever."""
         self.kernel.changeLink(self.eth0, flags=IFF_UP)
         node = self.start(self.senses(*SPECS, managed={"eth1"}))
-        self.assertEqual(node.machine.elections["default"].fitnessReason, "no carrier on eth0")
+        self.assertEqual(node.machine.elections["default"].me.verdicts.reason, "no carrier on eth0")
 
     def test_notAsked(self) -> None:
         """Nobody is asked where no frame could leave; a claim of others is heard all the same."""
@@ -190,7 +190,9 @@ class HeldTests(SensesTestCase):
         told = (Fitness.FIT, "")
         if not fit:
             told = (Fitness.DEGRADED, "eth1 had no carrier while it was held here")
-        self.assertEqual((self.election.fitness, self.election.fitnessReason), told)
+        self.assertEqual(
+            (self.election.me.verdicts.fitness, self.election.me.verdicts.reason), told
+        )
 
     def test_pulled(self) -> None:
         """A holder whose cable is pulled is less fit at once, so that others get it; alone it goes on."""
@@ -285,7 +287,7 @@ class AskingTests(SensesTestCase):
         self.pass_(2.0)
         self.assertEqual(node.roles["default"], Role.STANDBY)
         self.assertEqual(node.counters["still-served"], 1)
-        self.assertEqual(node.machine.elections["default"].servedBy, "02:00:00:00:00:0b")
+        self.assertEqual(node.machine.elections["default"].evidence.answeredBy, "02:00:00:00:00:0b")
         self.lan.leave(SHARED, OTHER)
         self.pass_(0.5)
         self.assertEqual(node.roles["default"], Role.ACTIVE)

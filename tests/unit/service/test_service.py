@@ -32,7 +32,7 @@ from hatwist.core.guarantee import Level
 from hatwist.core.linkspec import LinkSpec, MulticastGroup
 from hatwist.core.worth import Fitness
 from hatwist.linux.guard.client import GuardError
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.command import Command
 from hatwist.resources.interface import Interface
 from hatwist.resources.listener import Listener
@@ -829,11 +829,11 @@ class UnguardedTests(ServiceTestCase):
             os.kill(guard.pid, signal.SIGKILL)
             assert service.node is not None
             election = service.node.machine.elections["default"]
-            await self.until(lambda: election.fitness is Fitness.DEGRADED)
-            self.assertEqual(election.fitnessReason, "no guard is running")
+            await self.until(lambda: election.me.verdicts.fitness is Fitness.DEGRADED)
+            self.assertEqual(election.me.verdicts.reason, "no guard is running")
             self.assertEqual(service.guarantee.reason, "no guard is running")
             self.assertEqual(status(service.snapshot())["guarantee"]["level"], "best effort")
-        await self.until(lambda: election.fitness is Fitness.FIT)
+        await self.until(lambda: election.me.verdicts.fitness is Fitness.FIT)
         self.assertNotIn("no guard", service.guarantee.reason)
 
     async def test_stopped(self) -> None:

@@ -25,7 +25,8 @@ from hatwist.core.table import Path, Table
 from hatwist.core.worth import Fitness
 from hatwist.frontends import cli
 from hatwist.linux.netlink.messages import IFF_UP, KernelLink, KernelRoute
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
+from hatwist.resources.kinds import KINDS
 from hatwist.settings import (
     AliasSpec,
     CommandSpec,
@@ -36,10 +37,11 @@ from hatwist.settings import (
     loadAll,
 )
 from hatwist.settings.changes import WARNING, changes
+from hatwist.settings.digest import digest
 from hatwist.settings.host import misplaced
 from hatwist.settings.keyfile import readKeys
 from hatwist.settings.lines import lineOf
-from hatwist.settings.reading import RESOURCES, readCluster, readGroup
+from hatwist.settings.reading import readCluster, readGroup
 from tests.broken import BROKEN, GOOD
 
 EVERYTHING = """
@@ -147,13 +149,13 @@ class GoodTests(FileTests):
 
     def test_sameDigest(self) -> None:
         """Nodes of one file have one digest, whatever they have of their own."""
-        self.assertEqual(len({s.digest() for s in loadAll(self.path(EVERYTHING)).values()}), 1)
+        self.assertEqual(len({digest(s) for s in loadAll(self.path(EVERYTHING)).values()}), 1)
         other = loadAll(self.path(EVERYTHING.replace("10.1.0.2", "10.1.0.3")))["alpha"]
-        self.assertEqual(other.digest(), loadAll(self.path(EVERYTHING))["beta"].digest())
+        self.assertEqual(digest(other), digest(loadAll(self.path(EVERYTHING))["beta"]))
 
     def test_digest(self) -> None:
         """What must be the same on every node changes the digest."""
-        digests = {load(self.path(EVERYTHING), "alpha").digest()}
+        digests = {digest(load(self.path(EVERYTHING), "alpha"))}
         changes = (
             ("interval = 0.1", "interval = 0.2"),
             ("preempt = false", "preempt = true"),
@@ -167,7 +169,7 @@ class GoodTests(FileTests):
             ('"keep"', '"release"'),
         )
         for old, new in changes:
-            digests.add(load(self.path(EVERYTHING.replace(old, new)), "alpha").digest())
+            digests.add(digest(load(self.path(EVERYTHING.replace(old, new)), "alpha")))
         self.assertEqual(len(digests), 1 + len(changes))
 
     def test_oneNode(self) -> None:
@@ -351,7 +353,7 @@ class CommandTests(FileTests):
         self.assertEqual((status, err), (0, ""))
         for words in (
             "cluster web: 3 nodes, interval 0.1 s, tolerance 0.4 s, lease 3 s",
-            f"shared configuration {load(path, 'alpha').digest().hex()}",
+            f"shared configuration {digest(load(path, 'alpha')).hex()}",
             "a claim takes 2 votes of alpha, beta, gamma",
             "held by alpha (priority 200), then beta (priority 100), then gamma (priority 100)",
             "of equal priority, the node with the lowest address comes first",
@@ -518,7 +520,7 @@ class DocumentTests(FileTests):
         found = loadAll(self.path(text), "alpha")
         self.assertEqual(list(found), ["alpha", "beta", "gamma"])
         self.assertEqual([group.name for group in found["beta"].groups], ["web", "mail"])
-        self.assertEqual(len({settings.digest() for settings in found.values()}), 1)
+        self.assertEqual(len({digest(settings) for settings in found.values()}), 1)
 
     def test_commands(self) -> None:
         """What init and check are shown to print is what they print."""
@@ -555,7 +557,7 @@ class DocumentTests(FileTests):
         readGroup(group, "web", "alpha")
         group.end()
         self.assertGreater(len(known), 20)
-        for key in known | set(RESOURCES) | set(EVENTS):
+        for key in known | set(KINDS) | set(EVENTS):
             self.assertTrue(
                 f"``{key}``" in self.TEXT or f"``{{{key} = " in self.TEXT, f"{key} is not told of"
             )

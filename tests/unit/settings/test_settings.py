@@ -16,9 +16,10 @@ from hatwist.core.electorate import Quorum
 from hatwist.core.errors import ConfigurationError
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec, MulticastGroup
 from hatwist.protocols.native.rules import Timing
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.runtime import store
 from hatwist.settings import AliasSpec, GroupSettings, Settings, readKeys, settings
+from hatwist.settings.digest import digest
 
 KEY = b"0123456789abcdef"
 
@@ -638,7 +639,7 @@ class DigestTests(SynchronousTestCase):
     base: dict[str, Any] = {"address": ["10.0.0.1/24", "2001:db8::1/64"], "interface": "eth0"}
 
     def digest(self, **words: Any) -> bytes:
-        return settings(**{**self.base, **words}).digest()
+        return digest(settings(**{**self.base, **words}))
 
     def test_same(self) -> None:
         """What belongs to one node only changes nothing."""

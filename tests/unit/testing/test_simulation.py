@@ -10,18 +10,26 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.core.causes import Cause
+from hatwist.core import standing
 from hatwist.core.claims import Role
+from hatwist.core.obstacles import Obstacle
+from hatwist.core.standing import Decision
 from hatwist.core.states import TABLE, Do, Input, Next, State
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native import inputs
+from hatwist.protocols.native.candidacy import Candidacy
+from hatwist.protocols.native.conflict import Conflict
 from hatwist.protocols.native.election import Election
+from hatwist.protocols.native.eligibility import Eligibility
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.machine import Machine
-from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.moveorders import MoveOrder
+from hatwist.protocols.native.others import Others
+from hatwist.protocols.native.tenure import Tenure
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.schedules import Monitor, run
@@ -150,31 +158,34 @@ class MonitorTests(SynchronousTestCase):
 
     def test_movedStays(self) -> None:
         """A holder that gives way to a worthier node, although the group was moved to it."""
-        settled = Election._handover
+        settled = Tenure._handover
 
-        def forgetful(self: Election, view: Membership, now: float) -> None:
-            assert self.claim is not None
-            claim, self.claim = self.claim, self.claim._replace(moved=False)
-            settled(self, view, now)
-            self.claim = claim
+        def forgetful(self: Tenure, others: Others, turn: Turn) -> Decision | None:
+            mine = self._standing
+            assert mine.claim is not None
+            claim, mine.claim = mine.claim, mine.claim._replace(moved=False)
+            found = settled(self, others, turn)
+            mine.claim = claim
+            return found
 
         self.assertNoticed(
             self.moved,
             "beta gave up for a worthier node what was moved to it",
-            Election,
+            Tenure,
             "_handover",
             forgetful,
         )
 
     def test_moves(self) -> None:
         """A move that nothing comes of."""
-        settled = Election._moving
+        settled = MoveOrder.handover
 
-        def once(self: Election, view: Membership, now: float) -> bool:
-            return self.highest < 2 and settled(self, view, now)
+        def once(self: MoveOrder, others: Others, turn: Turn) -> Decision | None:
+            claim = self._standing.claim
+            return settled(self, others, turn) if claim and claim.term < 2 else None
 
         self.assertNoticed(
-            self.moved, "['beta'] held after a move to alpha", Election, "_moving", once
+            self.moved, "['beta'] held after a move to alpha", MoveOrder, "handover", once
         )
 
     def test_conflictRule(self) -> None:
@@ -182,9 +193,9 @@ class MonitorTests(SynchronousTestCase):
         self.assertNoticed(
             self.healed,
             "alpha and beta hold, and have heard each other",
-            Election,
-            "_conflict",
-            lambda *_: False,
+            Conflict,
+            "decide",
+            lambda *_: None,
         )
 
     def test_twoInTheEnd(self) -> None:
@@ -192,39 +203,40 @@ class MonitorTests(SynchronousTestCase):
         self.assertNoticed(
             self.healed,
             "in the end ['alpha', 'beta'] held",
-            Election,
-            "_conflict",
-            lambda *_: False,
+            Conflict,
+            "decide",
+            lambda *_: None,
         )
 
     def test_nobodyClaims(self) -> None:
         """Nobody holds in the end, though somebody could."""
-        settled = Election._vacant
+        settled = Candidacy._vacancy
 
-        def once(self: Election, view: Membership, now: float) -> tuple[str, Cause]:
-            return ("", Cause.OTHER) if self.highest else settled(self, view, now)
+        def once(self: Candidacy, *more: Any) -> Decision | Obstacle:
+            return Obstacle.SUCCESSOR if self._terms.highest else settled(self, *more)
 
-        self.assertNoticed(self.killed, "in the end nobody held", Election, "_vacant", once)
+        self.assertNoticed(self.killed, "in the end nobody held", Candidacy, "_vacancy", once)
 
     def test_claimsLate(self) -> None:
         """No holder for longer than a tolerance and an interval, though somebody could."""
-        settled = Election._vacant
+        settled = Candidacy._vacancy
 
-        def late(self: Election, view: Membership, now: float) -> tuple[str, Cause]:
-            alpha = view.peers.get("alpha")
-            waits = alpha and now < alpha.at + 1.0
-            return ("", Cause.OTHER) if waits else settled(self, view, now)
+        def late(self: Candidacy, *more: Any) -> Decision | Obstacle:
+            *_, others, turn = more
+            alpha = others.view.peers.get("alpha")
+            waits = alpha and turn.now < alpha.at + 1.0
+            return Obstacle.SUCCESSOR if waits else settled(self, *more)
 
-        self.assertNoticed(self.killed, "no holder from 2.0000", Election, "_vacant", late)
+        self.assertNoticed(self.killed, "no holder from 2.0000", Candidacy, "_vacancy", late)
 
     def test_claimsUnheard(self) -> None:
         """A claim by a node that hears others and is heard by none."""
         self.assertNoticed(
             self.muted,
             "beta claimed, though none of ['gamma'] hears it",
-            Election,
-            "_may",
-            lambda *_: True,
+            Eligibility,
+            "unable",
+            lambda *_: None,
         )
 
     def test_stallRule(self) -> None:
@@ -240,18 +252,18 @@ class MonitorTests(SynchronousTestCase):
     def test_liveHolder(self) -> None:
         """A claim while the holder is heard."""
 
-        def eager(self: Election, view: Membership, lastSent: float, now: float) -> None:
-            self.input(Input.CLAIM, now, "mine")
+        def eager(*_: Any) -> Decision:
+            return Decision(Input.CLAIM, "mine")
 
         self.assertNoticed(
-            self.killed, "claimed while it heard the holder alpha", Election, "_standby", eager
+            self.killed, "claimed while it heard the holder alpha", Candidacy, "decide", eager
         )
 
     def test_shutdownAbsorbs(self) -> None:
         """A claim after SHUTDOWN."""
         self.assertEqual(self.stopped().violations, [])
         self.patch(
-            inputs,
+            standing,
             "TABLE",
             {
                 **TABLE,

@@ -11,15 +11,16 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hatwist.core.backoff import MAX_BACKOFF
+from hatwist.core.obstacles import Obstacle
 from hatwist.core.states import Input
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native import votes
+from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import Heartbeat
-from hatwist.protocols.native.holding import Holder
-from hatwist.protocols.native.inputs import Driven
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.outbox import FIRST_WORD
-from hatwist.protocols.native.rules import MAX_BACKOFF
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.host import GROUP
@@ -107,13 +108,13 @@ class JudgeTests(SynchronousTestCase):
 
     def test_roomForRelease(self) -> None:
         """If the guard gives a release no time, two hold."""
-        good = Holder.lease
+        good = Election.lease
 
-        def hasty(self: Holder, now: float) -> float:
-            return good(self, now) - (self.timing.grace if self.lettingGo else 0.0)
+        def hasty(self: Election, now: float) -> float:
+            return good(self, now) - (self.me.timing.grace if self.standing.lettingGo else 0.0)
 
-        self.patch(Driven, "fenced", lambda self, why, now, said: self.input(_FENCED, now, why))
-        self.assertNoticed("broken", "two holders", range(60), Holder, "lease", hasty)
+        self.patch(Election, "fenced", lambda self, why, now, said: self.input(_FENCED, now, why))
+        self.assertNoticed("broken", "two holders", range(60), Election, "lease", hasty)
 
 
 class FencedTests(SynchronousTestCase):
@@ -238,7 +239,8 @@ class SuccessionTests(SynchronousTestCase):
         sim.run(1.0)
         began = sim.now
         alpha = sim.start("alpha", priority=200).machine.elections[GROUP]
-        self.patch(alpha, "_vacant", lambda view, now: ("", alpha.cause))
+        assert alpha.candidacy is not None
+        self.patch(alpha.candidacy, "_vacancy", lambda *_: Obstacle.SUCCESSOR)
         sim.run(60 * T)
         missed = [moment.at for moment in sim.said("succession-missed", began)]
         gaps = [later - at for at, later in pairwise(missed)]
@@ -251,7 +253,7 @@ class SuccessionTests(SynchronousTestCase):
         """Once it has held again, nothing is held against it."""
         sim = cluster("alpha", "beta", members=())
         beta = sim.nodes["beta"].machine.elections[GROUP]
-        beta._miss("alpha", sim.nodes["beta"].local(sim.now))
+        beta.succession.miss("alpha", Turn(sim.nodes["beta"].local(sim.now), beta.effects))
         sim.run(2 * I)
         sim.fitness("alpha", Fitness.UNFIT)
         sim.run(1.0)

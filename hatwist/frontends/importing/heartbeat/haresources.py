@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from hatwist.frontends.importing.draft import Table
 from hatwist.frontends.importing.heartbeat.directives import AGENTS
 from hatwist.frontends.importing.notes import Notes, Place, problemOf
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.unit import unitName
 
 _TIMEOUT = 60

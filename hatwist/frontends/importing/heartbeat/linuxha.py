@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
+from hatwist.core import parsing
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec
+from hatwist.core.parsing import Seconds
 from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.heartbeat.directives import READ, SAID
 from hatwist.frontends.importing.heartbeat.haresources import Preference, preferences
@@ -161,10 +163,10 @@ def _values(said: Sequence[Directive], lines: Sequence[Preference], notes: Notes
     found: dict[str, Any] = {"cluster": "heartbeat"}
     if (cluster := one.get("cluster")) is not None and len(cluster.words) > 1:
         found["cluster"] = fresh(cluster.words[1])
-    interval = _seconds(one.get("keepalive"), words.seconds(0.005, 60), notes)
+    interval = _seconds(one.get("keepalive"), words.INTERVALS, notes)
     if interval is not None:
         found["interval"] = interval
-    dead = _seconds(one.get("deadtime"), words.seconds(0.001, 86400), notes)
+    dead = _seconds(one.get("deadtime"), Seconds(0.001, 86400), notes)
     if dead is not None:
         found["tolerance"] = tolerance(dead, interval or 1.0, one["deadtime"].place, notes)
     links = _Links(notes)
@@ -197,7 +199,7 @@ def _seconds(directive: Directive | None, parse: Any, notes: Notes) -> float | N
     text = "".join(directive.words[1:]).lower()
     try:
         if text.endswith("ms"):
-            return float(parse(words.number(text[:-2]) / 1000))
+            return float(parse(parsing.number(text[:-2]) / 1000))
         return float(parse(text.removesuffix("sec").removesuffix("s")))
     except ValueError as error:
         reason = str(error)

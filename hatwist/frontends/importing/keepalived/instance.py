@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, NamedTuple, TypeVar
 
+from hatwist.core import parsing
 from hatwist.core.linkspec import LinkPeer
 from hatwist.frontends.importing import keywords
 from hatwist.frontends.importing.draft import Argv, Table
@@ -15,7 +16,7 @@ from hatwist.frontends.importing.keepalived.braces import ConfStatement
 from hatwist.frontends.importing.keepalived.notifying import NOTIFIES, hooks
 from hatwist.frontends.importing.keepalived.tracking import Scripts
 from hatwist.frontends.importing.notes import Notes, Place, problemOf
-from hatwist.resources.addresses.placing import AddressSpec
+from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.settings import words
 
 _Number = TypeVar("_Number", int, float)
@@ -104,7 +105,7 @@ def readInstance(statement: ConfStatement, reading: Reading, weighted: bool) -> 
     name = " ".join(statement.words[1:]) or "VI"
     number = _Numbers(says, notes)
     interface = _interface(statement, says, notes)
-    delay = number.of("preempt_delay", words.seconds(0, 86400), 0.0)
+    delay = number.of("preempt_delay", words.DELAYS, 0.0)
     router = number.of("virtual_router_id", _within(1, 255), 0)
     resources: list[Table] = []
     versions: list[int] = []
@@ -131,7 +132,7 @@ def readInstance(statement: ConfStatement, reading: Reading, weighted: bool) -> 
         tuple(resources),
         tuple(tracked(statement.blocks, reading.scripts, weighted)),
         _priority(number, notes),
-        number.of("advert_int", words.seconds(0.005, 60), 1.0),
+        number.of("advert_int", words.INTERVALS, 1.0),
         number.of("down_timer_adverts", _within(1, 100), 3),
         _preempts(says, notes),
         delay,
@@ -177,7 +178,7 @@ class _Numbers:
 
 def _within(least: int, most: int) -> Callable[[Any], int]:
     def parse(value: str) -> int:
-        number = words.whole(value)
+        number = parsing.whole(value)
         if number is None or not least <= number <= most:
             raise ValueError(f"allowed are whole numbers from {least} to {most}")
         return number
@@ -194,7 +195,7 @@ def _interface(statement: ConfStatement, says: dict[str, ConfStatement], notes: 
             "it names no interface: eth0 is written; give the right one",
         )
         return "eth0"
-    if problem := problemOf(words.interface, own.words[1]):
+    if problem := problemOf(parsing.interface, own.words[1]):
         notes.lost(own.place, own.text, f"{problem}; eth0 is written")
         return "eth0"
     return own.words[1]
@@ -255,7 +256,7 @@ def _address(
     try:
         if "/" not in text:
             text += f"/{ip_address(text).max_prefixlen}"
-        spec = AddressSpec.parse(f"{text}@{words.interface(interface)}")
+        spec = AddressSpec.parse(f"{text}@{parsing.interface(interface)}")
     except ValueError as error:
         notes.lost(entry.place, entry.text, str(error))
         return None

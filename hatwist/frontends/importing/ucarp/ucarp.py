@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
+from hatwist.core import parsing
 from hatwist.core.linkspec import Kind, LinkSpec
 from hatwist.frontends.importing.draft import Draft, DraftGroup
 from hatwist.frontends.importing.naming import fresh
 from hatwist.frontends.importing.notes import MigrationError, Notes, Place, problemOf
 from hatwist.frontends.importing.patience import tolerance
 from hatwist.frontends.importing.ucarp.stanzas import Stanza, StanzaOption
-from hatwist.resources.addresses.placing import AddressSpec
-from hatwist.settings import words
+from hatwist.resources.addresses.spec import AddressSpec
 
 _NEEDED = ("ucarp-vid", "ucarp-vip", "ucarp-password")
 _KEY = (
@@ -158,7 +158,7 @@ def _address(
     stanza: Stanza, vip: StanzaOption, stanzas: Sequence[Stanza], notes: Notes
 ) -> str | None:
     """The address with its prefix length, which is that of the stanza that ucarp brings up."""
-    if problem := problemOf(words.interface, stanza.interface):
+    if problem := problemOf(parsing.interface, stanza.interface):
         notes.lost(stanza.place, f"iface {stanza.interface}", problem)
         return None
     try:

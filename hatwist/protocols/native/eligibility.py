@@ -1,0 +1,58 @@
+"""May this node hold a group? The first obstacle, or none."""
+
+from __future__ import annotations
+
+from hatwist.core.backoff import Backoff
+from hatwist.core.obstacles import Obstacle
+from hatwist.core.worth import Fitness
+from hatwist.protocols.native.arbiter import Arbiter
+from hatwist.protocols.native.candidate import Candidate
+from hatwist.protocols.native.evidence import Evidence
+from hatwist.protocols.native.others import Others
+
+
+class Eligibility:
+    """
+    @ivar unheardSeq: the packet of this node that must be heard before it may claim again, because those before it
+        arrived nowhere; C{None}: there is no such doubt.
+    """
+
+    def __init__(
+        self, me: Candidate, backoff: Backoff, evidence: Evidence, arbiter: Arbiter
+    ) -> None:
+        self._me = me
+        self._backoff = backoff
+        self._evidence = evidence
+        self._arbiter = arbiter
+        self.unheardSeq: int | None = None
+
+    def unheardFrom(self, seq: int | None) -> None:
+        """Nothing that was sent before this packet has arrived; C{None}: that counts no more."""
+        self.unheardSeq = seq
+
+    def unable(self, others: Others) -> Obstacle | None:
+        """What keeps it from any claim: it is not fit, or nobody would hear it."""
+        me, now = self._me, others.now
+        if me.muted:
+            return Obstacle.NAME
+        if me.verdicts.fitness is Fitness.UNFIT and (not me.rules.keepUnfit or others.anyFit()):
+            return Obstacle.UNFIT
+        since = self.unheardSeq
+        if since is not None:
+            alive = [peer for peer in others if peer.alive(now)]
+            if alive and not any(peer.listedSeq >= since for peer in alive):
+                return Obstacle.UNHEARD
+        if not self._evidence.witnessed(now):
+            return Obstacle.WITNESS
+        return self._arbiter.reach(others, since if since is not None else -1)
+
+    def obstacle(self, others: Others) -> Obstacle | None:
+        """
+        Why others may not defer to this node, nor name it as successor; C{None}: they may.
+
+        In back-off it may all the same claim what nobody else could take.
+        """
+        if self._me.muted:
+            return Obstacle.NAME
+        found = self._backoff.obstacle(others.now) or self.unable(others)
+        return found or (None if self._arbiter.storable else Obstacle.DISK)

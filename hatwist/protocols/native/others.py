@@ -1,0 +1,190 @@
+"""What the other nodes are in one group, for one decision: who holds it, who could, who asks for votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from hatwist.core.claims import Claim, Released, Role
+from hatwist.core.obstacles import Obstacle
+from hatwist.core.turn import Turn
+from hatwist.core.worth import Fitness, Worth
+from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.peer import Peer
+
+
+class Others:
+    """
+    The other nodes, seen from one group at one time. What is asked for twice is computed once.
+
+    @param passedOver: is this node passed over at present, because it let a succession pass?
+    @ivar now: the time for which it is true.
+    """
+
+    __slots__ = (
+        "_able",
+        "_candidates",
+        "_group",
+        "_holders",
+        "_passedOver",
+        "_turn",
+        "now",
+        "view",
+    )
+
+    def __init__(
+        self, view: Membership, group: str, turn: Turn, passedOver: Callable[[str, Turn], bool]
+    ) -> None:
+        self.view = view
+        self.now = turn.now
+        self._group = group
+        self._turn = turn
+        self._passedOver = passedOver
+        self._holders: list[tuple[Peer, Claim]] | None = None
+        self._able: list[Peer] | None = None
+        self._candidates: list[Peer] | None = None
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self.view.peers.values())
+
+    def said(self, peer: Peer) -> GroupState | None:
+        """A node's own newest word on the group, or C{None}."""
+        return peer.announced(self._group)
+
+    @property
+    def holders(self) -> list[tuple[Peer, Claim]]:
+        """The live nodes that are ACTIVE, known directly or by hearsay, and by which claims."""
+        if self._holders is None:
+            self._holders = self.view.actives(self._group, self.now)
+        return self._holders
+
+    @property
+    def able(self) -> list[Peer]:
+        """Who could hold the group instead: eligible, in both directions, and not holding now."""
+        if self._able is None:
+            group, now = self._group, self.now
+            self._able = [
+                peer
+                for peer in self
+                if (said := peer.announced(group)) is not None
+                and said.eligible
+                # If hearsay has newer word of its role, its own word on the rest is out of date.
+                and said.role == peer.state(group).role == Role.STANDBY
+                and peer.twoWay(now)
+            ]
+        return self._able
+
+    @property
+    def candidates(self) -> list[Peer]:
+        """Those of them that are not passed over."""
+        if self._candidates is None:
+            able, turn = self.able, self._turn
+            self._candidates = [peer for peer in able if not self._passedOver(peer.name, turn)]
+        return self._candidates
+
+    def anyFit(self) -> bool:
+        """One of the candidates is not unfit."""
+        fit = [peer for peer in self.able if self.worth(peer).fitness > Fitness.UNFIT]
+        return len([peer for peer in fit if not self._passedOver(peer.name, self._turn)]) > 0
+
+    def worth(self, peer: Peer) -> Worth:
+        """What a node says that it is worth; it must have said so."""
+        said = peer.announced(self._group)
+        assert said is not None
+        return peer.worth(said)
+
+    def best(self) -> Peer | None:
+        """The worthiest candidate."""
+        return max(self.candidates, key=self.worth, default=None)
+
+    def worthier(self, worth: Worth) -> list[Peer]:
+        """The candidates that are worthier than that."""
+        return [peer for peer in self.candidates if self.worth(peer) > worth]
+
+    def target(self, name: str) -> Peer | None:
+        """The node of that name, if the operator may move the group there."""
+        for peer in self.able:
+            if peer.name == name and self.worth(peer).fitness > Fitness.UNFIT:
+                return peer
+        return None
+
+    def inOrder(self) -> list[str]:
+        """Who holds the group, or could at once, the worthiest first."""
+        heirs = sorted(self.candidates, key=self.worth, reverse=True)
+        return [peer.name for peer in (*(holder for holder, _ in self.holders), *heirs)]
+
+    def present(self, names: Collection[str], since: int) -> set[str]:
+        """Who of them is heard, and has heard this packet of this node, or a later one."""
+        now = self.now
+        return {
+            peer.name
+            for peer in self.view
+            if peer.name in names and peer.twoWay(now) and peer.listedSeq >= since
+        }
+
+    def askers(self) -> list[tuple[Peer, Claim]]:
+        """Who asks for votes, and is heard."""
+        states = [(peer, peer.state(self._group)) for peer in self.view if peer.direct(self.now)]
+        return [(p, s.claim) for p, s in states if s.role is Role.ASKING and s.claim is not None]
+
+    def highest(self) -> tuple[int, float]:
+        """The highest term that anybody told of, as far as it is believed, and when it was first told here."""
+        return self.view.highest(self._group)
+
+    def lettingGo(self, peer: Peer) -> bool:
+        """It holds no longer than its release takes."""
+        return peer.state(self._group).lettingGo
+
+    def lastRelease(
+        self, released: Released | None, releasedAt: float, highestAt: float
+    ) -> tuple[Released | None, float, Peer | None]:
+        """
+        The newest release, since when it is known, and whose it is; C{None} if a claim has followed it.
+
+        Not its term decides: the holder that won a conflict may have the lower one.
+
+        @param released, releasedAt: this node's own, whose owner is told as C{None}.
+        @param highestAt: when the highest term was first known.
+        """
+        best, since, by = released, releasedAt, None
+        for peer in self.view:
+            state = peer.state(self._group)
+            if state.released:
+                told = peer.releasedSince(self._group)
+                if best is None or told > since:
+                    best, since, by = state.released, told, peer
+        return (None if highestAt > since else best), since, by
+
+    def obstacle(self, peer: Peer) -> Obstacle | None:
+        """Why another node does not hold the group, as far as can be known here; C{None}: it could."""
+        state = peer.state(self._group)
+        if state.role is Role.ACTIVE and peer.alive(self.now):
+            if state.lettingGo:
+                return Obstacle.RELEASING
+            said = self.said(peer)
+            return Obstacle.ACQUIRING if said is not None and said.steps else Obstacle.HOLDS
+        return self.unable(peer)
+
+    def unable(self, peer: Peer) -> Obstacle | None:
+        """What keeps another node from being given the group, whether or not it holds it now."""
+        if peer.left():
+            return Obstacle.FENCED if fenced(peer) else Obstacle.STOPPED
+        if not peer.direct(self.now):
+            return Obstacle.HEARSAY if peer.alive(self.now) else Obstacle.SILENT
+        if not peer.twoWay(self.now):
+            return Obstacle.ONE_WAY
+        said = self.said(peer)
+        if said is None:
+            return Obstacle.UNKNOWN_GROUP
+        if said.fitness is Fitness.UNFIT and not said.eligible:
+            return Obstacle.UNFIT
+        if said.listening:
+            return Obstacle.LISTENING
+        if not said.eligible:
+            return Obstacle.INELIGIBLE
+        return Obstacle.ASKING if said.role is Role.ASKING else None
+
+
+def fenced(peer: Peer) -> bool:
+    """Its daemon died or hung: the last word of it is the goodbye that its guard said."""
+    return peer.left() and peer.seq == MAX_SEQ
