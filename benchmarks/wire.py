@@ -29,7 +29,7 @@ def packet() -> Heartbeat:
             found.append(beat)
         return True
 
-    sim.filters.append(note)
+    sim.lan.filters.append(note)
     for name, priority in (("alpha", 200), ("beta", 150), ("gamma", 100)):
         sim.start(name, priority)
     sim.run(2.0)

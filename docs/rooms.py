@@ -1,5 +1,5 @@
 """
-Write the list of rooms in docs/architecture.rst, from the docstrings of hatwist's packages.
+Write the list of rooms in docs/architecture.rst, from the docstrings of hatwist and its packages.
 
     python docs/rooms.py
 """
@@ -14,26 +14,22 @@ HERE = Path(__file__).parent
 HOUSE = HERE.parent / "hatwist"
 PAGE = HERE / "architecture.rst"
 BEGIN, END = ".. rooms: made by docs/rooms.py", ".. end of rooms"
-# From the bottom up: each imports from those before it only.
-ORDER = (
-    "core",
-    "protocols",
-    "testing",
-    "linux",
-    "resources",
-    "checks",
-    "runtime",
-    "settings",
-    "service",
-    "frontends",
-    "lab",
-)
+
+
+def docstring(path: Path) -> str:
+    """That of a module."""
+    return ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+
+
+def order() -> list[str]:
+    """The rooms from the bottom up, as the docstring of hatwist has them."""
+    return re.findall(r"^    (\w+) {2,}", docstring(HOUSE / "__init__.py"), re.MULTILINE)
 
 
 def rooms() -> str:
     """Each room and the rooms in it: its name, and the first paragraph of its docstring."""
     lines = []
-    for room in ORDER:
+    for room in order():
         for init in sorted(HOUSE.joinpath(room).rglob("__init__.py")):
             name = init.parent.relative_to(HOUSE).as_posix()
             lines += [f"``{name}``", f"    {summary(init)}"]
@@ -42,8 +38,7 @@ def rooms() -> str:
 
 def summary(path: Path) -> str:
     """The first paragraph of a module's docstring, its epytext as reStructuredText."""
-    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    first = " ".join(text.split("\n\n")[0].split())
+    first = " ".join(docstring(path).split("\n\n")[0].split())
     return re.sub(r"[CL]\{([^}]*)\}", r"``\1``", first)
 
 

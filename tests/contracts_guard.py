@@ -9,7 +9,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from hatwist.linux.guard.client import Guard, GuardError
+from hatwist.linux.guard.client import GuardClient, GuardError
 from hatwist.linux.guard.memory import MemoryGuard
 from hatwist.linux.interfaces import Farewell, IGuard
 from hatwist.linux.netlink.messages import encodeDelete
@@ -29,7 +29,7 @@ class GuardWorld(Protocol):
     died: int
 
     @property
-    def guard(self) -> Guard | MemoryGuard: ...
+    def guard(self) -> GuardClient | MemoryGuard: ...
 
     def index(self) -> int:
         """Return the index of the interface."""

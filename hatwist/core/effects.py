@@ -1,14 +1,14 @@
-"""What the core asks its driver to do: frozen values, performed in the order given."""
+"""
+What a protocol asks its driver to do: frozen values, performed in the order given.
+
+Where an effect has an answer, it is one of L{hatwist.core.reports}.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hatwist.core.claims import Record, Role
-
-if TYPE_CHECKING:
-    from hatwist.protocols.native.heartbeat import Heartbeat
-
 
 EVENTS = ("prepare", "acquired", "released", "conflict", "peer-joined", "peer-left")
 """What a command of the operator can be run at."""
@@ -18,21 +18,15 @@ SILENT = "SILENT"
 """What a node is called that is no longer heard and has not said goodbye."""
 
 
-class Send(NamedTuple):
-    """Send this heartbeat on every link, now."""
-
-    heartbeat: Heartbeat
-
-
 class Hold(NamedTuple):
-    """Acquire the resources of a group, and answer with C{held} or C{refused}."""
+    """Acquire the resources of a group for the claim of this term, and report L{Held} or L{Refused}."""
 
     group: str
     term: int
 
 
 class Release(NamedTuple):
-    """Release the resources of a group, and answer with C{released} once that is proven."""
+    """Release the resources of a group, and report L{Gone} once that is proven."""
 
     group: str
 
@@ -44,13 +38,13 @@ class Announce(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Ask the LAN whether anybody has the addresses of a group; an answer is told by C{served}."""
+    """Ask the LAN whether anybody has the addresses of a group; report an answer as L{Served}."""
 
     group: str
 
 
 class Persist(NamedTuple):
-    """Write this to disk, and answer with C{persisted} once it is safe there."""
+    """Write this to disk, and report L{Persisted} once it is safe there."""
 
     group: str
     record: Record
@@ -107,4 +101,6 @@ class Change(NamedTuple):
     reason: str
 
 
-Effect = Send | Hold | Release | Announce | Ask | Persist | RoleChange | Event
+Effect = Hold | Release | Announce | Ask | Persist | RoleChange | Event | Change
+TOLD = (RoleChange, Event, Change)
+"""Effects that only tell: the log and observers get them when all is done and sent."""

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
-from hatwist.core.effects import Announce, Ask, Effect, Event, Hold, Persist, RoleChange, Send
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat
+from hatwist.core.effects import Announce, Ask, Change, Effect, Event, Hold, Persist, RoleChange
+from hatwist.core.packet import Outgoing, Received
+from hatwist.core.reports import Report
 
 DECISIONS = 256
 """Decisions kept."""
 INPUTS = 32
 """What came in that is kept with each of them: the last of it."""
 
-_ROUTINE = (Send, Ask, Persist, Announce)
+_ROUTINE = (Ask, Persist, Announce, Change)
 """A decision of only these is kept for as long as it is among the last inputs."""
 
 
@@ -27,7 +29,7 @@ class Line(NamedTuple):
     One line of the recording.
 
     @ivar at: seconds, on the node's clock.
-    @ivar kind: C{"packet"}, C{"told"} or C{"decided"}.
+    @ivar kind: C{"packet"}, C{"told"}, C{"decided"} or C{"sent"}.
     """
 
     at: float
@@ -36,19 +38,19 @@ class Line(NamedTuple):
 
 
 class Recorder:
-    """A ring of decisions, and one of what has come in since the last of them."""
+    """A ring of decisions, and one of what has come in, or was sent, since the last of them."""
 
     def __init__(self, decisions: int = DECISIONS, inputs: int = INPUTS) -> None:
         self._kept: deque[tuple[float, tuple[Any, ...], Sequence[Effect]]] = deque(maxlen=decisions)
-        self._recent: deque[tuple[Any, ...]] = deque(maxlen=inputs)
+        self._recent: deque[tuple[float, str, Any]] = deque(maxlen=inputs)
 
-    def packet(self, now: float, link: str, beat: Heartbeat) -> None:
-        """A heartbeat was taken in. What it tells of third nodes is not kept."""
-        self._recent.append((now, link, beat.name, beat.session, beat.seq, beat.groups))
+    def packet(self, now: float, received: Received) -> None:
+        """A packet was taken in."""
+        self._recent.append((now, "packet", received.says))
 
-    def told(self, now: float, what: str, group: str, details: Sequence[Any]) -> None:
+    def told(self, now: float, report: Report) -> None:
         """The driver told the machine something: resources are held, an answer of the LAN, ..."""
-        self._recent.append((now, what, group, details))
+        self._recent.append((now, "told", report))
 
     def decided(self, now: float, effects: Sequence[Effect]) -> None:
         """What came of it."""
@@ -58,7 +60,11 @@ class Recorder:
                 self._recent.clear()
                 return
         if effects:
-            self._recent.append((now, effects))
+            self._recent.append((now, "decided", effects))
+
+    def sent(self, now: float, packet: Outgoing) -> None:
+        """A packet left."""
+        self._recent.append((now, "sent", packet.says))
 
     def __len__(self) -> int:
         """How many decisions are kept."""
@@ -68,51 +74,39 @@ class Recorder:
         """Everything kept, oldest first."""
         for at, inputs, effects in self._kept:
             for entry in inputs:
-                yield _line(entry)
-            yield Line(at, "decided", "; ".join(map(describe, effects)))
+                yield _line(*entry)
+            yield _line(at, "decided", effects)
         for entry in self._recent:
-            yield _line(entry)
+            yield _line(*entry)
 
 
-def _line(entry: tuple[Any, ...]) -> Line:
-    if len(entry) == 6:
-        at, link, name, session, seq, groups = entry
-        states = ", ".join(map(_state, groups))
-        return Line(at, "packet", f"{name} {session}.{seq} on {link}: {states}")
-    if len(entry) == 4:
-        at, what, group, details = entry
-        return Line(at, "told", " ".join([what, group, *map(str, details)]))
-    at, effects = entry
-    return Line(at, "decided", "; ".join(map(describe, effects)))
+def _line(at: float, kind: str, what: Any) -> Line:
+    if kind == "told":
+        return Line(at, kind, _words(what))
+    if kind == "decided":
+        # A change of this node's own role is there twice: for its observers, and for those of the whole cluster.
+        own = {(each.group, each.reason) for each in what if isinstance(each, RoleChange)}
+        told = [e for e in what if not (isinstance(e, Change) and (e.group, e.reason) in own)]
+        return Line(at, kind, "; ".join(map(describe, told)))
+    return Line(at, kind, str(what))
 
 
-def _state(state: GroupState) -> str:
-    words = [state.name, state.role.name, f"{state.fitness.name.lower()} {state.priority}"]
-    if state.claim is not None:
-        words.append(f"term {state.claim.term}")
-    if state.steps:
-        words.append(f"step {state.step} of {state.steps}")
-    if state.released is not None:
-        words.append(f"released {state.released.term} to {state.released.successor or '-'}")
-    if state.grant is not None:
-        words.append(f"votes for {state.grant.name} {state.grant.term}")
-    flags = {
-        "eligible": state.eligible,
-        "listening": state.listening,
-        "releasing": state.lettingGo,
-    }
-    return " ".join(words + [name for name, true in flags.items() if true])
+def _words(report: Report) -> str:
+    """Such as "refused web in use"."""
+    fields = [each.name.lower() if isinstance(each, Enum) else str(each) for each in report]
+    return " ".join(filter(None, [type(report).__name__.lower(), *fields]))
 
 
 def describe(effect: Effect) -> str:
     """An effect in a few words."""
-    if isinstance(effect, Send):
-        return f"send {effect.heartbeat.seq}"
     if isinstance(effect, Hold):
         return f"hold {effect.group}, term {effect.term}"
     if isinstance(effect, RoleChange):
         old = effect.old.name if effect.old is not None else "-"
         return f"{effect.group}: {old} -> {effect.new.name}, term {effect.term}: {effect.reason}"
+    if isinstance(effect, Change):
+        old = effect.old or "-"
+        return f"{effect.node} in {effect.group}: {old} -> {effect.new}: {effect.reason}"
     if isinstance(effect, Event):
         words = " ".join(filter(None, (effect.kind, effect.group, effect.peer)))
         return f"{words}: {effect.reason}"

@@ -68,7 +68,7 @@ def _guardOf(daemon: int) -> int | None:
         commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
     except OSError:
         return None
-    return next((pid for pid, command in commands.items() if "guard.py" in command), None)
+    return next((pid for pid, command in commands.items() if "guard/program.py" in command), None)
 
 
 def _signal(pid: int, number: int) -> None:

@@ -13,7 +13,7 @@ from hatwist.linux.interfaces import Farewell, IGuard
 from hatwist.resources.interfaces import IResource
 
 
-class Mission(NamedTuple):
+class GuardOrder(NamedTuple):
     """
     What the guard is told about one claim.
 
@@ -27,23 +27,23 @@ class Mission(NamedTuple):
 
 
 @implementer(IResource)
-class Guarded:
+class GuardResource:
     """
     Held while the guard is armed for the group, for all that owns addresses of it.
 
-    @param mission: what to tell the guard now.
+    @param order: what to tell the guard now.
     @ivar alone: no address of the group arms it, see L{arm}.
     """
 
     guarded = True
 
     def __init__(
-        self, guard: IGuard, group: str, mission: Callable[[], Mission], alone: bool
+        self, guard: IGuard, group: str, order: Callable[[], GuardOrder], alone: bool
     ) -> None:
         self.name = f"guard of {group}"
         self._guard = guard
         self._group = group
-        self._mission = mission
+        self._order = order
         self.alone = alone
         self._deletions: dict[Hashable, Sequence[bytes]] = {}
 
@@ -68,7 +68,7 @@ class Guarded:
         return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
 
     def rearm(self) -> Deferred[None]:
-        """Arm it once more, with the mission of now, if it is armed."""
+        """Arm it once more, with the order of now, if it is armed."""
         armed = self._guard.permits(self._group)
         return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
 
@@ -91,10 +91,8 @@ class Guarded:
 
     async def _arm(self) -> None:
         deletions = [each for owned in self._deletions.values() for each in owned]
-        mission = self._mission()
+        term, deadline, farewells = self._order()
         try:
-            await self._guard.arm(
-                self._group, mission.term, mission.deadline, deletions, mission.farewells
-            )
+            await self._guard.arm(self._group, term, deadline, deletions, farewells)
         except HatwistError as error:
             raise ResourceError(f"not guarded: {error}") from error

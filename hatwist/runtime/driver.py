@@ -1,196 +1,251 @@
 """
-The loop of one node: gives datagrams and times to the machine, and performs what it decides.
+Runs the machines of one node on a reactor: gives them packets, reports and times, and has done what they decide.
 
-A LoopingCall sends heartbeats, a delayed call is the failover deadline, and keepers make the resources
-follow. Before a deadline is believed, everything that has arrived is read.
+A LoopingCall sends heartbeats, and a delayed call is the failover deadline. Before a deadline is believed, everything
+that has arrived is read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from math import inf
+from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hatwist.core.claims import Record
 from hatwist.core.counting import TRUSTED
-from hatwist.core.effects import (
-    Announce,
-    Ask,
-    Effect,
-    Event,
-    Hold,
-    Persist,
-    Release,
-    RoleChange,
-    Send,
-)
+from hatwist.core.effects import Effect, Hold, Release
 from hatwist.core.histogram import Lateness
-from hatwist.core.packet import Packet
+from hatwist.core.loop import Loop
+from hatwist.core.machine import Machine
+from hatwist.core.packet import Outgoing, Packet
 from hatwist.core.recorder import Recorder
+from hatwist.core.reports import (
+    Fenced,
+    Gone,
+    Judged,
+    Persisted,
+    Progressed,
+    Report,
+    Witnessed,
+    groupOf,
+)
 from hatwist.core.worth import Fitness
-from hatwist.linux.interfaces import IGuard
-from hatwist.protocols.native.machine import Machine
+from hatwist.linux.interfaces import Farewell, IGuard
+from hatwist.runtime.fence import Fence
 from hatwist.runtime.keeper import Keeper
-from hatwist.runtime.leases import Leases
-from hatwist.runtime.link import Link
+from hatwist.runtime.performer import Performer
 from hatwist.runtime.persister import Persister
 from hatwist.runtime.reporter import Reporter
+from hatwist.runtime.speaker import Speaker
+
+QUIET = (Progressed, Witnessed)
+"""Reports for which no decision is made: the next one takes them in. They are not recorded."""
 
 
-class Driver(Reporter):
+class Custody(NamedTuple):
+    """One group of a node: what makes its resources follow, and until when it may be held."""
+
+    keeper: Keeper
+    fence: Fence
+
+
+class Driver:
     """
     Decides whenever there is a reason to.
 
+    @param onOver: called when every machine has come to its end, and has said so; more than once, if need be.
     @ivar lateness: how late each beat of this node came.
-    @ivar leases: until when it may hold, as the guard and the kernel were told.
-    @ivar ask: asks the LAN who has the addresses of a group.
     @ivar received: how many packets were taken in, by node and link.
     @ivar recorder: the last decisions, with what led to them.
+    @ivar sentAt: when the newest packet left; C{-inf}: none did.
+    @ivar running: packets and reports are taken in.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
         reactor: Any,
-        machine: Machine,
-        links: Sequence[Link],
-        keepers: Mapping[str, Keeper],
+        speakers: Sequence[Speaker],
+        custody: Mapping[str, Custody],
         store: Any,
         guard: IGuard | None,
+        reporter: Reporter,
+        ask: Callable[[str], None],
+        votes: bool,
+        onOver: Callable[[], None],
     ) -> None:
-        super().__init__(reactor, machine, keepers)
-        self.links = list(links)
-        self.keepers = dict(keepers)
-        self._guard = guard
-        self._persister = Persister(reactor, machine, store, self._persisted, self._remembers)
-        self.leases = Leases(machine, self.keepers, guard)
+        self._speakers = {speaker.machine: speaker for speaker in speakers}
+        self.loop = Loop(reactor.seconds, list(self._speakers), self)
+        self.persister = Persister(
+            reactor, lambda: self.session, store, self._persisted, self._remembers, votes
+        )
+        keepers = {name: keeper for name, (keeper, _) in custody.items()}
+        self.performer = Performer(keepers, self.persister, ask, self.tell)
+        self.fences = {name: fence for name, (_, fence) in custody.items()}
+        self.reporter = reporter
         self.lateness = Lateness()
-        self.ask: Callable[[str], None] = lambda group: None
         self.received: Counter[tuple[str, str]] = Counter()
         self.recorder = Recorder()
-        self._sender = LoopingCall(self._beat)
-        self._sender.clock = reactor
+        self.running = False
+        self.sentAt = -inf
+        self._reactor = reactor
+        self._guard = guard
+        self._onOver = onOver
+        self._senders = {
+            machine: self._sender(machine) for machine in self.machines if machine.interval
+        }
         self._deadline: IDelayedCall | None = None
         self._soon: IDelayedCall | None = None
-        self._late: IDelayedCall | None = None
-        self._deciding = False
-        self._again = False
-        self._stopped: Deferred[None] | None = None
-        self._running = False
+
+    @property
+    def speakers(self) -> Collection[Speaker]:
+        """Each protocol with its links."""
+        return self._speakers.values()
+
+    @property
+    def machines(self) -> Sequence[Machine]:
+        """One for each protocol."""
+        return self.loop.machines
+
+    @property
+    def session(self) -> int:
+        """Which start of this node it is."""
+        return max(machine.session for machine in self.machines)
+
+    def machineOf(self, group: str) -> Machine | None:
+        """Which of them has a group; C{None}: none."""
+        return next((machine for machine in self.machines if group in machine.groups), None)
 
     # What comes in
 
-    def _received(self, packet: Packet) -> None:
-        if not self._running:
+    def tell(self, *reports: Report) -> None:
+        """
+        Tell the machines what has happened, and let them decide.
+
+        What is of a group goes to the machine that has it, if there still is one, and all else to each of them.
+        """
+        if not self.running:
             return
-        link = packet.link
-        now, before = self._reactor.seconds(), self.machine.session
-        beat = self.machine.receive(packet.data, link, now)
-        if self.machine.session > max(before, TRUSTED):
-            self._persister.count()
-        self._persister.heard(beat.name, beat.digest)
-        self.received[beat.name, link] += 1
-        self.recorder.packet(now, link, beat)
-        if self._soon is None and self.machine.news:
+        now = self._reactor.seconds()
+        for report in reports:
+            group = groupOf(report)
+            if not isinstance(report, QUIET):
+                self.recorder.told(now, report)
+            if isinstance(report, Gone) and report.group in self.fences:
+                self.fences[report.group].ended()
+            for machine in self.machines:
+                if group is None or group in machine.groups:
+                    machine.tell(report, now)
+        if not all(isinstance(report, QUIET) for report in reports):
+            self.run()
+
+    def _received(self, machine: Machine, packet: Packet) -> None:
+        if not self.running:
+            return
+        now, before = self._reactor.seconds(), machine.session
+        received = machine.receive(packet, now)
+        if machine.session > max(before, TRUSTED):
+            self.persister.count()
+        self.persister.heard(received.sender, received.configuration)
+        self.received[received.sender, packet.link] += 1
+        self.recorder.packet(now, received)
+        if self._soon is None and machine.news:
             # In the reactor's next turn, when every socket that is readable has been read.
-            self._soon = self._reactor.callLater(0, self._settle)
+            self._soon = self._reactor.callLater(0, self._decideSoon)
 
-    def _settle(self) -> None:
+    def _decideSoon(self) -> None:
         self._soon = None
-        if self.machine.news:  # else a beat or a deadline was due in the same turn
-            self._decide()
+        if self.loop.news:  # else a beat or a deadline was due in the same turn
+            self.run()
 
-    def _beat(self) -> None:
-        self.lateness.beat(self._reactor.seconds(), self.machine.timing.interval)
+    def _beat(self, machine: Machine) -> None:
+        assert machine.interval is not None
+        if machine is next(iter(self._senders)):
+            self.lateness.beat(self._reactor.seconds(), machine.interval)
         try:
             self._drain()
-            self._decide(beat=True)
+            self.run(machine)
         except Exception:
             self._log.failure("A heartbeat failed; the next one is tried all the same")
 
     def _elapsed(self) -> None:
         self._deadline = None
         self._drain()
-        self._decide()
+        self.run()
 
     def _drain(self) -> None:
-        for link in self.links:
-            link.drain()
-
-    def _report(self, what: Any, group: str, *details: Any) -> None:
-        now = self._reactor.seconds()
-        self.recorder.told(now, what.__name__, group, details)
-        what(group, *details, now)
-        self._decide()
+        for speaker in self.speakers:
+            speaker.drain()
 
     # What goes out
 
-    def _decide(self, beat: bool = False) -> None:
-        """Let the machine decide and perform the effects; one of them may lead back here."""
-        if not self._running:
+    def run(self, beating: Machine | None = None) -> None:
+        """Let the machines decide, and do it; whoever is told of something may lead back here."""
+        if not self.running:
             return
-        if self._deciding:
-            self._again = True
+        if self.loop.running:
+            self.loop.run()
             return
-        self._deciding = True
-        reports: list[Effect] = []
-        try:
-            if self._guard is not None:
-                # Before anything else: is this still the holder that it was when it last ran? Whoever waited
-                # for what the guard has answered meanwhile goes on in there, and may lead back here, too.
-                self._guard.check()
-            while True:
-                self._again = False
-                now = self.leases.decided = self._reactor.seconds()
-                effects = self.machine.decide(now, beat)
-                self.recorder.decided(now, effects)
-                for effect in effects:
-                    if isinstance(effect, RoleChange | Event):
-                        reports.append(effect)
-                    elif isinstance(effect, Send) and self._again:
-                        # A resource has answered already: the next packet tells more.
-                        self.machine.withdraw(effect.heartbeat)
-                    else:
-                        self._perform(effect)
-                beat = False
-                if self._again:
-                    continue
-                told, reports = reports, []
-                for effect in told:
-                    self._perform(effect)
-                for change in self.chronicle.look(self.machine.view, now):
-                    self._tell(change)
-                if not self._again:  # nobody who was told wants anything
-                    break
-        finally:
-            self._deciding = False
-        if len(self.keepers) > len(self.machine.elections):
-            self._dismiss()
-        self.leases.pet(self._reactor.seconds())
-        self._arm()
-        if self.machine.over and self._stopped is not None:
-            self._finish()
+        self.loop.run(beating)
+        self._settle()
 
-    def _fenced(self, groups: Sequence[str]) -> None:
-        """The guard has fired, or is about to: this session is over."""
-        self._log.critical(
-            "This daemon did not run for too long, so its guard released {groups}. It rejoins as STANDBY: "
-            "nothing to repair",
-            groups=", ".join(groups),
-        )
-        self.leases.fenced()
-        self.machine.fenced("the guard released it", self._reactor.seconds())
-        if not self._deciding:
-            self._decide()
-        else:
-            self._again = True
+    def _settle(self) -> None:
+        """After each run, unless it was ended by somebody who was told of something."""
+        if self.running:
+            self._dismiss()
+            self._renew()
+            self._arm()
+            if self.loop.over:
+                self._onOver()
+
+    def begin(self) -> None:
+        """
+        Before anything else: is this still the holder that it was when it last ran?
+
+        Whoever waited for what the guard has answered meanwhile goes on in there, and may lead back here, too.
+        """
+        if self._guard is not None:
+            self._guard.check()
+
+    def decided(self, now: float, effects: Sequence[Effect]) -> None:
+        """Record it."""
+        self.recorder.decided(now, effects)
+
+    def perform(self, machine: Machine, effect: Effect) -> None:
+        """Tell the fence, then do it. What goes wrong is logged; the machine goes by what it is told."""
+        try:
+            if isinstance(effect, Hold):
+                lease = machine.lease(effect.group, self.loop.decidedAt)
+                farewells = self._farewells(machine, effect.group)
+                self.fences[effect.group].claimed(effect.term, lease, farewells)
+            elif isinstance(effect, Release):
+                self.fences[effect.group].released()
+            self.performer.perform(effect)
+        except Exception:
+            self._log.failure("An effect could not be performed: {effect}", effect=effect)
+
+    def send(self, machine: Machine, packet: Outgoing) -> None:
+        """On its links; each of them counts and logs what goes wrong."""
+        self._speakers[machine].send(packet)
+        self.reporter.counters["sent"] += 1
+        self.sentAt = self.loop.decidedAt
+        self.recorder.sent(self.sentAt, packet)
+
+    def report(self, effect: Effect) -> None:
+        """To the log and the observers."""
+        self.reporter.report(effect)
 
     def _arm(self) -> None:
-        wait = self.machine.deadline - self._reactor.seconds()
-        if wait == float("inf"):
+        wait = self.loop.deadline - self._reactor.seconds()
+        if wait == inf:
             if self._deadline is not None:
                 self._deadline.cancel()
                 self._deadline = None
@@ -199,67 +254,130 @@ class Driver(Reporter):
         else:
             self._deadline = self._reactor.callLater(max(0.0, wait), self._elapsed)
 
-    def _perform(self, effect: Effect) -> None:
-        try:
-            if isinstance(effect, Send):
-                datagram = self.machine.keyring.seal(effect.heartbeat)
-                for link in self.links:
-                    link.send(datagram)
-                self.counters["sent"] += 1
-            elif isinstance(effect, Hold):
-                self.keepers[effect.group].hold(effect.term)
-            elif isinstance(effect, Release):
-                self.keepers[effect.group].release()
-            elif isinstance(effect, Announce):
-                self.keepers[effect.group].announce()
-            elif isinstance(effect, Ask):
-                self.ask(effect.group)
-            elif isinstance(effect, Persist):
-                self._persister.persist(effect)
-            elif isinstance(effect, RoleChange):
-                self._changed(effect)
-            else:
-                self._noted(effect)
-        except Exception:
-            self._log.failure("An effect could not be performed: {effect}", effect=effect)
+    # Memory
 
     def _persisted(self, group: str, record: Record) -> None:
-        if group in self.machine.elections:  # else it went meanwhile
-            self._report(self.machine.persisted, group, record)
+        self.tell(Persisted(group, record))
 
     def _remembers(self, problem: str) -> None:
         """Whether terms can be written: a node that can is the better holder, where votes are taken or not."""
-        now = self._reactor.seconds()
         verdict = Fitness.DEGRADED if problem else Fitness.FIT
-        for group in self.machine.elections:
-            self.recorder.told(now, "fitness", group, (verdict.name.lower(), problem, "memory"))
-            self.machine.fitness(group, verdict, problem, "memory")
-        self._decide()
+        self.tell(*[Judged(group, "memory", verdict, problem) for group in self._groups()])
+
+    def _groups(self) -> list[str]:
+        return [group for machine in self.machines for group in machine.groups]
+
+    # How long groups may be held
+
+    def permits(self, group: str) -> bool:
+        """Look now: may this node go on to acquire a group, as it has decided last?"""
+        if self._guard is not None:
+            self._guard.check()
+        return group in self.fences and self._reactor.seconds() < self.fences[group].until
+
+    def _renew(self) -> None:
+        now = self._reactor.seconds()
+        for machine in self.machines:
+            for group in machine.groups:
+                fence = self.fences[group]
+                seconds = fence.renew(machine.lease(group, self.loop.decidedAt), now)
+                if seconds:
+                    self.performer.keepers[group].renew(seconds)
+
+    def _farewells(self, machine: Machine, group: str) -> list[Farewell]:
+        return self._speakers[machine].farewells(group) if self._guard is not None else []
+
+    def _fired(self, groups: Sequence[str]) -> None:
+        """The guard has fired, or is about to: this session is over."""
+        self._log.critical(
+            "This daemon did not run for too long, so its guard released {groups}. It rejoins as STANDBY: "
+            "nothing to repair",
+            groups=", ".join(groups),
+        )
+        for fence in self.fences.values():
+            fence.ended()
+        self.tell(Fenced("the guard released it"))
+
+    # From the start to the end
+
+    def start(self) -> None:
+        """
+        Open the links, release what an earlier run left, and send the first heartbeat.
+
+        @raise OSError: a link cannot be opened; nothing is left open then.
+        """
+        try:
+            for machine, links in self.speakers:
+                for link in links:
+                    link.open(partial(self._received, machine))
+        except BaseException:
+            self.close()
+            raise
+        self.running = True
+        if self._guard is not None:
+            self._guard.onFired = self._fired
+        for name in list(self.fences):
+            self.performer.employ(name, self.performer.keepers[name], self.permits)
+        self.lateness.start(self._reactor.seconds(), self.machines[0].tolerance / 2)
+        for machine, sender in self._senders.items():
+            assert machine.interval is not None
+            sender.start(machine.interval, now=True).addErrback(self._failed)
+        if len(self._senders) < len(self.machines):
+            self.run()
+
+    def _sender(self, machine: Machine) -> LoopingCall:
+        sender = LoopingCall(self._beat, machine)
+        sender.clock = self._reactor
+        return sender
+
+    def change(
+        self,
+        machine: Machine,
+        rules: Any,
+        records: Mapping[str, Record],
+        custody: Mapping[str, Custody],
+    ) -> None:
+        """
+        Go on with other rules of one machine, see L{Machine.change}.
+
+        @param custody: of the groups that come.
+        @raise ValueError: it cannot be now; nothing has changed.
+        """
+        machine.change(rules, self._reactor.seconds(), records)
+        for name, (keeper, fence) in custody.items():
+            self.fences[name] = fence
+            self.reporter.comes(name)
+            self.performer.employ(name, keeper, self.permits)
+        for name, fence in self.fences.items():
+            if name in machine.groups and fence.until > -inf:
+                fence.revised(self._farewells(machine, name))
+        if self.persister.problem:
+            self._remembers(self.persister.problem)
+        self.run()
 
     def _dismiss(self) -> None:
-        """What the machine has forgotten needs no keeper."""
-        for name in [name for name in self.keepers if name not in self.machine.elections]:
-            self.keepers.pop(name).abandon()
-            del self.roles[name]
-
-    # The end
-
-    def _finish(self) -> None:
-        stopped = self._stopped
-        if stopped is None or stopped.called:
+        """What the machines have forgotten needs no keeper."""
+        known = self._groups()
+        if len(self.fences) == len(known):
             return
-        self._close()
-        stopped.callback(None)
+        for name in set(self.fences).difference(known):
+            del self.fences[name]
+            self.performer.dismiss(name)
+            self.reporter.goes(name)
 
-    def _close(self) -> None:
-        self._running = False
-        if self._sender.running:
-            self._sender.stop()
-        for call in (self._deadline, self._soon, self._late):
+    def close(self) -> None:
+        """Stop at once: begin nothing any more, and close the links."""
+        self.running = False
+        for sender in self._senders.values():
+            if sender.running:
+                sender.stop()
+        for call in (self._deadline, self._soon):
             if call is not None and call.active():
                 call.cancel()
-        self._persister.close()
-        for keeper in list(self.keepers.values()):
-            keeper.abandon()
-        for link in self.links:
-            link.close()
+        self.persister.close()
+        self.performer.abandon()
+        for speaker in self.speakers:
+            speaker.close()
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("The heartbeat sender failed", failure)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -77,6 +77,7 @@ class Hooks:
         self._group = group
         self.change(commands, timeout)
         self._node: Node | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._last = _Happening("", Role.STANDBY, 0)
         self._open = False
         self._waiting: deque[_Happening] = deque()
@@ -99,15 +100,15 @@ class Hooks:
     def start(self, node: Node) -> None:
         """Run commands for this node from now on."""
         self._node = node
-        self._names = (node.machine.rules.cluster, node.machine.rules.name)
+        self._names = (node.cluster, node.name)
         self._open = False
         self._last = _Happening("", Role.STANDBY, 0)
-        node.addObserver(self)
+        self._unsubscribe = node.subscribe(self)
 
     def stop(self, within: float = STOP_LIMIT) -> Deferred[None]:
         """The node has stopped: fires when all commands have ended, or were killed after C{within} seconds."""
         if self._node is not None:
-            self._node.removeObserver(self)
+            self._unsubscribe()
             self._node = None
         if self._working is None:
             return succeed(None)

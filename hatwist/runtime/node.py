@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 
 from hatwist.core.claims import Role
-from hatwist.core.effects import Event
-from hatwist.core.electorate import runs
+from hatwist.core.effects import Change, Event
+from hatwist.core.machine import Machine
 from hatwist.core.picture import Context, Picture
-from hatwist.core.worth import Fitness
-from hatwist.linux.interfaces import Farewell, IGuard
-from hatwist.protocols.native.machine import Machine
-from hatwist.protocols.native.rules import NodeRules
-from hatwist.runtime.driver import Driver
+from hatwist.core.reports import Drained, MoveWanted, Report, Stopped
+from hatwist.linux.interfaces import IGuard
+from hatwist.runtime.driver import Custody, Driver
+from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Link
+from hatwist.runtime.reporter import Reporter
+from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import MemoryStore
 
 STOP_LIMIT = 1.5
@@ -29,53 +30,110 @@ HURRY_LIMIT = 0.3
 """Seconds that what is cut short then gets to end."""
 
 
-class Node(Driver):
+class Node:
     """
     @param reactor: provides IReactorTime, on a monotonic clock.
-    @param keepers: one for each group of the machine.
+    @param speakers: one for each protocol, at least one.
+    @param custody: of each group of the machines.
     @param store: remembers terms and votes, see L{hatwist.runtime.store}; C{None}: nothing does.
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
+    @param ask: asks the LAN who has the addresses of a group, which is answered by L{Served}.
+    @param votes: claims take votes, so that none is made that could not be remembered.
+    @ivar driver: runs it.
     @ivar startedAt: when it last began.
     @ivar notes: the newest of each group and kind that was given to L{note}, and when.
+    @ivar drained: the operator wants nothing to be held here.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
         reactor: Any,
-        machine: Machine,
-        links: Sequence[Link],
-        keepers: Mapping[str, Keeper],
+        speakers: Sequence[Speaker],
+        custody: Mapping[str, Custody],
         store: Any = None,
         guard: IGuard | None = None,
+        ask: Callable[[str], None] = lambda group: None,
+        votes: bool = False,
     ) -> None:
+        self._reactor = reactor
         self._store = store if store is not None else MemoryStore()
-        super().__init__(reactor, machine, links, keepers, self._store, guard)
+        self._reporter = Reporter(custody)
+        self.driver = Driver(
+            reactor, speakers, custody, self._store, guard, self._reporter, ask, votes, self._finish
+        )
         self.startedAt = -inf
         self.notes: dict[tuple[str, str], tuple[float, str]] = {}
+        self.drained = False
+        self._stopped: Deferred[None] | None = None
+        self._late: IDelayedCall | None = None
 
-    # What it is told, asked and ordered
+    # What is known of it
 
-    def served(self, group: str, by: str = "") -> None:
-        """Another host has answered for an address of a group: C{by}, the MAC address it named."""
-        if self._running:
-            self._report(self.machine.served, group, by)
+    @property
+    def now(self) -> float:
+        """The time, on the clock of every time here."""
+        return float(self._reactor.seconds())
+
+    @property
+    def machine(self) -> Any:
+        """That of its first protocol."""
+        return self.driver.machines[0]
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return self.driver.machines[0].cluster
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+        return self.driver.machines[0].name
+
+    @property
+    def silent(self) -> bool:
+        """None of its protocols sends anything."""
+        return all(machine.silent for machine in self.driver.machines)
+
+    @property
+    def links(self) -> list[Link]:
+        """Those of all protocols."""
+        return [link for _, links in self.driver.speakers for link in links]
+
+    @property
+    def keepers(self) -> dict[str, Keeper]:
+        """What makes the resources of each group follow, by its name."""
+        return self.driver.performer.keepers
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """In each group, as its observers were told."""
+        return self._reporter.roles
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How many packets were sent (C{"sent"}), and how many events there were of each kind."""
+        return self._reporter.counters
+
+    def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
+        """See L{Reporter.subscribe}."""
+        return self._reporter.subscribe(observer)
+
+    def watch(self, watcher: Callable[[Change], None]) -> Callable[[], None]:
+        """See L{Reporter.watch}."""
+        return self._reporter.watch(watcher)
+
+    # What it is told and ordered
+
+    def tell(self, *reports: Report) -> None:
+        """Something has happened; nothing is decided while the node does not run."""
+        self.driver.tell(*reports)
 
     def note(self, kind: str, group: str, reason: str) -> None:
-        """Tell the log and the observers of something that the election need not know."""
+        """Tell the log and the observers of something that no machine need know."""
         self.notes[group, kind] = self._reactor.seconds(), reason
-        self._noted(Event(kind, group, "", reason))
-
-    def fitness(self, group: str, fitness: Fitness, reason: str, source: str = "") -> None:
-        """
-        A source has a new verdict on a group, in place of its last one.
-
-        Of all sources' verdicts the worst counts, and its reason is told.
-        """
-        if self._running:
-            now = self._reactor.seconds()
-            self.recorder.told(now, "fitness", group, (fitness.name.lower(), reason, source))
-            self.machine.fitness(group, fitness, reason, source)
-            self._decide()
+        self._reporter.report(Event(kind, group, "", reason))
 
     def move(self, group: str, to: str | None) -> None:
         """
@@ -86,12 +144,12 @@ class Node(Driver):
         @param to: the name of a node; C{""} or C{None}: to the worthiest, as if it had not been moved.
         @raise ValueError: a sentence that says why it cannot be.
         """
-        if not self._running:
+        if not self.driver.running:
             raise ValueError("this node does not run")
-        now = self._reactor.seconds()
-        self.recorder.told(now, "move", group, (to or "",))
-        self.machine.move(group, to or "", now)
-        self._decide()
+        problem = self.hindrance(group, to or "")
+        if problem:
+            raise ValueError(problem)
+        self.tell(MoveWanted(group, to or ""))
 
     def hindrance(self, group: str, to: str) -> str:
         """
@@ -99,16 +157,11 @@ class Node(Driver):
 
         @raise ValueError: there is no such group.
         """
-        return self.machine.hindrance(group, to, self.now)
+        return self._machineOf(group).hindrance(group, to, self.now)
 
     def picture(self, context: Context) -> Picture:
-        """What this node knows of itself and of the others."""
-        return self.machine.picture(self.now, self.chronicle, context)
-
-    @property
-    def drained(self) -> bool:
-        """The operator wants nothing to be held here."""
-        return self.machine.drained
+        """What its first protocol knows of this node and of the others."""
+        return self.driver.machines[0].picture(self.now, context)
 
     def drain(self, on: bool) -> Deferred[None]:
         """
@@ -117,10 +170,9 @@ class Node(Driver):
         Fires when a restart will remember it. Fails with L{OSError} if none will: then it is so until
         this process ends. See L{others} for who is left.
         """
-        self.recorder.told(self._reactor.seconds(), "drain", "", (on,))
-        self.machine.drain(on)
-        self._decide()
-        return self._store.drain(self.machine.session, on)
+        self.drained = on
+        self.tell(Drained(on))
+        return self._store.drain(self.driver.session, on)
 
     def others(self, group: str) -> list[str]:
         """
@@ -128,16 +180,14 @@ class Node(Driver):
 
         @raise ValueError: there is no such group.
         """
-        return self.machine.others(group, self._reactor.seconds())
+        return self._machineOf(group).others(group, self.now)
 
-    def witnessed(self, time: float) -> None:
-        """The witness has answered the probe sent at C{time}, on the reactor's clock."""
-        self.machine.witnessed(time)
-
-    def farewells(self, group: str) -> list[Farewell]:
-        """What the guard says for this node on every link once it has let go of a group."""
-        datagram = self.machine.keyring.seal(self.machine.farewell(group))
-        return [farewell for link in self.links for farewell in link.farewells(datagram)]
+    def _machineOf(self, group: str) -> Machine:
+        machine = self.driver.machineOf(group)
+        if machine is None:
+            known = ", ".join(name for each in self.driver.machines for name in each.groups)
+            raise ValueError(f"no group {group}; there are: {known}")
+        return machine
 
     # From the start to the end
 
@@ -147,56 +197,20 @@ class Node(Driver):
 
         @raise OSError: a link cannot be opened; nothing is left open then.
         """
-        try:
-            for link in self.links:
-                link.open(self._received)
-        except BaseException:
-            self._close()
-            raise
-        self._running = True
-        self.machine.drain(self._store.drained)
-        if self._guard is not None:
-            self._guard.onFired = self._fenced
-        for name, keeper in self.keepers.items():
-            self._employ(name, keeper)
-        self.startedAt = self._reactor.seconds()
-        self.lateness.start(self.startedAt, self.machine.rules.tolerance / 2)
-        self._sender.start(self.machine.rules.interval, now=True).addErrback(self._failed)
+        self.drained = self._store.drained
+        for machine in self.driver.machines:
+            machine.tell(Drained(self.drained), self.now)
+        self.startedAt = self.now
+        self.driver.start()
 
-    def permits(self, group: str) -> bool:
-        """Look now: may this node go on to acquire a group, as it has decided last?"""
-        if self._guard is not None:
-            self._guard.check()
-        return group in self.machine.elections and self._reactor.seconds() < self.leases.until(
-            group
-        )
-
-    def _employ(self, name: str, keeper: Keeper) -> None:
-        keeper.start(
-            lambda: self._report(self.machine.held, name),
-            lambda reason: self._report(self.machine.refused, name, reason),
-            lambda: self._report(self.machine.released, name),
-            # Told by the next heartbeat: nobody waits for it.
-            partial(self.machine.progress, name),
-            lambda: self.permits(name),
-        )
-
-    def change(self, rules: NodeRules, keepers: Mapping[str, Keeper]) -> None:
+    def change(self, machine: Machine, rules: Any, custody: Mapping[str, Custody]) -> None:
         """
-        Go on with other rules, see L{Machine.change}.
+        Go on with other rules of one machine, see L{Machine.change}.
 
-        @param keepers: of the groups that come.
+        @param custody: of the groups that come.
         @raise ValueError: it cannot be now; nothing has changed.
         """
-        self.machine.change(rules, self._reactor.seconds(), self._store.records)
-        self._store.ran = runs(self._store.ran, rules.quorum, rules.digest.hex())
-        for name, keeper in keepers.items():
-            self.keepers[name] = keeper
-            self.roles[name] = Role.STANDBY
-            self._employ(name, keeper)
-        if self._persister.problem:
-            self._remembers(self._persister.problem)
-        self._decide()
+        self.driver.change(machine, rules, self._store.records, custody)
 
     def stop(self, why: str = "stopped") -> Deferred[None]:
         """
@@ -207,23 +221,24 @@ class Node(Driver):
         """
         if self._stopped is None:
             self._stopped = Deferred()
-            if not self._running:
+            if not self.driver.running:
                 self._finish()
                 return self._stopped
-            self.machine.stop(self._reactor.seconds(), why)
             more = max((keeper.stopTime for keeper in self.keepers.values()), default=0.0)
             self._late = self._reactor.callLater(STOP_LIMIT + more, self._hurry)
-            self._decide()
+            self.tell(Stopped(why))
         return self._stopped
 
     def abort(self) -> None:
         """Close everything at once, as a crash does: without a release or a goodbye."""
-        self._close()
+        if self._late is not None and self._late.active():
+            self._late.cancel()
+        self.driver.close()
 
     def _hurry(self) -> None:
         for keeper in list(self.keepers.values()):
             keeper.hurry()
-        if not self._running:  # that was the end
+        if not self.driver.running:  # that was the end
             return
         self._late = self._reactor.callLater(HURRY_LIMIT, self._giveUp)
 
@@ -231,5 +246,9 @@ class Node(Driver):
         self._log.error("Stopped although not everything was released; no goodbye was said")
         self._finish()
 
-    def _failed(self, failure: Failure) -> None:
-        self._log.failure("The heartbeat sender failed", failure)
+    def _finish(self) -> None:
+        stopped = self._stopped
+        if stopped is None or stopped.called:
+            return
+        self.abort()
+        stopped.callback(None)

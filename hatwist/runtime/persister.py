@@ -10,8 +10,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hatwist.core.claims import Record
-from hatwist.core.effects import Persist
-from hatwist.protocols.native.machine import Machine
 
 RETRY = 1.0
 """Seconds after which a failed write to the store is tried again."""
@@ -22,9 +20,11 @@ SLOW = 2.0
 class Persister:
     """
     @param reactor: provides IReactorTime.
+    @param session: which start of this node it is now.
     @param store: see L{hatwist.runtime.store}.
     @param done: called with group and record when they are on disk.
     @param changed: called with why nothing can be remembered, and with C{""} once something could again.
+    @param votes: claims take votes, so that none is made beyond what could be remembered.
     @ivar problem: the last of these.
     """
 
@@ -33,13 +33,15 @@ class Persister:
     def __init__(
         self,
         reactor: Any,
-        machine: Machine,
+        session: Callable[[], int],
         store: Any,
         done: Callable[[str, Record], None],
         changed: Callable[[str], None] = lambda problem: None,
+        votes: bool = False,
     ) -> None:
         self._reactor = reactor
-        self._machine = machine
+        self._session = session
+        self._votes = votes
         self._store = store
         self._done = done
         self._changed = changed
@@ -47,12 +49,12 @@ class Persister:
         self.problem = ""
         self._retries: list[IDelayedCall] = []
         self._noting: IDelayedCall | None = None
-        self._newest: dict[str, Persist] = {}
+        self._newest: dict[str, Record] = {}
 
-    def persist(self, effect: Persist) -> None:
-        group, record = effect
-        self._newest[group] = effect
-        done = self._store.write(self._machine.session, {group: record})
+    def persist(self, group: str, record: Record) -> None:
+        """Write a record, which is told to be done once it is on disk."""
+        self._newest[group] = record
+        done = self._store.write(self._session(), {group: record})
         if not done.called:
             slow = self._reactor.callLater(
                 SLOW, self._failing, f"a write takes more than {SLOW:g} s"
@@ -60,14 +62,14 @@ class Persister:
             self._retries.append(slow)
             done.addBoth(_cancel, slow)
         done.addCallback(self._persisted, group, record)
-        done.addErrback(self._notPersisted, effect)
+        done.addErrback(self._notPersisted, group, record)
 
     def count(self) -> None:
         """
         Write what no record brings: a start's number that others could not bring back to this node, or by which
         configurations the others are known.
         """
-        done = self._store.write(self._machine.session, {})
+        done = self._store.write(self._session(), {})
         done.addErrback(lambda failure: failure.trap(OSError))  # the next record brings it along
 
     def heard(self, name: str, digest: bytes) -> None:
@@ -90,10 +92,11 @@ class Persister:
         if self._open:
             self._done(group, record)
 
-    def _notPersisted(self, failure: Failure, effect: Persist) -> None:
+    def _notPersisted(self, failure: Failure, group: str, record: Record) -> None:
         self._failing(failure.getErrorMessage())
         if self._open:
-            self._retries.append(self._reactor.callLater(RETRY, self._persistAgain, effect))
+            again = self._reactor.callLater(RETRY, self._persistAgain, group, record)
+            self._retries.append(again)
 
     def _failing(self, error: str) -> None:
         if self.problem:
@@ -103,16 +106,16 @@ class Persister:
             "Terms and votes cannot be remembered: {error}; {consequence}",
             error=error,
             consequence="no claim is made and no vote given beyond those on disk"
-            if self._machine.rules.quorum is not None
+            if self._votes
             else "after a crash a term may be used twice",
         )
         if self._open:
             self._changed(self.problem)
 
-    def _persistAgain(self, effect: Persist) -> None:
+    def _persistAgain(self, group: str, record: Record) -> None:
         self._retries = [call for call in self._retries if call.active()]
-        if self._newest[effect.group] is effect:  # else the disk has, or will have, more than this
-            self.persist(effect)
+        if self._newest[group] is record:  # else the disk has, or will have, more than this
+            self.persist(group, record)
 
     def close(self) -> None:
         """Try nothing again, and report nothing more."""

@@ -1,4 +1,4 @@
-"""Tells of role changes and events: the log, those who observe this node, and the chronicle of all nodes."""
+"""Tells of role changes and events: the log, and those who observe this node."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from hatwist.core.claims import Role
-from hatwist.core.effects import Change, Event, RoleChange
-from hatwist.protocols.native.chronicle import Chronicle
-from hatwist.protocols.native.machine import Machine
+from hatwist.core.effects import Change, Effect, Event, RoleChange
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
 
 _WARNINGS = frozenset(
@@ -34,35 +32,53 @@ _BEGUN = "{group}: {new}, term {term}: {reason}"
 
 class Reporter:
     """
-    What is known of a node from outside.
-
-    @param groups: the names of its groups.
-    @ivar roles: of each group.
-    @ivar counters: how many heartbeats were sent (C{"sent"}), and how many events there were of each kind.
-    @ivar watchers: each is called with every role change of any node, as this one notices it.
+    @param groups: the names of the node's groups.
+    @ivar roles: of this node in each group.
+    @ivar observers, watchers: who is told at present, see L{subscribe} and L{watch}.
+    @ivar counters: how many packets were sent (C{"sent"}), and how many events there were of each kind.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, machine: Machine, groups: Iterable[str]) -> None:
-        self._reactor = reactor
-        self.machine = machine
+    def __init__(self, groups: Iterable[str]) -> None:
         self.roles: dict[str, Role] = dict.fromkeys(groups, Role.STANDBY)
         self.counters: Counter[str] = Counter()
-        self.chronicle = Chronicle(machine.rules.name, machine.elections)
+        self.observers: list[IRoleObserver] = []
         self.watchers: list[Callable[[Change], None]] = []
-        self._observers: list[IRoleObserver] = []
 
-    @property
-    def now(self) -> float:
-        """The time, on the clock of every time here."""
-        return float(self._reactor.seconds())
+    def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
+        """
+        Tell C{observer} of every role change of this node from now on; one of L{IEventObserver} of events, too.
 
-    def addObserver(self, observer: IRoleObserver) -> None:
-        self._observers.append(observer)
+        @return: ends it; a second call does nothing.
+        """
+        return _added(self.observers, observer)
 
-    def removeObserver(self, observer: IRoleObserver) -> None:
-        self._observers.remove(observer)
+    def watch(self, watcher: Callable[[Change], None]) -> Callable[[], None]:
+        """
+        Call C{watcher} with every role change of any node, as this one notices it.
+
+        @return: ends it; a second call does nothing.
+        """
+        return _added(self.watchers, watcher)
+
+    def comes(self, group: str) -> None:
+        """There is a new group."""
+        self.roles[group] = Role.STANDBY
+
+    def goes(self, group: str) -> None:
+        """A group is forgotten."""
+        del self.roles[group]
+
+    def report(self, effect: Effect) -> None:
+        """Tell everybody who wants to know."""
+        if isinstance(effect, RoleChange):
+            self._changed(effect)
+        elif isinstance(effect, Event):
+            self._noted(effect)
+        elif isinstance(effect, Change):
+            for watcher in list(self.watchers):
+                self._call(watcher, effect)
 
     def _changed(self, change: RoleChange) -> None:
         self.roles[change.group] = change.new
@@ -75,21 +91,8 @@ class Reporter:
             term=change.term,
             reason=change.reason,
         )
-        election = self.machine.elections.get(change.group)
-        released = election.standing.released if election is not None else None
-        self._tell(self.chronicle.own(change, released, self._reactor.seconds()))
-        for observer in list(self._observers):
-            try:
-                observer.roleChanged(change)
-            except Exception:
-                self._log.failure("An observer failed on {change}", change=change)
-
-    def _tell(self, change: Change) -> None:
-        for watcher in list(self.watchers):
-            try:
-                watcher(change)
-            except Exception:
-                self._log.failure("A watcher failed on {change}", change=change)
+        for observer in list(self.observers):
+            self._call(observer.roleChanged, change)
 
     def _noted(self, event: Event) -> None:
         emit = self._log.warn if event.kind in _WARNINGS else self._log.info
@@ -103,9 +106,24 @@ class Reporter:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
-        for observer in list(self._observers):
+        for observer in list(self.observers):
             if IEventObserver.providedBy(observer):
-                try:
-                    observer.noted(event)
-                except Exception:
-                    self._log.failure("An observer failed on {event}", event=event)
+                self._call(observer.noted, event)
+
+    def _call(self, observer: Callable[[Any], object], what: Effect) -> None:
+        try:
+            observer(what)
+        except Exception:
+            self._log.failure("An observer failed on {what}", what=what)
+
+
+def _added(those: list[Any], one: Any) -> Callable[[], None]:
+    those.append(one)
+
+    def end() -> None:
+        nonlocal one
+        if one is not None:
+            those.remove(one)
+            one = None
+
+    return end

@@ -128,6 +128,10 @@ class Store:
         self.session, self.drained = session, on
         return self._write()
 
+    def settled(self) -> Deferred[None]:
+        """Fires once every write that was begun has ended, on disk or not: what comes later is not overwritten."""
+        return self._lock.run(lambda: None)
+
     def writeNow(self) -> None:
         """
         The same as at a L{write}, before anything else is done: nothing else runs yet.
@@ -208,6 +212,15 @@ class MemoryStore:
     def write(self, session: int, records: Mapping[str, Record]) -> Deferred[None]:
         """As L{Store.write}."""
         return self._write(session, records, None)
+
+    def settled(self) -> Deferred[None]:
+        """As L{Store.settled}."""
+        done: Deferred[None] = Deferred()
+        if self._waiting:
+            self._waiting.append(lambda: done.callback(None))
+        else:
+            done.callback(None)
+        return done
 
     def goOn(self) -> None:
         """The disk answers again: what was waiting is done."""

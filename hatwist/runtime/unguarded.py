@@ -7,6 +7,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
 from hatwist.runtime.node import Node
 
@@ -14,7 +15,7 @@ REASON = "no guard is running"
 
 
 class Guarding(Protocol):
-    """A guard, as it is looked at here; see L{hatwist.linux.guard.client.Guard}."""
+    """A guard, as it is looked at here; see L{hatwist.linux.guard.client.GuardClient}."""
 
     @property
     def ready(self) -> bool: ...
@@ -32,8 +33,12 @@ class Unguarded:
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorTime, guard: Guarding) -> None:
+    def __init__(
+        self, reactor: IReactorTime, guard: Guarding, interval: float, tolerance: float
+    ) -> None:
         self.missing = False
+        self._interval = interval
+        self._tolerance = tolerance
         self._reactor = reactor
         self._guard = guard
         self._node: Node | None = None
@@ -59,20 +64,19 @@ class Unguarded:
     def _look(self) -> None:
         node, now = self._node, self._reactor.seconds()
         assert node is not None
-        rules = node.machine.rules
-        self._call = self._reactor.callLater(rules.interval, self._look)
+        self._call = self._reactor.callLater(self._interval, self._look)
         if self._guard.ready:
             self._seen = now
-        missing = now - self._seen >= rules.tolerance
+        missing = now - self._seen >= self._tolerance
         if missing and not self.missing:
             self._log.critical(
                 "There has been no guard for {tolerance} s: this node is less fit until there is one",
-                tolerance=rules.tolerance,
+                tolerance=self._tolerance,
             )
         self.missing = missing
-        wanted = set(node.machine.elections) if missing else set()
+        wanted = set(node.roles) if missing else set()
         for group in wanted - self._told:
-            node.fitness(group, Fitness.DEGRADED, REASON, source="guard")
-        for group in (self._told - wanted) & set(node.machine.elections):
-            node.fitness(group, Fitness.FIT, "", source="guard")
+            node.tell(Judged(group, "guard", Fitness.DEGRADED, REASON))
+        for group in (self._told - wanted) & set(node.roles):
+            node.tell(Judged(group, "guard", Fitness.FIT))
         self._told = wanted

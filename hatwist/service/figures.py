@@ -71,14 +71,14 @@ def figures(node: Node) -> Figures:
     return Figures(
         node.now,
         node.startedAt,
-        node.machine.lastSent,
-        node.machine.silent,
-        node.lateness.at,
-        node.lateness.by,
-        node.lateness.tally.distribution(),
+        node.driver.sentAt,
+        node.silent,
+        node.driver.lateness.at,
+        node.driver.lateness.by,
+        node.driver.lateness.tally.distribution(),
         dict(node.roles),
         sent,
-        dict(node.received),
+        dict(node.driver.received),
         events,
         dict(node.notes),
         tuple(
@@ -93,5 +93,9 @@ def figures(node: Node) -> Figures:
             for link in node.links
         ),
         {name: keeper.announced for name, keeper in node.keepers.items()},
-        dict(node.leases.margins),
+        {
+            name: fence.margin
+            for name, fence in node.driver.fences.items()
+            if fence.margin is not None
+        },
     )

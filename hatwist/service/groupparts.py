@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -11,18 +11,19 @@ from hatwist.checks.check import CheckSpec
 from hatwist.checks.checks import Checks
 from hatwist.core.guarantee import Guarantee
 from hatwist.core.limits import LIMIT
+from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
-from hatwist.linux.guard.client import Guard
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.guard import Guarded, Mission
+from hatwist.resources.guard import GuardResource
 from hatwist.resources.interfaces import ICloseable, IResource
 from hatwist.resources.kinds import parts
 from hatwist.resources.process import CUT_SHORT
 from hatwist.resources.spec import ResourcePart, World
+from hatwist.runtime.fence import Fence, KernelLease
 from hatwist.runtime.hooks import Hooks
 from hatwist.runtime.keeper import Keeper
-from hatwist.runtime.leases import Leases
 from hatwist.runtime.node import Node
 from hatwist.service import leftover
 from hatwist.service.exchange import GroupExchange, Made
@@ -37,8 +38,8 @@ class GroupParts:
     """
     One group of one node.
 
-    @param mission: what the guard is to know of the present claim.
     @param resources: further ones, acquired after those of the settings.
+    @ivar fence: until when it may be held.
     @ivar checks: what decides whether this node is fit.
     """
 
@@ -48,16 +49,15 @@ class GroupParts:
         settings: Settings,
         group: GroupSettings,
         netlink: Netlink,
-        guard: Guard,
-        mission: Callable[[], Mission],
+        guard: GuardClient,
         resources: Sequence[Any] = (),
     ) -> None:
         self.group = group
         self._reactor = reactor
         self._settings = settings
         self._netlink = netlink
-        self._leases: Leases | None = None
-        self._guarded = Guarded(guard, group.name, mission, not group.addresses)
+        self.fence = Fence(group.name, guard, settings.interval)
+        self._guarded = GuardResource(guard, group.name, self.fence.order, not group.addresses)
         self._world = World(
             reactor,
             netlink,
@@ -119,7 +119,7 @@ class GroupParts:
 
     def _checked(self, fitness: Fitness, reason: str) -> None:
         if self._node is not None:
-            self._node.fitness(self.group.name, fitness, reason, source="checks")
+            self._node.tell(Judged(self.group.name, "checks", fitness, reason))
 
     def plan(self, group: GroupSettings) -> GroupExchange:
         """How its resources become those of other settings. Nothing is touched yet."""
@@ -215,16 +215,16 @@ class GroupParts:
             if not getattr(resource, "guarded", False) and not getattr(resource, "ephemeral", False)
         )
 
-    def lease(self, leases: Leases) -> None:
-        """The kernel keeps addresses as these say."""
-        self._leases = leases
+    def keepFor(self, lease: KernelLease) -> None:
+        """The kernel keeps addresses that long."""
+        self.fence.kernel = lease
         for resource in self.resources:
             self._limit(resource)
 
     def _limit(self, resource: Any) -> None:
-        if self._leases is not None and isinstance(resource, Addresses):
-            lease = resource.lease
-            lease.seconds, lease.margin = self._leases.kernel or None, self._leases.margin
+        if isinstance(resource, Addresses):
+            lease, kernel = resource.lease, self.fence.kernel
+            lease.seconds, lease.margin = kernel.seconds or None, kernel.margin
 
     async def releaseLeft(self) -> dict[str, Left]:
         """Release what an earlier run left: see L{hatwist.service.service.HAService.releaseLeft}."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from hatwist.core.claims import Role
 from hatwist.core.effects import RoleChange
+from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import INetlink
 from hatwist.linux.netlink.carrier import CarrierWatch
@@ -39,6 +40,7 @@ class HeldCarriers:
         self._group = group
         self._names = tuple(sorted(names))
         self._node: Node | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._carrier: CarrierWatch | None = None
         self._known: set[str] = set()
         self._had: set[str] = set()
@@ -52,7 +54,7 @@ class HeldCarriers:
         if not self._names:
             return
         self._node = node
-        node.addObserver(self)
+        self._unsubscribe = node.subscribe(self)
         self._carrier = CarrierWatch(self._netlink, self._names, self._up, self._down)
         self._carrier.start()
 
@@ -61,7 +63,7 @@ class HeldCarriers:
         node, self._node = self._node, None
         if node is None:
             return
-        node.removeObserver(self)
+        self._unsubscribe()
         assert self._carrier is not None
         self._carrier.stop()
         for call in (self._looking, *self._barred.values()):
@@ -145,4 +147,4 @@ class HeldCarriers:
         if self._barred:
             names = ", ".join(sorted(self._barred))
             verdict = Fitness.DEGRADED, f"{names} had no carrier while it was held here"
-        self._node.fitness(self._group, *verdict, source="cable")
+        self._node.tell(Judged(self._group, "cable", *verdict))

@@ -6,18 +6,21 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hatwist.core.electorate import refusal, runs
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import NO_ADDRESS, addressNumber
-from hatwist.linux.guard.client import Guard
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.present import interfaceAddress
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.resources.guard import Mission
+from hatwist.runtime.driver import Custody
+from hatwist.runtime.fence import UNLIMITED
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Link
 from hatwist.runtime.node import Node
+from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import Store
 from hatwist.runtime.ways import waysOf
 from hatwist.service import speakers
@@ -31,7 +34,7 @@ class NodeParts:
     @param resources: further ones of the first group.
     @ivar settings: what it is made by; others after a reload.
     @ivar groups: each group as it is made up, by name.
-    @ivar node: the running driver; C{None} while there is none.
+    @ivar node: what runs; C{None} while nothing does.
     """
 
     _log = Logger()
@@ -41,11 +44,12 @@ class NodeParts:
         reactor: Any,
         settings: Settings,
         netlink: Netlink,
-        guard: Guard,
+        guard: GuardClient,
         resources: Sequence[Any] = (),
     ) -> None:
         self.settings = settings
         self.node: Node | None = None
+        self._lease = UNLIMITED
         self._reactor = reactor
         self._netlink = netlink
         self._guard = guard
@@ -65,7 +69,6 @@ class NodeParts:
             group,
             self._netlink,
             self._guard,
-            lambda: self._mission(group.name),
             resources,
         )
 
@@ -94,17 +97,29 @@ class NodeParts:
         # The wall clock counts starts, and times nothing; a peer that remembers more corrects it.
         session = max(store.session + 1, int(time.time() * 1000))
         rules = speakers.rulesOf(settings, self._facts(), self._address)
-        machine = speakers.speaker(settings, rules, session, reactor.seconds(), store.records)
+        machine = speakers.machineOf(settings, rules, session, reactor.seconds(), store.records)
         shared = [spec.address for spec in settings.addresses]
         ways = waysOf(settings.ways, settings.multicast, shared=shared)
         links = [Link(reactor, way) for way in ways]
-        keepers = {name: self.keeper(group) for name, group in self.groups.items()}
-        node = Node(reactor, machine, links, keepers, store, self._guard)
-        speakers.limit(node.leases, settings, rules)
-        for group in self.groups.values():
-            group.lease(node.leases)
+        self._lease = speakers.kernelLeaseOf(settings, rules)
+        node = Node(
+            reactor,
+            [Speaker(machine, links)],
+            {name: self._custody(group) for name, group in self.groups.items()},
+            store,
+            self._guard,
+            self._ask,
+            settings.quorum is not None,
+        )
         self.node = node
         return node
+
+    def settled(self) -> Deferred[None]:
+        """Fires once nothing is being written to the state file any more."""
+        return self._store.settled()
+
+    def _ask(self, group: str) -> None:
+        self.groups[group].senses.ask()
 
     def _elect(self) -> None:
         """
@@ -117,9 +132,14 @@ class NodeParts:
         problem = refusal(before, quorum, shared, settings.node, store.path, time.time())
         if problem:
             raise ValueError(f"members: {problem}")
-        store.ran = runs(before, quorum, shared)
+        self._remember()
         if before is not None and store.ran is not None and before.quorum != store.ran.quorum:
             store.writeNow()  # no vote is given before
+
+    def _remember(self) -> None:
+        """With whatever is written next, what it runs with now."""
+        settings, store = self.settings, self._store
+        store.ran = runs(store.ran, settings.quorum, digest(settings).hex())
 
     def _facts(self) -> dict[str, speakers.GroupFacts]:
         return {name: parts.facts for name, parts in self.groups.items()}
@@ -132,31 +152,26 @@ class NodeParts:
         """
         assert self.node is not None
         rules = speakers.rulesOf(self.settings, self._facts(), self._address)
-        self.node.change(rules, {parts.group.name: self.keeper(parts) for parts in coming})
+        self._remember()
+        custody = {parts.group.name: self._custody(parts) for parts in coming}
+        self.node.change(self.node.machine, rules, custody)
+
+    @property
+    def saysFarewell(self) -> bool:
+        """The guard says goodbye for all groups: it does not while it could leave something of any of them here."""
+        return not any(group.unguardable() for group in self.groups.values())
 
     def signAnew(self) -> None:
         """Sign heartbeats with the keys of the settings from now on, and accept them."""
         assert self.node is not None
         speakers.signAnew(self.node.machine, self.settings)
 
-    def keeper(self, group: GroupParts) -> Keeper:
-        """What makes the resources of a group follow."""
+    def _custody(self, group: GroupParts) -> Custody:
+        """What makes the resources of a group follow, and until when it may be held."""
+        group.keepFor(self._lease)
         retry = min(self.settings.interval, 1.0)
         name, first = group.group.name, group.hooks.prepared
-        return Keeper(self._reactor, name, group.resources, retry, first)
-
-    def _mission(self, group: str) -> Mission:
-        """What the guard is to know of the present claim."""
-        node = self.node
-        assert node is not None
-        machine = node.machine
-        claim = machine.elections[group].standing.claim
-        return Mission(
-            claim.term if claim is not None else 0,
-            node.leases.until(group),
-            # No goodbye, which is for all groups, while something may be left here.
-            [] if any(g.unguardable() for g in self.groups.values()) else node.farewells(group),
-        )
+        return Custody(Keeper(self._reactor, name, group.resources, retry, first), group.fence)
 
     @property
     def guarantee(self) -> Guarantee:

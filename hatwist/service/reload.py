@@ -74,7 +74,7 @@ class Reloading:
         node, old = parts.node, parts.settings
         assert node is not None
         before, new = {g.name: g for g in old.groups}, {g.name: g for g in settings.groups}
-        parts.settings = settings
+        parts.settings, spoke = settings, parts.saysFarewell
         if settings.keys != old.keys:
             parts.signAnew()
         going = [self._departure(name) for name in before if name not in new]
@@ -82,7 +82,6 @@ class Reloading:
         coming = [parts.compose(group) for name, group in new.items() if name not in before]
         for each in coming:
             groups[each.group.name] = each
-            each.lease(node.leases)
         parts.change(coming)
         for each in coming:
             each.start(node)
@@ -103,6 +102,9 @@ class Reloading:
         parts.settings = replace(settings, groups=tuple(groups[name].group for name in new))
         if parts.node is node:
             parts.change()
+            if spoke != parts.saysFarewell:
+                for name in staying:
+                    await node.keepers[name].perform(groups[name].rearm)
         if failed:
             raise ResourceError("; ".join(failed))
         return lines

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from hatwist.core.claims import Role
 from hatwist.core.errors import ResourceError
+from hatwist.core.reports import Judged, Served
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import IAsker, INetlink
 from hatwist.linux.lan.neighbours import Asker
@@ -150,7 +151,7 @@ class Senses:
         if node is None:
             return
         self.answer = f"{mac.hex(':')} answers on the LAN for {address}"
-        node.served(self._group, mac.hex(":"))
+        node.tell(Served(self._group, mac.hex(":")))
         if not node.machine.elections[self._group].conflicts:  # of which the nodes make an end
             self._contest(node, address, mac, "answers for")
 
@@ -161,7 +162,7 @@ class Senses:
             return
         # As good as an answer, and heard even where questions of ours are lost on their way.
         self.answer = f"{mac.hex(':')} announces {address}"
-        node.served(self._group, mac.hex(":"))
+        node.tell(Served(self._group, mac.hex(":")))
         self._contest(node, address, mac, "announces")
 
     def _contest(self, node: Node, address: Address, mac: bytes, does: str) -> None:
@@ -199,4 +200,4 @@ class Senses:
             verdict = Fitness.UNFIT, f"no carrier on {names}"
         else:
             verdict = Fitness.FIT, ""
-        self._node.fitness(self._group, *verdict, source="carrier")
+        self._node.tell(Judged(self._group, "carrier", *verdict))

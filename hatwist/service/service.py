@@ -8,7 +8,7 @@ hatwist as a Twisted service, for C{twistd ha} and for programs of one's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 from hatwist.checks.check import CheckSpec
 from hatwist.core.claims import Role
 from hatwist.core.guarantee import Guarantee, Level
-from hatwist.linux.guard.client import Guard
+from hatwist.core.reports import Witnessed
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.service import ServiceResource
@@ -41,7 +42,10 @@ from hatwist.settings import Settings
 GUARD_AGAIN = 1.0
 """Seconds after which a guard that could not be started is tried again."""
 WRITTEN = 0.2
-"""Seconds that a stop waits for the history to be on disk."""
+"""Seconds that a stop waits for the history to be on disk, and then for what the node remembers."""
+
+
+def _nothing() -> None: ...
 
 
 class HAService(MultiService):
@@ -68,10 +72,10 @@ class HAService(MultiService):
         if reactor is None:
             from twisted.internet import reactor
         self._reactor = reactor
-        self._observers: list[IRoleObserver] = []
+        self._observers: dict[IRoleObserver, Callable[[], None]] = {}  # what ends it, by observer
         self._netlink = Netlink(reactor)
-        self._guard = Guard(reactor)
-        self._unguarded = Unguarded(reactor, self._guard)
+        self._guard = GuardClient(reactor)
+        self._unguarded = Unguarded(reactor, self._guard, settings.interval, settings.tolerance)
         self._parts = NodeParts(reactor, settings, self._netlink, self._guard, resources)
         self._reloading = Reloading(reactor, self._parts, self._netlink)
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
@@ -171,14 +175,10 @@ class HAService(MultiService):
 
     def addObserver(self, observer: IRoleObserver) -> None:
         """Tell C{observer} of every role change from now on."""
-        self._observers.append(observer)
-        if self.node is not None:
-            self.node.addObserver(observer)
+        self._observers[observer] = _nothing if self.node is None else self.node.subscribe(observer)
 
     def removeObserver(self, observer: IRoleObserver) -> None:
-        self._observers.remove(observer)
-        if self.node is not None:
-            self.node.removeObserver(observer)
+        self._observers.pop(observer)()
 
     def startService(self) -> None:
         """
@@ -199,11 +199,11 @@ class HAService(MultiService):
         try:
             self._netlink.start()
             node = self._parts.build()
-            node.addObserver(self._reloading)
+            node.subscribe(self._reloading)
             for observer in self._observers:
-                node.addObserver(observer)
+                self._observers[observer] = node.subscribe(observer)
             self.history.read()
-            node.watchers.append(self.history.add)
+            node.watch(self.history.add)
             self.startedAt = self.seconds()
             node.start()
             try:
@@ -244,7 +244,6 @@ class HAService(MultiService):
             self._log.error("Another process of this node would not be noticed: {error}", error=e)
 
     def _perceive(self, node: Node) -> None:
-        node.ask = lambda group: self.groups[group].senses.ask()
         if self._witness is not None:
             self._witness.start()
         for group in self.groups.values():
@@ -257,7 +256,7 @@ class HAService(MultiService):
 
     def _witnessed(self, time: float) -> None:
         if self.node is not None:
-            self.node.witnessed(time)
+            self.node.tell(Witnessed(time))
 
     def _tellGuarantee(self) -> None:
         if not self.settings.lease and any(self.settings.addresses):
@@ -333,7 +332,8 @@ class HAService(MultiService):
             for group in self.groups.values():
                 group.close()
             self._netlink.stop()
-            await self.history.close().addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
+            for written in (self.history.close(), self._parts.settled()):
+                await written.addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
             self._lock.free()
         await super().stopService()
 

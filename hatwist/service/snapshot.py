@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hatwist.core.guarantee import Guarantee
 from hatwist.core.picture import Context, Explanation, Picture
-from hatwist.resources.guard import Guarded
+from hatwist.resources.guard import GuardResource
 from hatwist.runtime.history import History
 from hatwist.runtime.node import Node
 from hatwist.service.figures import Figures, figures
@@ -97,7 +97,7 @@ def snapshot(
     )
     parts = {
         name: Parts(
-            tuple(r.name for r in keeper.resources if not isinstance(r, Guarded)),
+            tuple(r.name for r in keeper.resources if not isinstance(r, GuardResource)),
             tuple(groups[name].checks.states()) if name in groups else (),
         )
         for name, keeper in node.keepers.items()

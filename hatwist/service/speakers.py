@@ -13,9 +13,9 @@ from hatwist.core.claims import Record
 from hatwist.core.guarantee import Guarantee
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.guarantee import affordable, askLimit, kernelLease, leaseMargin
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
-from hatwist.runtime.leases import Leases
+from hatwist.runtime.fence import KernelLease
 from hatwist.settings import GroupSettings, Settings, protocols
 from hatwist.settings.digest import digest
 
@@ -33,19 +33,19 @@ class GroupFacts(NamedTuple):
     unguardable: tuple[str, ...]
 
 
-def speaker(
+def machineOf(
     settings: Settings, rules: NodeRules, session: int, now: float, records: Mapping[str, Record]
-) -> Machine:
+) -> NativeMachine:
     """
     The machine of a node, which has heard nothing yet.
 
     @param session: which start of the node this is.
     @param records: what the node remembers of each group.
     """
-    return Machine(rules, Keyring(settings.keys), session, now, records)
+    return NativeMachine(rules, Keyring(settings.keys), session, now, records)
 
 
-def signAnew(machine: Machine, settings: Settings) -> None:
+def signAnew(machine: NativeMachine, settings: Settings) -> None:
     """Sign with the keys of these settings from now on, and accept them."""
     machine.keyring = Keyring(settings.keys)
 
@@ -73,11 +73,11 @@ def rulesOf(settings: Settings, facts: Mapping[str, GroupFacts], address: int) -
     )
 
 
-def limit(leases: Leases, settings: Settings, rules: NodeRules) -> None:
-    """The kernel keeps addresses no longer than the node may hold them by its rules."""
+def kernelLeaseOf(settings: Settings, rules: NodeRules) -> KernelLease:
+    """How long the kernel keeps addresses: no longer than the node may hold them by its rules."""
     timing = Timing(settings.interval, settings.tolerance, rules.release)
-    leases.kernel = kernelLease(timing, settings.quorum, settings.lease)
-    leases.margin = leaseMargin(timing, settings.quorum)
+    seconds = kernelLease(timing, settings.quorum, settings.lease)
+    return KernelLease(seconds, leaseMargin(timing, settings.quorum))
 
 
 def guaranteeOf(settings: Settings, facts: GroupFacts) -> Guarantee:

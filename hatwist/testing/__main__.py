@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.kind == "all":
             parser.error("--transcript takes one kind of schedules: " + ", ".join(KINDS))
         violations, sim = KINDS[options.kind](options.seed, wire=options.seed % WIRE == 0)
-        for at, node, what in sim.transcript:
+        for at, node, what in sim.transcript.moments:
             print(f"{at:9.4f} {node:8} {what}")
         for violation in violations:
             print(violation)

@@ -1,34 +1,47 @@
-"""One simulated host."""
+"""One simulated host: its daemon, which does what its machines decide, its resources, its disk and its guard."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from math import inf
+from typing import Any, Generic, TypeVar
 
 from hatwist.core.claims import Record
-from hatwist.protocols.native.machine import Machine
+from hatwist.core.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange
+from hatwist.core.errors import BadPacket
+from hatwist.core.loop import Loop
+from hatwist.core.machine import Machine
+from hatwist.core.packet import Outgoing, Packet
+from hatwist.core.reports import (
+    Fenced,
+    Gone,
+    Held,
+    NotHeld,
+    Persisted,
+    Report,
+    Served,
+    Witnessed,
+    groupOf,
+)
+from hatwist.testing.guard import SimulatedGuard
+from hatwist.testing.hostgroup import HostGroup
+from hatwist.testing.lan import WITNESS, SimulatedLan, Station
+from hatwist.testing.timeline import HostClock, Timeline
+from hatwist.testing.transcript import Transcript
 
 GROUP = "g"
+"""The first group, of which the transcript tells who holds it."""
+LINK = "eth0"
+"""The only link of each host."""
 QUEUE = 300
-"""Packets that wait for a frozen node; the kernel drops what comes after."""
+"""Packets that wait for a frozen host; the kernel drops what comes after."""
+RETRY = 1.0
+"""Seconds after which a refused write is tried again."""
 
 
-class Part:
-    """
-    One group on one host.
-
-    @ivar clean: nothing was acquired since the last release.
-    @ivar guard: until when the guard lets it be held, on the node's clock; C{None}: it is not armed.
-    """
-
-    def __init__(self) -> None:
-        self.held = self.wanted = self.failing = False
-        self.clean = True
-        self.acquireTime = self.releaseTime = 0.0005
-        self.operation = 0
-        self.guard: float | None = None
-        self.armed = 0
+M = TypeVar("M", bound=Machine)
 
 
 def _ofTheFirst(name: str) -> Any:
@@ -39,12 +52,16 @@ def _ofTheFirst(name: str) -> Any:
     )
 
 
-class Node:
+class SimulatedHost(Generic[M]):
     """
-    One simulated host: its daemon, its clock, and what it holds.
-
-    @ivar groups: each group by name; L{GROUP} is among them, and never held where the machine lacks it.
-    @ivar guardTime: how long its guard takes to let go, in seconds.
+    @param groups: L{GROUP} is added, and never held where no machine has it.
+    @param guarded: it has a guard.
+    @param guardable: a guard that fires releases everything; else it cannot release what only a daemon can.
+    @ivar machine: the first of its machines.
+    @ivar groups: each group, by name.
+    @ivar running: its daemon lives.
+    @ivar fenced: its guard has fired, and its daemon was not told yet.
+    @ivar frozen: its processes stand still.
     @ivar refusing: its disk takes nothing.
     """
 
@@ -53,29 +70,319 @@ class Node:
     failing = _ofTheFirst("failing")
     acquireTime = _ofTheFirst("acquireTime")
     releaseTime = _ofTheFirst("releaseTime")
-    guard = _ofTheFirst("guard")
 
     def __init__(
-        self, name: str, machine: Machine, rate: float, offset: float, groups: Sequence[str]
+        self,
+        name: str,
+        machines: Sequence[M],
+        clock: HostClock,
+        groups: Sequence[str],
+        lan: SimulatedLan,
+        timeline: Timeline,
+        transcript: Transcript,
+        guarded: bool = False,
+        guardable: bool = True,
     ) -> None:
         self.name = name
-        self.machine = machine
-        self.rate = rate
-        self.offset = offset
-        self.groups = {group: Part() for group in dict.fromkeys((GROUP, *groups))}
+        self.loop = Loop(lambda: clock.now, machines, self)
+        self.machine = machines[0]
+        self.clock = clock
+        self.groups = {group: HostGroup() for group in dict.fromkeys((GROUP, *groups))}
         self.running = True
-        self.frozen = self.draining = False
-        self.inbox: deque[Callable[[], None]] = deque()
-        self.version = 0
+        self.frozen = False
+        self.inbox: deque[Callable[[], object]] = deque()
         self.disk: dict[str, Record] = {}
         self.refusing = False
-        self.guardTime = 0.001
-        self.fenced = False
+        self.guard = SimulatedGuard(self.groups, timeline, clock, guarded, guardable, self._fired)
+        self._lan = lan
+        self._timeline = timeline
+        self._transcript = transcript
+        self._version = 0
+        self._draining = self.fenced = False
 
-    def local(self, at: float) -> float:
-        return self.offset + at * self.rate
+    @property
+    def now(self) -> float:
+        """What its clock shows."""
+        return self.clock.now
 
     @property
     def up(self) -> bool:
         """Its daemon runs, and gets to run."""
         return self.running and not self.frozen
+
+    @property
+    def present(self) -> bool:
+        """Its daemon runs, and no later start of it has taken its place."""
+        return self.running and self._lan.stations[self.name] is self
+
+    def inherit(self, before: SimulatedHost[M]) -> None:
+        """Take over what an earlier start has left: its disk, and what it holds."""
+        self.disk = dict(before.disk)
+        self.refusing, self.guard.seconds = before.refusing, before.guard.seconds
+        for group, part in before.groups.items():
+            if group in self.groups:
+                self.groups[group].held, part.held = part.held, False
+                self.groups[group].clean = not self.groups[group].held
+
+    # What happens to it
+
+    def start(self) -> None:
+        """Its daemon begins."""
+        for machine in self.loop.machines:
+            self._beat(machine)
+
+    def die(self) -> None:
+        """Its daemon does nothing any more."""
+        self.running = False
+        self.inbox.clear()
+
+    def kill(self) -> None:
+        """It loses power: nothing of it is left."""
+        self.die()
+        for group in self.groups:
+            self.guard.disarm(group)
+            self.setHeld(False, group)
+
+    def thaw(self) -> None:
+        """It goes on, and reads first what has piled up."""
+        self.frozen = False
+        self._wake()
+        self._draining = True
+        waiting, self.inbox = self.inbox, deque()
+        for act in waiting:
+            act()
+        self._draining = False
+        self.decide()
+
+    def setHeld(self, holds: bool, group: str = GROUP) -> None:
+        """The resources of a group are here from now on, or are gone."""
+        part = self.groups[group]
+        if part.held != holds:
+            part.held = holds
+            if group == GROUP:
+                self._transcript.holds(self.name, holds)
+
+    def answers(self, group: str) -> bool:
+        return group in self.groups and self.groups[group].held
+
+    # The daemon
+
+    def attend(self, act: Callable[[], object]) -> None:
+        """Do something with its daemon: now, or when it thaws, or never if it is dead."""
+        if not self.present:
+            return
+        if self.frozen:
+            if len(self.inbox) < QUEUE:
+                self.inbox.append(act)
+            return
+        self._wake()
+        act()
+
+    def tell(self, report: Report) -> None:
+        """Tell its machines at once, and let them decide; what is of a group that none of them has is lost."""
+        if self._note(report):
+            self.decide()
+
+    def _note(self, report: Report) -> bool:
+        """Tell them only. The result is whether it concerned any."""
+        group = groupOf(report)
+        machines = [each for each in self.loop.machines if group is None or group in each.groups]
+        for machine in machines:
+            machine.tell(report, self.now)
+        return bool(machines)
+
+    def _wake(self) -> None:
+        """Before anything else, a daemon looks whether its guard has fired."""
+        if self.fenced and self.up:
+            self.fenced = False
+            for part in self.groups.values():
+                part.wanted = False
+                part.operation += 1
+            self._note(Fenced("the guard has fired"))
+
+    def _beat(self, machine: Machine) -> None:
+        if not self.present:
+            return
+        if not self.frozen:
+            self._wake()
+            self.decide(machine if machine.interval is not None else None)
+        if machine.interval is not None:
+            self._later(machine.interval / self.clock.rate, lambda: self._beat(machine))
+
+    def _timer(self, version: int) -> None:
+        if self._version == version and self.up:  # a frozen one decides on thawing anyway
+            self._wake()
+            self.decide()
+
+    def decide(self, beating: Machine | None = None) -> None:
+        """Let its machines decide."""
+        if self._draining:
+            return
+        self.loop.run(beating)
+        self._pet()
+        self._version += 1
+        deadline = self.clock.when(self.loop.deadline)
+        if deadline < inf:
+            version = self._version
+            late = self._lan.random.uniform(1e-6, 2e-4)
+            self._timeline.at(
+                max(self._timeline.now, deadline) + late, lambda: self._timer(version)
+            )
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        self._timeline.at(self._timeline.now + seconds, act)
+
+    # What its machines decide
+
+    def begin(self) -> None:
+        """Nothing comes before it: see L{_wake}."""
+
+    def decided(self, now: float, effects: Sequence[Effect]) -> None:
+        """Nobody records it."""
+
+    def perform(self, machine: Machine, effect: Effect) -> None:
+        """Begin it."""
+        if isinstance(effect, Hold):
+            part = self.groups[effect.group]
+            part.wanted, part.clean = True, False
+            if effect.group == GROUP:
+                self._transcript.tell("hold", self, effect)
+            self.guard.arm(effect.group, machine.lease(effect.group, self.now))
+            self.setHeld(True, effect.group)
+            self._operate(effect.group, part.acquireTime, self._acquired)
+        elif isinstance(effect, Release):
+            part = self.groups[effect.group]
+            part.wanted = False
+            seconds = 0.0 if part.clean else part.releaseTime
+            self._operate(effect.group, seconds, self._released)
+        elif isinstance(effect, Persist):
+            self._persist(effect)
+        elif isinstance(effect, Ask):
+            self._ask(effect.group)
+
+    def send(self, machine: Machine, packet: Outgoing) -> None:
+        """To all others."""
+        self._lan.send(self, self.loop.machines.index(machine), packet.data)
+
+    def report(self, effect: Effect) -> None:
+        """To the transcript."""
+        note = self._transcript.note
+        if isinstance(effect, RoleChange):
+            old = effect.old.name if effect.old is not None else "-"
+            note(self.name, f"{old} -> {effect.new.name} ({effect.term}): {effect.reason}")
+        elif isinstance(effect, Event):
+            note(self.name, f"{effect.kind} {effect.peer}: {effect.reason}")
+
+    def arrive(self, source: Station, protocol: int, data: bytes) -> None:
+        """A packet has come for one of its machines."""
+        machine = self.loop.machines[protocol]
+
+        def act() -> None:
+            try:
+                machine.receive(Packet(data, LINK), self.now)
+            except BadPacket as e:
+                if e.reason not in ("replayed", "repeated"):
+                    raise
+                return
+            self._transcript.tell("heard", self, source)
+            if machine.news:
+                self.decide()
+
+        self.attend(act)
+
+    # Its resources, its disk, and whom it asks
+
+    def _operate(self, group: str, seconds: float, done: Callable[[str], None]) -> None:
+        part = self.groups[group]
+        part.operation += 1
+        operation = part.operation
+
+        def finish() -> None:
+            if operation == part.operation and self.running:
+                if self.frozen:  # whoever does it stands still, too
+                    self.attend(finish)
+                else:
+                    done(group)
+
+        self._later(seconds, finish)
+
+    def _acquired(self, group: str) -> None:
+        part = self.groups[group]
+
+        def act() -> None:
+            if part.wanted:
+                self.tell(NotHeld(group, "told to fail") if part.failing else Held(group))
+
+        self.attend(act)
+
+    def _released(self, group: str) -> None:
+        self.setHeld(False, group)
+        self.guard.disarm(group)
+        self.groups[group].clean = True
+        self.attend(lambda: self.tell(Gone(group)))
+
+    def _persist(self, effect: Persist) -> None:
+        def written() -> None:
+            if not self.present:
+                return
+            if self.refusing:
+                self._later(RETRY, written)
+                return
+            before = self.disk.get(effect.group)
+            if before is not None and before.reserved > effect.record.reserved:
+                return
+            self.disk[effect.group] = effect.record
+            self.attend(lambda: self.tell(Persisted(effect.group, effect.record)))
+
+        self._later(self._lan.random.uniform(0.0005, 0.003), written)
+
+    def _ask(self, group: str) -> None:
+        """Every reachable host that holds the address answers, whatever its daemon does."""
+        for other in self._lan.stations.values():
+            if other is not self and self._lan.there(self.name, other.name):
+                self._later(2 * self._lan.travel(), partial(self._answer, other, group))
+
+    def _answer(self, other: Station, group: str) -> None:
+        if other.answers(group):
+            self.attend(lambda: self.tell(Served(group)))
+
+    def askWitness(self, every: float) -> None:
+        """Ask it now, and again and again."""
+        if not self.present:
+            return
+        sent = self.now
+        if not self.frozen and self._lan.there(self.name, WITNESS) and self._lan.witness:
+            told = Witnessed(sent)
+            self._later(2 * self._lan.travel(), lambda: self.attend(lambda: self._note(told)))
+        self._later(every / self.clock.rate, lambda: self.askWitness(every))
+
+    # The guard
+
+    def _fired(self, groups: list[str]) -> None:
+        """The guard lets go of the addresses, says goodbye for its node, and is gone."""
+        self.fenced = True
+        farewells = []
+        for protocol, machine in enumerate(self.loop.machines):
+            concerned = [group for group in groups if group in machine.groups]
+            for packet in machine.farewells(concerned[0]) if concerned else ():
+                farewells.append((protocol, packet.data))
+
+        def gone() -> None:
+            if not self.guard.able or (not self.present and self.running):
+                return
+            for group in groups:
+                self.setHeld(False, group)
+            for _ in range(3):
+                for farewell in farewells:
+                    self._lan.send(self, *farewell)
+            if self.running:
+                self.attend(self.decide)
+
+        self._transcript.note(self.name, "its guard fires")
+        self._later(self.guard.seconds, gone)
+
+    def _pet(self) -> None:
+        for group in self.guard.armed:
+            for machine in self.loop.machines:
+                if group in machine.groups:
+                    self.guard.pet(group, machine.lease(group, self.now))

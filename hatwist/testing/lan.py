@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.testing.timeline import Timeline
 
 WITNESS = "witness"
-"""The name of the witness in L{Simulation.cut}; it answers where the rules say that there is one."""
+"""The name of the witness in L{SimulatedLan.blocked}."""
 
 
 class Weather:
@@ -27,60 +27,89 @@ class Weather:
         self.lateness = 0.05
 
 
-class Lan(Timeline):
-    """
-    The ways between the nodes.
+class Station(Protocol):
+    """A host, as the LAN has it."""
 
-    @param witnessed: there is a witness, which L{isolate} cuts off too.
+    name: str
+
+    def answers(self, group: str) -> bool:
+        """Whether it has the addresses of a group, whatever its daemon does."""
+        ...
+
+    def arrive(self, source: Station, protocol: int, data: bytes) -> None:
+        """A packet has come from another one, for this one of its machines."""
+        ...
+
+
+class SimulatedLan:
+    """
+    The ways between the hosts.
+
+    @param read: makes of a packet what L{filters} are asked about.
     @ivar random: where all chance comes from.
-    @ivar blocked: (from, to) pairs of nodes between which no packet travels.
+    @ivar stations: the hosts, by name.
+    @ivar blocked: (from, to) pairs of names between which no packet travels.
     @ivar filters: each is asked (from, to, heartbeat) about every packet; one that says false loses it.
+    @ivar witness: the witness is up; it is asked where the rules say C{witness=True}.
+    @ivar sent: how many packets were sent.
     """
 
-    def __init__(self, seed: int, witnessed: bool) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        timeline: Timeline,
+        stations: Mapping[str, Station],
+        seed: int,
+        read: Callable[[bytes], Any],
+    ) -> None:
         self.random = random.Random(seed)
         self.weather = Weather()
+        self.stations = stations
         self.blocked: set[tuple[str, str]] = set()
-        self.filters: list[Callable[[str, str, Heartbeat], bool]] = []
-        self._witnessed = witnessed
-
-    def cut(self, source: str, target: str, bothWays: bool = True) -> None:
-        """Packets no longer travel from one to the other."""
-        self.blocked.add((source, target))
-        if bothWays:
-            self.blocked.add((target, source))
-        self._note(source, f"is cut off {'from' if bothWays else 'towards'} {target}")
-
-    def isolate(self, name: str) -> None:
-        for other in (*self.nodes, *([WITNESS] if self._witnessed else ())):
-            if other != name:
-                self.cut(name, other)
-
-    def heal(self) -> None:
-        self.blocked.clear()
-        self._note("lan", "heals")
+        self.filters: list[Callable[[str, str, Any], bool]] = []
+        self.witness = True
+        self.sent = 0
+        self._timeline = timeline
+        self._read = read
 
     def reaches(self, source: str, target: str) -> bool:
+        """Packets travel this way."""
         return (source, target) not in self.blocked
 
-    def _carry(self, source: str, target: str, beat: Heartbeat, arrive: Callable[[], None]) -> None:
-        """One packet from one node to another: it arrives once, twice, late or never."""
-        if (source, target) in self.blocked:
+    def there(self, one: str, other: str) -> bool:
+        """Packets travel both ways."""
+        return self.reaches(one, other) and self.reaches(other, one)
+
+    def travel(self) -> float:
+        """Seconds that a packet takes which is not late."""
+        return self.random.uniform(*self.weather.delay)
+
+    def send(self, source: Station, protocol: int, data: bytes) -> None:
+        """One packet to all others."""
+        self.sent += 1
+        for other in list(self.stations.values()):
+            if other is not source:
+                self._carry(source, other, protocol, data)
+
+    def _carry(self, source: Station, target: Station, protocol: int, data: bytes) -> None:
+        """One packet from one host to another: it arrives once, twice, late or never."""
+        way = (source.name, target.name)
+        if way in self.blocked:
             return
-        if not all(travels(source, target, beat) for travels in self.filters):
-            return
+        if self.filters:
+            heartbeat = self._read(data)
+            if not all(travels(*way, heartbeat) for travels in self.filters):
+                return
         weather, chance = self.weather, self.random.random
         if weather.loss and chance() < weather.loss:
             return
 
         def deliver() -> None:
-            if (source, target) not in self.blocked:  # else the cable was cut while it travelled
-                arrive()
+            if way not in self.blocked:  # else the cable was cut while it travelled
+                target.arrive(source, protocol, data)
 
         copies = 2 if weather.doubled and chance() < weather.doubled else 1
         for _ in range(copies):
-            travel = self.random.uniform(*weather.delay)
+            travel = self.travel()
             if weather.late and chance() < weather.late:
                 travel += chance() * weather.lateness
-            self.at(self.now + travel, deliver)
+            self._timeline.at(self._timeline.now + travel, deliver)

@@ -47,28 +47,28 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
 
     def start(name: str) -> None:
         node = sim.start(name, priority=priorities[name], rate=rates[name])
-        node.guardTime = chance.uniform(0.0005, 0.002)
+        node.guard.seconds = chance.uniform(0.0005, 0.002)
         if slow:
             node.acquireTime = chance.uniform(0, 0.3)
             node.releaseTime = chance.uniform(0, 0.07)
 
     terms: list[int] = []
-    sim.watchers.append(
+    sim.transcript.watchers.append(
         lambda kind, node, what: terms.append(what.term) if kind == "hold" else None
     )
     for name in names:
         sim.at(chance.uniform(0, 0.3), lambda name=name: start(name))  # type: ignore[misc]
     sim.run(chance.uniform(0.3, 1.0))
     if chance.random() < 0.4:
-        sim.weather.doubled = sim.weather.late = 0.1
-        sim.weather.lateness = chance.choice((0.05, 0.3))
+        sim.lan.weather.doubled = sim.lan.weather.late = 0.1
+        sim.lan.weather.lateness = chance.choice((0.05, 0.3))
     stopped: set[str] = set()
     for _ in range(chance.randint(2, 10)):
         fault(sim, chance, start, stopped)
         seconds = chance.choice((0.05, 0.2, 0.4, 1.2)) * chance.uniform(0.5, 1.5)
         moves(sim, operator, seconds)
         sim.run(seconds)
-    sim.weather.loss = sim.weather.late = sim.weather.doubled = 0.0
+    sim.lan.weather.loss = sim.lan.weather.late = sim.lan.weather.doubled = 0.0
     sim.heal()
     for name, node in list(sim.nodes.items()):
         node.failing = False
@@ -92,8 +92,10 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         by, to = operator.choice(names), operator.choice(names)
         found = moveLast(sim, by, to, 3 * sim.tolerance + 1.0)
         violations += [Violation(seed, sim.now, what) for what in found]
-    if sim.overlap() > 0:
-        violations.append(Violation(seed, sim.now, f"two holders for {sim.overlap():.6f} s"))
+    if sim.transcript.overlap() > 0:
+        violations.append(
+            Violation(seed, sim.now, f"two holders for {sim.transcript.overlap():.6f} s")
+        )
     if terms != sorted(set(terms)):
         violations.append(Violation(seed, sim.now, f"the terms of holders do not rise: {terms}"))
     if dark and not sim.holders():
@@ -117,7 +119,7 @@ def fault(sim: Simulation, chance: random.Random, start: object, stopped: set[st
     elif sim.strike(what, one, two):
         pass
     elif what == "loss":
-        sim.weather.loss = 0.0 if sim.weather.loss else chance.uniform(0.05, 0.5)
+        sim.lan.weather.loss = 0.0 if sim.lan.weather.loss else chance.uniform(0.05, 0.5)
     elif what == "slow":
         node.acquireTime = chance.uniform(0, 0.5)
     elif what == "fail":

@@ -13,8 +13,8 @@ import random
 from functools import partial
 from typing import Any, NamedTuple
 
-from hatwist.testing.host import GROUP, Node
-from hatwist.testing.simulation import Simulation
+from hatwist.testing.host import GROUP
+from hatwist.testing.simulation import NativeHost, Simulation
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 TRAVEL = 0.001
@@ -47,7 +47,7 @@ class Monitor:
         self.thawedAt: dict[str, float] = {}
         self.moved: set[str] = set()
         self._seen = 0
-        sim.watchers.append(self._watch)
+        sim.transcript.watchers.append(self._watch)
 
     def fault(self, *names: str) -> None:
         """A fault begins or ends at these nodes now; judgement starts anew."""
@@ -62,7 +62,7 @@ class Monitor:
     def _bad(self, what: str) -> None:
         self.violations.append(Violation(self.seed, self.sim.now, what))
 
-    def _watch(self, kind: str, node: Node, detail: Any) -> None:
+    def _watch(self, kind: str, node: NativeHost, detail: Any) -> None:
         if kind == "heard":
             self._look()
             if node.held and detail.held:
@@ -86,7 +86,7 @@ class Monitor:
                 self._bad(f"{node.name} gave up for a worthier node what was moved to it")
             self._look()
 
-    def _claimed(self, node: Node) -> None:
+    def _claimed(self, node: NativeHost) -> None:
         """No node claims while a holder in good order is heard by it and hears it."""
         sim = self.sim
         if node.name in self.stopped:
@@ -100,40 +100,40 @@ class Monitor:
                 and other.wanted
                 and other.running
                 and not other.frozen
-                and sim.reaches(node.name, other.name)
-                and sim.reaches(other.name, node.name)
+                and sim.lan.reaches(node.name, other.name)
+                and sim.lan.reaches(other.name, node.name)
                 and self.faultAt.get(other.name, 0.0) < calm
                 and self._heldSince(other.name) < calm
-                and not sim.weather.loss
+                and not sim.lan.weather.loss
             ):
                 quiet = self.faultAt.get(node.name, 0.0) < calm
                 if self.thawedAt.get(node.name, 0.0) > calm > self.networkAt:
                     self._bad(f"{node.name} was frozen, and claimed while {other.name} held")
-                elif quiet or node.machine.lastSent > calm:
+                elif quiet or node.machine.outbox.lastSent > calm:
                     self._bad(f"{node.name} claimed while it heard the holder {other.name}")
 
-    def _mute(self, node: Node, calm: float) -> None:
+    def _mute(self, node: NativeHost, calm: float) -> None:
         """No node claims that hears others of which none hears it."""
         sim = self.sim
-        if sim.weather.loss or self.networkAt > calm or self.faultAt.get(node.name, 0.0) > calm:
+        if sim.lan.weather.loss or self.networkAt > calm or self.faultAt.get(node.name, 0.0) > calm:
             return
         others = [o.name for o in sim.nodes.values() if o is not node]
         heard = [
             name
             for name in others
-            if sim.reaches(name, node.name)
+            if sim.lan.reaches(name, node.name)
             and sim.nodes[name].running
             and not sim.nodes[name].frozen
             and self.faultAt.get(name, 0.0) < calm
         ]
         # One that has just stopped or died may have heard it until then.
         if heard and not any(
-            sim.reaches(node.name, name) and sim.reaches(name, node.name) for name in others
+            sim.lan.reaches(node.name, name) and sim.lan.reaches(name, node.name) for name in others
         ):
             self._bad(f"{node.name} claimed, though none of {heard} hears it")
 
     def _heldSince(self, name: str) -> float:
-        for at, who, holds in reversed(self.sim.changes):
+        for at, who, holds in reversed(self.sim.transcript.changes):
             if who == name and holds:
                 return at
         return float("inf")
@@ -142,15 +142,15 @@ class Monitor:
         """Read the changes of holders that came since the last look."""
         sim = self.sim
         holders = sim.holders()
-        if self._seen < len(sim.changes):
-            self._seen = len(sim.changes)
+        if self._seen < len(sim.transcript.changes):
+            self._seen = len(sim.transcript.changes)
             for pair in [p for p in self.heardWhileBoth if not set(p) <= set(holders)]:
                 del self.heardWhileBoth[pair]  # one of them let go: what comes is another meeting
             if holders and self.darkSince is not None:
                 self._dark(self.darkSince)
                 self.darkSince = None
             elif not holders:
-                self.darkSince = sim.changes[-1][0]
+                self.darkSince = sim.transcript.changes[-1][0]
         if len(holders) > 1:
             for one in holders:
                 for other in holders:
@@ -171,7 +171,7 @@ class Monitor:
     def _dark(self, since: float) -> None:
         sim = self.sim
         start = max(since, self.lastFault)
-        if sim.weather.loss or not self._capable():
+        if sim.lan.weather.loss or not self._capable():
             return
         if sim.now - start > sim.tolerance * 1.01 + sim.interval + TRAVEL + HANDLING:
             self._bad(f"no holder from {start:.4f} to {sim.now:.4f}")
@@ -182,8 +182,8 @@ class Monitor:
         up = [n.name for n in sim.nodes.values() if n.running and not n.frozen]
         up = [n for n in up if n not in self.stopped]
         for one in up:
-            others = [o for o in up if o != one and sim.reaches(o, one)]
-            if not others or any(sim.reaches(one, o) for o in others):
+            others = [o for o in up if o != one and sim.lan.reaches(o, one)]
+            if not others or any(sim.lan.reaches(one, o) for o in others):
                 return True
         return False
 
@@ -201,22 +201,27 @@ class Monitor:
         settled = sim.now
         sim.run(2 * sim.tolerance)
         self._look()
-        if len(holders) != 1 and sim.darkness(settled) + sim.overlap(settled) > 0.01:
+        if (
+            len(holders) != 1
+            and sim.transcript.darkness(settled) + sim.transcript.overlap(settled) > 0.01
+        ):
             self._bad(f"{limit:.3f} s after the last fault at {end:.4f} {holders or 'nobody'} held")
-        if sim.overlap(settled) > 0:
+        if sim.transcript.overlap(settled) > 0:
             self._bad(f"two holders after {settled:.4f}")
         if len(sim.holders()) != 1:
             self._bad(f"in the end {sim.holders() or 'nobody'} held")
-        if sim.darkness(settled) > 4 * TRAVEL + HANDLING:
-            self._bad(f"dark for {sim.darkness(settled):.4f} s after {settled:.4f}")
+        if sim.transcript.darkness(settled) > 4 * TRAVEL + HANDLING:
+            self._bad(f"dark for {sim.transcript.darkness(settled):.4f} s after {settled:.4f}")
 
     def move(self, by: str, to: str) -> None:
         """All is well and settled: where the operator moves the group, it goes at once, and stays."""
         sim, start = self.sim, self.sim.now
         for what in moveLast(sim, by, to, 2 * sim.tolerance):
             self._bad(what)
-        if sim.darkness(start) > 4 * TRAVEL + HANDLING:
-            self._bad(f"dark for {sim.darkness(start):.4f} s after a move at {start:.4f}")
+        if sim.transcript.darkness(start) > 4 * TRAVEL + HANDLING:
+            self._bad(
+                f"dark for {sim.transcript.darkness(start):.4f} s after a move at {start:.4f}"
+            )
 
 
 def moveLast(sim: Simulation, by: str, to: str, seconds: float) -> list[str]:
@@ -225,9 +230,9 @@ def moveLast(sim: Simulation, by: str, to: str, seconds: float) -> list[str]:
     sim.move(by, to)
     sim.run(seconds)
     found = []
-    if sim.said("is asked to move", start) and sim.holders() != [to]:
+    if sim.transcript.said("is asked to move", start) and sim.holders() != [to]:
         found.append(f"{sim.holders()} held after a move to {to} at {start:.4f}")
-    if sim.overlap(start) > 0:
+    if sim.transcript.overlap(start) > 0:
         found.append(f"two holders after a move at {start:.4f}")
     return found
 
@@ -275,15 +280,15 @@ def run(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         sim.at(chance.uniform(0, 0.3), partial(start, name))
     sim.run(chance.uniform(0.3, 1.0))
     if chance.random() < 0.3:
-        sim.weather.doubled = 0.1
-        sim.weather.late = 0.1
-        sim.weather.lateness = 0.05
+        sim.lan.weather.doubled = 0.1
+        sim.lan.weather.late = 0.1
+        sim.lan.weather.lateness = 0.05
     for _ in range(chance.randint(1, 6)):
         _fault(sim, monitor, chance, start)
         seconds = chance.choice((0.05, 0.2, 0.6, 1.2)) * chance.uniform(0.5, 1.5)
         moves(sim, operator, seconds)
         sim.run(seconds)
-    sim.weather.loss = sim.weather.late = sim.weather.doubled = 0.0
+    sim.lan.weather.loss = sim.lan.weather.late = sim.lan.weather.doubled = 0.0
     sim.heal()
     for name, node in list(sim.nodes.items()):
         if node.frozen:
@@ -317,7 +322,7 @@ def _fault(sim: Simulation, monitor: Monitor, chance: random.Random, start: Any)
         if what == "isolate":
             monitor.fault()
     elif what == "loss":
-        sim.weather.loss = 0.0 if sim.weather.loss else chance.uniform(0.05, 0.4)
+        sim.lan.weather.loss = 0.0 if sim.lan.weather.loss else chance.uniform(0.05, 0.4)
         monitor.fault()
     elif what == "stop" and len(monitor.stopped) < len(names) - 1:
         sim.stop(one)

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
 from hatwist.core.claims import Role
 from hatwist.core.electorate import Quorum
+from hatwist.core.reports import Drained, Judged, MoveWanted, Report, Stopped
 from hatwist.core.worth import Fitness, addressNumber
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.intake import Codec
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
-from hatwist.testing.host import GROUP, Node
-from hatwist.testing.works import Works
+from hatwist.testing.host import GROUP, SimulatedHost
+from hatwist.testing.lan import WITNESS, SimulatedLan
+from hatwist.testing.timeline import HostClock, Timeline
+from hatwist.testing.transcript import Transcript
+
+NativeHost = SimulatedHost[NativeMachine]
+"""A host that speaks hatwist's own protocol."""
 
 
-class Simulation(Works):
+class Values:
+    """A codec that leaves heartbeats what they are: packets travel as values, which is faster."""
+
+    def seal(self, heartbeat: Heartbeat) -> bytes:
+        return cast(bytes, heartbeat)
+
+    def open(self, datagram: bytes, cluster: bytes | None = None) -> Heartbeat:
+        return cast(Heartbeat, datagram)
+
+
+class Simulation:
     """
     A cluster of one group, C{"g"}, or several, and its operator, who knows of the first only.
 
-    What happens when, and what has happened: see L{hatwist.testing.timeline.Timeline}. The ways between the
-    nodes: see L{hatwist.testing.lan.Lan}.
-
-    @ivar witness: the witness is up; it is asked where the rules say C{witness=True}.
+    @ivar timeline: what happens when.
+    @ivar lan: the ways between the hosts, and all chance.
+    @ivar transcript: what has happened.
+    @ivar nodes: the hosts, by name.
     """
 
     def __init__(
@@ -44,20 +61,44 @@ class Simulation(Works):
         @param guarded: each node has a guard; default: where there are votes.
         @param rules: further fields of L{GroupRules}, the same on all nodes.
         """
-        super().__init__(
-            seed,
-            interval,
-            Keyring([key] if key else []),
-            wire,
-            bool(members) if guarded is None else guarded,
-            bool(rules.get("witness")),
-        )
+        self.interval = interval
         self.tolerance = tolerance
+        self.codec: Codec = Keyring([key] if key else []) if wire else Values()
+        self.timeline = Timeline()
+        self.nodes: dict[str, NativeHost] = {}
+        self.lan = SimulatedLan(self.timeline, self.nodes, seed, self.codec.open)
+        self.transcript = Transcript(self.timeline, self.nodes)
+        self.guarded = bool(members) if guarded is None else guarded
         self.guardable = bool(rules.get("guardable", True))
         self.rules = rules
         self.quorum = Quorum(frozenset(members), len(members) // 2 + 1) if members else None
         self.release: float | None = None
         self.sessions: dict[str, int] = {}
+
+    # Time
+
+    @property
+    def now(self) -> float:
+        """Seconds of true time since the start."""
+        return self.timeline.now
+
+    def at(self, time: float, act: Callable[[], None]) -> None:
+        """Do something at a time of the simulation, in seconds."""
+        self.timeline.at(time, act)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self.timeline.run(seconds)
+
+    def runUntil(self, condition: Callable[[], bool], limit: float) -> None:
+        """
+        Let time pass until a condition holds, which is looked at after everything that happens.
+
+        @raise AssertionError: it does not within C{limit} seconds.
+        """
+        self.timeline.runUntil(condition, limit)
+
+    # Hosts come and go
 
     def start(
         self,
@@ -68,14 +109,14 @@ class Simulation(Works):
         offset: float | None = None,
         groups: Sequence[str] = (GROUP,),
         **rules: Any,
-    ) -> Node:
+    ) -> NativeHost:
         """
         Start a node; one that ran before starts anew, with nothing but its disk and a greater session.
 
         @param groups: the names of its groups, which may lack that of the others.
         """
         if offset is None:
-            offset = self.random.uniform(0, 1000)
+            offset = self.lan.random.uniform(0, 1000)
         before = self.nodes.get(name)
         known = before.machine.session if before is not None else 0
         session = self.sessions[name] = max(known, self.sessions.get(name, 0)) + 1
@@ -93,40 +134,75 @@ class Simulation(Works):
             release=self.release,
         )
         disk = before.disk if before is not None else {}
-        machine = Machine(settings, self.keyring, session, offset + self.now * rate, disk)
-        node = self.nodes[name] = Node(name, machine, rate, offset, groups)
-        node.disk = dict(disk)
+        clock = HostClock(self.timeline, rate, offset)
+        machine = NativeMachine(settings, self.codec, session, clock.now, disk)
+        node = SimulatedHost(
+            name,
+            [machine],
+            clock,
+            groups,
+            self.lan,
+            self.timeline,
+            self.transcript,
+            self.guarded,
+            self.guardable,
+        )
+        self.nodes[name] = node
         if before is not None:
-            node.refusing, node.guardTime = before.refusing, before.guardTime
-            for group, part in before.groups.items():  # what a crash has left
-                if group in node.groups:
-                    node.groups[group].held, part.held = part.held, False
-                    node.groups[group].clean = not node.groups[group].held
-        if before is not None and before.machine.drained:
-            machine.drain(True)
-        self._note(name, "starts")
-        self._beat(node)
+            node.inherit(before)
+            if before.machine.drained:
+                machine.tell(Drained(True), node.now)
+        self.transcript.note(name, "starts")
+        node.start()
         if self.rules.get("witness"):
-            self._askWitness(node)
+            node.askWitness(self.interval / 4)
         return node
 
     def kill(self, name: str) -> None:
         """The host loses power: nothing of it is left, its address included."""
-        node = self.nodes[name]
-        node.running = False
-        node.inbox.clear()
-        for group, part in node.groups.items():
-            part.guard = None
-            self._hold(node, False, group)
-        self._note(name, "loses power")
+        self.nodes[name].kill()
+        self.transcript.note(name, "loses power")
 
     def crash(self, name: str) -> None:
         """Its daemon is killed; what it held, it holds until its guard lets go."""
-        node = self.nodes[name]
-        node.running = False
-        node.inbox.clear()
-        self._note(name, "crashes")
-        self._fire(node)
+        self.nodes[name].die()
+        self.transcript.note(name, "crashes")
+        self.nodes[name].guard.fire()
+
+    def fire(self, name: str) -> None:
+        """Its guard fires for no reason."""
+        self.transcript.note(name, "its guard fires for no reason")
+        self.nodes[name].guard.fire()
+
+    def freeze(self, name: str) -> None:
+        """Its processes stand still; what it holds, it holds."""
+        self.nodes[name].frozen = True
+        self.transcript.note(name, "freezes")
+
+    def thaw(self, name: str) -> None:
+        """It goes on, and reads first what has piled up."""
+        self.transcript.note(name, "thaws")
+        self.nodes[name].thaw()
+
+    # The ways between them
+
+    def cut(self, source: str, target: str, bothWays: bool = True) -> None:
+        """Packets no longer travel from one to the other, which may be the witness."""
+        self.lan.blocked.add((source, target))
+        if bothWays:
+            self.lan.blocked.add((target, source))
+        self.transcript.note(source, f"is cut off {'from' if bothWays else 'towards'} {target}")
+
+    def isolate(self, name: str) -> None:
+        """Cut it off from everybody, also from the witness, if there is one."""
+        for other in (*self.nodes, *([WITNESS] if self.rules.get("witness") else ())):
+            if other != name:
+                self.cut(name, other)
+
+    def heal(self) -> None:
+        """Packets travel all ways again."""
+        self.lan.blocked.clear()
+        self.transcript.note("lan", "heals")
 
     def strike(self, what: str, one: str, two: str) -> bool:
         """
@@ -148,74 +224,55 @@ class Simulation(Works):
             return False
         return True
 
-    def fire(self, name: str) -> None:
-        """Its guard fires for no reason."""
-        self._note(name, "its guard fires for no reason")
-        self._fire(self.nodes[name])
-
-    def freeze(self, name: str) -> None:
-        """Its processes stand still; what it holds, it holds."""
-        self.nodes[name].frozen = True
-        self._note(name, "freezes")
-
-    def thaw(self, name: str) -> None:
-        """It goes on, and reads first what has piled up."""
-        node = self.nodes[name]
-        self._note(name, "thaws")
-        node.frozen = False
-        self._wake(node)
-        node.draining = True
-        waiting, node.inbox = node.inbox, deque()
-        for act in waiting:
-            act()
-        node.draining = False
-        self._decide(node)
+    # The operator
 
     def stop(self, name: str) -> None:
         """An orderly stop of its daemon."""
-        node = self.nodes[name]
-        self._note(name, "is stopped")
-
-        def act() -> None:
-            node.machine.stop(node.local(self.now))
-            self._decide(node)
-
-        self._attend(node, act)
+        self.transcript.note(name, "is stopped")
+        self.tell(name, Stopped())
 
     def fitness(self, name: str, fitness: Fitness, reason: str = "told so") -> None:
+        """A check of a node has this verdict."""
+        self.tell(name, Judged(GROUP, "", fitness, reason))
+
+    def tell(self, name: str, report: Report) -> None:
+        """Its daemon is told this as soon as it gets to run."""
         node = self.nodes[name]
-
-        def act() -> None:
-            node.machine.fitness(GROUP, fitness, reason)
-            self._decide(node)
-
-        self._attend(node, act)
+        node.attend(lambda: node.tell(report))
 
     def move(self, name: str, to: str) -> None:
         """The operator asks this node to have the group moved; C{""}: to the worthiest."""
         node = self.nodes[name]
 
         def act() -> None:
-            try:
-                node.machine.move(GROUP, to, node.local(self.now))
-            except ValueError as e:
-                self._note(name, f"does not move it to {to or 'the worthiest'}: {e}")
+            problem = f"no group {GROUP}; there are: {', '.join(node.machine.groups)}"
+            if GROUP in node.machine.groups:
+                problem = node.machine.elections[GROUP].hindrance(to, node.machine.view, node.now)
+            if problem:
+                what = f"does not move it to {to or 'the worthiest'}: {problem}"
+                self.transcript.note(name, what)
             else:
-                self._note(name, f"is asked to move it to {to or 'the worthiest'}")
-                self._decide(node)
+                self.transcript.note(name, f"is asked to move it to {to or 'the worthiest'}")
+                node.tell(MoveWanted(GROUP, to))
 
-        self._attend(node, act)
+        node.attend(act)
 
     def drain(self, name: str, on: bool = True) -> None:
         """The operator wants nothing held there; a later start remembers it."""
         node = self.nodes[name]
 
         def act() -> None:
-            node.machine.drain(on)
-            self._note(name, "is drained" if on else "is drained no more")
-            self._decide(node)
+            self.transcript.note(name, "is drained" if on else "is drained no more")
+            node.tell(Drained(on))
 
-        self._attend(node, act)
+        node.attend(act)
+
+    # What is
+
+    def holders(self, group: str = GROUP) -> list[str]:
+        """Who holds a group now, sorted."""
+        return sorted(name for name, node in self.nodes.items() if node.answers(group))
 
     def role(self, name: str) -> Role:
+        """The role of a node in the group."""
         return self.nodes[name].machine.elections[GROUP].standing.role

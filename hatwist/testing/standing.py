@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
-from hatwist.testing.host import GROUP, Node
+from hatwist.testing.host import GROUP
 from hatwist.testing.schedules import NAMES, Violation
-from hatwist.testing.simulation import Simulation
+from hatwist.testing.simulation import NativeHost, Simulation
 
 SETTLED = 0.01
 """Seconds after a claim from which every packet of the holder tells of it."""
@@ -23,7 +23,7 @@ HANDLING = 0.01
 """Acquire, release, timers and packets, with some room, in seconds."""
 
 
-class Judge:
+class StandingJudge:
     """
     Watches one simulation.
 
@@ -37,7 +37,7 @@ class Judge:
         self._seed = seed
         self._claims: list[str] = []
         self._heard: dict[tuple[str, str], float] = {}
-        sim.watchers.append(self._watch)
+        sim.transcript.watchers.append(self._watch)
 
     def bad(self, what: str) -> None:
         self.violations.append(Violation(self._seed, self.sim.now, what))
@@ -55,9 +55,9 @@ class Judge:
         return self.sim.now > self.calmSince + 2 * self.sim.tolerance
 
     def _twoWay(self, one: str, other: str) -> bool:
-        return self.sim.reaches(one, other) and self.sim.reaches(other, one)
+        return self.sim.lan.reaches(one, other) and self.sim.lan.reaches(other, one)
 
-    def _watch(self, kind: str, node: Node, detail: Any) -> None:
+    def _watch(self, kind: str, node: NativeHost, detail: Any) -> None:
         if kind == "heard":
             if detail.held and detail.wanted and self._since(detail.name) < self.sim.now - SETTLED:
                 self._heard[node.name, detail.name] = self.sim.now
@@ -76,10 +76,10 @@ class Judge:
 
     def _since(self, name: str) -> float:
         """When it became a holder."""
-        times = [at for at, node, holds in self.sim.changes if node == name and holds]
+        times = [at for at, node, holds in self.sim.transcript.changes if node == name and holds]
         return times[-1] if times else float("inf")
 
-    def _claimed(self, node: Node) -> None:
+    def _claimed(self, node: NativeHost) -> None:
         """Nobody claims who hears a holder, or a node that has a two-way link with both."""
         sim = self.sim
         for holder in sim.nodes.values():
@@ -88,9 +88,9 @@ class Judge:
             heard = self._heard.get((node.name, holder.name), float("-inf"))
             if heard > max(sim.now - sim.tolerance + HANDLING, self._since(holder.name)):
                 self.bad(f"{node.name} claimed, and had heard the holder {holder.name}")
-            if not self._calm() or sim.weather.loss:
+            if not self._calm() or sim.lan.weather.loss:
                 continue
-            if sim.reaches(holder.name, node.name):
+            if sim.lan.reaches(holder.name, node.name):
                 self.bad(f"{node.name} claimed, and hears the holder {holder.name}")
             for other in sim.nodes.values():
                 if (
@@ -107,7 +107,7 @@ class Judge:
 
 def _begin(
     seed: int, wire: bool, votes: bool, **more: Any
-) -> tuple[Simulation, Judge, random.Random, tuple[str, ...], Callable[[str], Node]]:
+) -> tuple[Simulation, StandingJudge, random.Random, tuple[str, ...], Callable[[str], NativeHost]]:
     """A settled cluster, what judges it, and what starts a node of it."""
     chance = random.Random(f"standing {seed}")
     names = NAMES[: chance.choice((3, 3, 4, 5))]
@@ -122,31 +122,31 @@ def _begin(
     priorities = {name: chance.choice((50, 100, 100, 200)) for name in names}
     rates = {name: chance.uniform(0.995, 1.005) for name in names}
 
-    def start(name: str) -> Node:
+    def start(name: str) -> NativeHost:
         return sim.start(name, priority=priorities[name], rate=rates[name])
 
     for name in names:
         start(name)
-    judge = Judge(sim, seed)
+    judge = StandingJudge(sim, seed)
     sim.run(1.5 + chance.uniform(0, sim.interval))
     return sim, judge, chance, names, start
 
 
-def _settles(sim: Simulation, judge: Judge) -> None:
+def _settles(sim: Simulation, judge: StandingJudge) -> None:
     """All is well again: within a tolerance and a half exactly one node holds, and it keeps the group."""
     judge.fault()
     sim.run(2 * sim.tolerance + sim.interval)
     settled = sim.now
     sim.run(2 * sim.tolerance)
-    if len(sim.holders()) != 1 or sim.overlap(settled) > 0:
+    if len(sim.holders()) != 1 or sim.transcript.overlap(settled) > 0:
         judge.bad(f"in the end {sim.holders() or 'nobody'} held")
-    if sim.darkness(settled) > HANDLING:
-        judge.bad(f"dark for {sim.darkness(settled):.4f} s in the end")
+    if sim.transcript.darkness(settled) > HANDLING:
+        judge.bad(f"dark for {sim.transcript.darkness(settled):.4f} s in the end")
 
 
-def _exclusive(sim: Simulation, judge: Judge) -> None:
-    if sim.quorum is not None and sim.overlap() > 0:
-        judge.bad(f"two holders for {sim.overlap():.6f} s")
+def _exclusive(sim: Simulation, judge: StandingJudge) -> None:
+    if sim.quorum is not None and sim.transcript.overlap() > 0:
+        judge.bad(f"two holders for {sim.transcript.overlap():.6f} s")
 
 
 def cuts(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
@@ -174,7 +174,7 @@ def cuts(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         sim.run(4 * sim.tolerance)
     settled = sim.now
     sim.run(6 * sim.tolerance)
-    late = [name for at, name, holds in sim.changes if at > settled and holds]
+    late = [name for at, name, holds in sim.transcript.changes if at > settled and holds]
     if late:
         judge.bad(f"{late} claimed more than four tolerances after a standing cut")
     _exclusive(sim, judge)
@@ -199,7 +199,7 @@ def islands(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]
         chance.shuffle(ways)
         apart = chance.random() < 0.3
         for way in ways:
-            sim.blocked.discard(way)
+            sim.lan.blocked.discard(way)
             judge.fault()
             if apart:
                 sim.run(chance.uniform(0, 3) * sim.interval)
@@ -255,7 +255,7 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         guardable=chance.random() < 0.5,
     )
     sim.release = release + 0.01 if release else None
-    judge = Judge(sim, seed)
+    judge = StandingJudge(sim, seed)
     lacking = chance.sample(names, chance.choice((0, 0, 1)))
     priorities = {name: chance.choice((50, 100, 100, 200)) for name in names}
 
@@ -267,7 +267,7 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         for part in node.groups.values():
             part.acquireTime = chance.uniform(0, 0.2)
             part.releaseTime = chance.uniform(release / 2, release) or 0.0005
-        node.guardTime = 0.001 if not sim.guardable else chance.uniform(0.0005, 0.002)
+        node.guard.seconds = 0.001 if not sim.guardable else chance.uniform(0.0005, 0.002)
 
     for name in names:
         start(name)
@@ -280,7 +280,7 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
         judge.fault()
         sim.run(chance.choice((0.05, 0.3, 1.0)) * chance.uniform(0.5, 1.5))
     sim.heal()
-    sim.weather.loss = 0.0
+    sim.lan.weather.loss = 0.0
     for name, node in list(sim.nodes.items()):
         if not node.running:
             start(name)
@@ -292,8 +292,8 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
     sim.run(1.5)
     _exclusive(sim, judge)
     able = [name for name in names if name not in full and name not in lacking]
-    if len(able) * 2 > count and len(lacking) == 0 and sim.darkness(settled) > 0.3:
-        judge.bad(f"dark for {sim.darkness(settled):.4f} s though {able} are well")
+    if len(able) * 2 > count and len(lacking) == 0 and sim.transcript.darkness(settled) > 0.3:
+        judge.bad(f"dark for {sim.transcript.darkness(settled):.4f} s though {able} are well")
     return judge.violations, sim
 
 
@@ -318,6 +318,6 @@ def _break(
     elif sim.strike(what, one, two):
         pass
     elif what == "loss":
-        sim.weather.loss = 0.0 if sim.weather.loss else chance.uniform(0.05, 0.5)
+        sim.lan.weather.loss = 0.0 if sim.lan.weather.loss else chance.uniform(0.05, 0.5)
     else:
         sim.heal()

@@ -33,11 +33,11 @@ from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 from hatwist.checks.checks import Checks
 from hatwist.checks.check import CheckSpec
-from hatwist.checks.tcp import Tcp
-from hatwist.checks.http import Http
-from hatwist.checks.inside import Call
-from hatwist.checks.processes import Process
-from hatwist.checks.programs import Command as Checked, File
+from hatwist.checks.tcp import TcpCheck
+from hatwist.checks.http import HttpCheck
+from hatwist.checks.inside import CallCheck
+from hatwist.checks.processes import ProcessCheck
+from hatwist.checks.programs import CommandCheck, FileCheck
 from hatwist.runtime.clock import useMonotonic
 from hatwist.resources.command import Command
 from hatwist.service.service import HAService
@@ -64,14 +64,14 @@ class Checking(Service):
     def startService(self):
         specs = []
         if "BLOCK" in os.environ:
-            specs.append(CheckSpec(Call(lambda: time.sleep(float(os.environ["BLOCK"])))))
+            specs.append(CheckSpec(CallCheck(lambda: time.sleep(float(os.environ["BLOCK"])))))
         for number in range(int(os.environ["CHECKS"])):
             for what in (
-                Checked((*check, str(number))),
-                Http(f"http://localhost:{1 + number}/"),
-                Tcp("127.0.0.1", 1 + number),
-                Process("no-such-program"),
-                File("/no/such/file"),
+                CommandCheck((*check, str(number))),
+                HttpCheck(f"http://localhost:{1 + number}/"),
+                TcpCheck("127.0.0.1", 1 + number),
+                ProcessCheck("no-such-program"),
+                FileCheck("/no/such/file"),
             ):
                 specs.append(CheckSpec(what, interval=1.0, timeout=0.8, fall=1))
         self.checks = Checks(reactor, specs, lambda fitness, reason: None)

@@ -370,7 +370,7 @@ async def test_logLevel(lab: Lab) -> None:
     await hatwist(lab, "beta", "move", "default", "beta")
     await lab.elapse(lab.interval)
     assert changes() == before
-    await hatwist(lab, "beta", "log-level", "info", "hatwist.runtime.node")
+    await hatwist(lab, "beta", "log-level", "info", "hatwist.runtime.reporter")
     await hatwist(lab, "beta", "move", "default")
     await program.says(
         "ACTIVE -> STANDBY, term .*: moved to alpha|ACTIVE -> STANDBY.* by the operator"

@@ -88,7 +88,6 @@ async def test_webserver(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
 ORDER = """\
 import os
 import socket
-exec(open(os.environ["EXAMPLE"]).read())
 from twisted.application.service import Service
 
 class Witness(Service):
@@ -110,9 +109,11 @@ class Witness(Service):
             print(f"witness {what}: address {there}, server {s.connect_ex((shared, 80)) == 0}", flush=True)
 
 
-ha.addActive(Witness())
-held = ha.groups["default"].resources
-held.insert(2, held.pop())
+with open(os.environ["EXAMPLE"]) as file:
+    source = file.read()
+add = "ha.addActive("
+assert source.count(add) == 1
+exec(source.replace(add, "ha.addActive(Witness())\\n" + add))
 """
 
 

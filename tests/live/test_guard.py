@@ -26,7 +26,7 @@ from hatwist.lab.judge import LabJudge
 from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from hatwist.linux.guard import program as guard
-from hatwist.linux.guard.client import COMMAND, Guard, GuardError
+from hatwist.linux.guard.client import COMMAND, GuardClient, GuardError
 from hatwist.linux.interfaces import Farewell
 from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
 from hatwist.linux.netlink.socket import Netlink
@@ -85,7 +85,7 @@ class LiveGuardWorld:
         self._ear.setblocking(False)
         self._ear.bind((self.far, 0))
         self._heard: list[tuple[str, bytes]] = []
-        self.guard = Guard(reactor)
+        self.guard = GuardClient(reactor)
         self.guard.onFired = lambda groups: self.fired.append(tuple(groups))
         self.guard.onDied = self._died
         self.fired: list[tuple[str, ...]] = []
@@ -484,7 +484,7 @@ async def test_cannotStart(world: LiveGuardWorld) -> None:
     """A guard that cannot run, or ends at once, is an error at the start and leaves nothing behind."""
     for command in (("/nonexistent",), (sys.executable, "-c", "")):
         with pytest.raises(GuardError, match="start"):
-            await Guard(reactor, command).start()
+            await GuardClient(reactor, command).start()
 
 
 @pytest_twisted.ensureDeferred
@@ -623,7 +623,7 @@ from socket import if_nametoindex
 from twisted.internet import defer, reactor, task
 from hatwist.runtime.clock import useMonotonic
 from hatwist.linux.interfaces import Farewell
-from hatwist.linux.guard.client import Guard
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.messages import encodeAdd, encodeDelete
 from hatwist.linux.netlink.socket import Netlink
 
@@ -641,7 +641,7 @@ def hang():
         pass
 
 async def main(reactor):
-    netlink, guard = Netlink(reactor), Guard(reactor)
+    netlink, guard = Netlink(reactor), GuardClient(reactor)
     netlink.start()
     guard.onFired = lambda groups: say("fired", *groups)
     guard.onDied = lambda: say("died")

@@ -33,7 +33,7 @@ import sys
 from twisted.internet import defer, reactor, task
 from hatwist.runtime.clock import useMonotonic
 from hatwist.core.errors import ResourceError
-from hatwist.linux.guard.client import Guard
+from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.addresses.spec import AddressSpec
@@ -59,7 +59,7 @@ class StoppedNetlink(Netlink):
         return super().request(messages, asked).addCallback(lambda result: stop("added", result))
 
 async def main(reactor):
-    netlink, guard = StoppedNetlink(reactor), Guard(reactor)
+    netlink, guard = StoppedNetlink(reactor), GuardClient(reactor)
     netlink.start()
     guard.onFired = lambda groups: print("fired", flush=True)
     await guard.start()

@@ -92,7 +92,9 @@ def guardOf(daemon: Program) -> int:
     """The process of its guard."""
     children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
     (found,) = (
-        int(pid) for pid in children if "guard.py" in Path(f"/proc/{pid}/cmdline").read_text()
+        int(pid)
+        for pid in children
+        if "guard/program.py" in Path(f"/proc/{pid}/cmdline").read_text()
     )
     return found
 

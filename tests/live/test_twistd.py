@@ -137,7 +137,7 @@ async def test_journal(lan: LabLan, judge: LabJudge) -> None:
     await judge.untilHeldBy(ADDRESS, "alpha")
     await alpha.says(r"^<6>\[hatwist\.[\w.]+#info\] default: STANDBY -> ACTIVE")
     os.kill(alpha.pid, signal.SIGUSR1)
-    await alpha.says(r"^<4>\[hatwist\.tap[\w.]*#warn\] SIGUSR1 is ignored")
+    await alpha.says(r"^<4>\[hatwist\.frontends\.[\w.]*#warn\] SIGUSR1 is ignored")
     alpha.stop()
     await ended(alpha)
     assert not [line for line in alpha.lines if not re.match(r"<[2-7]>\[", line)], alpha.tail()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -236,6 +237,13 @@ class HouseTests(SynchronousTestCase):
         rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
         self.assertEqual(rooms, set(ROOMS) - {"", "api"})
 
+    def test_plan(self) -> None:
+        """The docstring of hatwist has the rooms in an order in which each knows those before it only."""
+        plan = re.findall(r"^    (\w+) {2,}", hatwist.__doc__ or "", re.MULTILINE)
+        self.assertEqual(plan, [room for room in ROOMS if room not in ("", "api")])
+        for number, room in enumerate(plan):
+            self.assertTrue(set(ROOMS[room]) <= set(plan[:number]), room)
+
     def test_namedExceptionsAreThere(self) -> None:
         """Every exception named here is used: what went away is taken out."""
         self.assertEqual({*KNOW_PROTOCOLS, STARTS_LAB} - set(self.house.modules), set())
@@ -301,7 +309,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_protocols(self) -> None:
         """The runtime knows no protocol, two named modules know them all, and none knows another one."""
-        source = "from hatwist.protocols.native.machine import Machine"
+        source = "from hatwist.protocols.native.machine import NativeMachine"
         module = "hatwist.protocols.native.machine"
         self.assertMisplaced(source, "runtime.x", f":1: {module} is not for runtime")
         self.assertMisplaced(source, "service.x", f":1: {module} is not for service")

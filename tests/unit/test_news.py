@@ -7,9 +7,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.core.effects import Send
+from hatwist.core.effects import Change
 from hatwist.protocols.native.heartbeat import Heartbeat
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.testing import Simulation, majority, schedules
 
 NAMES = ("alpha", "beta", "gamma")
@@ -21,22 +21,24 @@ class NewsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.packets: Counter[str] = Counter()
         self.wrong: list[str] = []
-        hear = Machine.hear
+        hear = NativeMachine.hear
 
-        def hearAndDecide(machine: Machine, beat: Heartbeat, link: str, now: float) -> None:
+        def hearAndDecide(machine: NativeMachine, beat: Heartbeat, link: str, now: float) -> None:
             hear(machine, beat, link, now)
             self.packets["news" if machine.news else "none"] += 1
             if not machine.news and now < machine.deadline:
                 self._decided(machine, now)
 
-        self.patch(Machine, "hear", hearAndDecide)
+        self.patch(NativeMachine, "hear", hearAndDecide)
 
-    def _decided(self, machine: Machine, now: float) -> None:
+    def _decided(self, machine: NativeMachine, now: float) -> None:
         """Decide all the same: nothing may come of it."""
         before = machine.deadline
         effects: list[Any] = machine.decide(now)
         # A word of its own that has changed with time alone would be told with the next beat.
-        if any(not isinstance(effect, Send) for effect in effects):
+        machine.outgoing(now)
+        # So would be what has become of others with time alone.
+        if any(not isinstance(effect, Change) for effect in effects):
             self.wrong.append(f"{machine.rules.name} at {now}: {effects}")
         machine.news = bool(effects)
         if machine.deadline < before - 1e-9:
@@ -57,9 +59,9 @@ class NewsTests(SynchronousTestCase):
             sim.start(name, priority=priority)
         sim.run(2.0)
         self.packets.clear()
-        before = {name: node.machine.seq for name, node in sim.nodes.items()}
+        before = {name: node.machine.outbox.seq for name, node in sim.nodes.items()}
         sim.run(10.0)
-        sent = sum(node.machine.seq - before[name] for name, node in sim.nodes.items())
+        sent = sum(node.machine.outbox.seq - before[name] for name, node in sim.nodes.items())
         self.assertEqual(sim.holders(), ["alpha"])
         self.assertApproximates(self.packets["none"] / (2 * sent), 4 / 6, 0.05)
 
@@ -74,13 +76,13 @@ class DecisionsTests(SynchronousTestCase):
             sim.start(name, priority=priority)
         sim.run(2.0)
         count: Counter[str] = Counter()
-        decide = Machine.decide
+        decide = NativeMachine.decide
 
-        def counted(machine: Machine, *arguments: Any) -> Any:
+        def counted(machine: NativeMachine, *arguments: Any) -> Any:
             count[machine.rules.name] += 1
             return decide(machine, *arguments)
 
-        self.patch(Machine, "decide", counted)
+        self.patch(NativeMachine, "decide", counted)
         sim.run(100 * sim.interval)
         self.assertLess(count["alpha"], 110)
         self.assertLess(count["beta"], 250)

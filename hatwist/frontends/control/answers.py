@@ -120,13 +120,13 @@ class ControlAnswers(amp.CommandLocator):
             if not changed.called:
                 changed.callback(None)
 
-        node.watchers.append(tell)
+        unwatch = node.watch(tell)
         try:
             await changed.addTimeout(
                 _seconds(arguments, "wait", 1.0), self._reactor, lambda late, limit: None
             )
         finally:
-            node.watchers.remove(tell)
+            unwatch()
         return status(self.service.snapshot())
 
     @answering(commands.WhyCommand)
@@ -155,7 +155,7 @@ class ControlAnswers(amp.CommandLocator):
             wall = time.time()
             found["recorder"] = [
                 [round(wall - (picture.now - line.at), 6), line.kind, line.text]
-                for line in node.recorder.lines()
+                for line in node.driver.recorder.lines()
             ]
         return found
 

@@ -150,13 +150,12 @@ class Transfer:
     """
 
     def __init__(self, node: Node, moves: Mapping[str, tuple[str, str]], now: float) -> None:
-        self._node = node
         self._began = now
         self._waiting = dict(moves)
         self._freed: dict[str, float] = {}
         self._arrived: list[dict[str, Any]] = []
         self.done: Deferred[list[dict[str, Any]]] = Deferred(self._cancelled)
-        node.watchers.append(self._changed)
+        self._unwatch = node.watch(self._changed)
         self._look()
 
     def without(self, group: str) -> None:
@@ -171,8 +170,7 @@ class Transfer:
 
     def close(self) -> None:
         """Watch no more."""
-        if self._changed in self._node.watchers:
-            self._node.watchers.remove(self._changed)
+        self._unwatch()
 
     def _cancelled(self, done: Deferred[Any]) -> None:
         self.close()

@@ -50,7 +50,7 @@ class GuardError(HatwistError):
 
 
 @implementer(IGuard)
-class Guard:
+class GuardClient:
     """
     L{IGuard}: a process of its own.
 

@@ -17,7 +17,7 @@ from hatwist.linux.interfaces import Farewell, IGuard, INetlink
 from hatwist.linux.netlink.messages import RTM_DELADDR, split
 
 
-class Armed(NamedTuple):
+class MemoryArmed(NamedTuple):
     """What is armed for one group."""
 
     term: int
@@ -46,7 +46,7 @@ class MemoryGuard:
         self.onFired: Callable[[Sequence[str]], None] = lambda groups: None
         self.onDied: Callable[[], None] = lambda: None
         self.counters: Counter[str] = Counter()
-        self.armed: dict[str, Armed] = {}
+        self.armed: dict[str, MemoryArmed] = {}
         self.said: list[Farewell] = []
         self.frozen = self.slow = False
         self._waiting: dict[str, list[Deferred[None]]] = {}
@@ -126,7 +126,7 @@ class MemoryGuard:
             return fail(GuardError("the guard does not run"))
         if self._news:
             return fail(GuardError("the guard fired"))
-        self.armed[group] = Armed(term, deadline, tuple(deletions), tuple(farewells))
+        self.armed[group] = MemoryArmed(term, deadline, tuple(deletions), tuple(farewells))
         self._schedule()
         if self.slow:
             done: Deferred[None] = Deferred()

@@ -143,7 +143,7 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return found, data[at:]
 
 
-class Farewell:
+class Goodbye:
     """One datagram for one destination, through a socket that is open already."""
 
     def __init__(self, index: int, port: int, address: bytes, datagram: bytes) -> None:
@@ -199,10 +199,10 @@ class Farewell:
             self._socket.close()
 
 
-class Group:
+class ArmedGroup:
     """What is armed for one group."""
 
-    def __init__(self, deadline: Clocks, deletions: list[bytes], farewells: list[Farewell]) -> None:
+    def __init__(self, deadline: Clocks, deletions: list[bytes], farewells: list[Goodbye]) -> None:
         self.deadline = deadline
         self.deletions = deletions
         self.farewells = farewells
@@ -285,7 +285,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self.groups: dict[bytes, Group] = {}
+        self.groups: dict[bytes, ArmedGroup] = {}
         self._deleter = Deleter()
         self._rest = b""
 
@@ -350,7 +350,7 @@ class Guard:
         return True
 
     @staticmethod
-    def _read(reader: Reader, deadline: Clocks) -> Group:
+    def _read(reader: Reader, deadline: Clocks) -> ArmedGroup:
         deletions = [reader.string(4) for _ in range(reader.number(4))]
         for deletion in deletions:
             length = int.from_bytes(deletion[:4], sys.byteorder)
@@ -362,10 +362,10 @@ class Guard:
             for _ in range(reader.number(2))
         ]
         reader.end()
-        return Group(deadline, deletions, [Farewell(*fields) for fields in said])
+        return ArmedGroup(deadline, deletions, [Goodbye(*fields) for fields in said])
 
     @staticmethod
-    def _forget(group: Group) -> None:
+    def _forget(group: ArmedGroup) -> None:
         for farewell in group.farewells:
             farewell.close()
 

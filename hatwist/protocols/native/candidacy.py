@@ -20,7 +20,7 @@ from hatwist.protocols.native.precedence import kept
 from hatwist.protocols.native.rules import ASK_AFTER, ASKING, LAST_CALL
 from hatwist.protocols.native.succession import Heir
 
-Doubt = Callable[["Released | None", "Peer | None", Turn], "Obstacle | None"]
+Doubt = Callable[[Released | None, Peer | None, Turn], Obstacle | None]
 
 
 class Candidacy:
@@ -205,7 +205,12 @@ class Candidacy:
         return Decision(claim, "no holder was heard", Cause.SILENCE)
 
     def _better(self, heir: Heir, released: Released | None, others: Others) -> list[Peer]:
-        better = others.worthier(self._me.worth)
+        worth = self._me.worth
+        better = others.worthier(worth)
+        # To ask against a worthier node that asks would name a higher term, and cost that node this one's vote.
+        better += [
+            p for p, claim in others.askers() if claim.worth > worth and p.twoWay(others.now)
+        ]
         if released is not None:
             # One that let its time pass is no longer deferred to.
             better = [peer for peer in better if peer.name != heir.name]

@@ -14,7 +14,7 @@ from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.parts import ElectionParts
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.precedence import order
-from hatwist.protocols.native.rules import ANSWER, DEAF, DEAF_BY_RELAY
+from hatwist.protocols.native.rules import DEAF, DEAF_BY_RELAY
 
 
 class Conflict:
@@ -29,9 +29,8 @@ class Conflict:
         self._standing = parts.standing
         self._evidence = parts.evidence
         self._arbiter = parts.arbiter
+        self._answers = parts.answers
         self.known: dict[str, float] = {}
-        self._answeredAt = -inf
-        self._answeredStamp: dict[str, tuple[int, int]] = {}
 
     def decide(self, others: Others, claim: Claim, turn: Turn) -> Decision | None:
         """Another ACTIVE is known: one of the two yields, perhaps this one."""
@@ -47,7 +46,7 @@ class Conflict:
     def _end(self, holders: set[str], turn: Turn) -> None:
         for name in [name for name in self.known if name not in holders]:
             del self.known[name]
-            self._answeredStamp.pop(name, None)
+            self._answers.forget(name)
             turn.do(Announce(self._me.rules.name))
             self._standing.event("conflict-over", turn, name, "the addresses are announced again")
 
@@ -62,10 +61,10 @@ class Conflict:
             )
         if others.lettingGo(peer):
             return None
-        answer = now >= self._answeredAt + ANSWER * self._me.timing.interval
+        due = self._answers.due(now)
         if not self._evidence.proves(peer, others):
-            if answer:
-                self._answeredAt = now
+            if due:
+                self._answers.given(now)
                 turn.hurry()
             self._evidence.probe(turn)
             return None
@@ -80,10 +79,8 @@ class Conflict:
         if not self._arbiter.exclusive and turn.passed(self._deafUntil(peer, now)):
             why = f"{name} held it as well and did not hear this node"
             return Decision(Input.YIELD, why, Cause.CONFLICT)
-        stamp = (peer.session, peer.seq)
-        if answer and stamp != self._answeredStamp.get(name):
-            self._answeredStamp[name] = stamp
-            self._answeredAt = now
+        if due and self._answers.first(peer):
+            self._answers.given(now)
             turn.hurry()
             turn.do(Announce(self._me.rules.name))
         return None

@@ -21,6 +21,7 @@ from hatwist.core.states import Do, Input, State
 from hatwist.core.terms import Terms
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
+from hatwist.protocols.native.answers import Answers
 from hatwist.protocols.native.arbiter import Alone, Arbiter
 from hatwist.protocols.native.candidacy import Candidacy
 from hatwist.protocols.native.candidate import Candidate
@@ -97,6 +98,7 @@ class Election:
             self.arbiter,
             self.eligibility,
             self.succession,
+            Answers(me),
         )
         self.candidacy: Candidacy | None = Candidacy(self._parts, now + timing.tolerance)
         self.tenure: Tenure | None = None

@@ -1,115 +1,155 @@
 """
-One node of one cluster, without I/O: datagrams and times in, effects out.
+One node of one cluster by hatwist's own protocol, see L{hatwist.core.machine.Machine}.
 
-The driver calls L{Machine.receive} for everything that has arrived, then L{Machine.decide} once, unless
-that was no news; it calls C{decide} also at L{Machine.deadline}, and with C{beat} once in an interval. Deciding
-only when all is read is what keeps a node that was frozen from acting on old news.
+Deciding only when all that has arrived is read is what keeps a node that was frozen from acting on old news.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv6Address
+from collections.abc import Callable, Collection, Mapping
 from math import inf
-from typing import NoReturn
+from typing import Any
 
-from hatwist.core.claims import Record, Role
-from hatwist.core.counting import follow
-from hatwist.core.effects import Effect, Event, RoleChange, Send
+from hatwist.core.claims import NOTHING, Record
+from hatwist.core.effects import Effect, Event, RoleChange
 from hatwist.core.errors import BadPacket
+from hatwist.core.packet import Outgoing, Packet, Received
 from hatwist.core.picture import NO_CONTEXT, Context, Picture
-from hatwist.core.worth import NO_ADDRESS
+from hatwist.core.reports import (
+    Drained,
+    Fenced,
+    Gone,
+    Held,
+    Judged,
+    MoveWanted,
+    NotHeld,
+    Persisted,
+    Progressed,
+    Report,
+    Served,
+    Stopped,
+    Witnessed,
+    groupOf,
+)
+from hatwist.core.states import Input, State
+from hatwist.core.turn import Turn
+from hatwist.core.worth import Fitness
 from hatwist.protocols.native.attendance import Attendance
-from hatwist.protocols.native.auth import Keyring, ReplayWindow
 from hatwist.protocols.native.chronicle import Chronicle
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
-from hatwist.protocols.native.membership import MAX_PEERS, repeats
-from hatwist.protocols.native.outbox import BURST, Sender, leads
+from hatwist.protocols.native.election import Election
+from hatwist.protocols.native.heartbeat import Heartbeat, clusterId
+from hatwist.protocols.native.identity import Identity
+from hatwist.protocols.native.intake import Codec, Intake, Statement
+from hatwist.protocols.native.membership import Membership, repeats
+from hatwist.protocols.native.outbox import Outbox, leads
 from hatwist.protocols.native.picture import picture
 from hatwist.protocols.native.prospects import hindrance
-from hatwist.protocols.native.rules import NodeRules
+from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
 
 STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 
-REPEAT = 10.0
-"""Seconds between two warnings of one kind of which each packet gives a reason: of two nodes of one name, say."""
+DRAINED = (Fitness.UNFIT, "drained (hatwist undrain ends it)")
 
 
-def _urgency(effect: Effect) -> int:
-    if isinstance(effect, RoleChange | Event):
-        return 2
-    return 1 if isinstance(effect, Send) else 0
-
-
-class Machine(Sender):
+class NativeMachine:
     """
     @param session: which start of this node; greater than that of any earlier start.
     @param records: what earlier starts left on disk, by group.
-    @ivar deadline: when L{decide} must be called at the latest; L{inf}: a packet or beat comes first.
-    @ivar session: may grow, when others remember a greater one.
-    @ivar news: something was taken in for which L{decide} is due now; else the next beat is soon enough.
+    @ivar rules, keyring: by which it goes on; the keyring may be replaced at any time.
+    @ivar view: what is known of the others.
+    @ivar elections: each group, by name.
     @ivar drained: the operator wants nothing to be held here.
+    @ivar chronicle: the role changes of all nodes.
     """
 
     def __init__(
         self,
         rules: NodeRules,
-        keyring: Keyring,
+        keyring: Codec,
         session: int,
         now: float,
         records: Mapping[str, Record] | None = None,
     ) -> None:
-        super().__init__(rules, session, now, records or {})
+        self.rules = rules
         self.keyring = keyring
-        self.deadline = now
+        self.timing = Timing(rules.interval, rules.tolerance, rules.release, rules.guarding)
+        self.view = Membership(rules.name, rules.tolerance, rules.digest)
+        self.elections: dict[str, Election] = {}
+        self.outbox = Outbox(rules, self.view, self.elections, now)
+        self.identity = Identity(rules, session, now, self.elections, self.outbox, self._say)
+        self.intake = Intake(rules.name, self.view, self.identity)
+        self.chronicle = Chronicle(rules.name, self.elections)
+        self.drained = False
         self.news = True
-        self._window = ReplayWindow()
-        self._lastRun = now
-        self._startedAt = now
-        self._rivalToldAt = -inf
-        self._wanted = session
-        self._remembered: dict[str, float] = {}
-        self._events: list[Event] = []
         self._attendance = Attendance(self.view, self._say)
+        self._clusterId = clusterId(rules.cluster)
+        self._lastRun = self._wake = now
+        self._stopped = False
+        self._events: list[Event] = []
+        for group in rules.groups:
+            self._add(group, (records or {}).get(group.name, NOTHING), now)
+        self.view.serve(self.elections)
+
+    @property
+    def cluster(self) -> str:
+        return self.rules.cluster
+
+    @property
+    def name(self) -> str:
+        return self.rules.name
+
+    @property
+    def interval(self) -> float:
+        return self.rules.interval
+
+    @property
+    def tolerance(self) -> float:
+        return self.rules.tolerance
+
+    @property
+    def groups(self) -> Collection[str]:
+        return self.elections.keys()
+
+    @property
+    def session(self) -> int:
+        return self.identity.session
+
+    @property
+    def deadline(self) -> float:
+        return min(self._wake, self.outbox.deadline)
+
+    @property
+    def over(self) -> bool:
+        return self._stopped and all(
+            e.standing.state is State.SHUTDOWN for e in self.elections.values()
+        )
+
+    @property
+    def displaced(self) -> bool:
+        """It is silent, and takes nothing, because another node of its name is heard."""
+        return self.identity.displaced
+
+    @property
+    def silent(self) -> bool:
+        """It sends nothing: it was stopped, or another node of its name is heard."""
+        return self.displaced or self.over
 
     # What comes in
 
-    def receive(self, datagram: bytes, link: str, now: float) -> Heartbeat:
-        """
-        Take in one datagram; decide later, when everything that has arrived is taken in.
-
-        @return: what it says.
-        @raise BadPacket: it changes nothing, and is to be counted by its reason.
-        """
-        beat = self.keyring.open(datagram, self._cluster)
-        if beat.cluster != self._cluster:
+    def receive(self, packet: Packet, now: float) -> Received:
+        beat = self.keyring.open(packet.data, self._clusterId)
+        if beat.cluster != self._clusterId:
             raise BadPacket("cluster")
-        self.hear(beat, link, now)
-        return beat
+        self.hear(beat, packet.link, now)
+        said = Statement(beat.name, beat.session, beat.seq, packet.link, beat.groups)
+        return Received(beat.name, beat.digest, said)
 
     def hear(self, beat: Heartbeat, link: str, now: float) -> None:
-        """The same for a heartbeat that is already decoded and known to be of this cluster."""
-        if beat.name == self.rules.name:
-            self._twin(beat, now)
-        if beat.name not in self.view.peers and len(self.view.peers) >= MAX_PEERS:
-            raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
-        if beat.name in self.view.peers:
-            session = self.view.peers[beat.name].session
-            if beat.session > follow(session, beat.session):
-                raise BadPacket("malformed", f"session {beat.session} after {session}")
-        try:
-            self._window.accept(beat, link)
-        except BadPacket:
-            if beat.name not in self.view.peers:
-                self.view.recall(beat.name, *self._window.newest(beat.name), now)
-            raise
+        """As L{receive}, for a heartbeat that is already decoded and known to be of this cluster."""
+        self.intake.accept(beat, link, now)
         self._notice(now)
-        for heard in beat.heard:
-            if heard.name == self.rules.name and self.session < heard.session == follow(
-                self.session, heard.session
-            ):
-                self._listed(heard, beat.name, now)
+        self.identity.listed(beat, now)
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()
         self.news = self.news or not (
@@ -121,104 +161,110 @@ class Machine(Sender):
             and all(election.calm for election in self.elections.values())
         )
         fresh = self.view.receive(beat, link, self.session, now)
-        peer = self.view.peers[beat.name]
-        if fresh:
-            if beat.digest != self.rules.digest:
-                self._say("configuration-differs", beat.name, "its shared configuration is another")
+        if fresh and beat.digest != self.rules.digest:
+            self._say("configuration-differs", beat.name, "its shared configuration is another")
         if back:  # what it knows of this node is out of date, whatever was sent to it meanwhile
-            self._answer = True
+            self.outbox.answer()
         elif fresh:
-            self._answer = self._answer or now >= self.lastSent + self.rules.interval / 4
-        elif leads(peer) and now >= self.lastSent + self.rules.interval / 2:
-            self._answer = self._answer or self._claimless()
+            self.outbox.heard(now)
+        elif leads(self.view.peers[beat.name]):
+            self.outbox.led(now)
 
-    # Other starts and other nodes of this name
+    def tell(self, report: Report, now: float) -> None:
+        if type(report) in OF_NODE:
+            OF_NODE[type(report)](self, report, now)
+        elif type(report) in OF_GROUP:
+            election = self.elections.get(groupOf(report) or "")
+            if election is not None:  # else it went meanwhile
+                OF_GROUP[type(report)](election, report, self.view, now)
 
-    def _listed(self, heard: Heard, by: str, now: float) -> None:
-        """A later start of this node is known: an earlier one, and the clock was behind, or another node."""
-        if now >= self._remembered.get(by, -inf) + REPEAT:
-            self._remembered[by] = now
-            self._say(
-                "session",
-                by,
-                "it has seen a later start of this node: it runs twice, or its state was lost",
-            )
-        spoke = now - heard.age
-        if heard.left or heard.age >= self.rules.tolerance:
-            self._outbid(heard.session)
-        elif spoke < self._startedAt:
-            # It may live: what is said meanwhile nobody would believe.
-            self._silentUntil = max(self._silentUntil, spoke + self.rules.tolerance)
-        else:
-            if self._rank()[1] > _holds(heard.groups):
-                self._outbid(heard.session)
-            else:
-                self._yieldName(spoke + self.rules.tolerance, "another host")
+    def _witnessed(self, report: Witnessed, now: float) -> None:
+        for election in self.elections.values():
+            election.evidence.witness(report.sentAt)
 
-    def _twin(self, beat: Heartbeat, now: float) -> NoReturn:
+    def _fenced(self, report: Fenced, now: float) -> None:
+        """After a farewell this session is dead to all others."""
+        said = self._saysFarewell
+        if said:
+            self.identity.session += 1
+            self.outbox.beginAnew(now)
+        for election in self.elections.values():
+            election.fenced(report.why, now, said)
+
+    def _drain(self, report: Drained, now: float) -> None:
+        self.drained = report.on
+        verdict = DRAINED if report.on else (Fitness.FIT, "")
+        for election in self.elections.values():
+            election.setFitness(*verdict, "drain")
+
+    def _stop(self, report: Stopped, now: float) -> None:
+        self._stopped = True
+        for election in self.elections.values():
+            election.input(Input.STOP, now, report.why)
+
+    # What goes out
+
+    def decide(self, now: float, beat: bool = False) -> list[Effect]:
+        self._notice(now)
+        self.news = False
+        self.view.forget(now)
+        self.identity.decide(now)
+        displaced, session, outbox = self.displaced, self.session, self.outbox
+        effects: list[Effect] = []
+        wake = inf
+        urgent = False
+        for election in self.elections.values():
+            election.me.muted = displaced
+            election.decide(self.view, outbox.sent, outbox.lastSent, now, session)
+            for effect in election.effects:
+                if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
+                    effects.append(self.chronicle.own(effect, election.standing.released, now))
+                effects.append(effect)
+            election.effects = []
+            urgent = urgent or election.sendNow
+            election.sendNow = False
+            wake = min(wake, election.wake)
+        wake = min(wake, self._attendance.look(now))
+        told = [election.tell(self.view, now) for election in self.elections.values()]
+        outbox.decide(told, now, beat, urgent, displaced, self.over)
+        effects += self._events
+        self._events = []
+        effects += self.chronicle.look(self.view, now)
+        self._forget()
+        self._wake = min(wake, self.identity.rivalUntil) if displaced else wake
+        return effects
+
+    def outgoing(self, now: float) -> list[Outgoing]:
+        beats = self.outbox.collect(now, self.session)
+        return [Outgoing(self.keyring.seal(beat), None, beat.seq) for beat in beats]
+
+    def lease(self, group: str, now: float) -> float:
+        return self.elections[group].lease(now)
+
+    def farewells(self, group: str) -> list[Outgoing]:
         """
-        A packet with this node's own name.
+        See L{hatwist.core.machine.Machine.farewells}.
 
-        One of this host is an echo or a recording. Else two nodes have one name, and exactly one of them goes on: a
-        holder before one that holds nothing, one that has spoken before one that has not, then the later start,
-        to which all others listen.
+        One is for all groups, so there is none while the guard could leave something of any group here.
         """
-        if beat.session == self.session and beat.address == self.rules.address:
-            raise BadPacket("reflected")
-        if beat.address == self.rules.address != NO_ADDRESS:
-            raise BadPacket("replayed", "of an earlier start of this node")
-        if beat.session > follow(self.session, beat.session):
-            raise BadPacket("malformed", f"session {beat.session} of a node of this name")
-        self._window.accept(beat, "")
-        if self._rank() > (True, _holds(beat.groups), beat.session, -beat.address):
-            if now >= self._rivalToldAt + REPEAT:
-                self._rivalToldAt = now
-                self._say("same-name", beat.name, f"{_host(beat)} runs a node of this name, too")
-            self._outbid(beat.session)
-            self._answer = True
-        else:
-            self._yieldName(now + max(beat.tolerance, self.rules.tolerance), _host(beat))
-        raise BadPacket("same-name", "another host runs a node of this name; --node must differ")
+        if not self._saysFarewell:
+            return []
+        return [Outgoing(self.keyring.seal(self.outbox.farewell(group, self.session)))]
 
-    def _rank(self) -> tuple[bool, int, int, int]:
-        """Of two nodes of one name the one that goes on is greater: has it spoken, what does it hold, since when."""
-        claims = [
-            e.standing.claim.term
-            for e in self.elections.values()
-            if e.standing.claim and e.standing.role is Role.ACTIVE
-        ]
-        spoken = self.seq > 0 and not self.displaced
-        return (spoken, max(claims, default=0), self.session, -self.rules.address)
-
-    def _yieldName(self, until: float, host: str) -> None:
-        """Be silent, and hold nothing, until the other node of this name was not heard for a tolerance."""
-        if not self.displaced:
-            self._say(
-                "same-name",
-                self.rules.name,
-                f"{host} runs a node of this name, too; this one is silent, and holds nothing, until the "
-                "other has stopped",
-            )
-        self.rivalUntil = max(self.rivalUntil, until)
-
-    def _outbid(self, session: int) -> None:
-        """
-        Others listen to this node again from a later session on.
-
-        Votes were given to the present one: it goes on until nothing is held by them.
-        """
-        self._wanted = max(self._wanted, session + 1)
-        if self.rules.quorum is None or self._claimless():
-            self.session = max(self.session, self._wanted)
+    @property
+    def _saysFarewell(self) -> bool:
+        return all(election.rules.guardable for election in self.elections.values())
 
     # What is asked
 
-    def picture(self, now: float, chronicle: Chronicle, context: Context = NO_CONTEXT) -> Picture:
-        """What this node knows of itself and of the others."""
+    def hindrance(self, group: str, to: str, now: float) -> str:
+        return hindrance(self.elections[group], self.view, to, now)
+
+    def picture(self, now: float, context: Context = NO_CONTEXT) -> Picture:
         return picture(
             self.elections,
             self.view,
-            chronicle,
+            self.chronicle,
             now,
             context,
             session=self.session,
@@ -227,66 +273,8 @@ class Machine(Sender):
             silent=self.silent,
         )
 
-    def hindrance(self, group: str, to: str, now: float) -> str:
-        """Why a group cannot be moved to a node (C{""}: to the worthiest) at an operator's wish; C{""}: it can."""
-        return hindrance(self._election(group), self.view, to, now)
-
-    # What goes out
-
-    def decide(self, now: float, beat: bool = False) -> list[Effect]:
-        """
-        Decide on everything taken in so far.
-
-        @param beat: an interval has passed since the last such call.
-        """
-        self._notice(now)
-        self.news = False
-        self.view.forget(now)
-        if self.displaced and now >= self.rivalUntil:
-            self.rivalUntil = -inf
-            self._say("name-free", "", "no other node of this name is heard: this one goes on")
-        if self._wanted > self.session:
-            self._outbid(self._wanted - 1)
-        effects: list[Effect] = []
-        wake = inf
-        urgent = self._answer
-        for election in self.elections.values():
-            election.me.muted = self.displaced
-            election.decide(self.view, self.sent, self.lastSent, now, self.session)
-            effects += election.effects
-            election.effects = []
-            urgent = urgent or election.sendNow
-            election.sendNow = False
-            wake = min(wake, election.wake)
-        self._answer = False
-        wake = min(wake, self._attendance.look(now))
-        told = [e.tell(self.view, now) for e in self.elections.values()]
-        hurried, follows = self._hurried(now), self._follows(now)
-        if self._differs(told):
-            self._bursts, urgent = BURST, True
-        if self.displaced or (not self.over and self._quiet(now) > now):
-            pass  # others listen to another node of its name, or "nothing is held here" is not yet true
-        elif self.over:  # its last words, and none after them; who has said nothing has none
-            while self._goodbyes and self.seq:
-                self._goodbyes -= 1
-                effects.append(Send(self._compose(told, now)))
-        elif (
-            urgent
-            or now >= self._due(now, hurried, follows)
-            or (beat and self._beats(now, follows))
-        ):
-            if not urgent and self._bursts:
-                self._bursts -= 1
-            effects.append(Send(self._compose(told, now)))
-        effects += self._events
-        self._events = []
-        self._forget()
-        if self.displaced:
-            wake = min(wake, self.rivalUntil)
-        self.deadline = min(wake, self._due(now, hurried, follows))
-        # Others wait for a release, then for the word of it; the log waits for both.
-        effects.sort(key=_urgency)
-        return effects
+    def others(self, group: str, now: float) -> list[str]:
+        return self.elections[group].others(self.view, Turn(now)).inOrder()
 
     def _notice(self, now: float) -> None:
         """Was this node late? Then no deadline counts before the others could be heard."""
@@ -297,24 +285,81 @@ class Machine(Sender):
             for election in self.elections.values():
                 election.stalled(gap, self.view, now)
 
-    def fenced(self, why: str, now: float) -> None:
-        session = self.session
-        super().fenced(why, now)
-        if self.session > session:
-            self._uncleanUntil = now + self.rules.tolerance
-
     def _say(self, kind: str, peer: str, reason: str) -> None:
         self._events.append(Event(kind, "", peer, reason))
 
+    # Groups come and go
 
-def _holds(groups: Iterable[GroupState | HeardGroup]) -> int:
-    """The highest term by which something is held; 0: nothing is."""
-    return max((g.claim.term for g in groups if g.claim and g.role is Role.ACTIVE), default=0)
+    def change(self, rules: NodeRules, now: float, records: Mapping[str, Record]) -> None:
+        """
+        See L{hatwist.core.machine.Machine.change}. Digest and release change with the groups.
+
+        A group that goes is let go of first, and told of for a while. One that comes begins as at a start.
+
+        @raise ValueError: a group that comes is still being let go of, under the same name.
+        """
+        wanted = {group.name: group for group in rules.groups}
+        going = [name for name in self.elections if name not in self._configured()]
+        if back := sorted(set(going) & set(wanted)):
+            raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
+        self.rules = self.outbox.rules = rules
+        self.view.digest = rules.digest
+        self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
+        for name, election in self.elections.items():
+            election.change(self.timing, wanted.get(name))
+            if wanted.pop(name, None) is None:
+                election.input(Input.STOP, now, "no longer configured")
+        for name, group in wanted.items():
+            self._add(group, records.get(name, NOTHING), now)
+        self.view.serve(self.elections)
+
+    def _add(self, group: GroupRules, record: Record, now: float) -> None:
+        rules = self.rules
+        node = (rules.address, rules.name)
+        self.elections[group.name] = Election(
+            rules.cluster, group, self.timing, node, now, rules.quorum, record
+        )
+        if self.drained:
+            self.elections[group.name].setFitness(*DRAINED, "drain")
+
+    def _configured(self) -> set[str]:
+        return {group.name for group in self.rules.groups}
+
+    def _forget(self) -> None:
+        """Groups that went are told of until everybody has had time to hear it."""
+        configured = self._configured()
+        for name in [name for name in self.elections if name not in configured]:
+            election = self.elections[name]
+            if election.standing.state is State.SHUTDOWN and election.standing.released is None:
+                del self.elections[name]
+                self.view.serve(self.elections)
 
 
-def _host(beat: Heartbeat) -> str:
-    """The host that sent it, as far as it says."""
-    if beat.address == NO_ADDRESS:
-        return "another host"
-    address = IPv6Address(beat.address)
-    return str(address.ipv4_mapped or address)
+def _move(election: Election, report: MoveWanted, view: Membership, now: float) -> None:
+    if not election.hindrance(report.to, view, now):
+        election.move(report.to, view, now)
+
+
+def _progressed(election: Election, report: Progressed, view: Membership, now: float) -> None:
+    election.standing.progressed(report.step, report.steps, report.words)
+
+
+OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
+    Held: lambda election, report, view, now: election.input(Input.HELD, now),
+    NotHeld: lambda election, report, view, now: election.refused(report.reason, now),
+    Gone: lambda election, report, view, now: election.letGo(view, now),
+    Progressed: _progressed,
+    Persisted: lambda election, report, view, now: election.terms.persisted(report.record),
+    Served: lambda election, report, view, now: election.evidence.answered(report.by, now),
+    Judged: lambda election, report, view, now: election.setFitness(
+        report.fitness, report.reason, report.source
+    ),
+    MoveWanted: _move,
+}
+OF_NODE: dict[type, Callable[[NativeMachine, Any, float], None]] = {
+    Witnessed: NativeMachine._witnessed,
+    Fenced: NativeMachine._fenced,
+    Drained: NativeMachine._drain,
+    Stopped: NativeMachine._stop,
+}
+"""What is done about each report: this protocol ignores none."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from hatwist.core.claims import Record, Released, Role
+from hatwist.core.claims import Released, Role
 from hatwist.core.states import State
-from hatwist.protocols.native.groups import Groups
+from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
+from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import NodeRules
 
@@ -26,54 +27,99 @@ FIRST_WORD = 1.1
 """Intervals from the start to the first packet: by then every other node has spoken, one of the same name too."""
 
 
-class Sender(Groups):
+class Outbox:
     """
-    A node with what it has sent, and is to send.
+    What this node has sent, and is to send.
 
+    @param elections: this node's groups, by name, as they come and go.
+    @ivar rules: the present ones.
     @ivar seq: the number of its newest packet.
     @ivar sent: when each recent one left, by its number.
-    @ivar rivalUntil: until when a node of the same name, to which this one yields, is alive; C{-inf}: there is none.
+    @ivar lastSent: when the newest one left; C{-inf}: none did.
+    @ivar deadline: when a packet is due that neither a beat nor a change brings; L{inf}: never.
     """
 
     def __init__(
-        self, rules: NodeRules, session: int, now: float, records: Mapping[str, Record]
+        self, rules: NodeRules, view: Membership, elections: Mapping[str, Election], now: float
     ) -> None:
-        super().__init__(rules, session, now, records)
+        self.rules = rules
         self.seq = 0
         self.sent: dict[int, float] = {}
-        self.lastSent = -inf
+        self.lastSent = self.deadline = -inf
         self._cluster = clusterId(rules.cluster)
+        self._view = view
+        self._elections = elections
         self._answer = False
         self._bursts = 0
         self._goodbyes = 1 + BURST
-        self._told: list[GroupState] = []
+        self._pending = 0  # packets that are to leave by the last decision
+        self._next: list[GroupState] = []
+        self._said: list[GroupState] = []
+        self._hurried = self._follows = self._mute = self._over = False
         self._silentUntil = now + FIRST_WORD * rules.interval
         self._uncleanUntil = now + rules.tolerance
-        self.rivalUntil = -inf
-
-    @property
-    def displaced(self) -> bool:
-        """It is silent, and takes nothing, because another node of its name is heard."""
-        return self.rivalUntil > -inf
-
-    @property
-    def silent(self) -> bool:
-        """It sends nothing: it was stopped, or another node of its name is heard."""
-        return self.displaced or self.over
-
-    def withdraw(self, heartbeat: Heartbeat) -> None:
-        """This packet was not sent: the next decision makes another, with what is true then."""
-        if heartbeat.seq == self.seq:
-            self.sent.pop(self.seq, None)
-            self.seq -= 1
-        self._answer = True
-        if self.over:
-            self._goodbyes += 1
 
     # When
 
+    def answer(self) -> None:
+        """A packet is due at the next decision."""
+        self._answer = True
+
+    def heard(self, now: float) -> None:
+        """Something new was heard: others are to know soon what this node makes of it."""
+        self._answer = self._answer or now >= self.lastSent + self.rules.interval / 4
+
+    def led(self, now: float) -> None:
+        """A holder was heard, with nothing new: a standby sends then, in place of its own beat."""
+        if now >= self.lastSent + self.rules.interval / 2:
+            self._answer = self._answer or claimless(self._elections)
+
+    def hush(self, until: float) -> None:
+        """Say nothing until then: nobody would believe it."""
+        self._silentUntil = max(self._silentUntil, until)
+
+    def beginAnew(self, now: float) -> None:
+        """As at a start, say nothing before all is released, for a tolerance at most."""
+        self._uncleanUntil = now + self.rules.tolerance
+
+    def decide(
+        self,
+        told: list[GroupState],
+        now: float,
+        beat: bool,
+        urgent: bool,
+        displaced: bool,
+        over: bool,
+    ) -> None:
+        """
+        Is a packet due?
+
+        @param told: what it would say of each group.
+        @param urgent: something has changed, or must be answered.
+        @param displaced: another node of this name is heard.
+        @param over: what is sent from now on are this node's last words.
+        """
+        self._next = told
+        self._mute, self._over = displaced or over, over
+        self._hurried, self._follows = self._isHurried(now), self._isFollowing(now)
+        # What is decided once more before it was sent is still to be sent.
+        urgent = urgent or self._answer or self._pending > 0
+        self._answer = False
+        self._pending = 0
+        if self._differs(told):
+            self._bursts, urgent = BURST, True
+        if displaced or (not over and self._quiet(now) > now):
+            pass  # others listen to another node of its name, or "nothing is held here" is not yet true
+        elif over:  # its last words, and none after them; who has said nothing has none
+            self._pending = self._goodbyes if self.seq else 0
+        elif urgent or now >= self._due(now) or (beat and self._beats(now)):
+            if not urgent and self._bursts:
+                self._bursts -= 1
+            self._pending = 1
+        self.deadline = now if self._pending else self._due(now)
+
     def _differs(self, told: Sequence[GroupState]) -> bool:
-        old = self._told
+        old = self._said
         return len(old) != len(told) or any(
             a.role != b.role
             or a.eligible != b.eligible
@@ -99,58 +145,74 @@ class Sender(Groups):
             return self._silentUntil
         if now < self._uncleanUntil and any(
             e.standing.state is State.STARTING and not e.standing.clean
-            for e in self.elections.values()
+            for e in self._elections.values()
         ):
             return self._uncleanUntil
         return -inf
 
-    def _hurried(self, now: float) -> bool:
-        claimless = self._claimless()
-        for peer in self.view:
+    def _isHurried(self, now: float) -> bool:
+        free = claimless(self._elections)
+        for peer in self._view:
             if peer.left():
                 continue
-            if not claimless and not peer.alive(now):
+            if not free and not peer.alive(now):
                 return True
             if peer.receivedOfMine < LOSSY and peer.direct(now):
                 return True
         return False
 
-    def _follows(self, now: float) -> bool:
+    def _isFollowing(self, now: float) -> bool:
         """A standby sends when it has heard the holder, in place of its own beat."""
-        return self._claimless() and any(leads(peer) and peer.direct(now) for peer in self.view)
+        return claimless(self._elections) and any(
+            leads(peer) and peer.direct(now) for peer in self._view
+        )
 
-    def _due(self, now: float, hurried: bool, follows: bool) -> float:
+    def _due(self, now: float) -> float:
         """When a packet is due that neither beat nor change brings."""
+        if self._mute:
+            return inf
+        if (quiet := self._quiet(now)) > now:
+            return quiet
         interval = self.rules.interval
         due = inf
         if self._bursts:
             due = self.lastSent + SPACING * interval
-        if self.silent:
-            return inf
-        if (quiet := self._quiet(now)) > now:
-            return quiet
-        if hurried:
+        if self._hurried:
             due = min(due, self.lastSent + HURRY * interval)
-        if follows:
+        if self._follows:
             due = min(due, self.lastSent + 1.25 * interval)
         return due
 
-    def _beats(self, now: float, follows: bool) -> bool:
-        return not self.over and not follows and now >= self.lastSent + 0.3 * self.rules.interval
+    def _beats(self, now: float) -> bool:
+        return not self._follows and now >= self.lastSent + 0.3 * self.rules.interval
 
     # What
 
-    def _compose(self, told: list[GroupState], now: float) -> Heartbeat:
+    def collect(self, now: float, session: int) -> list[Heartbeat]:
+        """The packets that are due by the last decision: they leave now."""
+        beats = []
+        while self._pending:
+            self._pending -= 1
+            if self._over:
+                self._goodbyes -= 1
+            beats.append(self._compose(now, session))
+        if beats:
+            self.deadline = self._due(now)
+        return beats
+
+    def _compose(self, now: float, session: int) -> Heartbeat:
         self.seq += 1
         self.sent[self.seq] = self.lastSent = now
         if len(self.sent) > KEPT:
             for old in list(self.sent)[: KEPT // 2]:
                 del self.sent[old]
-        self._told = told
-        return self._heartbeat(self.seq, tuple(told), self.view.heard(now), self.over)
+        self._said = self._next
+        heard = self._view.heard(now)
+        return self._heartbeat(session, self.seq, tuple(self._next), heard, self._over)
 
     def _heartbeat(
         self,
+        session: int,
         seq: int,
         groups: tuple[GroupState, ...],
         heard: tuple[Heard, ...],
@@ -160,7 +222,7 @@ class Sender(Groups):
         return Heartbeat(
             self._cluster,
             rules.name,
-            self.session,
+            session,
             seq,
             rules.interval,
             rules.tolerance,
@@ -171,14 +233,14 @@ class Sender(Groups):
             leaving,
         )
 
-    def farewell(self, group: str) -> Heartbeat:
+    def farewell(self, group: str, session: int) -> Heartbeat:
         """
         The goodbye that the guard says for this node once it has let go of the addresses of a group.
 
         Its number is the last there can be: this session is dead to everybody who hears it.
         """
         states = []
-        for election in self.elections.values():
+        for election in self._elections.values():
             claim = election.standing.claim
             released = Released(claim.term, "") if claim is not None else None
             state = GroupState(
@@ -191,7 +253,12 @@ class Sender(Groups):
                 reason=f"the guard released {group}",
             )
             states.append(state)
-        return self._heartbeat(MAX_SEQ, tuple(states), (), True)
+        return self._heartbeat(session, MAX_SEQ, tuple(states), (), True)
+
+
+def claimless(elections: Mapping[str, Election]) -> bool:
+    """None of these groups is claimed by this node."""
+    return all(election.standing.claim is None for election in elections.values())
 
 
 def leads(peer: Peer) -> bool:

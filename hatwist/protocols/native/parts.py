@@ -7,6 +7,7 @@ from typing import NamedTuple
 from hatwist.core.backoff import Backoff
 from hatwist.core.standing import Standing
 from hatwist.core.terms import Terms
+from hatwist.protocols.native.answers import Answers
 from hatwist.protocols.native.arbiter import Arbiter
 from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.eligibility import Eligibility
@@ -25,3 +26,4 @@ class ElectionParts(NamedTuple):
     arbiter: Arbiter
     eligibility: Eligibility
     succession: Succession
+    answers: Answers

@@ -16,7 +16,7 @@ from hatwist.protocols.native.precedence import kept
 from hatwist.protocols.native.reasons import because, ownReason
 
 DRAIN = "drain"
-"""The source of the verdict that is the operator's, see L{hatwist.protocols.native.groups.Groups.drain}."""
+"""The source of the verdict that is the operator's, see L{hatwist.protocols.native.machine.DRAINED}."""
 
 
 def hindrance(election: Election, view: Membership, to: str, now: float) -> str:

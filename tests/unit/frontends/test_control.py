@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Role
 from hatwist.core.effects import Change
 from hatwist.core.errors import BadPacket, ConfigurationError
+from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness, Worth
 from hatwist.frontends.cli.status import exitStatus
 from hatwist.frontends.control import boxes, place, server
@@ -196,8 +197,8 @@ class AnswerTests(SocketTestCase):
         quiet = await self.ask("Watch", wait=0.05)
         self.assertEqual(quiet["groups"]["default"]["role"], "ACTIVE")
         waiting = self.ask("Watch", wait=30.0)
-        await self.until(lambda: len(node(service).watchers) == 2)
-        node(service).fitness("default", Fitness.UNFIT, "test", "test")
+        await self.until(lambda: len(node(service).driver.reporter.watchers) == 2)
+        node(service).tell(Judged("default", "test", Fitness.UNFIT, "test"))
         found = await waiting
         self.assertEqual(found["groups"]["default"]["role"], "STANDBY")
 
@@ -348,7 +349,7 @@ class MovingTests(SocketTestCase):
     async def test_moveRefused(self) -> None:
         """Nobody who cannot take it is given it, and the reason is told."""
         _, beta = await self.pair()
-        node(beta).fitness("default", Fitness.UNFIT, "out of paper", "test")
+        node(beta).tell(Judged("default", "test", Fitness.UNFIT, "out of paper"))
         await self.until(lambda: beta.node is not None)
         found = await self.of("beta", "Move", group="default", node="alpha")
         self.assertEqual(found, {"plan": ["default: alpha holds it already"], "moves": []})
@@ -438,22 +439,22 @@ class MovingTests(SocketTestCase):
             (Fitness.DEGRADED, "default: stays on beta: alpha is degraded: no paper"),
             (Fitness.UNFIT, "default: not yet: alpha is unfit: no paper"),
         ):
-            node(alpha).fitness("default", fitness, "no paper", "checks")
+            node(alpha).tell(Judged("default", "checks", fitness, "no paper"))
             found = await self.of("alpha", "Undrain", dry=True)
             self.assertEqual(found["plan"], ["alpha may hold again", words])
-        node(alpha).fitness("default", Fitness.DEGRADED, "no paper", "checks")
+        node(alpha).tell(Judged("default", "checks", Fitness.DEGRADED, "no paper"))
         found = await self.of("alpha", "Undrain")
         self.assertEqual(found["moves"], [])
         self.assertIs(alpha.role, Role.STANDBY)
         await self.of("alpha", "Drain")
-        node(alpha).fitness("default", Fitness.FIT, "", "checks")
+        node(alpha).tell(Judged("default", "checks", Fitness.FIT, ""))
         found = await self.of("alpha", "Undrain")
         self.assertEqual([(m["from"], m["to"]) for m in found["moves"]], [("beta", "alpha")])
 
     async def test_moveKept(self) -> None:
         """A node that would hold in want of a better one is not ready for a move: the plan says so before."""
         _, beta = await self.pair(lastResort="keep")
-        node(beta).fitness("default", Fitness.UNFIT, "out of paper", "checks")
+        node(beta).tell(Judged("default", "checks", Fitness.UNFIT, "out of paper"))
         for dry in (True, False):
             asked = self.of("beta", "Move", group="default", node="beta", dry=dry)
             error = await self.assertFailure(asked, CommandRefused)
@@ -480,14 +481,14 @@ class MovingTests(SocketTestCase):
         why = await self.of("alpha", "Why")
         self.assertEqual(why["alone"], words)
         self.assertIn("another may hold default too", why["groups"]["default"]["text"])
-        node(alpha).fitness("default", Fitness.UNFIT, "no carrier on eth0", "carrier")
+        node(alpha).tell(Judged("default", "carrier", Fitness.UNFIT, "no carrier on eth0"))
         await self.until(lambda: alpha.role is Role.STANDBY)
         found = await self.of("alpha", "Status")
         self.assertEqual(exitStatus(found), 6)
         why = await self.of("alpha", "Why")
         self.assertIn("cannot tell who holds default", why["groups"]["default"]["text"])
         await self.of("alpha", "Drain")
-        node(alpha).fitness("default", Fitness.FIT, "", "carrier")
+        node(alpha).tell(Judged("default", "carrier", Fitness.FIT, ""))
         found = await self.of("alpha", "Undrain", dry=True)
         self.assertIn("default: alpha hears no holder; alpha will take it", found["plan"][1])
 
@@ -562,8 +563,8 @@ class MovingTests(SocketTestCase):
             box = {b"_command": b"Move", b"_ask": b"1"}
             box.update(boxes.pieces("arguments", {"group": "default", "node": "beta"}))
             raw.sendall(boxes.encode(box))
-            await self.until(lambda: len(node(alpha).watchers) == 2)
-        await self.until(lambda: len(node(alpha).watchers) == 1)
+            await self.until(lambda: len(node(alpha).driver.reporter.watchers) == 2)
+        await self.until(lambda: len(node(alpha).driver.reporter.watchers) == 1)
         resource.finish()
         await self.until(lambda: beta.role is Role.ACTIVE)
 
@@ -875,9 +876,7 @@ class ThresholdTests(SynchronousTestCase):
         passes: Callable[..., bool] = lambda **event: threshold(event).name == "maybe"  # noqa: E731
         self.assertFalse(passes(log_level=LogLevel.warn, log_namespace="hatwist.runtime.node.Node"))
         self.assertTrue(passes(log_level=LogLevel.error, log_namespace="hatwist.runtime.node.Node"))
-        self.assertTrue(
-            passes(log_level=LogLevel.debug, log_namespace="hatwist.runtime.link.Multicast")
-        )
+        self.assertTrue(passes(log_level=LogLevel.debug, log_namespace="hatwist.runtime.link.Link"))
         self.assertTrue(passes(log_level=LogLevel.debug, log_namespace="hatwistful"))
         self.assertTrue(passes(log_level=LogLevel.debug))
         self.assertTrue(passes(log_namespace="hatwist"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hatwist.core.reports import Held
 from hatwist.frontends.web import health
 from hatwist.runtime.node import Node
 from hatwist.service.figures import figures
@@ -47,7 +48,7 @@ class HealthTests(MetricsTestCase):
         self.pass_(T + I)
         self.assertEqual(self.alpha.machine.elections["g"].standing.state.value, "acquiring")
         self.assertFalse(active(self.alpha)[0])
-        self.alpha._report(self.alpha.machine.held, "g")
+        self.alpha.tell(Held("g"))
         self.assertTrue(active(self.alpha)[0])
 
     def test_severalGroups(self) -> None:
@@ -89,7 +90,7 @@ class HealthTests(MetricsTestCase):
     def test_silent(self) -> None:
         """A node that has sent nothing for a tolerance and an interval is not alive: to others it is gone."""
         self.settle()
-        self.alpha._decide = lambda beat=False: None  # type: ignore[method-assign]
+        self.alpha.driver.run = lambda beating=None: None  # type: ignore[method-assign]
         self.pass_(T)
         self.assertTrue(self.alive()[0])
         self.pass_(2 * I)
@@ -103,7 +104,7 @@ class HealthTests(MetricsTestCase):
         link: Any = self.link
         link.failing = "ENETUNREACH"
         self.assertEqual(self.alive(), (False, "no heartbeat can be sent: memory: ENETUNREACH"))
-        self.alpha.links.append(self.other)  # type: ignore[arg-type]
+        next(iter(self.alpha.driver.speakers)).links.append(self.other)  # type: ignore[attr-defined]
         good, why = self.alive()
         self.assertTrue(good)
         self.assertEqual(why, "heartbeats are sent; 1 of 2 links work")

@@ -14,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from hatwist.core.causes import Cause
 from hatwist.core.errors import REASONS, BadPacket
 from hatwist.core.guarantee import Guarantee, Level
+from hatwist.core.packet import Packet
 from hatwist.frontends.web.metrics import registry
 from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.runtime.history import History
 from hatwist.runtime.node import Node
 from hatwist.service.figures import Figures, figures
@@ -119,7 +121,7 @@ class MetricsTests(MetricsTestCase):
         before = self.one("hatwist_heartbeats_received_total", peer="beta", link="memory")
         self.other.send = lambda datagram: None  # type: ignore[method-assign]
         self.pass_(1.5 * I)
-        lost = self.beta.machine.seq
+        lost = self.beta.machine.outbox.seq
         del self.other.send
         self.pass_(4 * I)
         self.assertGreater(
@@ -129,15 +131,20 @@ class MetricsTests(MetricsTestCase):
         self.assertLess(self.one("hatwist_heartbeats_lost_total", peer="beta"), lost)
         self.assertEqual(self.one("hatwist_peer_alive", peer="beta"), 1)
         self.assertLess(self.one("hatwist_peer_age_seconds", peer="beta"), T)
-        self.beta._close()
+        self.beta.abort()
         self.pass_(2 * T)
         self.assertEqual(self.one("hatwist_peer_alive", peer="beta"), 0)
+
+    def farewell(self) -> Heartbeat:
+        """What beta's guard would say."""
+        [packet] = self.beta.machine.farewells("g")
+        found: Heartbeat = self.beta.machine.keyring.open(packet.data)
+        return found
 
     def test_goodbyeIsNoLoss(self) -> None:
         """The guard's goodbye, which has the last number there is, is not taken for an immense loss."""
         self.settle()
-        for farewell in [self.beta.machine.farewell("g")]:
-            self.alpha.machine.hear(farewell, "memory", self.clock.seconds())
+        self.alpha.machine.hear(self.farewell(), "memory", self.clock.seconds())
         self.assertEqual(self.one("hatwist_heartbeats_lost_total", peer="beta"), 0)
 
     def test_links(self) -> None:
@@ -203,10 +210,10 @@ class MetricsTests(MetricsTestCase):
         self.settle()
         before = {(name, labels) for name, found in self.read().items() for labels in found}
         for sender in range(50):
-            beat = self.beta.machine.farewell("g")._replace(name=f"stranger{sender}")
+            beat = self.farewell()._replace(name=f"stranger{sender}")
             datagram = Keyring([b"z" * 16]).seal(beat)
             with self.assertRaises(BadPacket):
-                self.alpha.machine.receive(datagram, "memory", self.clock.seconds())
+                self.alpha.machine.receive(Packet(datagram, "memory"), self.clock.seconds())
         after = {(name, labels) for name, found in self.read().items() for labels in found}
         self.assertEqual(after, before)
 

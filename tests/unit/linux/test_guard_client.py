@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.linux.guard import client as guarding
 from hatwist.linux.guard import program
-from hatwist.linux.guard.client import START_LIMIT, Guard, GuardError
+from hatwist.linux.guard.client import START_LIMIT, GuardClient, GuardError
 from hatwist.linux.guard.program import Reader
 
 
@@ -24,7 +24,7 @@ class FiredTests(SynchronousTestCase):
         globalLogPublisher.addObserver(take)
         self.addCleanup(globalLogPublisher.removeObserver, take)
         self.clock = Clock()
-        self.guard = Guard(self.clock)
+        self.guard = GuardClient(self.clock)
 
     def take(self, event: LogEvent) -> None:
         if event.get("log_namespace", "").startswith("hatwist.linux.guard.client."):
@@ -82,7 +82,7 @@ class StartLimitTests(SynchronousTestCase):
         children.clear()
         self.patch(guarding, "GuardProcess", Child)
         self.clock = Clock()
-        self.guard = Guard(self.clock)
+        self.guard = GuardClient(self.clock)
         self.started = self.guard.start()
 
     def test_first(self) -> None:

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
 from hatwist.core.effects import Ask
+from hatwist.core.reports import Served
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.rules import ANSWER_FRESH, ASK_AFTER, ASK_EVERY
@@ -27,13 +28,13 @@ def pair(seed: int = 1, **more: Any) -> Simulation:
     for name, priority in (("alpha", 200), ("beta", 100)):
         sim.start(name, priority=priority)
     sim.run(2.0)
-    assert sim.holders() == ["alpha"], sim.transcript
+    assert sim.holders() == ["alpha"], sim.transcript.moments
     return sim
 
 
 def filterHeartbeats(sim: Simulation, *pairs: tuple[str, str]) -> None:
     """Heartbeats no longer travel these ways; everything else does."""
-    sim.filters.append(lambda source, target, beat: (source, target) not in pairs)
+    sim.lan.filters.append(lambda source, target, beat: (source, target) not in pairs)
 
 
 def holds(sim: Simulation, name: str) -> bool:
@@ -48,7 +49,7 @@ class Recorder:
         self.sim = sim
         self.beats: list[tuple[float, str, Heartbeat]] = []
         self._seen: set[tuple[str, int, int]] = set()
-        sim.filters.append(self._travels)
+        sim.lan.filters.append(self._travels)
 
     def _travels(self, source: str, target: str, beat: Heartbeat) -> bool:
         stamp = (beat.name, beat.session, beat.seq)
@@ -68,7 +69,7 @@ class Recorder:
 
                 def arrive(beat: Heartbeat = beat, target: str = target) -> None:
                     node = sim.nodes[target]
-                    sim._arrive(_Stranger(beat.name), node, beat)  # type: ignore[arg-type]
+                    node.arrive(_Stranger(beat.name), 0, sim.codec.seal(beat))  # type: ignore[arg-type]
 
                 sim.at(at + when - begin, arrive)
         return at + self.beats[-1][0] - begin
@@ -107,8 +108,8 @@ class ServedTests(SynchronousTestCase):
         sim = self.filtered()
         sim.run(5.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertEqual(sim.overlap(), 0)
-        said = sim.said("still-served", since=2.0)
+        self.assertEqual(sim.transcript.overlap(), 0)
+        said = sim.transcript.said("still-served", since=2.0)
         self.assertEqual([moment.node for moment in said], ["beta"])
         self.assertApproximates(said[0].at, 2.0 + T, I)
         self.assertEqual(sim.role("beta"), Role.STANDBY)
@@ -144,13 +145,15 @@ class ServedTests(SynchronousTestCase):
             )
             sim.run(3.0 + phase * I / 4)
             self.assertEqual(sim.holders(), ["alpha"])
-            self.assertEqual({m.node for m in sim.said("still-served")}, {"beta", "gamma"})
+            self.assertEqual(
+                {m.node for m in sim.transcript.said("still-served")}, {"beta", "gamma"}
+            )
             sim.kill("alpha")
             killed = sim.now
             sim.runUntil(partial(holds, sim, "beta"), 1.0)
             self.assertLess(sim.now - killed, ANSWER_FRESH * I + HANDLING)
             sim.run(1.0)
-            self.assertEqual((sim.holders(), sim.overlap()), (["beta"], 0))
+            self.assertEqual((sim.holders(), sim.transcript.overlap()), (["beta"], 0))
 
     def test_notListeningBefore(self) -> None:
         """Who could not claim while the holder fell silent asks before it claims, and awaits the answer."""
@@ -159,7 +162,7 @@ class ServedTests(SynchronousTestCase):
         sim.run(2.0)
         sim.fitness("beta", Fitness.FIT)
         sim.run(2.0)
-        self.assertEqual((sim.holders(), sim.overlap()), (["alpha"], 0))
+        self.assertEqual((sim.holders(), sim.transcript.overlap()), (["alpha"], 0))
         sim.kill("alpha")
         killed = sim.now
         sim.runUntil(partial(holds, sim, "beta"), 1.0)
@@ -169,12 +172,12 @@ class ServedTests(SynchronousTestCase):
         """A second failure of heartbeats is a second event."""
         sim = self.filtered()
         sim.run(1.0)
-        sim.filters.clear()
+        sim.lan.filters.clear()
         sim.run(1.0)
         self.assertEqual(sim.holders(), ["alpha"])
         filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
         sim.run(1.0)
-        self.assertEqual(len(sim.said("still-served")), 2)
+        self.assertEqual(len(sim.transcript.said("still-served")), 2)
 
     def test_fromTheStart(self) -> None:
         """A node that starts where heartbeats are lost asks before its first claim, and stays standby."""
@@ -185,7 +188,7 @@ class ServedTests(SynchronousTestCase):
         sim.start("beta", priority=100)
         sim.run(3.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertEqual(len(sim.said("still-served")), 1)
+        self.assertEqual(len(sim.transcript.said("still-served")), 1)
 
     def test_questions(self) -> None:
         """It asks from one and a half intervals of silence on, four times in an interval, and not before."""
@@ -206,7 +209,7 @@ class ServedTests(SynchronousTestCase):
         gaps = [b - a for a, b in itertools.pairwise(asked)]
         self.assertGreaterEqual(min(gaps), ASK_EVERY * I)
         self.assertLess(max(gaps), ASK_EVERY * I + 0.002)
-        sim.filters.clear()
+        sim.lan.filters.clear()
         sim.run(I)
         del asked[:]
         sim.run(2.0)
@@ -223,19 +226,19 @@ class ForgedTests(SynchronousTestCase):
         node = sim.nodes[name]
 
         def again() -> None:
-            node.machine.served(GROUP, mac, node.local(sim.now))
+            node.machine.tell(Served(GROUP, mac), node.now)
             sim.at(sim.now + I / 4, again)
 
         again()
 
     def reasons(self, sim: Simulation) -> list[str]:
-        return [moment.what for moment in sim.said("still-served", since=2.0)]
+        return [moment.what for moment in sim.transcript.said("still-served", since=2.0)]
 
     def test_limit(self) -> None:
         """The node takes the address when the limit is over since the holder was last heard, and says so."""
         for seed in range(5):
             sim = pair(seed, askLimit=2.0)
-            sim.nodes["beta"].machine.served(GROUP, self.mac, sim.nodes["beta"].local(sim.now))
+            sim.nodes["beta"].machine.tell(Served(GROUP, self.mac), sim.nodes["beta"].now)
             self.answer(sim, self.stranger)
             sim.kill("alpha")
             killed = sim.now
@@ -254,7 +257,7 @@ class ForgedTests(SynchronousTestCase):
             (self.stranger, f"{self.stranger} (not seen while a node held it) answers"),
         ):
             sim = pair()
-            sim.nodes["beta"].machine.served(GROUP, self.mac, sim.nodes["beta"].local(sim.now))
+            sim.nodes["beta"].machine.tell(Served(GROUP, self.mac), sim.nodes["beta"].now)
             sim.kill("alpha")
             sim.run(I * 2)
             self.answer(sim, mac)
@@ -269,7 +272,7 @@ class ForgedTests(SynchronousTestCase):
         sim.kill("alpha")
         sim.run(125.0)
         self.assertEqual(sim.holders(), [])
-        times = [moment.at for moment in sim.said("still-served", since=2.0)]
+        times = [moment.at for moment in sim.transcript.said("still-served", since=2.0)]
         gaps = [b - a for a, b in itertools.pairwise(times)]
         self.assertEqual(len(gaps), 2)
         for gap in gaps:
@@ -289,7 +292,7 @@ class ForgedTests(SynchronousTestCase):
         sim = pair(askLimit=30.0)
         filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
         sim.run(20.0)
-        self.assertEqual((sim.holders(), sim.overlap()), (["alpha"], 0))
+        self.assertEqual((sim.holders(), sim.transcript.overlap()), (["alpha"], 0))
 
 
 class NoDelayTests(SynchronousTestCase):
@@ -319,12 +322,12 @@ class NoDelayTests(SynchronousTestCase):
     def test_goodbyeWhileSomebodyAnswers(self) -> None:
         """A goodbye is believed even if an answer for the address came just now."""
         sim = pair()
-        sim.nodes["beta"].machine.served(GROUP, "", sim.nodes["beta"].local(sim.now))
+        sim.nodes["beta"].machine.tell(Served(GROUP, ""), sim.nodes["beta"].now)
         sim.stop("alpha")
         stopped = sim.now
         sim.runUntil(lambda: sim.holders() == ["beta"], 1.0)
         self.assertLess(sim.now - stopped, 0.01)
-        self.assertEqual(sim.said("still-served"), [])
+        self.assertEqual(sim.transcript.said("still-served"), [])
 
     def test_first(self) -> None:
         """A lone node that nobody answers holds after one tolerance."""
@@ -347,24 +350,24 @@ class RecordedGoodbyeTests(SynchronousTestCase):
                 goodbyes.append(beat)
             return not beat.leaving
 
-        sim.filters.append(record)
+        sim.lan.filters.append(record)
         sim.stop("alpha")
         sim.run(0.1)
         sim.start("alpha", priority=200)
         sim.run(2.0)
-        sim.filters.clear()
+        sim.lan.filters.clear()
         filterHeartbeats(sim, ("alpha", "beta"), ("beta", "alpha"))
         sim.kill("beta")
         sim.start("beta")
         sim.run(2.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertTrue(sim.said("still-served"))
+        self.assertTrue(sim.transcript.said("still-served"))
         beta = sim.nodes["beta"].machine
         for goodbye in goodbyes:
-            beta.hear(goodbye, "eth0", sim.nodes["beta"].local(sim.now))
+            beta.hear(goodbye, "eth0", sim.nodes["beta"].now)
             sim.run(1.0)
         self.assertGreater(len(goodbyes), 0)
-        self.assertEqual((sim.holders(), sim.overlap()), (["alpha"], 0))
+        self.assertEqual((sim.holders(), sim.transcript.overlap()), (["alpha"], 0))
 
 
 class ReplayTests(SynchronousTestCase):
@@ -382,7 +385,7 @@ class ReplayTests(SynchronousTestCase):
         self.assertEqual(sim.holders(), [])
         sim.runUntil(lambda: sim.holders() == ["gamma"], 0.1 + T + 2 * I)
         sim.run(8.0)
-        self.assertEqual(len(sim.changes), 1, sim.changes[:9])
+        self.assertEqual(len(sim.transcript.changes), 1, sim.transcript.changes[:9])
 
     def fresh(self, asks: bool, **rules: Any) -> Simulation:
         """Beta and gamma have just started; a recording of alpha, who held and was the worthiest, is played."""
@@ -398,9 +401,9 @@ class ReplayTests(SynchronousTestCase):
         """Nodes that hear each other are blocked for two tolerances; then one holds, and keeps it."""
         for preempt in (True, False):
             sim = self.fresh(asks=True, preempt=preempt)
-            self.assertEqual(sim.holders(), ["beta"], sim.changes[:9])
-            self.assertEqual(len(sim.changes), 1, sim.changes[:9])
-            self.assertLess(sim.changes[0][0], 2 * T + 2 * I)
+            self.assertEqual(sim.holders(), ["beta"], sim.transcript.changes[:9])
+            self.assertEqual(len(sim.transcript.changes), 1, sim.transcript.changes[:9])
+            self.assertLess(sim.transcript.changes[0][0], 2 * T + 2 * I)
 
     def test_freshVoters(self) -> None:
         """The same where claims take votes, of which several must come together."""
@@ -412,12 +415,12 @@ class ReplayTests(SynchronousTestCase):
         recorder.play(sim, *names)
         sim.run(5.5)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertEqual(len(sim.changes), 1, sim.changes[:9])
-        self.assertLess(sim.changes[0][0], 2 * T + 4 * I)
+        self.assertEqual(len(sim.transcript.changes), 1, sim.transcript.changes[:9])
+        self.assertLess(sim.transcript.changes[0][0], 2 * T + 4 * I)
 
     def test_freshPairThatCannotAsk(self) -> None:
         """One that cannot ask the LAN stays away for as long as the recording lasts."""
-        self.assertEqual(self.fresh(asks=False).changes, [])
+        self.assertEqual(self.fresh(asks=False).transcript.changes, [])
 
     def test_holderOfTheRecordingIsReal(self) -> None:
         """If the LAN answers for the address, the ACTIVE that does not list this node counts."""
@@ -430,7 +433,7 @@ class ReplayTests(SynchronousTestCase):
         sim.start("gamma", priority=40)
         sim.run(5.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertEqual(len(sim.changes), 1, sim.changes[:9])
+        self.assertEqual(len(sim.transcript.changes), 1, sim.transcript.changes[:9])
 
     def test_relayedHolderIsNoRecording(self) -> None:
         """A holder that only a third node hears counts, though it cannot list this node, nor be asked."""
@@ -441,21 +444,21 @@ class ReplayTests(SynchronousTestCase):
             sim.run(begin)
             sim.cut("alpha", "beta")
             sim.run(0.5)  # those that start cut off from each other may both claim, once
-            before = len(sim.changes)
+            before = len(sim.transcript.changes)
             sim.run(5.0)
-            self.assertEqual(sim.holders(), ["alpha"], sim.changes[:9])
-            self.assertEqual(len(sim.changes), before, sim.changes[:9])
+            self.assertEqual(sim.holders(), ["alpha"], sim.transcript.changes[:9])
+            self.assertEqual(len(sim.transcript.changes), before, sim.transcript.changes[:9])
 
     def test_runningPair(self) -> None:
         """Played at a pair that runs, of its own past or of a stranger's, it moves nothing."""
         sim = pair()
         recorder = Recorder(sim)
         sim.run(2.0)
-        sim.filters.clear()
-        changes = len(sim.changes)
+        sim.lan.filters.clear()
+        changes = len(sim.transcript.changes)
         recorder.play(sim, "alpha", "beta")
         sim.run(3.0)
-        self.assertEqual(len(sim.changes), changes, sim.changes[:9])
+        self.assertEqual(len(sim.transcript.changes), changes, sim.transcript.changes[:9])
         self.assertEqual(sim.holders(), ["alpha"])
 
     def test_pairThatStartedAnew(self) -> None:
@@ -463,13 +466,13 @@ class ReplayTests(SynchronousTestCase):
         sim = pair()
         recorder = Recorder(sim)
         sim.run(2.0)
-        sim.filters.clear()
+        sim.lan.filters.clear()
         for name, priority in (("alpha", 200), ("beta", 100)):
             sim.kill(name)
             sim.start(name, priority=priority)
         sim.run(1.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        changes = len(sim.changes)
+        changes = len(sim.transcript.changes)
         recorder.play(sim, "alpha", "beta")
         sim.run(3.0)
-        self.assertEqual(len(sim.changes), changes, sim.changes[:9])
+        self.assertEqual(len(sim.transcript.changes), changes, sim.transcript.changes[:9])

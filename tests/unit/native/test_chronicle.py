@@ -8,11 +8,14 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Record, Released, Role
-from hatwist.core.effects import Change, Event, Persist, RoleChange, Send
+from hatwist.core.effects import Change, Event, Persist, RoleChange
+from hatwist.core.packet import Outgoing, Received
 from hatwist.core.recorder import Recorder
+from hatwist.core.reports import MoveWanted, NotHeld
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
+from hatwist.protocols.native.intake import Statement
 from hatwist.protocols.native.membership import Membership
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP
@@ -25,7 +28,7 @@ class Watched:
         self.sim = Simulation(seed=3, **more)
         self.chronicle = Chronicle("gamma", [GROUP])
         self.changes: list[Change] = []
-        self.sim.watchers.append(self._watch)
+        self.sim.transcript.watchers.append(self._watch)
         for number, name in enumerate(("alpha", "beta", "gamma")):
             self.sim.start(name, priority=200 - 10 * number)
         self.sim.run(1.0)
@@ -37,7 +40,7 @@ class Watched:
 
     def look(self) -> None:
         node = self.sim.nodes["gamma"]
-        now = node.local(self.sim.now)
+        now = node.now
         self.changes += self.chronicle.look(node.machine.view, now)
 
     def since(self, seconds: float) -> list[tuple[str, str, str, str]]:
@@ -136,7 +139,9 @@ class ChronicleTests(SynchronousTestCase):
                 ("beta", "STANDBY", "ACTIVE", "alpha died or hung"),
             ],
         )
-        self.assertTrue(watched.sim.said("its daemon died or hung, and its guard said goodbye"))
+        self.assertTrue(
+            watched.sim.transcript.said("its daemon died or hung, and its guard said goodbye")
+        )
 
     def test_return(self) -> None:
         """A worthier one that is back is heard again, and gets the group by handover."""
@@ -167,7 +172,7 @@ class ChronicleTests(SynchronousTestCase):
         """So is a move by the operator, with the nodes on both ends."""
         watched = Watched()
         node = watched.sim.nodes["alpha"]
-        node.machine.move(GROUP, "beta", node.local(watched.sim.now))
+        node.machine.tell(MoveWanted(GROUP, "beta"), node.now)
         self.assertEqual(
             watched.since(0.3),
             [
@@ -181,7 +186,7 @@ class ChronicleTests(SynchronousTestCase):
         watched = Watched()
         chronicle = Chronicle("gamma", [GROUP])
         node = watched.sim.nodes["gamma"]
-        found = chronicle.look(node.machine.view, node.local(watched.sim.now))
+        found = chronicle.look(node.machine.view, node.now)
         self.assertEqual(
             [(c.old, c.new, c.reason) for c in found if c.node == "alpha"],
             [("", "ACTIVE", "it held already when it was first heard")],
@@ -289,22 +294,25 @@ class RecorderTests(SynchronousTestCase):
     """The flight recorder keeps what matters, and no more than that."""
 
     state = GroupState("web", Role.ACTIVE, Fitness.FIT, 120, True, reason="")
-    beat = Heartbeat(clusterId("c"), "beta", 17, 4, 0.1, 0.35, 1, b"d" * 8, (state,))
+    heard = Received("beta", b"d" * 8, Statement("beta", 17, 4, "eth0", (state,)))
+    packet = Outgoing(b"a heartbeat", None, 4)
 
     def test_lines(self) -> None:
         """A decision is told after what had come in before it, oldest first, in words."""
         recorder = Recorder()
-        recorder.packet(1.0, "eth0", self.beat)
-        recorder.told(1.1, "refused", "web", ("in use",))
-        recorder.decided(1.2, [Send(self.beat), Event("conflict", "web", "beta", "too")])
+        recorder.packet(1.0, self.heard)
+        recorder.told(1.1, NotHeld("web", "in use"))
+        recorder.decided(1.2, [Event("conflict", "web", "beta", "too")])
+        recorder.sent(1.2, Outgoing(b"", None, 4))
         recorder.decided(1.3, [Persist("web", Record(64, None))])
         recorder.decided(1.4, [])
         self.assertEqual(
             [tuple(line) for line in recorder.lines()],
             [
                 (1.0, "packet", "beta 17.4 on eth0: web ACTIVE fit 120 eligible"),
-                (1.1, "told", "refused web in use"),
-                (1.2, "decided", "send 4; conflict web beta: too"),
+                (1.1, "told", "notheld web in use"),
+                (1.2, "decided", "conflict web beta: too"),
+                (1.2, "sent", "4"),
                 (1.3, "decided", "persist web, terms to 64"),
             ],
         )
@@ -315,7 +323,7 @@ class RecorderTests(SynchronousTestCase):
         recorder = Recorder(decisions=3, inputs=2)
         for number in range(1000):
             for _ in range(5):
-                recorder.packet(number, "eth0", self.beat)
+                recorder.packet(number, self.heard)
             recorder.decided(number, [Event("peer-joined", "", f"n{number}", "heard")])
         lines = list(recorder.lines())
         self.assertEqual(len(lines), 3 * (2 + 1))
@@ -326,17 +334,19 @@ class RecorderTests(SynchronousTestCase):
         recorder = Recorder()
         recorder.decided(0.0, [Event("peer-left", "", "beta", "silent")])
         for number in range(1000):
-            recorder.packet(number, "eth0", self.beat)
-            recorder.decided(number, [Send(self.beat)])
+            recorder.packet(number, self.heard)
+            recorder.decided(number, [])
+            recorder.sent(number, self.packet)
         self.assertEqual(next(recorder.lines()).text, "peer-left beta: silent")
 
     def test_cheap(self) -> None:
         """A packet and its decision take less than 5 microseconds of recording, where nothing else runs."""
-        recorder, sent = Recorder(), [Send(self.beat)]
+        recorder = Recorder()
 
         def record() -> None:
-            recorder.packet(1.0, "eth0", self.beat)
-            recorder.decided(1.0, sent)
+            recorder.packet(1.0, self.heard)
+            recorder.decided(1.0, [])
+            recorder.sent(1.0, self.packet)
 
         self.assertLess(min(repeat(record, number=500, repeat=20)) / 500, 5e-6)
 

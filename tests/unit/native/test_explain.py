@@ -19,7 +19,6 @@ from hatwist.protocols.native import reasons
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.explain import explain
-from hatwist.protocols.native.groups import DRAINED
 from hatwist.protocols.native.heartbeat import (
     MAX_SEQ,
     GroupState,
@@ -29,6 +28,7 @@ from hatwist.protocols.native.heartbeat import (
     clusterId,
 )
 from hatwist.protocols.native.isolation import NOTHING, Here
+from hatwist.protocols.native.machine import DRAINED
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.reasons import ownReason, peerReason
 from hatwist.protocols.native.rules import GroupRules, Timing

@@ -9,15 +9,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import MAX_SESSION, MAX_TERM, Claim, Record, Role
 from hatwist.core.counting import LEAP, TRUSTED
-from hatwist.core.effects import Announce, Effect, Event, Hold, Release, RoleChange, Send
+from hatwist.core.effects import TOLD, Announce, Change, Event, Hold, Release, RoleChange
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import BadPacket
+from hatwist.core.packet import Packet
+from hatwist.core.reports import Gone, Held, Judged, Persisted, Stopped
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.membership import MAX_PEERS, REMEMBERED
 from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.protocols.native.rules import GroupRules, NodeRules
@@ -44,28 +46,35 @@ class MachineTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         rules = NodeRules("home", "a", I, T, (GroupRules("web"),), 1)
-        self.machine = Machine(rules, Keyring(), 5, 100.0)
+        self.machine = NativeMachine(rules, Keyring(), 5, 100.0)
 
-    def decide(self, now: float, beats: bool = False) -> list[Effect]:
-        return self.machine.decide(now, beats)
+    def decide(self, now: float, beats: bool = False) -> list[Any]:
+        """What it decides, and then sends; what it knows of others is in test_chronicle."""
+        effects = [e for e in self.machine.decide(now, beats) if not isinstance(e, Change)]
+        told = [effect for effect in effects if isinstance(effect, TOLD)]
+        return [
+            *[effect for effect in effects if effect not in told],
+            *[self.machine.keyring.open(packet.data) for packet in self.machine.outgoing(now)],
+            *told,
+        ]
 
-    def sent(self, effects: list[Effect]) -> list[Heartbeat]:
-        return [effect.heartbeat for effect in effects if isinstance(effect, Send)]
+    def sent(self, effects: list[Any]) -> list[Heartbeat]:
+        return [effect for effect in effects if isinstance(effect, Heartbeat)]
 
     def hold(self) -> None:
         """Alone, it holds from 100.4 on."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.01)
+        self.machine.tell(Gone("web"), 100.01)
         for step in range(1, 5):
             self.decide(100.0 + step * I, True)
-        self.machine.held("web", 100.4)
+        self.machine.tell(Held("web"), 100.4)
         self.decide(100.4)
         self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
 
     def assertRefused(self, heartbeat: Heartbeat, reason: str) -> None:
         before = self.machine.view.heard(200.0)
         datagram = Keyring().seal(heartbeat)
-        error = self.assertRaises(BadPacket, self.machine.receive, datagram, "eth0", 200.0)
+        error = self.assertRaises(BadPacket, self.machine.receive, Packet(datagram, "eth0"), 200.0)
         self.assertEqual(error.reason, reason)
         self.assertEqual(self.machine.view.heard(200.0), before)
 
@@ -81,7 +90,7 @@ class TranscriptTests(MachineTests):
             effects[-1], RoleChange("home", "web", None, Role.STANDBY, 0, "started, listening")
         )
         self.assertEqual(self.sent(effects), [])
-        self.machine.released("web", 100.01)
+        self.machine.tell(Gone("web"), 100.01)
         self.assertEqual(self.sent(self.decide(100.01)), [])
         self.assertAlmostEqual(self.machine.deadline, 100.0 + FIRST_WORD * I)
         effects = self.decide(self.machine.deadline)
@@ -95,17 +104,17 @@ class TranscriptTests(MachineTests):
         effects = self.decide(100.35)
         self.assertEqual(effects[0], Hold("web", 1))
         self.assertEqual(self.sent(effects)[0].groups[0].role, Role.ACTIVE)
-        self.machine.held("web", 100.36)
+        self.machine.tell(Held("web"), 100.36)
         self.assertIn(
             RoleChange("home", "web", Role.STANDBY, Role.ACTIVE, 1, "no holder was heard"),
             self.decide(100.36),
         )
-        self.machine.stop(100.4)
+        self.machine.tell(Stopped(), 100.4)
         effects = self.decide(100.4)
         self.assertEqual(effects[0], Release("web"))
         self.assertTrue(self.sent(effects)[0].groups[0].lettingGo)
         self.assertFalse(self.machine.over)
-        self.machine.released("web", 100.41)
+        self.machine.tell(Gone("web"), 100.41)
         effects = self.decide(100.41)
         self.assertEqual(
             effects[-1], RoleChange("home", "web", Role.ACTIVE, Role.SHUTDOWN, 1, "stopped")
@@ -122,18 +131,18 @@ class TranscriptTests(MachineTests):
         for step in range(30):
             effects = self.decide(100.0 + step * I, True)
             self.assertFalse([e for e in effects if isinstance(e, Hold)])
-        self.machine.released("web", 103.0)
+        self.machine.tell(Gone("web"), 103.0)
         self.assertIn(Hold("web", 1), self.decide(103.0))
 
     def test_fitnessIsToldAtOnce(self) -> None:
         """A change of fitness is an event, and leaves with a packet at once."""
         self.hold()
-        self.machine.fitness("web", Fitness.DEGRADED, "slow")
+        self.machine.tell(Judged("web", "", Fitness.DEGRADED, "slow"), 100.4)
         effects = self.decide(100.42)
         self.assertEqual(effects[-1], Event("fitness", "web", "", "degraded: slow"))
         told = self.sent(effects)[0].groups[0]
         self.assertEqual((told.fitness, told.reason), (Fitness.DEGRADED, "slow"))
-        self.machine.fitness("web", Fitness.DEGRADED, "slow")
+        self.machine.tell(Judged("web", "", Fitness.DEGRADED, "slow"), 100.4)
         self.assertEqual(self.decide(100.425), [])
 
 
@@ -143,14 +152,14 @@ class DeadlineTests(MachineTests):
     def test_listening(self) -> None:
         """A node that listens wakes when its tolerance has passed."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         for now in (100.12, 100.14, 100.16):  # the first packet, and twice more
             self.decide(now)
         self.assertAlmostEqual(self.machine.deadline, 100.35)
 
     def test_burst(self) -> None:
         """What changed is sent twice more, a tenth of an interval apart."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.0, True)
         times = []
         while self.machine.deadline < 100.2:
@@ -174,10 +183,10 @@ class DeadlineTests(MachineTests):
 
     def standby(self) -> None:
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         for seq in range(1, 9):
             now = 100.0 + seq * 0.1
-            heard = (Heard("a", 5, self.machine.seq, 0.0, True, True, 20),)
+            heard = (Heard("a", 5, self.machine.outbox.seq, 0.0, True, True, 20),)
             self.machine.hear(beat("b", seq, role=Role.ACTIVE, heard=heard), "eth0", now)
             self.decide(now)
         self.decide(100.9)
@@ -185,9 +194,9 @@ class DeadlineTests(MachineTests):
     def test_nothingDue(self) -> None:
         """After its end a node has nothing to wait for."""
         self.hold()
-        self.machine.stop(100.5)
+        self.machine.tell(Stopped(), 100.5)
         self.decide(100.5)
-        self.machine.released("web", 100.5)
+        self.machine.tell(Gone("web"), 100.5)
         self.decide(100.5)
         self.assertEqual(self.machine.deadline, inf)
 
@@ -205,7 +214,7 @@ class StallTests(MachineTests):
     def test_oneIntervalMore(self) -> None:
         """After a stall it makes no claim for one interval, and tells others that it will not."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         effects = self.decide(103.0)
         self.assertFalse([e for e in effects if isinstance(e, Hold)])
         self.assertFalse(self.sent(effects)[0].groups[0].eligible)
@@ -216,7 +225,7 @@ class StallTests(MachineTests):
     def test_oneToleranceAtMost(self) -> None:
         """However often it stalls, it waits for one tolerance in all."""
         self.decide(100.0, True)
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.05)
         now = 100.05
         claimed = None
@@ -263,7 +272,7 @@ class RefusalTests(MachineTests):
 
     def test_newcomerYields(self) -> None:
         """One that has said nothing yet never speaks, until a tolerance after the other node's last packet."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.0, True)
         self.twin(1, 4, now=100.1)
         self.assertTrue(self.machine.displaced)
@@ -285,15 +294,15 @@ class RefusalTests(MachineTests):
         effects = self.decide(100.5)
         self.assertIn(Release("web"), effects)
         self.assertEqual(self.sent(effects), [])
-        self.machine.released("web", 100.51)
+        self.machine.tell(Gone("web"), 100.51)
         self.assertEqual(self.sent(self.decide(100.51)), [])
-        self.machine.stop(100.52)
+        self.machine.tell(Stopped(), 100.52)
         self.assertEqual(self.sent(self.decide(100.52)), [])
         self.assertTrue(self.machine.over)
 
     def test_hearsayOfATwin(self) -> None:
         """A later start that others hear now is another node: who holds nothing is silent as long as it lives."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         self.decide(100.11, True)
         for seq in range(1, 8):
             now = 100.11 + seq * I
@@ -338,7 +347,7 @@ class SessionTests(MachineTests):
 
     def test_grows(self) -> None:
         """Listed with a greater session than its own, it takes the next one."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         heard = (Heard("a", 12, 3, T, True, True, 20),)
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
         self.assertEqual(self.machine.session, 13)
@@ -356,7 +365,7 @@ class SessionTests(MachineTests):
 
     def test_waits(self) -> None:
         """One that may still be counted on is waited for in silence, until its tolerance has passed."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         heard = (Heard("a", 12, 3, 0.05, True, True, 20),)
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
         self.assertEqual((self.machine.session, self.machine.displaced), (5, False))
@@ -371,28 +380,28 @@ class SessionTests(MachineTests):
         rules = NodeRules(
             "home", "a", I, T, (GroupRules("web"),), 1, quorum=Quorum(frozenset("ab"), 1)
         )
-        self.machine = Machine(rules, Keyring(), 5, 100.0, {"web": Record(64)})
-        self.machine.released("web", 100.01)
-        self.machine.persisted("web", Record(128), 100.01)
+        self.machine = NativeMachine(rules, Keyring(), 5, 100.0, {"web": Record(64)})
+        self.machine.tell(Gone("web"), 100.01)
+        self.machine.tell(Persisted("web", Record(128)), 100.01)
         for step in range(1, 8):
             self.decide(100.0 + step * I / 2, True)
             self.decide(100.001 + step * I / 2)
-        self.machine.held("web", 100.4)
+        self.machine.tell(Held("web"), 100.4)
         self.decide(100.4)
         self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
         heard = (Heard("a", 12, 3, T, True, True, 20),)
         self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.45)
         self.decide(100.45)
         self.assertEqual(self.machine.session, 5)
-        self.machine.fitness("web", Fitness.UNFIT, "told so")
+        self.machine.tell(Judged("web", "", Fitness.UNFIT, "told so"), 100.4)
         self.decide(100.46)
-        self.machine.released("web", 100.47)
+        self.machine.tell(Gone("web"), 100.47)
         self.decide(100.47)
         self.assertEqual(self.machine.session, 13)
 
     def test_told(self) -> None:
         """While another daemon of this name goes on, that is told of each peer at most once in ten seconds."""
-        self.machine.released("web", 100.0)
+        self.machine.tell(Gone("web"), 100.0)
         told = []
         for number in range(1, 250):
             now = 100.0 + number / 10
@@ -409,16 +418,18 @@ class SessionTests(MachineTests):
         No number that a packet brings keeps this node from sending, now or after a restart: what is out of all
         proportion moves it to half of the range at most, and a little further with each packet.
         """
+        sessions = []
         for number, session in enumerate((TRUSTED + LEAP + 1, MAX_SESSION)):
             heard = (Heard("a", session, 1, T, True, True, 20),)
             self.machine.hear(beat("b", number, heard=heard), "eth0", 100.0)
-        self.assertEqual(self.machine.session, 5)
+            sessions.append(self.machine.session)
+        self.assertEqual(sessions, [TRUSTED + 1, TRUSTED + 1 + LEAP + 1])
         heard = (Heard("a", TRUSTED, 1, T, True, True, 20),)
         claim = Claim(MAX_TERM, Worth(Fitness.FIT, 200, 2, "b"))
         state = GroupState("web", Role.ACTIVE, Fitness.FIT, 200, claim=claim, highest=MAX_TERM)
         self.machine.hear(beat("b", MAX_SEQ, heard=heard)._replace(groups=(state,)), "eth0", 100.0)
-        self.assertEqual(self.machine.session, TRUSTED + 1)
-        self.machine.released("web", 100.01)
+        self.assertEqual(self.machine.session, sessions[-1])
+        self.machine.tell(Gone("web"), 100.01)
         for step in range(12):
             for one in self.sent(self.decide(100.1 + step * I, True)):
                 encode(one)
@@ -523,10 +534,10 @@ class PacingTests(SynchronousTestCase):
 
     def rate(self, sim: Simulation, seconds: float = 5.0) -> dict[str, float]:
         """Packets that each node sends in an interval."""
-        before = {name: node.machine.seq for name, node in sim.nodes.items()}
+        before = {name: node.machine.outbox.seq for name, node in sim.nodes.items()}
         sim.run(seconds)
         return {
-            name: (node.machine.seq - before[name]) * I / seconds
+            name: (node.machine.outbox.seq - before[name]) * I / seconds
             for name, node in sim.nodes.items()
         }
 
@@ -549,7 +560,7 @@ class PacingTests(SynchronousTestCase):
                 sent.append((sim.now, source))
             return True
 
-        sim.filters.append(note)
+        sim.lan.filters.append(note)
         sim.run(1.0)
         holder = [at for at, name in sent if name == "a"]
         for name in "bc":
@@ -573,13 +584,13 @@ class PacingTests(SynchronousTestCase):
     def test_threeWhenLossy(self) -> None:
         """A node whose peer misses more than one of twenty packets sends three in an interval."""
         sim = self.settled("a", "b")
-        sim.weather.loss = 0.3
+        sim.lan.weather.loss = 0.3
         sim.run(5.0)
         rates = self.rate(sim, 10.0)
         for name in "ab":
             self.assertGreater(rates[name], 2.5)
             self.assertLess(rates[name], 4.0)
-        sim.weather.loss = 0.0
+        sim.lan.weather.loss = 0.0
         sim.run(5.0)
         for rate in self.rate(sim).values():
             self.assertAlmostEqual(rate, 1.0, 1)
@@ -599,7 +610,7 @@ class HearingTests(SynchronousTestCase):
         sim.run(3.0)
         sim.kill("alpha")
         sim.run(1.0)
-        told = sim.said("not-heard")
+        told = sim.transcript.said("not-heard")
         self.assertEqual([moment.node for moment in told], ["beta"])
         self.assertGreater(told[0].at, 1.0 + T - I)
         self.assertLess(told[0].at, 1.0 + 2 * T + I)
@@ -607,7 +618,7 @@ class HearingTests(SynchronousTestCase):
         self.assertEqual(sim.holders(), ["gamma"])
         sim.heal()
         sim.run(I + 0.01)
-        self.assertEqual([m.node for m in sim.said("heard-again")], ["beta"])
+        self.assertEqual([m.node for m in sim.transcript.said("heard-again")], ["beta"])
 
     def test_fromTheStart(self) -> None:
         """So it is of a node that nobody ever heard, and not of nodes that have just met."""
@@ -617,9 +628,9 @@ class HearingTests(SynchronousTestCase):
         sim.start("beta")
         sim.cut("beta", "alpha", bothWays=False)
         sim.run(T - 0.01)
-        self.assertEqual(sim.said("not-heard"), [])
+        self.assertEqual(sim.transcript.said("not-heard"), [])
         sim.run(I + 0.02)
-        self.assertEqual([moment.node for moment in sim.said("not-heard")], ["beta"])
+        self.assertEqual([moment.node for moment in sim.transcript.said("not-heard")], ["beta"])
 
 
 class NoGroupTests(SynchronousTestCase):
@@ -627,17 +638,23 @@ class NoGroupTests(SynchronousTestCase):
 
     def test_life(self) -> None:
         """It is over when it is stopped, and not before; until then it sends once in an interval."""
-        machine = Machine(NodeRules("home", "a", I, T), Keyring(), 5, 100.0)
+        machine = NativeMachine(NodeRules("home", "a", I, T), Keyring(), 5, 100.0)
         count = 0
         for step in range(100):
-            effects = machine.decide(100.0 + step * I / 10, step % 10 == 0)
-            count += sum(isinstance(effect, Send) for effect in effects)
+            now = 100.0 + step * I / 10
+            machine.decide(now, step % 10 == 0)
+            count += len(machine.outgoing(now))
             self.assertFalse(machine.over)
         self.assertApproximates(count, 9, 1)
         machine.hear(beat("b", 1), "eth0", 101.0)
-        effects = [e for step in range(5) for e in machine.decide(101.0 + step * 0.001)]
-        self.assertEqual(sum(isinstance(effect, Send) for effect in effects), 1)
-        machine.stop(101.1)
+        count = 0
+        for step in range(5):
+            machine.decide(101.0 + step * 0.001)
+            count += len(machine.outgoing(101.0 + step * 0.001))
+        self.assertEqual(count, 1)
+        machine.tell(Stopped(), 101.1)
         self.assertTrue(machine.over)
-        self.assertEqual(sum(isinstance(e, Send) for e in machine.decide(101.1)), 3)
+        self.assertEqual(machine.decide(101.1), [])
+        self.assertEqual(len(machine.outgoing(101.1)), 3)
         self.assertEqual(machine.decide(101.2, True), [])
+        self.assertEqual(machine.outgoing(101.2), [])

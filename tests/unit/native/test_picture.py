@@ -6,6 +6,7 @@ from math import inf
 
 from hatwist.core.claims import Role
 from hatwist.core.picture import NO_CONTEXT, Context, Picture
+from hatwist.core.reports import Judged
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness
 from hatwist.runtime.node import Node
@@ -129,7 +130,7 @@ class HindranceTests(PictureTestCase):
 
     def test_unable(self) -> None:
         """What does is a sentence."""
-        self.nodes["beta"].fitness("g", Fitness.UNFIT, "out of paper", "test")
+        self.nodes["beta"].tell(Judged("g", "test", Fitness.UNFIT, "out of paper"))
         self.pass_(I)
         for to, words in (
             ("beta", "beta cannot take g: it is unfit: out of paper"),

@@ -42,7 +42,7 @@ class Scenario(SynchronousTestCase):
         sim.run(2.0)
         if nodes:
             self.assertEqual(sim.holders(), [nodes[0][0]])
-            self.assertEqual(sim.overlap(), 0)
+            self.assertEqual(sim.transcript.overlap(), 0)
         return sim
 
     def divided(self, seed: int = 1, **rules: Any) -> Simulation:
@@ -55,22 +55,22 @@ class Scenario(SynchronousTestCase):
 
     def claims(self, sim: Simulation, since: float = 0.0) -> list[str]:
         """Who began to hold, in order."""
-        return [name for at, name, holds in sim.changes if holds and at >= since]
+        return [name for at, name, holds in sim.transcript.changes if holds and at >= since]
 
     def drops(self, sim: Simulation, since: float = 0.0) -> list[str]:
         """Who ceased to hold, in order."""
-        return [name for at, name, holds in sim.changes if not holds and at >= since]
+        return [name for at, name, holds in sim.transcript.changes if not holds and at >= since]
 
     def gaps(self, sim: Simulation) -> list[float]:
         """Seconds from each drop to the next claim."""
         found = []
-        for (at, _, holds), (later, _, again) in pairwise(sim.changes):
+        for (at, _, holds), (later, _, again) in pairwise(sim.transcript.changes):
             if not holds and again:
                 found.append(later - at)
         return found
 
     def told(self, sim: Simulation, what: str, since: float = 0.0) -> list[str]:
-        return [f"{m.node} {m.what}" for m in sim.said(what, since)]
+        return [f"{m.node} {m.what}" for m in sim.transcript.said(what, since)]
 
 
 class StartTests(Scenario):
@@ -87,7 +87,7 @@ class StartTests(Scenario):
             sim.run(I)
             self.assertEqual(self.claims(sim), ["alpha"], f"seed {seed}")
             sim.run(3.0)
-            self.assertEqual(len(sim.changes), 1)
+            self.assertEqual(len(sim.transcript.changes), 1)
 
     def test_aLoneNodeClaimsAfterOneTolerance(self) -> None:
         """A node that hears nobody holds after one tolerance of listening, not earlier."""
@@ -122,7 +122,7 @@ class StartTests(Scenario):
         sim.run(T + I)
         self.assertEqual(sim.holders(), ["beta"])
         sim.run(11.0)
-        self.assertEqual(sim.darkness(T + I), 0)
+        self.assertEqual(sim.transcript.darkness(T + I), 0)
         self.assertEqual(sim.holders(), ["beta"])
         self.assertNotIn("beta", self.drops(sim))
 
@@ -135,10 +135,10 @@ class StartTests(Scenario):
         sim.start("alpha", 200)
         sim.run(FIRST_WORD * I + HANDOVER)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertLess(sim.darkness(killed), 0.1 + FIRST_WORD * I + HANDOVER)
+        self.assertLess(sim.transcript.darkness(killed), 0.1 + FIRST_WORD * I + HANDOVER)
         sim.run(2.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_lossOfPowerCostsOneTolerance(self) -> None:
         """The next node holds one tolerance after the holder's last packet, never later."""
@@ -149,7 +149,7 @@ class StartTests(Scenario):
             killed = sim.now
             sim.run(1.0)
             self.assertEqual(self.claims(sim, killed), ["beta"])
-            self.assertLess(sim.darkness(killed), T + TRAVEL + LATE)
+            self.assertLess(sim.transcript.darkness(killed), T + TRAVEL + LATE)
 
 
 class HandoverTests(Scenario):
@@ -163,8 +163,8 @@ class HandoverTests(Scenario):
             stopped = sim.now
             sim.run(1.0)
             self.assertEqual(self.claims(sim, stopped), ["beta"])
-            self.assertLess(sim.darkness(stopped), HANDOVER)
-            self.assertEqual(sim.overlap(), 0)
+            self.assertLess(sim.transcript.darkness(stopped), HANDOVER)
+            self.assertEqual(sim.transcript.overlap(), 0)
             self.assertEqual(sim.role("alpha"), Role.SHUTDOWN)
 
     def test_aWorthierNodeReturnsAndIsHandedTheGroupAtOnce(self) -> None:
@@ -175,8 +175,8 @@ class HandoverTests(Scenario):
             sim.start("alpha", 200)
             sim.run(T + I)
             self.assertEqual(sim.holders(), ["alpha"])
-            self.assertLess(sim.darkness(joined), HANDOVER)
-            self.assertEqual(sim.overlap(), 0)
+            self.assertLess(sim.transcript.darkness(joined), HANDOVER)
+            self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_withoutPreemptTheHolderStays(self) -> None:
         """With no-preempt a worthier node that joins stays standby until the holder goes."""
@@ -241,7 +241,7 @@ class HandoverTests(Scenario):
     def eligible(self, sim: Simulation, name: str) -> bool:
         node = sim.nodes[name]
         election = node.machine.elections["g"]
-        return election.eligible(node.machine.view, node.local(sim.now))
+        return election.eligible(node.machine.view, node.now)
 
     def test_preemptionIsNotStaged(self) -> None:
         """Two worthier nodes join together: the group moves once, to the worthiest."""
@@ -265,29 +265,29 @@ class HandoverTests(Scenario):
                 return False
             return True
 
-        sim.filters.append(once)
+        sim.lan.filters.append(once)
         sim.fitness("alpha", Fitness.UNFIT)
         drained = sim.now
         sim.run(1.0)
         self.assertEqual(self.claims(sim, drained), ["beta"])
         self.assertEqual(len(lost), 1)
-        self.assertLess(sim.darkness(drained), 0.1 * I + HANDOVER + LATE)
+        self.assertLess(sim.transcript.darkness(drained), 0.1 * I + HANDOVER + LATE)
 
     def test_theHandoverPacketsReachOnlyTheThirdNode(self) -> None:
         """A successor that hears nothing of the release itself hears of it from a third node."""
         sim = self.cluster(*RANKS)
-        sim.filters.append(lambda source, target, beat: (source, target) != ("alpha", "beta"))
+        sim.lan.filters.append(lambda source, target, beat: (source, target) != ("alpha", "beta"))
         sim.fitness("alpha", Fitness.UNFIT)
         drained = sim.now
         sim.run(1.0)
         self.assertEqual(self.claims(sim, drained), ["beta"])
-        self.assertLess(sim.darkness(drained), I + HANDOVER + TRAVEL)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertLess(sim.transcript.darkness(drained), I + HANDOVER + TRAVEL)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_aReleaseHeardByRelayIsNotHandedBack(self) -> None:
         """Who knows of the release by relay only does not take the former holder's last own word for its state."""
         sim = self.cluster(*RANKS)
-        sim.filters.append(lambda source, target, beat: (source, target) != ("alpha", "beta"))
+        sim.lan.filters.append(lambda source, target, beat: (source, target) != ("alpha", "beta"))
         sim.fitness("alpha", Fitness.UNFIT)
         drained = sim.now
         sim.run(0.003)
@@ -308,8 +308,8 @@ class HandoverTests(Scenario):
             gone = sim.now
             sim.run(1.0)
             self.assertEqual(self.claims(sim, gone), ["gamma"])
-            self.assertGreater(sim.darkness(gone), 2 * I - TRAVEL)
-            self.assertLess(sim.darkness(gone), 2 * I + HANDOVER)
+            self.assertGreater(sim.transcript.darkness(gone), 2 * I - TRAVEL)
+            self.assertLess(sim.transcript.darkness(gone), 2 * I + HANDOVER)
 
     def test_theSuccessorDiesAndTheFormerHolderClaimsAgain(self) -> None:
         """A holder that made room for a worthier node which died holds again, two intervals later."""
@@ -320,7 +320,7 @@ class HandoverTests(Scenario):
         gone = sim.now
         sim.run(1.0)
         self.assertEqual(self.claims(sim, gone), ["beta"])
-        self.assertLess(sim.darkness(gone), 2 * I + ACT + LATE)
+        self.assertLess(sim.transcript.darkness(gone), 2 * I + ACT + LATE)
 
     def test_theSuccessorBecomesUnfitInTheHandover(self) -> None:
         """When the named successor says that it is not eligible, another claims at once."""
@@ -330,7 +330,7 @@ class HandoverTests(Scenario):
         stopped = sim.now
         sim.run(1.0)
         self.assertEqual(self.claims(sim, stopped), ["gamma"])
-        self.assertLess(sim.darkness(stopped), HANDOVER + TRAVEL)
+        self.assertLess(sim.transcript.darkness(stopped), HANDOVER + TRAVEL)
 
     def test_aWorthierNodeReturnsInTheMiddleOfAHandover(self) -> None:
         """The named successor claims at once all the same, and hands over to the worthier one afterwards."""
@@ -341,8 +341,8 @@ class HandoverTests(Scenario):
             sim.at(stop, partial(sim.stop, "alpha"))
             sim.run(2.0)
             self.assertEqual(sim.holders(), ["omega"], f"seed {seed}")
-            self.assertLess(sim.darkness(1.0), HANDOVER, f"seed {seed}")
-            self.assertEqual(sim.overlap(), 0, f"seed {seed}")
+            self.assertLess(sim.transcript.darkness(1.0), HANDOVER, f"seed {seed}")
+            self.assertEqual(sim.transcript.overlap(), 0, f"seed {seed}")
 
     def test_theSuccessorClaimsThoughItSeesSomebodyWorthier(self) -> None:
         """A release that names beta is beta's, also when alpha became eligible while it was under way."""
@@ -365,8 +365,8 @@ class HandoverTests(Scenario):
         sim.kill("beta")
         sim.run(0.95)
         self.assertEqual(sim.holders(), ["gamma"])
-        self.assertLess(sim.darkness(2.0), HANDOVER)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertLess(sim.transcript.darkness(2.0), HANDOVER)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_noClaimWhileTheReleaseRuns(self) -> None:
         """A holder says ACTIVE until its release has completed, however long that takes."""
@@ -377,7 +377,7 @@ class HandoverTests(Scenario):
         self.assertEqual(sim.holders(), ["alpha"])
         sim.run(0.02)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_aThirdNodeThatMissedTheGoodbyeDoesNotBlockTheSuccessor(self) -> None:
         """Older word of the former holder, told by a node that missed its goodbye, holds nobody back."""
@@ -388,7 +388,7 @@ class HandoverTests(Scenario):
         sim.run(2.0)
         self.assertEqual(self.claims(sim, stopped), ["beta"])
         self.assertEqual(self.drops(sim, stopped), ["alpha"])
-        self.assertLess(sim.darkness(stopped), HANDOVER)
+        self.assertLess(sim.transcript.darkness(stopped), HANDOVER)
         self.assertEqual(self.told(sim, "conflict", stopped), [])
 
 
@@ -405,8 +405,8 @@ class DeferenceTests(Scenario):
         killed = sim.now
         sim.run(3.0)
         self.assertEqual(self.claims(sim, killed)[0], "gamma")
-        self.assertGreater(sim.darkness(killed), 2 * T - I - TRAVEL)
-        self.assertLess(sim.darkness(killed), 2 * T + TRAVEL + 2 * LATE)
+        self.assertGreater(sim.transcript.darkness(killed), 2 * T - I - TRAVEL)
+        self.assertLess(sim.transcript.darkness(killed), 2 * T + TRAVEL + 2 * LATE)
 
 
 class FitnessTests(Scenario):
@@ -423,8 +423,8 @@ class FitnessTests(Scenario):
         sim.run(60.0)
         # Not eligible for 2, 4, 8, 16, 32, 64, 64 tolerances: tried at 0, 0.7, 2.1, 4.9, 10.5, 21.7, 44.1 s.
         self.assertEqual(self.claims(sim).count("alpha"), 7)
-        self.assertLess(sim.darkness(T + I), 2 * HANDOVER)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertLess(sim.transcript.darkness(T + I), 2 * HANDOVER)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_aLoneNodeThatFailsToAcquireTriesEverMoreRarely(self) -> None:
         """Nobody else is eligible: the only node tries again after 1, 2, 4, 8 intervals, then each 4 tolerances."""
@@ -457,7 +457,7 @@ class FitnessTests(Scenario):
             node.failing = False
         sim.run(4 * T + HANDOVER)
         self.assertEqual(len(sim.holders()), 1)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_everybodyDrainedReleases(self) -> None:
         """Without keepUnfit nobody holds once nobody is fit, until somebody is."""
@@ -481,8 +481,8 @@ class FitnessTests(Scenario):
             sim.fitness(name, Fitness.UNFIT)
             sim.run(2.0)
             self.assertEqual(sim.holders(), [holder])
-        self.assertLess(sim.darkness(drained), HANDOVER)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertLess(sim.transcript.darkness(drained), HANDOVER)
+        self.assertEqual(sim.transcript.overlap(), 0)
         sim.fitness("gamma", Fitness.DEGRADED)
         sim.run(0.01)
         self.assertEqual(sim.holders(), ["gamma"])
@@ -525,7 +525,7 @@ class HearsayTests(Scenario):
         killed = sim.now
         sim.run(T + I + HANDOVER)
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertLess(sim.darkness(killed), T + I)
+        self.assertLess(sim.transcript.darkness(killed), T + I)
 
     def test_whoHearsButIsNotHeardNeverClaims(self) -> None:
         """A node whose packets reach nobody leaves the group to others, however worthy it is."""
@@ -537,7 +537,7 @@ class HearsayTests(Scenario):
         killed = sim.now
         sim.run(5.0)
         self.assertEqual(self.claims(sim, killed), ["gamma"])
-        self.assertLess(sim.darkness(killed), T + I)
+        self.assertLess(sim.transcript.darkness(killed), T + I)
 
     def test_everyPeerOfAHolderDies(self) -> None:
         """The holder stays as it is: silence of all others is no reason to let go and claim again."""
@@ -549,7 +549,7 @@ class HearsayTests(Scenario):
             killed = sim.now
             sim.run(5.0)
             self.assertEqual(sim.holders(), ["alpha"])
-            self.assertEqual([c for c in sim.changes if c[0] >= killed], [])
+            self.assertEqual([c for c in sim.transcript.changes if c[0] >= killed], [])
 
     def test_lastCall(self) -> None:
         """A holder that is heard by nobody lets go before the others take over: no overlap."""
@@ -560,9 +560,9 @@ class HearsayTests(Scenario):
             sim.cut("alpha", "gamma", bothWays=False)
             muted = sim.now
             sim.run(3.0)
-            self.assertEqual(sim.overlap(), 0, f"seed {seed}")
+            self.assertEqual(sim.transcript.overlap(), 0, f"seed {seed}")
             self.assertEqual(self.claims(sim, muted), ["beta"], f"seed {seed}")
-            self.assertLess(sim.darkness(muted), 0.05, f"seed {seed}")
+            self.assertLess(sim.transcript.darkness(muted), 0.05, f"seed {seed}")
 
     def test_lastCallWithOneOther(self) -> None:
         """The same for two nodes."""
@@ -572,7 +572,7 @@ class HearsayTests(Scenario):
             sim.cut("alpha", "beta", bothWays=False)
             muted = sim.now
             sim.run(3.0)
-            self.assertEqual(sim.overlap(), 0, f"seed {seed}")
+            self.assertEqual(sim.transcript.overlap(), 0, f"seed {seed}")
             self.assertEqual(self.claims(sim, muted), ["beta"], f"seed {seed}")
 
 
@@ -618,7 +618,7 @@ class FreezeTests(Scenario):
             sim.run(0.01)
             self.assertEqual(self.claims(sim, frozen), ["gamma"])
             sim.run(2.0)
-            self.assertEqual(sim.overlap(), 0)
+            self.assertEqual(sim.transcript.overlap(), 0)
             self.assertEqual(sim.holders(), ["beta"])  # by an orderly handover: it is worthier
 
     def test_aFrozenHolderWakesAndYields(self) -> None:
@@ -633,7 +633,7 @@ class FreezeTests(Scenario):
             thawed = sim.now
             sim.run(0.01)
             self.assertEqual(sim.holders(), ["beta"])
-            self.assertLess(sim.overlap(thawed), ACT + LATE)
+            self.assertLess(sim.transcript.overlap(thawed), ACT + LATE)
 
     def test_aLoneFrozenHolderKeeps(self) -> None:
         """A holder that has no peers keeps the group over a stall."""
@@ -642,7 +642,7 @@ class FreezeTests(Scenario):
         sim.run(3.0)
         sim.thaw("alpha")
         sim.run(1.0)
-        self.assertEqual(len(sim.changes), 1)
+        self.assertEqual(len(sim.transcript.changes), 1)
 
 
 class ConflictTests(Scenario):
@@ -657,7 +657,7 @@ class ConflictTests(Scenario):
             sim.run(1.0)
             self.assertEqual(self.drops(sim, healed), ["beta"], f"seed {seed}")
             self.assertEqual(self.claims(sim, healed), [], f"seed {seed}")
-            self.assertLess(sim.overlap(healed), I + TRAVEL + ACT)
+            self.assertLess(sim.transcript.overlap(healed), I + TRAVEL + ACT)
 
     def test_withoutPreemptTheHigherTermStays(self) -> None:
         """Without preemption the later claim, which clients know already, is kept."""
@@ -672,22 +672,22 @@ class ConflictTests(Scenario):
     def test_aDeafLesserIsLeftAlone(self) -> None:
         """The worthier holder yields to one that does not notice it for two intervals: better one than two."""
         sim = self.divided()
-        sim.blocked.discard(("beta", "alpha"))
+        sim.lan.blocked.discard(("beta", "alpha"))
         healed = sim.now
         sim.run(1.0)
         self.assertEqual(self.drops(sim, healed)[0], "alpha")
-        self.assertLess(sim.overlap(healed), 3 * I + TRAVEL + ACT + LATE)
+        self.assertLess(sim.transcript.overlap(healed), 3 * I + TRAVEL + ACT + LATE)
         self.assertEqual(sim.holders(), ["beta"])
 
     def test_aMuteLesserYields(self) -> None:
         """The lesser holder yields as soon as it hears the worthier one, mutual or not."""
         sim = self.divided()
-        sim.blocked.discard(("alpha", "beta"))
+        sim.lan.blocked.discard(("alpha", "beta"))
         healed = sim.now
         sim.run(1.0)
         self.assertEqual(self.drops(sim, healed), ["beta"])
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertLess(sim.overlap(healed), I + TRAVEL + ACT)
+        self.assertLess(sim.transcript.overlap(healed), I + TRAVEL + ACT)
 
     def relayed(self, **rules: Any) -> Simulation:
         """Alpha and beta, both ACTIVE, cut off from each other for good; gamma can hear alpha only."""
@@ -701,27 +701,27 @@ class ConflictTests(Scenario):
     def test_theyMeetOnlyByRelay(self) -> None:
         """Word of the worthier holder, told by a third node, makes the lesser yield."""
         sim = self.relayed()
-        sim.blocked -= {("beta", "gamma"), ("gamma", "beta")}
+        sim.lan.blocked -= {("beta", "gamma"), ("gamma", "beta")}
         healed = sim.now
         sim.run(3.0)
         self.assertEqual(self.drops(sim, healed), ["beta"])
         self.assertEqual(self.claims(sim, healed), [])
-        self.assertLess(sim.overlap(healed), I + 2 * TRAVEL + ACT)
+        self.assertLess(sim.transcript.overlap(healed), I + 2 * TRAVEL + ACT)
 
     def test_theyMeetOnlyByRelayAndTheLesserIsDeaf(self) -> None:
         """The worthier yields to a holder that is relayed as deaf, after three intervals of that word."""
         sim = self.relayed()
-        sim.blocked.discard(("beta", "gamma"))
+        sim.lan.blocked.discard(("beta", "gamma"))
         healed = sim.now
         sim.run(2.0)
         self.assertEqual(self.drops(sim, healed), ["alpha"])
         self.assertEqual(sim.holders(), ["beta"])
-        self.assertLess(sim.overlap(healed), 4 * I + 2 * TRAVEL + ACT)
+        self.assertLess(sim.transcript.overlap(healed), 4 * I + 2 * TRAVEL + ACT)
 
     def test_termInflatedByHearingTheOther(self) -> None:
         """Having heard the other's higher term does not make one's own claim any newer."""
         sim = self.divided(preempt=False)
-        sim.blocked.discard(("beta", "alpha"))
+        sim.lan.blocked.discard(("beta", "alpha"))
         sim.run(0.11)  # alpha has heard beta's term, and yields to it
         sim.heal()
         healed = sim.now
@@ -756,7 +756,7 @@ class ConflictTests(Scenario):
             sim.run(0.5)
             # The conflict is alpha's; then it hands over in good order, since beta is fitter.
             self.assertEqual(self.drops(sim, healed)[0], "beta", f"seed {seed}")
-            self.assertLess(sim.darkness(healed), HANDOVER + TRAVEL, f"seed {seed}")
+            self.assertLess(sim.transcript.darkness(healed), HANDOVER + TRAVEL, f"seed {seed}")
             self.assertEqual(sim.holders(), ["beta"], f"seed {seed}")
 
     def test_fitnessChangedDuringTheCut(self) -> None:
@@ -770,7 +770,7 @@ class ConflictTests(Scenario):
             sim.run(1.0)
             self.assertEqual(self.drops(sim, healed), ["beta", "alpha"], f"seed {seed}")
             self.assertEqual(self.claims(sim, healed), ["beta"], f"seed {seed}")
-            self.assertLess(sim.darkness(healed), HANDOVER, f"seed {seed}")
+            self.assertLess(sim.transcript.darkness(healed), HANDOVER, f"seed {seed}")
 
     def test_nobodyYieldsToOneThatLetsGo(self) -> None:
         """A holder stays when the worthier one that it meets is on its way out anyway."""
@@ -782,19 +782,19 @@ class ConflictTests(Scenario):
         healed = sim.now
         sim.run(2.0)
         self.assertEqual(self.drops(sim, healed), ["alpha"])
-        self.assertEqual(sim.darkness(healed), 0)
+        self.assertEqual(sim.transcript.darkness(healed), 0)
 
     def test_neverBothYield(self) -> None:
         """Whatever packets cross, are doubled or come late at the heal, somebody holds all the time."""
         for seed in range(40):
             for preempt in (True, False):
                 sim = self.divided(seed, preempt=preempt)
-                sim.weather.doubled = sim.weather.late = 0.3
+                sim.lan.weather.doubled = sim.lan.weather.late = 0.3
                 sim.heal()
                 healed = sim.now
                 sim.run(1.0)
                 self.assertEqual(len(self.drops(sim, healed)), 1, f"seed {seed}")
-                self.assertEqual(sim.darkness(healed), 0, f"seed {seed}")
+                self.assertEqual(sim.transcript.darkness(healed), 0, f"seed {seed}")
 
     def test_threeHolders(self) -> None:
         """Three holders that meet become one, and it is the worthiest."""
@@ -808,7 +808,7 @@ class ConflictTests(Scenario):
         sim.run(1.0)
         self.assertEqual(sorted(self.drops(sim, healed)), ["beta", "gamma"])
         self.assertEqual(self.claims(sim, healed), [])
-        self.assertLess(sim.overlap(healed), I + TRAVEL + ACT)
+        self.assertLess(sim.transcript.overlap(healed), I + TRAVEL + ACT)
 
     def test_theWinnerAnnouncesAgain(self) -> None:
         """The winner of a conflict reports it, and announces its addresses again when it is over."""

@@ -28,7 +28,7 @@ def pair(
     sim.start("alpha", priority=200, rate=rates[0])
     sim.start("beta", priority=100, rate=rates[1])
     sim.run(2.0 + phase * I / PHASES)
-    assert sim.holders() == ["alpha"], sim.changes
+    assert sim.holders() == ["alpha"], sim.transcript.changes
     return sim
 
 
@@ -52,27 +52,27 @@ class CutOffTests(SynchronousTestCase):
                     where = f"phase {phase}, rates {rates}, tolerance {tolerance}"
                     self.assertLess(sim.now - cut, tolerance * 1.02 + 0.005, where)
                     sim.run(1.0)
-                    self.assertEqual(sim.overlap(), 0, where)
+                    self.assertEqual(sim.transcript.overlap(), 0, where)
 
     @staticmethod
     def sent(sim: Simulation, seq: int) -> bool:
-        return sim.nodes["alpha"].machine.seq > seq
+        return sim.nodes["alpha"].machine.outbox.seq > seq
 
     def test_oneHeartbeatLost(self) -> None:
         """With a tolerance of three and a half intervals the heartbeat before that may be lost as well."""
         for phase in range(PHASES):
             sim = pair(phase, (SLOW, FAST))
-            lost = sim.nodes["alpha"].machine.seq + 1
+            lost = sim.nodes["alpha"].machine.outbox.seq + 1
 
             def travels(source: str, target: str, beat: Heartbeat, lost: int = lost) -> bool:
                 return (source, beat.seq) != ("alpha", lost)
 
-            sim.filters.append(travels)
+            sim.lan.filters.append(travels)
             sim.runUntil(partial(self.sent, sim, lost), 3 * I)
             sim.isolate("alpha")
             sim.run(1.0)
             self.assertEqual(sim.holders(), ["beta"])
-            self.assertEqual(sim.overlap(), 0, phase)
+            self.assertEqual(sim.transcript.overlap(), 0, phase)
 
     def test_needed(self) -> None:
         """Without a witness both hold, until they hear each other again."""
@@ -89,7 +89,7 @@ class CutOffTests(SynchronousTestCase):
             sim = pair(phase)
             sim.isolate("alpha")
             sim.run(2.0)
-            overlaps.append(sim.overlap())
+            overlaps.append(sim.transcript.overlap())
         self.assertGreater(max(overlaps), 0)
 
     def test_heals(self) -> None:
@@ -101,15 +101,15 @@ class CutOffTests(SynchronousTestCase):
         sim.heal()
         sim.run(1.0)
         self.assertEqual(sim.holders(), ["alpha"])
-        self.assertEqual(sim.overlap(), 0)
-        self.assertLess(sim.darkness(healed), 0.01)
+        self.assertEqual(sim.transcript.overlap(), 0)
+        self.assertLess(sim.transcript.darkness(healed), 0.01)
 
     def test_peerCutOff(self) -> None:
         """The standby is cut off: the holder stays, and the standby never claims."""
         sim = pair()
         sim.isolate("beta")
         sim.run(5.0)
-        self.assertEqual(sim.changes[1:], [])
+        self.assertEqual(sim.transcript.changes[1:], [])
 
 
 class WithoutWitnessTests(SynchronousTestCase):
@@ -131,10 +131,10 @@ class WithoutWitnessTests(SynchronousTestCase):
     def test_neverSinceItsStart(self) -> None:
         """Nor does one that never reached it."""
         sim = Simulation(seed=1, witness=True)
-        sim.witness = False
+        sim.lan.witness = False
         sim.start("alpha")
         sim.run(5.0)
-        self.assertEqual(sim.changes, [])
+        self.assertEqual(sim.transcript.changes, [])
 
     def test_holderHandsOver(self) -> None:
         """A holder that only the witness is cut off from hands over to the one that reaches it."""
@@ -145,9 +145,9 @@ class WithoutWitnessTests(SynchronousTestCase):
                 began = sim.now
                 sim.run(2.0)
                 self.assertEqual(sim.holders(), ["beta"])
-                self.assertLess(sim.darkness(began), 0.01)
-                self.assertEqual(sim.overlap(), 0)
-                self.assertEqual(len(sim.said("the witness did not answer")), 1)
+                self.assertLess(sim.transcript.darkness(began), 0.01)
+                self.assertEqual(sim.transcript.overlap(), 0)
+                self.assertEqual(len(sim.transcript.said("the witness did not answer")), 1)
 
 
 class NobodyTests(SynchronousTestCase):
@@ -157,12 +157,12 @@ class NobodyTests(SynchronousTestCase):
         """By default nobody holds until it is back; then somebody holds at once."""
         for phase in range(PHASES):
             sim = pair(phase)
-            sim.witness = False
+            sim.lan.witness = False
             sim.run(Timing(I, T).witnessHold + 0.01)
             self.assertEqual(sim.holders(), [])
             sim.run(3.0)
             self.assertEqual(sim.holders(), [])
-            sim.witness = True
+            sim.lan.witness = True
             sim.run(I + I / 4 + 0.01)
             self.assertEqual(len(sim.holders()), 1)
 
@@ -171,17 +171,19 @@ class NobodyTests(SynchronousTestCase):
         for tolerance in (0.25, 0.35, 0.45):
             for phase in range(PHASES):
                 sim = pair(phase, (SLOW, FAST), tolerance, keepUnwitnessed=True)
-                sim.witness = False
+                sim.lan.witness = False
                 sim.run(5.0)
-                self.assertEqual(sim.changes[1:], [], f"phase {phase}, tolerance {tolerance}")
-                sim.witness = True
+                self.assertEqual(
+                    sim.transcript.changes[1:], [], f"phase {phase}, tolerance {tolerance}"
+                )
+                sim.lan.witness = True
                 sim.run(2.0)
-                self.assertEqual(sim.changes[1:], [])
+                self.assertEqual(sim.transcript.changes[1:], [])
 
     def test_keepThenAlone(self) -> None:
         """Told to keep, it lets go all the same when it hears nobody: it may be the one that is cut off."""
         sim = pair(keepUnwitnessed=True)
-        sim.witness = False
+        sim.lan.witness = False
         sim.run(2.0)
         sim.cut("alpha", "beta")
         sim.run(T + 0.01)
@@ -194,7 +196,7 @@ class NobodyTests(SynchronousTestCase):
             sim.isolate("alpha")
             sim.run(1.0)
             self.assertEqual(sim.holders(), ["beta"])
-            self.assertEqual(sim.overlap(), 0)
+            self.assertEqual(sim.transcript.overlap(), 0)
 
 
 class ArithmeticTests(SynchronousTestCase):
@@ -236,4 +238,4 @@ class ArithmeticTests(SynchronousTestCase):
         self.assertTrue(peer.announced(GROUP).witnessed)  # type: ignore[union-attr]
         sim.cut("beta", WITNESS)
         sim.runUntil(lambda: not peer.announced(GROUP).witnessed, I)  # type: ignore[union-attr]
-        self.assertTrue(beta.elections[GROUP].evidence.witnessed(sim.nodes["beta"].local(sim.now)))
+        self.assertTrue(beta.elections[GROUP].evidence.witnessed(sim.nodes["beta"].now))

@@ -13,7 +13,7 @@ from hatwist.core.errors import ResourceError
 from hatwist.linux.guard.memory import MemoryGuard
 from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.guard import Guarded, Mission
+from hatwist.resources.guard import GuardOrder, GuardResource
 from tests.contracts_addresses import specsOf
 from tests.unit.resources.test_addresses import MemoryWorld
 
@@ -268,7 +268,9 @@ class OwnersTests(Changing):
         super().setUp()
         self.guard = MemoryGuard(self.clock, self.kernel)
         self.guard.start()
-        self.guarded = Guarded(self.guard, "g", lambda: Mission(7, 1000.0, []), alone=False)
+        self.guarded = GuardResource(
+            self.guard, "g", lambda: GuardOrder(7, 1000.0, []), alone=False
+        )
 
     def arm(self, resource: Addresses) -> Deferred[None]:
         return self.guarded.arm(resource, resource.deletions())

@@ -14,7 +14,7 @@ from hatwist.linux.guard.memory import MemoryGuard
 from hatwist.linux.netlink.memory import MemoryKernel
 from hatwist.linux.netlink.messages import AddressChange
 from hatwist.resources.addresses.batch import Addresses
-from hatwist.resources.guard import Guarded, Mission
+from hatwist.resources.guard import GuardOrder, GuardResource
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.prepared import Prepared
@@ -62,7 +62,9 @@ class PausedTests(SynchronousTestCase):
         self.guard = MemoryGuard(self.clock, self.kernel)
         self.guard.start()
         self.deadline = HOLD
-        self.guarded = Guarded(self.guard, "g", lambda: Mission(7, self.deadline, []), alone=False)
+        self.guarded = GuardResource(
+            self.guard, "g", lambda: GuardOrder(7, self.deadline, []), alone=False
+        )
         self.addresses = Addresses(
             self.clock,
             self.kernel,

@@ -45,7 +45,7 @@ class ClockTests(SynchronousTestCase):
         reactor = FakeReactor([])
         useMonotonic(reactor)
         confirmed = reactor.seconds()
-        guard = guarding.Guard(reactor)
+        guard = guarding.GuardClient(reactor)
         now[time.CLOCK_BOOTTIME] += 3.0
         now[time.CLOCK_MONOTONIC] += 0.5
         clocks = int(now[time.CLOCK_MONOTONIC] * 1e9), int(now[time.CLOCK_BOOTTIME] * 1e9)

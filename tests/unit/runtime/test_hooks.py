@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -13,7 +13,6 @@ from zope.interface.verify import verifyObject
 
 from hatwist.core.claims import Role
 from hatwist.core.effects import EVENTS, Event, RoleChange
-from hatwist.protocols.native.rules import NodeRules
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime import hooks
 from hatwist.runtime.hooks import QUEUE, Hooks
@@ -30,7 +29,7 @@ class Observed:
 
     def __init__(self) -> None:
         self.resource = MemoryResource(reactor, "r")
-        self.machine = type("Machine", (), {"rules": NodeRules("c1", "alpha")})
+        self.cluster, self.name = "c1", "alpha"
         self.observers: list[Any] = []
 
     def employ(self, made: Hooks) -> None:
@@ -39,11 +38,9 @@ class Observed:
         self.keeper.start(lambda: None, lambda reason: None, lambda: None)
         self.keeper.release()
 
-    def addObserver(self, observer: IRoleObserver) -> None:
+    def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
         self.observers.append(observer)
-
-    def removeObserver(self, observer: IRoleObserver) -> None:
-        self.observers.remove(observer)
+        return lambda: self.observers.remove(observer)
 
     def change(self, old: Role, new: Role, term: int, reason: str = "", group: str = "web") -> None:
         for observer in list(self.observers):

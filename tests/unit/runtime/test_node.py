@@ -18,17 +18,22 @@ from hatwist.core.effects import Persist, RoleChange
 from hatwist.core.electorate import Quorum, Ran
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Packet
+from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
+from hatwist.linux.interfaces import Farewell
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.heartbeat import Heard, Heartbeat, clusterId
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.memory import MemoryResource
+from hatwist.runtime.driver import Custody
+from hatwist.runtime.fence import Fence
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Receiver
 from hatwist.runtime.node import HURRY_LIMIT, STOP_LIMIT, Node
 from hatwist.runtime.persister import RETRY, SLOW, Persister
+from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import MemoryStore
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -72,6 +77,9 @@ class MemoryLink:
                 if not link.paused:
                     link.drain()
 
+    def farewells(self, datagram: bytes) -> list[Farewell]:
+        return []
+
     def drain(self) -> None:
         unread, self.unread = self.unread, []
         for datagram in unread:
@@ -105,12 +113,23 @@ class Nodes(SynchronousTestCase):
     ) -> tuple[Node, MemoryResource, MemoryLink]:
         rules = NodeRules("c", name, I, T, (GroupRules("g", priority),), priority, quorum=quorum)
         records = store.records if store is not None else {}
-        machine = Machine(rules, Keyring([b"k" * 16]), session, self.clock.seconds(), records)
+        machine = NativeMachine(rules, Keyring([b"k" * 16]), session, self.clock.seconds(), records)
         resource = MemoryResource(self.clock, name)
         link = MemoryLink(self.cable)
-        keeper = Keeper(self.clock, "g", [resource])
         links: Any = [link]
-        return Node(self.clock, machine, links, {"g": keeper}, store, self.guard), resource, link
+        node = Node(
+            self.clock,
+            [Speaker(machine, links)],
+            {"g": self.custody("g", resource)},
+            store,
+            self.guard,
+            votes=quorum is not None,
+        )
+        return node, resource, link
+
+    def custody(self, group: str, resource: MemoryResource) -> Custody:
+        """Of a group that is this one resource."""
+        return Custody(Keeper(self.clock, group, [resource]), Fence(group, self.guard, I))
 
     guard: Any = None
 
@@ -130,7 +149,7 @@ class NodeTests(Nodes):
         self.pass_(T + I)
         self.assertEqual((one.held, two.held), (True, False))
         cable.close()
-        alpha._close()
+        alpha.abort()
         self.pass_(T - 0.1)
         self.assertFalse(two.held)
         self.pass_(0.11)
@@ -236,7 +255,7 @@ class NodeTests(Nodes):
         one.name = "x" * 500
         alpha.start()
         one.delay = None
-        alpha.fitness("g", Fitness.DEGRADED, "the disk is slow")
+        alpha.tell(Judged("g", "", Fitness.DEGRADED, "the disk is slow"))
         self.pass_(T + 2 * I)
         reason = alpha.machine.keyring.open(link.sent[-1]).groups[0].reason
         self.assertRegex(reason, "^acquiring, step 1 of 1: x{70,}…; the disk is slow$")
@@ -261,7 +280,7 @@ class NodeTests(Nodes):
         alpha, one, _ = self.node("alpha", 200)
         beta, two, _ = self.node("beta", 100)
         observer = Observer()
-        alpha.addObserver(observer)
+        alpha.subscribe(observer)
         one.failNext("acquire")
         alpha.start()
         beta.start()
@@ -274,7 +293,7 @@ class NodeTests(Nodes):
         """Observers learn of each change with term and reason; one that fails changes nothing."""
         alpha, _, _ = self.node("alpha", 200)
         observer = Observer()
-        alpha.addObserver(observer)
+        alpha.subscribe(observer)
         alpha.start()
         self.pass_(T + I)
         alpha.stop()
@@ -352,7 +371,7 @@ class TurnTests(Nodes):
         for roles in ((Role.STANDBY, Role.ACTIVE), (Role.STANDBY, Role.ACTIVE, Role.STANDBY)):
             alpha, one, link = self.node("alpha", 200)
             acting = Acting(roles, alpha.stop)
-            alpha.addObserver(acting)
+            alpha.subscribe(acting)
             alpha.start()
             self.pass_(T + I)
             alpha.drain(True)
@@ -366,7 +385,7 @@ class TurnTests(Nodes):
         """What an observer wants is done in the same turn, and does not wait for a heartbeat."""
         alpha, one, _ = self.node("alpha", 200)
         acting = Acting((Role.STANDBY, Role.ACTIVE), lambda: alpha.drain(True))
-        alpha.addObserver(acting)
+        alpha.subscribe(acting)
         alpha.start()
         while Role.ACTIVE not in acting.seen:
             self.pass_(0.001)
@@ -437,14 +456,12 @@ class PersisterTests(SynchronousTestCase):
         """Once a newer record is on disk the older one is not written again."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(
-            clock, Mock(session=1), store, lambda group, record: told.append(record)
-        )
+        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
         older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
-        persister.persist(Persist("g", older))
+        persister.persist("g", older)
         store.failure = None
-        persister.persist(Persist("g", newer))
+        persister.persist("g", newer)
         clock.advance(RETRY)
         self.assertEqual((store.records, told), ({"g": newer}, [newer]))
 
@@ -452,11 +469,9 @@ class PersisterTests(SynchronousTestCase):
         """One that is still the newest is."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(
-            clock, Mock(session=1), store, lambda group, record: told.append(record)
-        )
+        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
-        persister.persist(Persist("g", Record(16)))
+        persister.persist("g", Record(16))
         store.failure = None
         clock.advance(RETRY)
         self.assertEqual((store.records, told), ({"g": Record(16)}, [Record(16)]))
@@ -482,7 +497,7 @@ class MemoryOfTermsTests(Nodes):
         alpha, _, _ = self.node("alpha", 200, store=store)
         alpha.start()
         store.failure = self.full
-        alpha._persister.persist(Persist("gone", Record(16)))
+        alpha.driver.persister.persist(*Persist("gone", Record(16)))
         store.failure, writes = None, store.writes
         self.pass_(3 * RETRY)
         self.assertEqual((store.writes, store.records["gone"]), (writes + 1, Record(16)))
@@ -586,7 +601,7 @@ class MemoryOfTermsTests(Nodes):
             nodes, resources, stores = self.standby(votes)
             (alpha, _), (first, _) = nodes, stores
             first.failure = self.full
-            alpha._persister.persist(Persist("g", Record(99)))
+            alpha.driver.persister.persist(*Persist("g", Record(99)))
             self.pass_(1.0)
             self.assertEqual([one.held for one in resources], [False, True], votes)
             group = alpha.machine.elections["g"]
@@ -608,7 +623,7 @@ class MemoryOfTermsTests(Nodes):
         alpha, first = nodes[0], stores[0]
         for wait, holds in ((SLOW - 0.1, True), (SLOW + 1.0, False)):
             first.hangs = True
-            alpha._persister.persist(Persist("g", Record(99)))
+            alpha.driver.persister.persist(*Persist("g", Record(99)))
             self.pass_(wait)
             self.assertEqual(resources[0].held, holds)
             first.goOn()
@@ -623,7 +638,9 @@ class MemoryOfTermsTests(Nodes):
         self.pass_(T + I)
         self.assertTrue(one.held)
         first.failure = self.full
-        beta.machine.fitness("g", Fitness.UNFIT, "so that alpha must")
+        beta.machine.tell(
+            Judged("g", "", Fitness.UNFIT, "so that alpha must"), self.clock.seconds()
+        )
         group = alpha.machine.elections["g"]
         for left, holds in ((1, True), (0, False)):
             group.terms.highest = group.terms.reserved - left
@@ -674,6 +691,7 @@ class OperatorTests(Nodes):
         self.assertEqual(str(error), "gamma is not known here")
         error = self.assertRaises(ValueError, self.alpha.move, "web", "beta")
         self.assertEqual(str(error), "no group web; there are: g")
+        self.assertRaises(ValueError, self.alpha.others, "web")
         self.pass_(T)
         self.assertEqual(self.held(), (True, False))
         self.beta.abort()
@@ -709,10 +727,10 @@ class OperatorTests(Nodes):
 
     def test_sources(self) -> None:
         """Each source of fitness speaks for itself: one that is content does not overrule another."""
-        self.alpha.fitness("g", Fitness.UNFIT, "no carrier on eth0", source="carrier")
-        self.alpha.fitness("g", Fitness.FIT, "", source="checks")
+        self.alpha.tell(Judged("g", "carrier", Fitness.UNFIT, "no carrier on eth0"))
+        self.alpha.tell(Judged("g", "checks", Fitness.FIT, ""))
         self.pass_(0.002)
         self.assertEqual(self.held(), (False, True))
-        self.alpha.fitness("g", Fitness.FIT, "", source="carrier")
+        self.alpha.tell(Judged("g", "carrier", Fitness.FIT, ""))
         self.pass_(0.002)
         self.assertEqual(self.held(), (True, False))

@@ -6,7 +6,6 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import RoleChange
 from hatwist.protocols.native.rules import GroupRules
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node
 from tests.unit.runtime.test_node import I, Nodes, T
 
@@ -30,7 +29,7 @@ class ChangeTests(Nodes):
         new = {g.name: MemoryResource(self.clock, g.name) for g in groups}
         new = {name: r for name, r in new.items() if name not in node.keepers}
         rules = node.machine.rules._replace(groups=groups, digest=b"%8d" % len(groups))
-        node.change(rules, {name: Keeper(self.clock, name, [r]) for name, r in new.items()})
+        node.change(node.machine, rules, {name: self.custody(name, r) for name, r in new.items()})
         return new
 
     def unmoved(self) -> None:
@@ -57,7 +56,7 @@ class ChangeTests(Nodes):
             def roleChanged(self, change: RoleChange) -> None:
                 changes.append(change)
 
-        self.a.addObserver(Observer())  # type: ignore[arg-type]
+        self.a.subscribe(Observer())  # type: ignore[arg-type]
         self.become(self.a, GroupRules("h", 200))
         self.pass_(I)
         self.assertFalse(self.resourceA.held)
@@ -78,7 +77,7 @@ class ChangeTests(Nodes):
             def roleChanged(self, change: RoleChange) -> None:
                 changes.append(change)
 
-        self.b.addObserver(Observer())  # type: ignore[arg-type]
+        self.b.subscribe(Observer())  # type: ignore[arg-type]
         self.become(self.b, GroupRules("h", 200))
         gone = [(c.old, c.new) for c in changes if c.group == "g"]
         self.assertEqual(gone, [(Role.STANDBY, Role.SHUTDOWN)])

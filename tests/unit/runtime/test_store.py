@@ -127,6 +127,29 @@ class Contract:
         again = self.again(found)
         self.assertEqual((again.session, again.records), (3, {"web": Record(75)}))
 
+    def test_settled(self: Any) -> None:
+        """Who is about to let another one have the file waits for the writes that were begun, and for no others."""
+        found = self.make()
+        self.successResultOf(found.settled())
+        self.hang(found, True)
+        write = found.write(2, {"web": Record(70)})
+        settled = found.settled()
+        self.assertNoResult(settled)
+        self.hang(found, False)
+        self.successResultOf(write)
+        self.assertIsNone(self.successResultOf(settled))
+        self.assertEqual(self.again(found).session, 2)
+
+    def test_settledThough(self: Any) -> None:
+        """A write that fails has ended, too."""
+        found = self.make()
+        self.fail_(found)
+        self.hang(found, True)
+        write, settled = found.write(2, {}), found.settled()
+        self.hang(found, False)
+        self.failureResultOf(write, OSError)
+        self.assertIsNone(self.successResultOf(settled))
+
     def test_ran(self: Any) -> None:
         """With which members it ran, and how the others were known, is written with anything else."""
         found = self.make()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from hatwist.core.claims import Role
+from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.rules import NodeRules
 from hatwist.runtime.unguarded import REASON, Unguarded
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -20,15 +20,14 @@ class UnguardedTests(SynchronousTestCase):
         self.clock = Clock()
         self.ready = True
         self.told: list[tuple[str, Fitness, str]] = []
-        rules = NodeRules("c", "alpha", I, T)
-        self.machine = SimpleNamespace(rules=rules, elections={"web": None})
-        self.watch = Unguarded(self.clock, self)
+        self.roles = {"web": Role.STANDBY}
+        self.watch = Unguarded(self.clock, self, I, T)
         self.watch.start(cast(Any, self))
         self.addCleanup(self.watch.stop)
 
-    def fitness(self, group: str, fitness: Fitness, reason: str, source: str) -> None:
+    def tell(self, report: Judged) -> None:
         """As a node has it."""
-        self.told.append((group, fitness, reason))
+        self.told.append((report.group, report.fitness, report.reason))
 
     def elapse(self, seconds: float) -> None:
         self.clock.pump([I / 4] * round(seconds / (I / 4)))
@@ -49,10 +48,10 @@ class UnguardedTests(SynchronousTestCase):
         self.elapse(0.5)
         self.assertEqual(self.told, [("web", Fitness.DEGRADED, REASON)])
         self.assertTrue(self.watch.missing)
-        self.machine.elections["mail"] = None
+        self.roles["mail"] = Role.STANDBY
         self.elapse(0.2)
         self.assertEqual(self.told[1:], [("mail", Fitness.DEGRADED, REASON)])
-        del self.machine.elections["web"]
+        del self.roles["web"]
         self.ready = True
         self.elapse(0.2)
         self.assertEqual(self.told[2:], [("mail", Fitness.FIT, "")])

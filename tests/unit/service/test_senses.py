@@ -10,17 +10,21 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
+from hatwist.core.reports import NotHeld
 from hatwist.core.worth import Fitness
 from hatwist.linux.lan.memory import MemoryAsker, MemoryNeighbours
 from hatwist.linux.netlink.memory import MemoryKernel
 from hatwist.linux.netlink.messages import IFF_RUNNING, IFF_UP
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.memory import MemoryResource
+from hatwist.runtime.driver import Custody
+from hatwist.runtime.fence import Fence
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node
+from hatwist.runtime.speaker import Speaker
 from hatwist.service.heldcarriers import GRACE, PAUSE
 from hatwist.service.senses import Senses
 from tests.unit.runtime.test_node import Cable, MemoryLink
@@ -59,14 +63,19 @@ class SensesTestCase(SynchronousTestCase):
 
     def start(self, senses: Senses) -> Node:
         rules = NodeRules("c", "alpha", 0.1, 0.35, (GroupRules("default", asks=True),))
-        machine = Machine(rules, Keyring(()), 1, self.clock.seconds())
+        machine = NativeMachine(rules, Keyring(()), 1, self.clock.seconds())
         self.resource = MemoryResource(self.clock, "web")
         keeper = Keeper(self.clock, "default", [self.resource], 0.1)
-        node = Node(self.clock, machine, [MemoryLink(Cable())], {"default": keeper})  # type: ignore[list-item]
+        links: Any = [MemoryLink(Cable())]
+        node = Node(
+            self.clock,
+            [Speaker(machine, links)],
+            {"default": Custody(keeper, Fence("default", None, 0.1))},
+            ask=lambda group: senses.ask(),
+        )
         node.start()
         self.addCleanup(node.abort)
         senses.start(node)
-        node.ask = lambda group: senses.ask()
         self.addCleanup(senses.stop)
         return node
 
@@ -156,8 +165,8 @@ class ManagedTests(SensesTestCase):
     def test_notAsked(self) -> None:
         """Nobody is asked where no frame could leave; a claim of others is heard all the same."""
         senses = self.senses(*SPECS, managed={"eth1"})
-        node = self.start(senses)
-        node.ask("default")
+        self.start(senses)
+        senses.ask()
         self.assertEqual(self.lan.asked, [SHARED])
         self.assertEqual(len(self.lan.askers), 2)
 
@@ -180,7 +189,7 @@ class HeldTests(SensesTestCase):
 
     def again(self) -> None:
         """Let go, and hold again."""
-        self.node.machine.refused("default", "for this test", self.clock.seconds())
+        self.node.machine.tell(NotHeld("default", "for this test"), self.clock.seconds())
         self.pass_(0.1)
         self.assertFalse(self.resource.held)
         self.pass_(1.0)
@@ -210,7 +219,7 @@ class HeldTests(SensesTestCase):
         self.flags(IFF_UP | IFF_RUNNING)
         self.fits(True)
         self.hold()
-        self.node.machine.refused("default", "for this test", self.clock.seconds())
+        self.node.machine.tell(NotHeld("default", "for this test"), self.clock.seconds())
         self.pass_(0.1)
         self.flags(IFF_UP)
         self.fits(True)
@@ -276,8 +285,9 @@ class AskingTests(SensesTestCase):
 
     def test_oneForAll(self) -> None:
         """On each interface one address is asked for: they are held together."""
-        node = self.start(self.senses(*SPECS))
-        node.ask("default")
+        senses = self.senses(*SPECS)
+        self.start(senses)
+        senses.ask()
         self.assertEqual(self.lan.asked, [SHARED, SECOND])
 
     def test_served(self) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any, cast
@@ -37,7 +38,7 @@ from hatwist.resources.command import Command
 from hatwist.resources.interface import Interface
 from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime import node
+from hatwist.runtime import disk, node, store
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.service import service as program
 from hatwist.service.service import HAService
@@ -468,7 +469,7 @@ class GuaranteeTests(ServiceTestCase):
         service.startService()
         assert service.node is not None
         self.rules = service.node.machine.rules
-        self.lease = service.node.leases.kernel
+        self.lease = service.node.driver.fences["default"].kernel.seconds
         return [
             *log.lines("Guarantee: "),
             *log.lines("Not protected: "),
@@ -743,6 +744,30 @@ class StateTests(ServiceTestCase):
         other.startService()
         self.assertEqual(names(), ["alpha", "beta", "delta", "gamma"])
         await other.stopService()
+
+    async def test_stopWaitsForTheDisk(self) -> None:
+        """A stop ends when its last write has: it must not fall upon what the next start writes."""
+        self.patch(program, "WRITTEN", 30.0)
+        service = self.service(quorum=Quorum(frozenset(("alpha", "beta", "gamma")), 2))
+        service.startService()
+        path = os.path.join(service.settings.stateDir, "default.alpha.json")
+        await self.until(lambda: os.path.exists(path))
+        goOn, begun = threading.Event(), []
+
+        def slowly(*args: Any) -> None:
+            begun.append(args)
+            goOn.wait(30.0)
+            disk.replaceFile(*args)
+
+        self.patch(store, "replaceFile", slowly)
+        self.addCleanup(goOn.set)
+        os.unlink(path)
+        stopped = service.stopService()
+        await self.until(lambda: len(begun) > 0)
+        self.assertNoResult(stopped)
+        goOn.set()
+        await stopped
+        self.assertTrue(os.path.exists(path))
 
     async def test_session(self) -> None:
         """Each start of a node has a greater session than the one before, whatever the clock says."""

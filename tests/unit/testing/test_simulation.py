@@ -26,7 +26,7 @@ from hatwist.protocols.native.conflict import Conflict
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.eligibility import Eligibility
 from hatwist.protocols.native.heartbeat import Heartbeat
-from hatwist.protocols.native.machine import Machine
+from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.tenure import Tenure
@@ -58,16 +58,18 @@ class ScheduleTests(SynchronousTestCase):
         """A seed tells the whole story: two runs of it are alike to the last microsecond."""
         _, one = run(17)
         _, other = run(17)
-        self.assertEqual(one.transcript, other.transcript)
-        self.assertEqual(one.changes, other.changes)
-        self.assertGreater(len(one.transcript), 10)
+        self.assertEqual(one.transcript.moments, other.transcript.moments)
+        self.assertEqual(one.transcript.changes, other.transcript.changes)
+        self.assertGreater(len(one.transcript.moments), 10)
 
     def test_bytesOrValues(self) -> None:
         """Whether packets travel as bytes or as values makes no difference to who holds when."""
         for seed in (3, 5, 8):
             _, one = run(seed, wire=True)
             _, other = run(seed, wire=False)
-            self.assertEqual([c[1:] for c in one.changes], [c[1:] for c in other.changes])
+            self.assertEqual(
+                [c[1:] for c in one.transcript.changes], [c[1:] for c in other.transcript.changes]
+            )
 
 
 class MonitorTests(SynchronousTestCase):
@@ -130,7 +132,7 @@ class MonitorTests(SynchronousTestCase):
         monitor.fault("beta")
         sim.run(3.0)
         sim.nodes["beta"].inbox.clear()
-        sim.filters.append(lambda source, target, beat: sim.now > 5.05)
+        sim.lan.filters.append(lambda source, target, beat: sim.now > 5.05)
         sim.thaw("beta")
         monitor.fault("beta")
         sim.run(1.0)
@@ -283,7 +285,7 @@ class SimulationTests(SynchronousTestCase):
     def test_darknessAndOverlap(self) -> None:
         """Time without a holder and time with two are counted from the given moment."""
         sim = Simulation()
-        sim.changes = [
+        sim.transcript.changes = [
             (1.0, "a", True),
             (2.0, "b", True),
             (2.5, "a", False),
@@ -291,21 +293,21 @@ class SimulationTests(SynchronousTestCase):
             (3.25, "a", True),
             (4.0, "a", False),
         ]
-        sim.now = 6.0
-        self.assertEqual(sim.overlap(), 0.5)
-        self.assertEqual(sim.overlap(2.25), 0.25)
-        self.assertEqual(sim.overlap(3.0), 0.0)
-        self.assertEqual(sim.darkness(), 2.0)
-        sim.now = 4.0
-        self.assertEqual(sim.darkness(), 1.0)
-        self.assertEqual(sim.darkness(1.0), 0.25)
-        self.assertEqual(sim.darkness(3.5), 0.0)
+        sim.timeline.now = 6.0
+        self.assertEqual(sim.transcript.overlap(), 0.5)
+        self.assertEqual(sim.transcript.overlap(2.25), 0.25)
+        self.assertEqual(sim.transcript.overlap(3.0), 0.0)
+        self.assertEqual(sim.transcript.darkness(), 2.0)
+        sim.timeline.now = 4.0
+        self.assertEqual(sim.transcript.darkness(), 1.0)
+        self.assertEqual(sim.transcript.darkness(1.0), 0.25)
+        self.assertEqual(sim.transcript.darkness(3.5), 0.0)
 
     def test_neverHeld(self) -> None:
         """A cluster that never had a holder was dark all the time."""
         sim = Simulation()
         sim.run(2.5)
-        self.assertEqual((sim.darkness(), sim.overlap()), (2.5, 0.0))
+        self.assertEqual((sim.transcript.darkness(), sim.transcript.overlap()), (2.5, 0.0))
 
     def test_filters(self) -> None:
         """A filter sees every packet with its ways, and loses the ones it refuses."""
@@ -316,7 +318,7 @@ class SimulationTests(SynchronousTestCase):
             seen.append((source, target, beat.seq))
             return source != "alpha"
 
-        sim.filters.append(travels)
+        sim.lan.filters.append(travels)
         for name in ("alpha", "beta"):
             sim.start(name)
         sim.run(1.0)
@@ -341,7 +343,7 @@ class SimulationTests(SynchronousTestCase):
         sim.run(1.0)
         self.assertEqual(sim.holders(), ["alpha"])
         self.assertEqual(sim.role("beta"), Role.STANDBY)
-        self.assertIsInstance(sim.nodes["alpha"].machine, Machine)
+        self.assertIsInstance(sim.nodes["alpha"].machine, NativeMachine)
 
     def test_documentedExample(self) -> None:
         """The example in the package's documentation is true."""

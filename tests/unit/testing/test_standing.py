@@ -37,13 +37,13 @@ def cluster(*names: str, **more: Any) -> Simulation:
     for number, name in enumerate(names):
         sim.start(name, priority=200 - 50 * number)
     sim.run(2.0)
-    assert sim.holders() == [names[0]], sim.transcript
+    assert sim.holders() == [names[0]], sim.transcript.moments
     return sim
 
 
 def claims(sim: Simulation, since: float) -> list[str]:
     """Who became a holder since then, in order."""
-    return [name for at, name, holds in sim.changes if holds and at > since]
+    return [name for at, name, holds in sim.transcript.changes if holds and at > since]
 
 
 class ScheduleTests(SynchronousTestCase):
@@ -129,7 +129,7 @@ class FencedTests(SynchronousTestCase):
         for name, priority in (("a", 200), ("b", 100), ("c", 50)):
             sim.start(name, priority=priority).releaseTime = release
         sim.run(3.0)
-        assert sim.holders() == ["a"], sim.transcript
+        assert sim.holders() == ["a"], sim.transcript.moments
         for other in "bc":
             sim.cut(other, "a", bothWays=False)
         sim.run(5.0)
@@ -138,15 +138,15 @@ class FencedTests(SynchronousTestCase):
     def test_slowRelease(self) -> None:
         """A release that keeps to its time is done before anybody else claims; the guard does not fire."""
         sim = self.deaf(0.28)
-        self.assertEqual(sim.overlap(), 0)
+        self.assertEqual(sim.transcript.overlap(), 0)
         self.assertEqual(sim.holders(), ["b"])
-        self.assertEqual(sim.said("guard fires"), [])
+        self.assertEqual(sim.transcript.said("guard fires"), [])
 
     def test_noRelease(self) -> None:
         """One that never succeeds keeps the votes: nobody else holds."""
         sim = self.deaf(inf)
-        self.assertTrue(sim.said("guard fires"))
-        self.assertEqual((sim.overlap(), sim.holders()), (0, ["a"]))
+        self.assertTrue(sim.transcript.said("guard fires"))
+        self.assertEqual((sim.transcript.overlap(), sim.holders()), (0, ["a"]))
 
     def test_silentUntilClean(self) -> None:
         """After a guard has said goodbye, nothing is said before all is proven released, however late in life."""
@@ -154,11 +154,11 @@ class FencedTests(SynchronousTestCase):
         sim.nodes["alpha"].releaseTime = 0.2
         sim.run(3 * T)
         sim.fire("alpha")
-        before = sim.nodes["alpha"].machine.seq
+        before = sim.nodes["alpha"].machine.outbox.seq
         sim.run(0.19)
-        self.assertEqual(sim.nodes["alpha"].machine.seq, before)
+        self.assertEqual(sim.nodes["alpha"].machine.outbox.seq, before)
         sim.run(0.05)
-        self.assertGreater(sim.nodes["alpha"].machine.seq, before)
+        self.assertGreater(sim.nodes["alpha"].machine.outbox.seq, before)
 
     def test_votes(self) -> None:
         """A node whose guard has fired votes as soon as it holds nothing: with one of three down that is needed."""
@@ -169,7 +169,7 @@ class FencedTests(SynchronousTestCase):
         sim.fire("alpha")
         sim.run(1.0)
         self.assertEqual(claims(sim, fired)[:1], ["beta"])
-        self.assertLess(sim.darkness(fired), 2 * I)
+        self.assertLess(sim.transcript.darkness(fired), 2 * I)
 
 
 class VoteTests(SynchronousTestCase):
@@ -188,7 +188,7 @@ class VoteTests(SynchronousTestCase):
             for other in ("beta", "gamma", "epsilon"):
                 sim.cut("alpha", other)
             sim.run(3.0)
-            self.assertEqual(sim.overlap(), 0)
+            self.assertEqual(sim.transcript.overlap(), 0)
 
     def test_standbyStops(self) -> None:
         """The last voter that saw the claim stops: the others, which were restarted since, confirm the holder."""
@@ -212,7 +212,7 @@ class VoteTests(SynchronousTestCase):
             sim.cut(other, "alpha", bothWays=False)
         sim.run(3.0)
         self.assertEqual(claims(sim, since), ["beta"])
-        self.assertLess(sim.darkness(since), T)
+        self.assertLess(sim.transcript.darkness(since), T)
         sim.heal()
         sim.run(1.0)
         self.assertEqual(claims(sim, since), ["beta", "alpha"])
@@ -226,7 +226,7 @@ class VoteTests(SynchronousTestCase):
         began = sim.now
         sim.start("alpha", priority=200)
         sim.run(10.0)
-        self.assertEqual((claims(sim, began), sim.darkness(began)), ([], 0))
+        self.assertEqual((claims(sim, began), sim.transcript.darkness(began)), ([], 0))
 
 
 class SuccessionTests(SynchronousTestCase):
@@ -242,7 +242,7 @@ class SuccessionTests(SynchronousTestCase):
         assert alpha.candidacy is not None
         self.patch(alpha.candidacy, "_vacancy", lambda *_: Obstacle.SUCCESSOR)
         sim.run(60 * T)
-        missed = [moment.at for moment in sim.said("succession-missed", began)]
+        missed = [moment.at for moment in sim.transcript.said("succession-missed", began)]
         gaps = [later - at for at, later in pairwise(missed)]
         self.assertGreater(len(gaps), 3)
         for number, gap in enumerate(gaps):
@@ -253,7 +253,7 @@ class SuccessionTests(SynchronousTestCase):
         """Once it has held again, nothing is held against it."""
         sim = cluster("alpha", "beta", members=())
         beta = sim.nodes["beta"].machine.elections[GROUP]
-        beta.succession.miss("alpha", Turn(sim.nodes["beta"].local(sim.now), beta.effects))
+        beta.succession.miss("alpha", Turn(sim.nodes["beta"].now, beta.effects))
         sim.run(2 * I)
         sim.fitness("alpha", Fitness.UNFIT)
         sim.run(1.0)
@@ -277,7 +277,7 @@ class FirstWordTests(SynchronousTestCase):
                 first.append(sim.now)
             return True
 
-        sim.filters.append(travels)
+        sim.lan.filters.append(travels)
         sim.start("gamma")
         sim.run(1.0)
         self.assertApproximates(first[0] - began, FIRST_WORD * I, 0.001)
