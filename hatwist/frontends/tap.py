@@ -40,7 +40,7 @@ def _usual(key: Key) -> str | None:
 _PARAMETERS = [
     [key.optionName, option.short, _usual(key), option.help]
     for key, option in OPTIONS
-    if not option.many and not option.flag
+    if not option.many and option.flag is None
 ]
 
 
@@ -68,7 +68,9 @@ class Options(usage.Options):
     ]
     WITH_CONFIG = frozenset(("config", "node"))
     optFlags = [
-        [key.optionName, option.short, option.help] for key, option in OPTIONS if option.flag
+        [key.optionName, option.short, option.help]
+        for key, option in OPTIONS
+        if option.flag is not None
     ]
 
     def __init__(self) -> None:
@@ -161,7 +163,9 @@ def chosen(options: Options, here: bool) -> Settings:
             "nothing to share: give at least one --address or --alias, or a file with --config"
         )
     words: dict[str, Any] = {
-        key.argument: not options[key.optionName] if option.flag else options[key.optionName]
+        key.argument: options[key.optionName]
+        if option.flag is None
+        else bool(options[key.optionName]) is option.flag
         for key, option in OPTIONS
     }
     try:
