@@ -19,9 +19,9 @@ from hatwist.frontends.control.server import Control
 from hatwist.frontends.logs import journalStream, prioritized
 from hatwist.frontends.notify import Notifier
 from hatwist.frontends.reloader import Reloader
-from hatwist.frontends.web.server import Web
 from hatwist.runtime.clock import ClockError, useMonotonic
 from hatwist.runtime.lock import NodeLock, Taken
+from hatwist.service.proof import FramesProof
 from hatwist.service.service import HAService
 from hatwist.settings import Settings, load, settings
 from hatwist.settings.endpoint import unusable
@@ -40,7 +40,7 @@ def _usual(key: Key) -> str | None:
 _PARAMETERS = [
     [key.optionName, option.short, _usual(key), option.help]
     for key, option in OPTIONS
-    if not option.many and not option.flag
+    if not option.many and option.flag is None
 ]
 
 
@@ -68,7 +68,9 @@ class Options(usage.Options):
     ]
     WITH_CONFIG = frozenset(("config", "node"))
     optFlags = [
-        [key.optionName, option.short, option.help] for key, option in OPTIONS if option.flag
+        [key.optionName, option.short, option.help]
+        for key, option in OPTIONS
+        if option.flag is not None
     ]
 
     def __init__(self) -> None:
@@ -161,7 +163,9 @@ def chosen(options: Options, here: bool) -> Settings:
             "nothing to share: give at least one --address or --alias, or a file with --config"
         )
     words: dict[str, Any] = {
-        key.argument: not options[key.optionName] if option.flag else options[key.optionName]
+        key.argument: options[key.optionName]
+        if option.flag is None
+        else bool(options[key.optionName]) is option.flag
         for key, option in OPTIONS
     }
     try:
@@ -225,11 +229,15 @@ def makeService(options: Options) -> IService:
     reactor.callWhenRunning(gc.freeze)
     service = HAService(found, reactor)
     if found.http is not None:
+        # Twisted's HTTP and prometheus-client are for who wants them.
+        from hatwist.frontends.web.server import Web
+
         Web(service, found.http, reactor).setServiceParent(service)
     notifier = Notifier(service, reactor)
     notifier.setServiceParent(service)
     reloader = Reloader(reactor, service, lambda: chosen(options, here=True), notifier)
     reloader.setServiceParent(service)
+    FramesProof(reactor).setServiceParent(service)
     if found.control != place.OFF:
         Control(service, reactor, found.control or None).setServiceParent(service)
     return service

@@ -129,7 +129,6 @@ class Alias:
         openSender: Callable[[KernelLink], ISender] = PacketSender,
         permitted: Callable[[], bool] = lambda: True,
     ) -> None:
-        frames.templates()  # scapy's slow import happens here, while nothing is urgent
         self._reactor = reactor
         self._alias = self.managed = name
         self._netlink = netlink

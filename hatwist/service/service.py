@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
@@ -22,7 +21,8 @@ from hatwist.checks.check import CheckSpec
 from hatwist.core.claims import Role
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.reports import Witnessed
-from hatwist.linux.guard.client import GuardClient
+from hatwist.linux import realtime
+from hatwist.linux.guard.client import COMMAND, REALTIME, GuardClient
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.service import ServiceResource
@@ -75,12 +75,13 @@ class HAService(MultiService):
         self._reactor = reactor
         self._observers: dict[IRoleObserver, Callable[[], None]] = {}  # what ends it, by observer
         self._netlink = Netlink(reactor)
-        self._guard = GuardClient(reactor)
+        self._guard = GuardClient(reactor, REALTIME if settings.realtime else COMMAND)
         self._unguarded = Unguarded(reactor, self._guard, settings.interval, settings.tolerance)
         self._parts = NodeParts(reactor, settings, self._netlink, self._guard, resources)
         self._reloading = Reloading(reactor, self._parts, self._netlink)
         self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self.startedAt = 0.0
+        self._refused: tuple[str, ...] = ()
         self._guardLater: IDelayedCall | None = None
         self._lock = NodeLock.of(settings.stateDir, settings.cluster, settings.node)
         self._witness: Witness | None = None
@@ -115,7 +116,13 @@ class HAService(MultiService):
     def snapshot(self) -> Snapshot:
         """Everything that there is to tell of it now."""
         return snapshot(
-            self.settings, self.guarantee, self.history, self.groups, self.node, self.startedAt
+            self.settings,
+            self.guarantee,
+            self.history,
+            self.groups,
+            self.node,
+            self.startedAt,
+            self._refused,
         )
 
     def figures(self) -> Figures | None:
@@ -152,6 +159,8 @@ class HAService(MultiService):
         """
         if self.running:
             raise RuntimeError("addActive comes before the service is started")
+        from twisted.application.internet import StreamServerEndpointService
+
         if isinstance(service, StreamServerEndpointService):
             raise TypeError(
                 "StreamServerEndpointService and strports.service listen only the first time that they "
@@ -197,6 +206,7 @@ class HAService(MultiService):
                 "Call hatwist.runtime.clock.useMonotonic(reactor) first"
             )
         self._takeLock()
+        self._hasten()
         try:
             self._netlink.start()
             node = self._parts.build()
@@ -251,6 +261,13 @@ class HAService(MultiService):
         except OSError as e:
             # It may well go on without a memory, as it does when the disk is full later.
             self._log.error("Another process of this node would not be noticed: {error}", error=e)
+
+    def _hasten(self) -> None:
+        """From now on until the process ends, if the settings say so; a daemon forks before its services start."""
+        if self.settings.realtime:
+            self._refused = tuple(f"realtime: {what}" for what in realtime.refused())
+            for what in self._refused:
+                self._log.error("{what}; a busy host can make this node late", what=what)
 
     def _perceive(self, node: Node) -> None:
         if self._witness is not None:

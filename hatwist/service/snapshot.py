@@ -41,6 +41,7 @@ class Snapshot(NamedTuple):
     @ivar picture: what its node knows of itself and of the others.
     @ivar figures: what its node has counted.
     @ivar parts: of each of its groups.
+    @ivar refused: what its settings ask for and its host refuses, a clause each.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class Snapshot(NamedTuple):
     picture: Picture | None = None
     figures: Figures | None = None
     parts: Mapping[str, Parts] = {}
+    refused: tuple[str, ...] = ()
 
     def explanation(self, group: str) -> Explanation:
         """
@@ -77,6 +79,7 @@ def snapshot(
     groups: Mapping[str, GroupParts],
     node: Node | None,
     startedAt: float,
+    refused: tuple[str, ...] = (),
 ) -> Snapshot:
     """
     One service as it is now.
@@ -84,6 +87,7 @@ def snapshot(
     @param groups: as they are made up, by name.
     @param node: C{None}: it does not run.
     @param startedAt: when it was started, on the node's clock.
+    @param refused: what its settings ask for and its host refuses.
     """
     if node is None:
         return Snapshot(settings, guarantee, history)
@@ -110,6 +114,7 @@ def snapshot(
         node.picture(context),
         counted,
         parts,
+        refused,
     )
 
 

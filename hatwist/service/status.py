@@ -77,6 +77,7 @@ def troubles(snapshot: Snapshot) -> list[str]:
         return []
     found = dropping(figures.links, figures.now, bool(snapshot.settings.keys))
     found += unsent(figures.links)
+    found += snapshot.refused
     found += [
         f"{kind} in {group}, {duration(figures.now - at)} ago: {reason}"
         for (group, kind), (at, reason) in figures.notes.items()

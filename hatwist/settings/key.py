@@ -37,7 +37,7 @@ class KeyOption(NamedTuple):
     @ivar short: its letter.
     @ivar name: what it is called where that is not the key's name with hyphens.
     @ivar many: it may be given several times.
-    @ivar flag: it takes no value, and stands for C{False}.
+    @ivar flag: it takes no value, and stands for this one; C{None}: it takes a value.
     @ivar blank: an empty text is the same as no option.
     @ivar split: makes the key's value of the option's; C{None}: there is none.
     """
@@ -46,7 +46,7 @@ class KeyOption(NamedTuple):
     short: str | None = None
     name: str = ""
     many: bool = False
-    flag: bool = False
+    flag: bool | None = None
     blank: bool = False
     split: Callable[[Any], Any] = lambda value: value
 
@@ -139,7 +139,8 @@ class Key:
     @property
     def argument(self) -> str:
         """What it is called where a program gives it: C{"preemptDelay"}."""
-        name = self.name if self.option is not None and self.option.flag else self.optionName
+        flag = self.option is not None and self.option.flag is not None
+        name = self.name if flag else self.optionName
         first, *more = name.replace("_", "-").split("-")
         return first + "".join(word.capitalize() for word in more)
 

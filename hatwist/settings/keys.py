@@ -25,7 +25,7 @@ from hatwist.runtime.store import DIRECTORY
 from hatwist.settings import readers, words
 from hatwist.settings.endpoint import endpoint
 from hatwist.settings.key import Key, KeyOption, Known, OnReload, Scope
-from hatwist.settings.values import INTERVAL, MULTICAST, PRIORITY, GroupSettings, Settings
+from hatwist.settings.values import HASTE, INTERVAL, MULTICAST, PRIORITY, GroupSettings, Settings
 
 
 def of(*scopes: Scope) -> Iterator[Key]:
@@ -62,6 +62,14 @@ def _asksWitness(settings: Settings) -> str:
     if settings.witness is None:
         return ""
     return f"witness {settings.witness}; when no node reaches it: {settings.witnessLost}"
+
+
+def _hastens(settings: Settings) -> str:
+    if settings.realtime:
+        return "realtime: the daemon comes before ordinary processes, and its memory is locked, if the host permits"
+    if settings.interval < HASTE:
+        return f"a busy host can delay heartbeats at {settings.interval:g} s: realtime = true prevents that"
+    return ""
 
 
 def _preempts(group: GroupSettings) -> str:
@@ -244,6 +252,20 @@ KEYS = (
         ),
     ),
     Key(
+        "realtime",
+        "realtime",
+        Scope.NODE,
+        parsing.boolean,
+        False,
+        option=KeyOption(
+            "Come before all ordinary processes of the host, with locked memory: for intervals under "
+            f"{HASTE:g} s.",
+            flag=True,
+            split=bool,
+        ),
+        told=_hastens,
+    ),
+    Key(
         "on",
         "hooks",
         Scope.GROUP,
@@ -292,7 +314,7 @@ KEYS = (
         option=KeyOption(
             "Leave the addresses where they are when a worthier node returns.",
             name="no-preempt",
-            flag=True,
+            flag=False,
             split=bool,
         ),
         example="false: a worthier node that returns waits until the holder fails.",

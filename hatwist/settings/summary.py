@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hatwist.core.guarantee import Guarantee
@@ -10,7 +10,7 @@ from hatwist.core.phrases import oneLine
 from hatwist.resources.process import CUT_SHORT
 from hatwist.settings import protocols
 from hatwist.settings.digest import digest
-from hatwist.settings.key import Scope
+from hatwist.settings.key import Key, Scope
 from hatwist.settings.keys import of
 from hatwist.settings.values import GroupSettings, Settings
 
@@ -51,13 +51,15 @@ def _lines(settings: Mapping[str, Settings], only: str | None) -> Iterator[str]:
         f"{any_.interval:g} s, tolerance {any_.tolerance:g} s, lease {any_.lease} s"
     )
     yield f"shared configuration {digest(any_).hex()}"
-    yield from _told(any_, "", Scope.CLUSTER, Scope.NODE)
+    yield from _told(any_, "", of(Scope.CLUSTER))
+    yield from _told(any_, "", (key for key in of(Scope.NODE) if key.shared))
     for name, found in settings.items():
         if only in (None, name):
             yield ""
             yield f"node {name}"
             yield f"  heartbeats on {', '.join(str(way) for way in found.ways)}"
             yield f"  terms and votes in {found.stateDir}"
+            yield from _told(found, "  ", (key for key in of(Scope.NODE) if not key.shared))
     for group in any_.groups:
         yield ""
         yield from _group(settings, group, only)
@@ -68,11 +70,11 @@ def _group(
 ) -> Iterator[str]:
     yield f"group {group.name}"
     nodes = order(settings, group.name)
-    of = {n: next(g for g in settings[n].groups if g.name == group.name).priority for n in nodes}
-    yield f"  held by {', then '.join(f'{n} (priority {of[n]})' for n in nodes)}"
-    if len(set(of.values())) < len(of):
+    own = {n: next(g for g in settings[n].groups if g.name == group.name).priority for n in nodes}
+    yield f"  held by {', then '.join(f'{n} (priority {own[n]})' for n in nodes)}"
+    if len(set(own.values())) < len(own):
         yield "  of equal priority, the node with the lowest address comes first"
-    yield from _told(group, "  ", Scope.GROUP, Scope.EVENTS)
+    yield from _told(group, "  ", of(Scope.GROUP, Scope.EVENTS))
     for number, spec in enumerate(group.resources, 1):
         yield f"  {number}. {spec}"
     for check in group.checks:
@@ -85,8 +87,8 @@ def _group(
         yield f"    not protected: {gap}"
 
 
-def _told(values: Any, indent: str, *scopes: Scope) -> Iterator[str]:
+def _told(values: Any, indent: str, keys: Iterable[Key]) -> Iterator[str]:
     """What each setting has to tell of itself."""
-    for key in of(*scopes):
+    for key in keys:
         if key.told is not None and (line := key.told(values)):
             yield f"{indent}{line}"

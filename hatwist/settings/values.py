@@ -23,6 +23,8 @@ MIN_LEASE = 2
 """Seconds; the kernel counts in whole ones, and removes up to one second late."""
 INTERVAL = 1.0
 """Seconds, where no interval is given."""
+HASTE = 0.05
+"""Seconds; with shorter intervals a busy host makes a node late that does not come before its other processes."""
 TOLERANCE = 3.5
 """Intervals, where no tolerance is given."""
 PRIORITY = 100
@@ -75,6 +77,7 @@ class Settings:
     @ivar witnessLost: C{"keep"} or C{"release"} when no node reaches it.
     @ivar control: path of the control socket; C{""}: the usual one; C{"none"}: there is none.
     @ivar http: the endpoint of the web pages, as Twisted describes one; C{None}: there are none.
+    @ivar realtime: the process comes before ordinary ones, and its memory is locked.
     """
 
     interface: str
@@ -93,6 +96,7 @@ class Settings:
     witnessLost: str = "release"
     control: str = ""
     http: str | None = None
+    realtime: bool = False
 
     @property
     def ways(self) -> tuple[LinkSpec, ...]:

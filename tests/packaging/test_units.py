@@ -1,4 +1,4 @@
-"""The unit file for systemd, with and without its drop-in for root, as systemd itself reads it."""
+"""The unit file for systemd, with and without its drop-ins, as systemd itself reads it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LIKE_THIS = 2.5
 """Exposure, from 0 to 10, that the unit stays below; it needs the network and its rights for the rest."""
 
 
-@pytest.fixture(params=["user", "root"])
+@pytest.fixture(params=["user", "root", "realtime"])
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The unit as installed, alone or with root.conf; its programs are there, and do nothing."""
+    """The unit as installed, alone or with a drop-in; its programs are there, and do nothing."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("twistd", "hatwist"):
@@ -26,17 +26,18 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     assert "/opt/hatwist/bin/" in text
     installed = tmp_path / "hatwist.service"
     installed.write_text(text.replace("/opt/hatwist/bin/", f"{programs}/"))
-    if request.param == "root":
-        beside = tmp_path / "hatwist.service.service.d"
+    if request.param != "user":
+        beside = tmp_path / "hatwist.service.d"
         beside.mkdir()
-        (beside / "root.conf").write_text((EXAMPLES / "root.conf").read_text())
+        name = f"{request.param}.conf"
+        (beside / name).write_text((EXAMPLES / name).read_text())
     return installed
 
 
-@pytest.fixture(params=["user", "root"])
+@pytest.fixture(params=["user", "root", "realtime"])
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A system's root, after hatwist install-service of this installation."""
-    more = ["--root"] if request.param == "root" else []
+    more = [f"--{request.param}"] if request.param != "user" else []
     install(tmp_path, *more)
     return tmp_path
 

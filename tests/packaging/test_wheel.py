@@ -32,6 +32,7 @@ SHARED = (
     "share/doc/hatwist/examples/networkd/hatwist.conf",
     "share/doc/hatwist/examples/systemd/49-hatwist.rules",
     "share/doc/hatwist/examples/systemd/hatwist.service",
+    "share/doc/hatwist/examples/systemd/realtime.conf",
     "share/doc/hatwist/examples/systemd/root.conf",
     "share/man/man1/hatwist.1",
     "share/man/man5/hatwist.toml.5",

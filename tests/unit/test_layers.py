@@ -68,11 +68,6 @@ IMPURE = {
     "uuid",
     "zope",
 }
-# The exceptions, each with the reason it is one.
-IMPURE_ALLOWED = {
-    # scapy, imported when frames are built, is told where not to write.
-    ("protocols.frames", "os"),
-}
 # Everything else is given its reactor.
 GLOBAL_REACTOR = {"settings", "service", "frontends", "lab", "api"}
 
@@ -98,7 +93,7 @@ def misplaced(house: House, *names: str) -> Iterator[str]:
             wrong = ""
             if top == "hatwist":
                 wrong = _against(module, rest)
-            elif module.room in PURE and top in IMPURE and (module.name, top) not in IMPURE_ALLOWED:
+            elif module.room in PURE and top in IMPURE:
                 wrong = f"is not for {module.room}"
             elif target.startswith("twisted.internet.reactor") and (
                 module.room not in GLOBAL_REACTOR
@@ -252,12 +247,6 @@ class HouseTests(SynchronousTestCase):
 
     def test_namedExceptionsAreThere(self) -> None:
         """Every exception named here is used: what went away is taken out."""
-        used = {
-            (module.name, each.target.split(".")[0])
-            for module in self.house.modules.values()
-            for each in self.house.imports(module)
-        }
-        self.assertEqual(IMPURE_ALLOWED - used, set())
         self.assertEqual({*KNOW_PROTOCOLS, STARTS_LAB} - set(self.house.modules), set())
 
     def test_everythingIsSeen(self) -> None:

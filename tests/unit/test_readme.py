@@ -51,11 +51,12 @@ class OptionsTests(SynchronousTestCase):
         options = Options()
         declared: Any = [*options.optParameters, *options.optFlags]
         shorts = {row[0]: row[1] or "" for row in declared}
+        flags = {row[0] for row in options.optFlags}
         shorts |= {"address": "a", "alias": "", "link": "", "members": ""}
         self.assertEqual({name: row[0] for name, row in self.rows().items()}, shorts)
         self.assertEqual(
             {name for name in options.longOpt if not name.startswith(("help", "version"))},
-            {name if name == "no-preempt" else f"{name}=" for name in shorts},
+            {name if name in flags else f"{name}=" for name in shorts},
         )
 
     def test_defaults(self) -> None:

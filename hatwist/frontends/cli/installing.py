@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -36,11 +36,14 @@ UNIT = InstalledFile(
     "share/doc/hatwist/examples/systemd/hatwist.service",
     f"{UNITS}/hatwist.service",
 )
-ROOT = InstalledFile(
-    "examples/systemd/root.conf",
-    "share/doc/hatwist/examples/systemd/root.conf",
-    f"{UNITS}/hatwist.service.d/root.conf",
-)
+
+
+def _dropIn(name: str) -> InstalledFile:
+    source = f"examples/systemd/{name}"
+    return InstalledFile(source, f"share/doc/hatwist/{source}", f"{UNITS}/hatwist.service.d/{name}")
+
+
+ROOT, REALTIME = _dropIn("root.conf"), _dropIn("realtime.conf")
 PAGES = tuple(
     InstalledFile(
         f"docs/man/{page}", f"share/man/man{page[-1]}/{page}", f"{MANUALS}/man{page[-1]}/{page}"
@@ -73,6 +76,11 @@ def addInstallService(commands: argparse._SubParsersAction[argparse.ArgumentPars
         help="also the drop-in with which it runs as root: for an alias, or a command that needs root",
     )
     install.add_argument(
+        "--realtime",
+        action="store_true",
+        help="also the drop-in with the limits that realtime = true takes",
+    )
+    install.add_argument(
         "--destdir", default="/", metavar="DIR", help="write below this directory (/)"
     )
     install.add_argument(
@@ -86,7 +94,10 @@ def addInstallService(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 def _install(options: argparse.Namespace, arguments: list[str]) -> int:
     try:
-        wanted = list(_wanted(programs(), options.root))
+        more = [
+            file for file, asked in ((ROOT, options.root), (REALTIME, options.realtime)) if asked
+        ]
+        wanted = list(_wanted(programs(), more))
         there = [_current(options.destdir, target) for target, _ in wanted]
         for (target, text), old in zip(wanted, there, strict=True):
             if old not in (None, text) and not options.force:
@@ -128,7 +139,7 @@ def programs() -> str:
     return directory
 
 
-def _wanted(directory: str, root: bool) -> Iterator[tuple[str, str]]:
+def _wanted(directory: str, dropIns: Sequence[InstalledFile]) -> Iterator[tuple[str, str]]:
     """Path and text of each file."""
     real = os.path.realpath(directory)
     if hidden := [path for path in HIDDEN if Path(real).is_relative_to(path)]:
@@ -138,7 +149,7 @@ def _wanted(directory: str, root: bool) -> Iterator[tuple[str, str]]:
             file=sys.stderr,
         )
     yield UNIT.target, _text(UNIT).replace(WRITTEN_FOR, f"{directory}/")
-    for file in (*([ROOT] if root else []), *PAGES):
+    for file in (*dropIns, *PAGES):
         yield file.target, _text(file)
 
 

@@ -1,7 +1,7 @@
 """
 The guard: a small process that lets go of addresses when the daemon no longer can.
 
-Run by L{hatwist.linux.guard.client} as C{python -I -S program.py}. It imports nothing but modules written
+Run by L{hatwist.linux.guard.client} in a Python with -I -S. It imports nothing but modules written
 in C, so that it starts in some milliseconds, and it needs nothing of the daemon but two pipes: commands
 come on descriptor 0, answers go to descriptor 1, complaints to 2.
 

@@ -61,7 +61,6 @@ class Asker:
         """See L{IAsker.start}."""
         self._answered, self._claimed = answered, claimed
         self._asked = dict.fromkeys(addresses, float("-inf"))
-        frames.templates()
         try:
             for version in {address.version for address in self._asked}:
                 self._ports[version] = port = self._port(version)

@@ -173,7 +173,6 @@ class Witness:
 
     def start(self) -> None:
         """Begin to ask, as soon as it is known by which way."""
-        frames.templates()
         self._unsubscribe = self._netlink.subscribe(self._changed)
         if self._every is not None:
             self._asking.start(self._every, now=False).addErrback(self._broken)

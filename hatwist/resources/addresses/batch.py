@@ -15,7 +15,6 @@ from hatwist.core.errors import ResourceError
 from hatwist.linux.interfaces import INetlink, ISender
 from hatwist.linux.lan.sender import PacketSender
 from hatwist.linux.netlink.messages import IFA_F_DADFAILED, KernelLink
-from hatwist.protocols import frames
 from hatwist.resources.addresses.announcing import Announcer
 from hatwist.resources.addresses.lease import Lease
 from hatwist.resources.addresses.places import Found, Places
@@ -59,7 +58,6 @@ class Addresses:
     ) -> None:
         if not specs:
             raise ValueError("no address to share")
-        frames.templates()  # scapy's slow import happens here, while nothing is urgent
         self._reactor = reactor
         self._netlink = netlink
         self._arm = arm

@@ -191,9 +191,10 @@ class MakeServiceTests(SynchronousTestCase):
         made = self.make(
             *("--interface", "lo", "--address", "10.0.0.1/24", "--node", "alpha", "-p", "7"),
             *("--interval", "0.1", "--no-preempt", "--preempt-delay", "2", "--cluster", "c"),
-            *("--multicast", "239.9.9.9:9"),
+            *("--multicast", "239.9.9.9:9", "--realtime"),
         )
         found = made.settings
+        self.assertTrue(found.realtime)
         self.assertEqual(
             (found.interface, found.node, found.cluster, found.interval, found.tolerance),
             ("lo", "alpha", "c", 0.1, 0.35),

@@ -32,6 +32,7 @@ from hatwist.core.electorate import Quorum
 from hatwist.core.guarantee import Level
 from hatwist.core.linkspec import LinkSpec, MulticastGroup
 from hatwist.core.worth import Fitness
+from hatwist.linux import realtime
 from hatwist.linux.guard.client import GuardError
 from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.command import Command
@@ -456,6 +457,25 @@ class LifeTests(ServiceTestCase):
         self.service().startService()
         (line,) = log.lines("Timers run on the wall clock")
         self.assertIn("useMonotonic(reactor)", line)
+
+    def test_realtimeRefused(self) -> None:
+        """What the host refuses is logged and among the troubles, and the node runs all the same."""
+        log = self.log()
+        self.patch(realtime, "refused", lambda: ["it may not (EPERM): LimitRTPRIO=2"])
+        service = self.service(realtime=True)
+        service.startService()
+        said = "realtime: it may not (EPERM): LimitRTPRIO=2"
+        self.assertEqual(
+            log.lines("realtime"), [f"error: {said}; a busy host can make this node late"]
+        )
+        self.assertIn(said, status(service.snapshot())["troubles"])
+
+    def test_realtimeUnasked(self) -> None:
+        """Nothing of it is asked for where the settings do not."""
+        self.patch(realtime, "refused", lambda: self.fail("it was asked for"))
+        service = self.service()
+        service.startService()
+        self.assertEqual(status(service.snapshot())["troubles"], [])
 
 
 class GuaranteeTests(ServiceTestCase):

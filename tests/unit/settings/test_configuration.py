@@ -378,6 +378,19 @@ class CommandTests(FileTests):
         ):
             self.assertIn(words, out)
 
+    def test_checkRealtime(self) -> None:
+        """A short interval is warned of where a node does not come before other processes."""
+        path = self.path(
+            'interface = "lo"\ninterval = 0.02\n[node.alpha]\nrealtime = true\n[node.beta]\n'
+            '[group.web]\nresources = [{address = "10.0.0.1/24"}]\n'
+        )
+        _, out, _ = self.run_("check", path)
+        self.assertRegex(
+            out,
+            r"node alpha\n(  .*\n)*  realtime: the daemon comes before .*\n\n"
+            r"node beta\n(  .*\n)*  a busy host can delay heartbeats at 0\.02 s: realtime = true",
+        )
+
     def test_checkLines(self) -> None:
         """A command of several lines is shown in one."""
         path = self.path(
