@@ -15,6 +15,8 @@ from typing import Any
 Argv = tuple[str, ...]
 """A program and its arguments."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}\Z")
+_INTERFACE = re.compile(r"(?!\.{1,2}\Z)[^\s\0/:]{1,15}\Z")
+"""What the kernel takes (dev_valid_name in net/core/dev.c)."""
 NAMES = "allowed are 1 to 63 letters, digits, '.', '_' and '-'"
 
 
@@ -34,7 +36,7 @@ def name(value: object) -> str:
 
 def interface(value: object) -> str:
     """The name of a network interface."""
-    if not isinstance(value, str) or not 0 < len(value) <= 15 or set(value) & set("/: \t\n"):
+    if not isinstance(value, str) or not _INTERFACE.match(value):
         raise ValueError("allowed is the name of a network interface, such as eth0")
     return value
 
@@ -82,7 +84,7 @@ def number(value: object) -> float:
     """A finite number, as one or as a text."""
     try:
         found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
         raise ValueError("is not a number of seconds")
@@ -97,7 +99,10 @@ class Seconds:
     most: float
 
     def __call__(self, value: object) -> float:
-        found = number(value)
+        try:
+            found = number(value)
+        except ValueError as e:
+            raise ValueError(f"{e}; allowed are {self}") from None
         if not self.least <= found <= self.most:
             raise ValueError(f"allowed are {self} seconds")
         return found
