@@ -82,18 +82,13 @@ def choice(*allowed: str) -> Callable[[Any], str]:
 
 def number(value: object) -> float:
     """A finite number, as one or as a text."""
-    found = _float(value)
-    if not math.isfinite(found):
-        raise ValueError("allowed is a number of seconds")
-    return found
-
-
-def _float(value: object) -> float:
-    """The number that it is, or is written as; L{math.nan}: none."""
     try:
-        return math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        return math.nan
+        found = math.nan
+    if not math.isfinite(found):
+        raise ValueError("is not a number of seconds")
+    return found
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,10 @@ class Seconds:
     most: float
 
     def __call__(self, value: object) -> float:
-        found = _float(value)
+        try:
+            found = number(value)
+        except ValueError as e:
+            raise ValueError(f"{e}; allowed are {self}") from None
         if not self.least <= found <= self.most:
             raise ValueError(f"allowed are {self} seconds")
         return found

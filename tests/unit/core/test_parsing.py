@@ -21,17 +21,18 @@ class ParsingTests(SynchronousTestCase):
             self.assertEqual(str(error), words, repr(value))
 
     def test_seconds(self) -> None:
-        """What is no number of seconds is refused like one out of bounds: with the bounds."""
+        """What is no number of seconds is refused with the bounds, as is one beyond them."""
         parse = Seconds(0.5, 60)
         self.assertEqual([parse(value) for value in (1, 0.5, "60")], [1.0, 0.5, 60.0])
-        wrong: tuple[object, ...] = (0.4, 61, "soon", "", True, None, [], "nan", "inf", 10**400)
-        self.assertRefused(parse, wrong, "allowed are 0.5 to 60 seconds")
+        self.assertRefused(parse, (0.4, 61), "allowed are 0.5 to 60 seconds")
+        wrong: tuple[object, ...] = ("soon", "0.7s", "", True, None, [], "nan", "inf", 10**400)
+        self.assertRefused(parse, wrong, "is not a number of seconds; allowed are 0.5 to 60")
 
     def test_number(self) -> None:
-        """Without bounds of its own, any finite number will do, however great it is written."""
+        """Without bounds any finite number will do; one beyond every float is none."""
         self.assertEqual(number("-1.5"), -1.5)
         wrong: tuple[object, ...] = ("soon", True, None, "nan", "inf", 10**400)
-        self.assertRefused(number, wrong, "allowed is a number of seconds")
+        self.assertRefused(number, wrong, "is not a number of seconds")
 
     def test_interface(self) -> None:
         """An interface has any name that the kernel takes, and no other."""
