@@ -189,7 +189,7 @@ class DirectiveTests(SynchronousTestCase):
         self.assertGreaterEqual(short.values["tolerance"], 4)
         self.assertIn("the nearest", short.why("3 s of silence"))
         self.assertIn(
-            "allowed is a number of seconds",
+            "is not a number of seconds",
             both("deadtime soon\n" + MAIN.replace("deadtime 30\n", "")).why("deadtime soon"),
         )
 
