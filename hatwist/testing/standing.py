@@ -65,6 +65,8 @@ class StandingJudge:
             self._claims.append(node.name)
             self._claimed(node)
         elif kind == "note" and "no majority has confirmed" in detail and self._calm():
+            if self.sim.lan.weather.loss:
+                return  # enough of what was sent in a lease may have been lost
             names = self.sim.quorum.members if self.sim.quorum is not None else frozenset()
             near = [n for n in names if self._votes(n) and self._twoWay(node.name, n)]
             if len(near) * 2 > len(names):
