@@ -216,8 +216,9 @@ class Driver:
             self._guard.check()
 
     def decided(self, now: float, effects: Sequence[Effect]) -> None:
-        """Record it."""
-        self.recorder.decided(now, effects)
+        """Record it; most decisions change nothing."""
+        if effects:
+            self.recorder.decided(now, effects)
 
     def perform(self, machine: Machine, effect: Effect) -> None:
         """Tell the fence, then do it. What goes wrong is logged; the machine goes by what it is told."""
@@ -280,6 +281,8 @@ class Driver:
         for machine in self.machines:
             for group in machine.groups:
                 fence = self.fences[group]
+                if fence.until == -inf:  # not claimed: there is no lease to compute
+                    continue
                 seconds = fence.renew(machine.lease(group, self.loop.decidedAt), now)
                 if seconds:
                     self.performer.keepers[group].renew(seconds)
@@ -357,9 +360,12 @@ class Driver:
 
     def _dismiss(self) -> None:
         """What the machines have forgotten needs no keeper."""
-        known = self._groups()
-        if len(self.fences) == len(known):
+        count = 0
+        for machine in self.machines:
+            count += len(machine.groups)
+        if len(self.fences) == count:
             return
+        known = self._groups()
         for name in set(self.fences).difference(known):
             del self.fences[name]
             self.performer.dismiss(name)
