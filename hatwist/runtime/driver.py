@@ -61,6 +61,7 @@ class Driver:
     Decides whenever there is a reason to.
 
     @param onOver: called when every machine has come to its end, and has said so; more than once, if need be.
+    @ivar machines: one for each protocol.
     @ivar lateness: how late each beat of this node came.
     @ivar received: how many packets were taken in, by node and link.
     @ivar recorder: the last decisions, with what led to them.
@@ -84,6 +85,7 @@ class Driver:
     ) -> None:
         self._speakers = {speaker.machine: speaker for speaker in speakers}
         self.loop = Loop(reactor.seconds, list(self._speakers), self)
+        self.machines: Sequence[Machine] = self.loop.machines
         self.persister = Persister(
             reactor, lambda: self.session, store, self._persisted, self._remembers, votes
         )
@@ -109,11 +111,6 @@ class Driver:
     def speakers(self) -> Collection[Speaker]:
         """Each protocol with its links."""
         return self._speakers.values()
-
-    @property
-    def machines(self) -> Sequence[Machine]:
-        """One for each protocol."""
-        return self.loop.machines
 
     @property
     def session(self) -> int:
