@@ -61,6 +61,7 @@ class Driver:
     Decides whenever there is a reason to.
 
     @param onOver: called when every machine has come to its end, and has said so; more than once, if need be.
+    @ivar machines: one for each protocol.
     @ivar lateness: how late each beat of this node came.
     @ivar received: how many packets were taken in, by node and link.
     @ivar recorder: the last decisions, with what led to them.
@@ -84,6 +85,7 @@ class Driver:
     ) -> None:
         self._speakers = {speaker.machine: speaker for speaker in speakers}
         self.loop = Loop(reactor.seconds, list(self._speakers), self)
+        self.machines: Sequence[Machine] = self.loop.machines
         self.persister = Persister(
             reactor, lambda: self.session, store, self._persisted, self._remembers, votes
         )
@@ -109,11 +111,6 @@ class Driver:
     def speakers(self) -> Collection[Speaker]:
         """Each protocol with its links."""
         return self._speakers.values()
-
-    @property
-    def machines(self) -> Sequence[Machine]:
-        """One for each protocol."""
-        return self.loop.machines
 
     @property
     def session(self) -> int:
@@ -216,8 +213,9 @@ class Driver:
             self._guard.check()
 
     def decided(self, now: float, effects: Sequence[Effect]) -> None:
-        """Record it."""
-        self.recorder.decided(now, effects)
+        """Record it; most decisions change nothing."""
+        if effects:
+            self.recorder.decided(now, effects)
 
     def perform(self, machine: Machine, effect: Effect) -> None:
         """Tell the fence, then do it. What goes wrong is logged; the machine goes by what it is told."""
@@ -280,6 +278,8 @@ class Driver:
         for machine in self.machines:
             for group in machine.groups:
                 fence = self.fences[group]
+                if fence.until == -inf:  # not claimed: there is no lease to compute
+                    continue
                 seconds = fence.renew(machine.lease(group, self.loop.decidedAt), now)
                 if seconds:
                     self.performer.keepers[group].renew(seconds)
@@ -357,9 +357,12 @@ class Driver:
 
     def _dismiss(self) -> None:
         """What the machines have forgotten needs no keeper."""
-        known = self._groups()
-        if len(self.fences) == len(known):
+        count = 0
+        for machine in self.machines:
+            count += len(machine.groups)
+        if len(self.fences) == count:
             return
+        known = self._groups()
         for name in set(self.fences).difference(known):
             del self.fences[name]
             self.performer.dismiss(name)

@@ -166,13 +166,13 @@ class GuardClient:
             if self._look.active():
                 self._look.cancel()
             self._look = None
-        before = self.counters.total()
+        before = sum(self.counters.values())
         if self._child is not None:
             self._child.read()
         late = [name for name, armed in self._groups.items() if self._late(armed)]
         if late:
             self._fired(late, "it was not renewed in time")
-        return self.counters.total() == before
+        return sum(self.counters.values()) == before
 
     def permits(self, group: str) -> bool:
         """See L{IGuard.permits}."""

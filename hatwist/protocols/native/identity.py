@@ -69,12 +69,14 @@ class Identity:
 
     def listed(self, beat: Heartbeat, now: float) -> None:
         """Look what another node has heard under this node's name."""
+        name, session = self._rules.name, self.session
         for heard in beat.heard:
-            if heard.name == self._rules.name:
+            if heard.name == name and heard.session > session:
                 # As far as it is believed: the teller may have followed further, in more steps than reached this node.
-                told = follow(self.session, heard.session)
-                if told > self.session:
+                told = follow(session, heard.session)
+                if told > session:
                     self._later(heard._replace(session=told), beat.name, now)
+                    session = self.session
 
     def _later(self, heard: Heard, by: str, now: float) -> None:
         """A later start of this node is known: an earlier one, and the clock was behind, or another node."""

@@ -86,6 +86,7 @@ class NativeMachine:
         self._clusterId = clusterId(rules.cluster)
         self._lastRun = self._wake = now
         self._stopped = False
+        self._going: set[str] = set()  # no longer configured
         self._events: list[Event] = []
         for group in rules.groups:
             self._add(group, (records or {}).get(group.name, NOTHING), now)
@@ -160,7 +161,7 @@ class NativeMachine:
             and repeats(known.beat, beat, self.rules.name)
             and all(election.calm for election in self.elections.values())
         )
-        fresh = self.view.receive(beat, link, self.session, now)
+        fresh = self.view.receive(beat, link, self.identity.session, now)
         if fresh and beat.digest != self.rules.digest:
             self._say("configuration-differs", beat.name, "its shared configuration is another")
         if back:  # what it knows of this node is out of date, whatever was sent to it meanwhile
@@ -209,7 +210,8 @@ class NativeMachine:
         self.news = False
         self.view.forget(now)
         self.identity.decide(now)
-        displaced, session, outbox = self.displaced, self.session, self.outbox
+        identity, outbox = self.identity, self.outbox
+        displaced, session = identity.displaced, identity.session
         effects: list[Effect] = []
         wake = inf
         urgent = False
@@ -230,12 +232,13 @@ class NativeMachine:
         effects += self._events
         self._events = []
         effects += self.chronicle.look(self.view, now)
-        self._forget()
+        if self._going:
+            self._forget()
         self._wake = min(wake, self.identity.rivalUntil) if displaced else wake
         return effects
 
     def outgoing(self, now: float) -> list[Outgoing]:
-        beats = self.outbox.collect(now, self.session)
+        beats = self.outbox.collect(now, self.identity.session)
         return [Outgoing(self.keyring.seal(beat), None, beat.seq) for beat in beats]
 
     def lease(self, group: str, now: float) -> float:
@@ -300,8 +303,7 @@ class NativeMachine:
         @raise ValueError: a group that comes is still being let go of, under the same name.
         """
         wanted = {group.name: group for group in rules.groups}
-        going = [name for name in self.elections if name not in self._configured()]
-        if back := sorted(set(going) & set(wanted)):
+        if back := sorted(self._going & set(wanted)):
             raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = self.outbox.rules = rules
         self.view.digest = rules.digest
@@ -312,6 +314,7 @@ class NativeMachine:
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
+        self._going = set(self.elections).difference(group.name for group in rules.groups)
         self.view.serve(self.elections)
 
     def _add(self, group: GroupRules, record: Record, now: float) -> None:
@@ -325,16 +328,13 @@ class NativeMachine:
         if self._stopped:
             self.elections[group.name].input(Input.STOP, now, "stopped")
 
-    def _configured(self) -> set[str]:
-        return {group.name for group in self.rules.groups}
-
     def _forget(self) -> None:
         """Groups that went are told of until everybody has had time to hear it."""
-        configured = self._configured()
-        for name in [name for name in self.elections if name not in configured]:
-            election = self.elections[name]
-            if election.standing.state is State.SHUTDOWN and election.standing.released is None:
+        for name in sorted(self._going):
+            standing = self.elections[name].standing
+            if standing.state is State.SHUTDOWN and standing.released is None:
                 del self.elections[name]
+                self._going.discard(name)
                 self.view.serve(self.elections)
 
 

@@ -101,7 +101,9 @@ class Outbox:
         """
         self._next = told
         self._mute, self._over = displaced or over, over
-        self._hurried, self._follows = self._isHurried(now), self._isFollowing(now)
+        free = claimless(self._elections)
+        self._hurried = self._isHurried(free, now)
+        self._follows = free and self._isFollowing(now)
         # What is decided once more before it was sent is still to be sent.
         urgent = urgent or self._answer or self._pending > 0
         self._answer = False
@@ -150,8 +152,8 @@ class Outbox:
             return self._uncleanUntil
         return -inf
 
-    def _isHurried(self, now: float) -> bool:
-        free = claimless(self._elections)
+    def _isHurried(self, free: bool, now: float) -> bool:
+        """@param free: no group is claimed by this node."""
         for peer in self._view:
             if peer.left():
                 continue
@@ -162,10 +164,8 @@ class Outbox:
         return False
 
     def _isFollowing(self, now: float) -> bool:
-        """A standby sends when it has heard the holder, in place of its own beat."""
-        return claimless(self._elections) and any(
-            leads(peer) and peer.direct(now) for peer in self._view
-        )
+        """Who claims nothing sends when it has heard the holder, in place of its own beat."""
+        return any(leads(peer) and peer.direct(now) for peer in self._view)
 
     def _due(self, now: float) -> float:
         """When a packet is due that neither beat nor change brings."""
