@@ -565,7 +565,7 @@ class MovingTests(SocketTestCase):
             raw.sendall(boxes.encode(box))
             await self.until(lambda: len(node(alpha).driver.reporter.watchers) == 2)
         await self.until(lambda: len(node(alpha).driver.reporter.watchers) == 1)
-        await self.until(lambda: node(beta).machine.elections["default"].standing.holding)
+        await self.until(lambda: "beta: acquire" in resource.transcript)
         resource.finish()
         await self.until(lambda: beta.role is Role.ACTIVE)
 

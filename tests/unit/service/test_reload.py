@@ -89,6 +89,7 @@ class ReloadTests(ServiceTestCase):
     async def test_goes(self) -> None:
         """A group that goes is let go of, and the other one is not touched."""
         service = await self.running(WEB, GroupSettings("db"))
+        await self.until(lambda: set(service.roles.values()) == {Role.ACTIVE})
         observer = Observer()
         service.addObserver(observer)
         lines = await service.reload(self.with_(service, GroupSettings("db")))
