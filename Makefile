@@ -30,7 +30,7 @@ help:
 	@echo 'make lint       check style and types'
 	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules of each kind (SCHEDULES=N)'
 	@echo 'make faults     break three real nodes that vote in $(FAULTS) random ways (FAULTS=N)'
-	@echo 'make benchmark  what a heartbeat, an idle node, its memory and a start cost here, against the budgets'
+	@echo 'make benchmark  what a heartbeat, an idle node, its memory, a start and many groups cost here, against the budgets'
 	@echo 'make audit      ask for known vulnerabilities of the packages in requirements.txt; needs the network'
 	@echo 'make lock       make requirements.txt anew, with the newest packages that setup.cfg allows; needs the network'
 	@echo 'make clean      remove everything that these made'
@@ -75,6 +75,7 @@ benchmark: $(VENV)/.installed
 	$(BIN)/python benchmarks/wire.py || status=1; \
 	$(BIN)/python benchmarks/idle.py || status=1; \
 	$(BIN)/python benchmarks/memory.py || status=1; \
+	$(BIN)/python benchmarks/groups.py || status=1; \
 	exit $$status
 
 # What the documented installation gets, each file with its hash; the header says what it is for.
