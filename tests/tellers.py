@@ -130,6 +130,8 @@ class Teller:
         if ledger.session != header.session:
             return
         for listing in datagram.heard:
+            if listing.name == self.name and listing.session > self.knowledge.session:
+                self.renew(listing.session + 1, now)
             if listing.name != self.name and listing.age < self.lan.tolerance:
                 self._begin(listing.name, listing.session, now)
         fresh = ledger.directSeq < 0 or not self.facts[header.name].alive(now)
@@ -143,7 +145,7 @@ class Teller:
                     fact.named = True
                     if listing.direct:
                         fact.listedAt = now
-                elif listing.name != self.name:
+                elif listing.name in self.facts:
                     other = self.facts[listing.name]
                     other.at = max(other.at, now - listing.age)
         if news.ahead:
@@ -189,6 +191,8 @@ class Lan:
             lambda: defaultdict(list)
         )
         self._records: dict[tuple[str, int, int, str], list[GroupState | None]] = defaultdict(list)
+        self._groups: dict[tuple[str, int], set[str]] = defaultdict(set)
+        self._checked: dict[tuple[str, str], object] = {}
         self._wakes: dict[str, float] = {}
 
     # Nodes
@@ -218,6 +222,7 @@ class Lan:
     def gave(self, node: Teller, group: str, state: GroupState | None) -> None:
         journal = node.knowledge.journal
         self._records[(node.name, node.knowledge.session, journal.version, group)].append(state)
+        self._groups[(node.name, node.knowledge.session)].add(group)
 
     # Time
 
@@ -285,8 +290,13 @@ class Lan:
         """What a node believes was so, at the packet as of which it believes it."""
         for name, ledger in node.knowledge.ledgers.items():
             said = self._said[(name, ledger.session)]
-            groups = {g for (n, s, _, g) in self._records if (n, s) == (name, ledger.session)}
-            for group in groups:
+            version = ledger.settled.version
+            now = (ledger.session, version, ledger.newest, len(said[ledger.settled.seq]))
+            known = (node.knowledge.session, now, [(r.name, r.version) for r in ledger.records])
+            if self._checked.get((node.name, name)) == known:
+                continue
+            self._checked[(node.name, name)] = known
+            for group in self._groups[(name, ledger.session)]:
                 record = ledger.records.get(group)
                 if record is not None:
                     given = self._records[(name, ledger.session, record.version, group)]
@@ -331,3 +341,56 @@ def aState(random: Random, group: str, names: list[str], me: str) -> GroupState:
     if random.random() < 0.2:
         values["reason"] = random.choice(("no carrier on eth0", "disk", "x" * 200))
     return GroupState(group, role, Fitness.FIT, random.randrange(200), True, **values)
+
+
+def cruel(seed: int, steps: int = 40) -> Lan:
+    """A schedule of faults and changes; then nothing is lost any more, and everybody knows everything in time."""
+    random = Random(seed)
+    interval = random.choice((0.1, 1.0))
+    lan = Lan(seed, interval, 3.5 * interval, limit=random.choice((1132, FRAME)))
+    names = list("abcde")[: random.randrange(2, 6)]
+    groups = [f"group{number:02}" for number in range(random.choice((2, 4, 8, 40)))]
+    lan.loss, lan.copies = random.choice((0.0, 0.05, 0.3)), random.choice((0.0, 0.2))
+    lan.delay = random.choice(((0.0002, 0.001), (0.0002, 0.2)))
+    snapshots: list[Teller] = []
+
+    def states(name: str) -> list[GroupState]:
+        return [aState(random, g, names, name) for g in groups if random.random() < 0.8]
+
+    for name in names:
+        lan.start(name, states(name))
+    for _ in range(steps):
+        name = random.choice(names)
+        node = lan.nodes[name]
+        kind = random.randrange(20)
+        if kind < 10:
+            for _ in range(random.choice((1, 1, 3, len(groups)))):
+                node.put(aState(random, random.choice(groups), names, name))
+        elif kind < 12:
+            node.remove(random.choice(groups))
+        elif kind < 13:
+            lan.start(name, states(name))
+        elif kind < 15:
+            lan.cut.add((name, random.choice(names)))
+        elif kind < 16:
+            lan.cut |= {(other, name) for other in names}
+        elif kind < 18 and lan.cut:
+            lan.cut.discard(random.choice(sorted(lan.cut)))
+        elif kind < 19:
+            snapshots.append(lan.snapshot(name))
+        elif snapshots:
+            lan.restore(random.choice(snapshots))
+        lan.run(lan.now + random.expovariate(1 / (interval * random.choice((0.05, 0.5, 2)))))
+    # What was restored learns of itself first, and the last of what was late comes in.
+    lan.loss = lan.copies = 0.0
+    lan.delay = (0.0002, interval / 50)
+    lan.cut = {c for c in lan.cut if random.random() < 0.5}
+    node = lan.nodes[random.choice(names)]
+    node.put(aState(random, random.choice(groups), names, node.name))
+    lan.run(lan.now + 2 * interval)
+    for a in names:
+        for b in names:
+            if a != b and not {(a, b), (b, a)} & lan.cut:
+                if why := lan.ignorance(a, b):
+                    raise Violation(why)
+    return lan

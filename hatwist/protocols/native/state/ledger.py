@@ -186,10 +186,11 @@ class Ledger:
         @return: the groups of which something new is known.
         """
         changed = set()
-        put, dated = self.records.put, self._dated
+        put, dated, settled = self.records.put, self._dated, self.settled.version
         for record in told.records:
             name = record.name
-            if put(record):
+            # Up to the version at which all was known there is nothing new, but from a node that lives twice.
+            if record.version > settled and put(record):
                 changed.add(name)
                 if seq >= 0:
                     dated[name] = (seq, now)

@@ -8,6 +8,7 @@ MOST = 32.0
 """Frames that may be sent in a row; also how far a first word may overdraw."""
 FIRST = 2.0
 """At the start of a session, when other nodes may have started as well."""
+ROUNDING = 1e-6
 
 
 class Tokens:
@@ -30,7 +31,8 @@ class Tokens:
 
         @param overdraw: it is the first word of a change.
         """
-        if self._left < 1 and not (overdraw and self._left > -MOST):
+        # When one is due there is one, whatever the rounding.
+        if self._left < 1 - ROUNDING and not (overdraw and self._left > -MOST):
             return False
         self._left -= 1
         return True
