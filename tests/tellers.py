@@ -191,6 +191,7 @@ class Lan:
             lambda: defaultdict(list)
         )
         self._records: dict[tuple[str, int, int, str], list[GroupState | None]] = defaultdict(list)
+        self._twice: set[tuple[str, int]] = set()
         self._groups: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._checked: dict[tuple[str, str], object] = {}
         self._wakes: dict[str, float] = {}
@@ -215,6 +216,10 @@ class Lan:
         return copy.deepcopy(node, {id(self): self})
 
     def restore(self, node: Teller) -> None:
+        """
+        As a hypervisor does. What was known of this session of it may be of either life, until it has noticed.
+        """
+        self._twice.add((node.name, node.knowledge.session))
         self.nodes[node.name] = node
         node.beatAt = self.now
         self._schedule(node)
@@ -303,6 +308,8 @@ class Lan:
                     if record.state not in given:
                         raise Violation(f"{node.name} has {record} of {name}, never given")
                 seq, _ = ledger.asOf(group)
+                if (name, ledger.session) in self._twice:
+                    continue
                 if seq >= 0 and not any(
                     snapshot.get(group) == ledger.of(group) for snapshot in said[seq]
                 ):

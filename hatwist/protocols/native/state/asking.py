@@ -12,6 +12,8 @@ SPACING = 0.1
 """Intervals between two packets that only ask, for up to four nodes; with more nodes it is more."""
 STILL = 0.5
 """Intervals for which nothing more of a node must have come before this one asks for what may be on its way."""
+GAPS = 4
+"""How many stretches of one node's records are asked for in one packet."""
 
 
 class Asking:
@@ -31,7 +33,8 @@ class Asking:
 
     def look(self, owner: str) -> None:
         """Something new is known of a node."""
-        if self._ledgers[owner].gap is not None:
+        ledger = self._ledgers[owner]
+        if ledger.through < ledger.newest:
             self._open.add(owner)
         elif owner in self._open:
             self._open.discard(owner)
@@ -82,12 +85,11 @@ class Asking:
             if teller is None:
                 continue
             ledger = self._ledgers[owner]
-            gap = ledger.gap
-            assert gap is not None
             self._asked[owner] = (ledger.through, now)
             self._last[owner] = teller
             self._lastAt = now
-            yield Want(owner, ledger.session, teller, *gap)
+            for start, end in ledger.gaps[:GAPS]:
+                yield Want(owner, ledger.session, teller, start, end)
 
     def _teller(self, owner: str, present: Collection[str]) -> str | None:
         """The owner, if it hears this node; else one who knows more, and each time another one."""

@@ -76,11 +76,15 @@ class Ledger:
         return self.through == self.newest and self.stated.seq >= 0
 
     @property
-    def gap(self) -> tuple[int, int] | None:
-        """The first stretch of versions that is not known."""
-        if self.through >= self.newest:
-            return None
-        return (self.through, self._spans[0][0] if self._spans else self.newest)
+    def gaps(self) -> Spans:
+        """The stretches of versions that are not known, from the first one on."""
+        found, start = [], self.through
+        for first, last in self._spans:
+            found.append((start, first))
+            start = last
+        if start < self.newest:
+            found.append((start, self.newest))
+        return found
 
     @property
     def holed(self) -> bool:

@@ -163,7 +163,7 @@ class Telling:
                 self._tell(packing, self._name, told, version, now, fresh)
             if whole and base < self.told and not self._answering.fresh(self._name, base, end, now):
                 self._tell(packing, self._name, base, min(end, self.told), now)
-        if whole and not present and version and self.told == version:
+        if whole and not present and version and told == version:
             self._round = self._round if self._round < version else 0
             self._round = self._tell(packing, self._name, self._round, version, now, frames=1)
 
@@ -171,7 +171,7 @@ class Telling:
         """Through which version all have confirmed that are still waited for."""
         base = self.told
         for name in present:
-            known, at = self._confirmed.get(name, (base, now))
+            known, at = self._confirmed.get(name, (0, now))
             if known < base and now < at + self._patience:
                 base = known
         return base
