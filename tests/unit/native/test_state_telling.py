@@ -142,7 +142,9 @@ class ChangeTests(TellingCase):
         self.assertEqual(ends[-1], 1000)
         self.assertEqual(self.rest(), inf)
         # Then only the oldest frame that is not confirmed.
-        self.assertEqual(told(self.send(5.0)), [("a", 0, ends[0])])
+        ((owner, start, end),) = told(self.send(5.0))
+        self.assertEqual((owner, start), ("a", 0))
+        self.assertTrue(ends[0] <= end <= ends[0] + 5, end)
 
     def test_deaf(self) -> None:
         """A node that nobody confirms goes round through all it has, a frame a packet."""
@@ -326,10 +328,10 @@ class AskingTests(SynchronousTestCase):
         return [(w.owner, w.teller, w.start, w.end) for w in asked]
 
     def test_hole(self) -> None:
-        """What lies before something that has come was lost: all of it is asked for at once, of the owner."""
+        """What lies before something that has come was lost: the first of it is asked for at once, of the owner."""
         self.lacks("b", 1.0, ((2, 4), (6, 7)))
         self.assertEqual(self.asking.due("b", "bcde"), 1.0)
-        expected = [("b", "b", 0, 2), ("b", "b", 4, 6), ("b", "b", 7, 9)]
+        expected = [("b", "b", 0, 2)]
         self.assertEqual(self.ask(1.0, "b"), expected)
         self.assertEqual(self.ask(1.5, "b"), [])
         self.assertEqual(self.asking.due("b", "bcde"), 2.0)
@@ -356,7 +358,7 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(self.asking.due("bc", "bcdefghi"), 1.2)
 
     def test_third(self) -> None:
-        """Where the owner does not hear this node, one is asked who knows more, and next time another one."""
+        """Where the owner does not hear this node, or does not answer, another is asked who knows more."""
         self.lacks("b", 1.0)
         self.assertEqual(self.asking.due("cd", "bcde"), inf)
         for teller, known in (("c", 5), ("d", 9), ("e", 9)):

@@ -12,8 +12,6 @@ SPACING = 0.1
 """Intervals between two packets that only ask, for up to four nodes; with more nodes it is more."""
 STILL = 0.5
 """Intervals for which nothing more of a node must have come before this one asks for what may be on its way."""
-GAPS = 4
-"""How many stretches of one node's records are asked for in one packet."""
 
 
 class Asking:
@@ -88,20 +86,22 @@ class Asking:
             self._asked[owner] = (ledger.through, now)
             self._last[owner] = teller
             self._lastAt = now
-            for start, end in ledger.gaps[:GAPS]:
-                yield Want(owner, ledger.session, teller, start, end)
+            yield Want(owner, ledger.session, teller, *ledger.gap)
 
     def _teller(self, owner: str, present: Collection[str]) -> str | None:
-        """The owner, if it hears this node; else one who knows more, and each time another one."""
-        if owner in present:
-            return owner
+        """The owner, if it hears this node, or one who knows more; in vain once, another one."""
         through = self._ledgers[owner].through
-        able = sorted(
+        if owner in present and self._asked.get(owner, (-1, 0.0))[0] != through:
+            return owner
+        able = [
             name
             for name, known in self._tellers.get(owner, {}).items()
             if known > through and name in present
-        )
+        ]
+        if owner in present:
+            able.append(owner)
         if not able:
             return None
+        able.sort()
         last = self._last.get(owner, "")
         return next((name for name in able if name > last), able[0])

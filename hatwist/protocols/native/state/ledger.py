@@ -76,15 +76,9 @@ class Ledger:
         return self.through == self.newest and self.stated.seq >= 0
 
     @property
-    def gaps(self) -> Spans:
-        """The stretches of versions that are not known, from the first one on."""
-        found, start = [], self.through
-        for first, last in self._spans:
-            found.append((start, first))
-            start = last
-        if start < self.newest:
-            found.append((start, self.newest))
-        return found
+    def gap(self) -> tuple[int, int]:
+        """The first stretch of versions that is not known."""
+        return (self.through, self._spans[0][0] if self._spans else self.newest)
 
     @property
     def holed(self) -> bool:
