@@ -190,6 +190,12 @@ class FrameTests(TellingCase):
         self.assertEqual(calm.ranges, ())
         self.assertTrue(len(encode(calm)) + 32 <= 260, len(encode(calm)))
 
+    def test_calmOfMany(self) -> None:
+        """That of 32 nodes is one frame."""
+        self.meet(*[f"node{number:03}" for number in range(31)])
+        (calm,) = self.send(1.0)
+        self.assertEqual(len(calm.heard), 31)
+
     def test_referred(self) -> None:
         """Who is asked, or told of, is listed in that datagram."""
         names = [f"node{number:03}" for number in range(80)]
