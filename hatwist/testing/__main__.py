@@ -12,7 +12,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from hatwist.testing import majority, schedules, standing
+from hatwist.testing import groups, majority, schedules, standing
 from hatwist.testing.schedules import Violation
 
 KINDS = {
@@ -22,6 +22,8 @@ KINDS = {
     "islands": standing.islands,
     "rolling": standing.rolling,
     "broken": standing.broken,
+    "groups": groups.plain,
+    "groups-majority": groups.majority,
 }
 """What runs the schedule of one seed, by kind."""
 WIRE = 3
