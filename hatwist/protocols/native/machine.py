@@ -311,6 +311,8 @@ class NativeMachine:
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
+            if self._stopped:
+                self.elections[name].input(Input.STOP, now, "stopped")
         self.view.serve(self.elections)
 
     def _add(self, group: GroupRules, record: Record, now: float) -> None:
