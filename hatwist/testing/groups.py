@@ -9,7 +9,7 @@ other, so that for a while they differ; in the middle of it a node may die.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from hatwist.core.worth import Fitness
@@ -53,13 +53,16 @@ class Story:
         self.sim.release = 0.08 if self.slow else None
         self.judge = GroupsJudge(self.sim, seed)
         self.shared = {f"g{number}": self._group(f"g{number}") for number in range(count)}
-        self.refused = False
+        self.refused = self._over = False
         self._spare = [f"g{number}" for number in range(count, count + 3)]
         self._stopped: set[str] = set()
         self._rates = {name: chance.uniform(0.991, 1.009) for name in self.names}
         self._priorities: dict[tuple[str, str], int] = {}
         self._parts: dict[tuple[str, str], HostGroup] = {}
         self._files: dict[str, dict[str, GroupRules]] = {}
+        words = [f"{len(self.names)} nodes, {count} groups, {'votes' if votes else 'no votes'}"]
+        words += ["guards"] * self.guarded + ["slow resources"] * self.slow
+        self.sim.transcript.note("story", ", ".join(words))
 
     def _group(self, name: str) -> GroupRules:
         chance = self.chance
@@ -104,9 +107,11 @@ class Story:
 
     def _install(self, name: str, shared: dict[str, GroupRules]) -> None:
         """The operator changes its file, and has its daemon go by it."""
+        if self._over:
+            return
         self._files[name] = shared
         node = self.sim.nodes[name]
-        if node.running and name not in self._stopped:
+        if node.running and not node.machine.over:
             groups = self._own(name)
             self._pace(node, groups)
             self.sim.reload(name, groups)
@@ -129,7 +134,7 @@ class Story:
         return at
 
     def _die(self, name: str) -> None:
-        if self.sim.nodes[name].running:
+        if self.sim.nodes[name].running and not self._over:
             self.sim.kill(name)
             self.judge.fault()
 
@@ -223,7 +228,10 @@ class Story:
                 sim.drain(name, False)
             for rules in sim.files[name]:
                 sim.fitness(name, Fitness.FIT, "", rules.name)
-            self._install(name, self.shared)
+            self._files[name] = self.shared
+            if self._own(name) != list(sim.files[name]):
+                self._install(name, self.shared)
+        self._over = True
 
     def moves(self) -> None:
         """The operator moves some groups at once, each by one node to another: they go there, and no other goes."""
@@ -232,7 +240,7 @@ class Story:
         moved = {group: chance.choice(self.names) for group in groups if chance.random() < 0.5}
         for group, to in moved.items():
             sim.move(chance.choice(self.names), to, group)
-        sim.run(2 * sim.tolerance if sim.quorum is None else 3 * sim.tolerance + 1.0)
+        sim.run(2 * sim.tolerance + (1.0 if self.slow else 0.0))
         for group in groups:
             told = sim.transcript.said(f"{group}: is asked to move it to", start)
             holders = sorted(sim.transcript.groups[group].since)
@@ -246,22 +254,26 @@ class Story:
 def _run(seed: int, votes: bool) -> tuple[list[Violation], Simulation]:
     story = Story(seed, votes)
     sim, judge, chance = story.sim, story.judge, story.chance
-    begins: list[Callable[[], None]] = [partial(story.start, name) for name in story.names]
-    for begin in begins:
-        sim.at(chance.uniform(0, 0.3), begin)
+    for name in story.names:
+        sim.at(chance.uniform(0, 0.3), partial(story.start, name))
     sim.run(chance.uniform(0.35, 1.0))
     if chance.random() < 0.4:
         sim.lan.weather.doubled = sim.lan.weather.late = 0.1
         sim.lan.weather.lateness = chance.choice((0.05, 0.3))
     for _ in range(chance.randint(2, 8)):
         story.fault()
-        sim.run(chance.choice((0.05, 0.2, 0.4, 1.2)) * chance.uniform(0.5, 1.5))
-    sim.run(0.0)
+        seconds = chance.choice((0.05, 0.2, 0.4, 1.2)) * chance.uniform(0.5, 1.5)
+        if seconds > 2 * sim.interval and not (sim.lan.weather.loss or sim.lan.weather.late):
+            told = judge.told()
+            sim.run(2 * sim.interval)
+            judge.known(told)
+        sim.run(seconds)
     story.mend()
     judge.fault()
     prompt = sim.tolerance * CLOCKS + sim.interval + TRAVEL + HANDLING
-    patient = votes or story.slow or story.refused
-    limit = 3 * sim.tolerance + 1.0 if patient else prompt
+    limit = prompt + sim.tolerance if votes else prompt
+    if story.slow or story.refused:  # who could not acquire keeps away for a while
+        limit = 3 * sim.tolerance + 1.0
     judge.settled(story.shared, limit, 2 * sim.tolerance, 0.05 if votes else 4 * TRAVEL + HANDLING)
     story.moves()
     return judge.violations, sim

@@ -12,6 +12,8 @@ from hatwist.testing.words import Words, heard, hears, saying, unknown
 
 CLOCKS = 1.01
 """By how much clocks may differ."""
+LOOKS = 40
+"""How often it is looked in two intervals whether an old word has become a new one."""
 Told = dict[str, Words]
 """What each node said at one time, by its name."""
 
@@ -54,7 +56,7 @@ class GroupsJudge:
             self._changed(*what)
         elif kind == "reload":
             self._reloaded(node, what)
-        elif what in ("freezes", "thaws", "starts"):
+        elif what in ("freezes", "thaws", "starts", "its guard fires"):
             self._stillAt[node.name] = self.sim.now
 
     # Two at once
@@ -151,23 +153,46 @@ class GroupsJudge:
         """
         Nodes that hear each other have heard, after two intervals, what the other one says of every group.
 
+        What a node says may have changed since, and back: one that knows what is said once more is not behind.
+
         @param before: what each one said two intervals ago.
         """
-        sim = self.sim
-        long = sim.now - sim.tolerance * CLOCKS - 2 * sim.interval
         after = self.told()
-        quiet = [name for name in before if self._stillAt[name] < long and name in after]
-        for one in quiet:
-            for other in quiet:
-                if (
-                    one != other
-                    and sim.lan.there(one, other)
-                    and not sim.nodes[other].machine.silent
-                ):
-                    known = heard(sim.nodes[one].machine, other)
-                    old = unknown(before[other], after[other], known)
-                    if old:
-                        self.bad(f"{one} has an old word of {other}: {' '.join(old)}")
+        old = {
+            (one, other, group)
+            for one in before
+            for other in before
+            if self._twoWay(one, other)
+            for group in unknown(before[other], after[other], self._heardOf(one, other))
+        }
+        for _ in range(LOOKS):
+            if not old:
+                return
+            self.sim.run(2 * self.sim.interval / LOOKS)
+            old = {each for each in old if self._behind(*each)}
+        for one, other, group in sorted(old):
+            self.bad(f"{group}: {one} has an old word of {other}")
+
+    def _heardOf(self, one: str, other: str) -> Words:
+        return heard(self.sim.nodes[one].machine, other)
+
+    def _behind(self, one: str, other: str, group: str) -> bool:
+        node = self.sim.nodes[other]
+        says = saying(node.machine, node.now).get(group)
+        return self._twoWay(one, other) and self._heardOf(one, other).get(group) != says
+
+    def _twoWay(self, one: str, other: str) -> bool:
+        """Both have run for long enough, and hear each other."""
+        sim = self.sim
+        since = sim.now - sim.tolerance * CLOCKS - 2 * sim.interval
+        return (
+            one != other
+            and sim.lan.there(one, other)
+            and max(self._stillAt[one], self._stillAt[other]) < since
+            and sim.nodes[one].up
+            and sim.nodes[other].up
+            and not sim.nodes[other].machine.silent
+        )
 
     # In the end
 
