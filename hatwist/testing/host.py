@@ -200,8 +200,9 @@ class SimulatedHost(Generic[M]):
         if self.fenced and self.up:
             self.fenced = False
             for part in self.groups.values():
-                part.wanted = False
-                part.operation += 1
+                if part.wanted:  # a release that is under way goes on
+                    part.wanted = False
+                    part.operation += 1
             self._note(Fenced("the guard has fired"))
 
     def _beat(self, machine: Machine) -> None:

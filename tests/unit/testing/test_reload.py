@@ -97,3 +97,15 @@ class ReloadTests(SynchronousTestCase):
         self.assertTrue(alpha.machine.over)
         self.assertEqual(sim.role("alpha", "one"), Role.SHUTDOWN)
         self.assertTrue(sim.transcript.said("peer-left alpha: it said goodbye"))
+
+    def test_firesMeanwhile(self) -> None:
+        """A guard that fires while a group that goes is let go of: it is gone all the same, and told of no more."""
+        sim = cluster(guarded=True)
+        sim.nodes["alpha"].groups["one"].releaseTime = 0.1
+        sim.reload("alpha", [TWO])
+        sim.run(0.02)
+        sim.fire("alpha")
+        sim.run(0.1 + 2 * T)
+        self.assertTrue(sim.transcript.said("its guard fires"))
+        self.assertEqual(list(sim.nodes["alpha"].machine.groups), ["two"])
+        self.assertEqual(sim.holders("one"), ["beta"])
