@@ -21,6 +21,7 @@ from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.evidence import Evidence
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.machine import NativeMachine
+from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import GroupRules
 from hatwist.protocols.native.votes import Majority
@@ -164,6 +165,12 @@ class JudgeTests(SynchronousTestCase):
         """A claim while a holder is heard."""
         what = "and had heard the holder"
         self.assertNoticed(restarted, what, Evidence, "blocks", lambda *_: False)
+
+    def test_moves(self) -> None:
+        """A move that nothing comes of."""
+        self.patch(MoveOrder, "handover", lambda *_: None)
+        found = [violation.what for violation in judge(range(6), "groups")]
+        self.assertTrue(any("held it after a move to" in line for line in found), found)
 
     def test_keptThoughRemoved(self) -> None:
         """A group that is not let go of when it is no longer configured."""
