@@ -58,7 +58,6 @@ class Story:
         self._stopped: set[str] = set()
         self._rates = {name: chance.uniform(0.991, 1.009) for name in self.names}
         self._priorities: dict[tuple[str, str], int] = {}
-        self._parts: dict[tuple[str, str], HostGroup] = {}
         self._files: dict[str, dict[str, GroupRules]] = {}
         words = [f"{len(self.names)} nodes, {count} groups, {'votes' if votes else 'no votes'}"]
         words += ["guards"] * self.guarded + ["slow resources"] * self.slow
@@ -103,7 +102,6 @@ class Story:
         groups = self._own(name)
         node = self.sim.start(name, rate=self._rates[name], groups=groups)
         self._pace(node, groups)
-        self.judge.fault()
 
     def _install(self, name: str, shared: dict[str, GroupRules]) -> None:
         """The operator changes its file, and has its daemon go by it."""
@@ -115,9 +113,8 @@ class Story:
             groups = self._own(name)
             self._pace(node, groups)
             self.sim.reload(name, groups)
-            self.judge.fault()
 
-    def _roll(self, after: float = 0.0) -> float:
+    def _roll(self, after: float = 0.0) -> None:
         """From now on, or after a while, all nodes go by the present configuration, one after the other."""
         chance, shared = self.chance, dict(self.shared)
         at, pace = self.sim.now + after, chance.choice(PACES)
@@ -131,12 +128,10 @@ class Story:
             if name == victim:
                 dead = chance.choice(self.names)
                 self.sim.at(at + chance.choice((0.0, 0.0005, 0.02)), partial(self._die, dead))
-        return at
 
     def _die(self, name: str) -> None:
         if self.sim.nodes[name].running and not self._over:
             self.sim.kill(name)
-            self.judge.fault()
 
     def _reload(self) -> None:
         chance, shared = self.chance, self.shared
@@ -167,7 +162,6 @@ class Story:
     def fault(self) -> None:
         """One random fault, or the end of one."""
         chance, sim = self.chance, self.sim
-        self.judge.fault()
         kind = chance.random()
         if kind < 0.25:
             self._reload()
@@ -269,7 +263,6 @@ def _run(seed: int, votes: bool) -> tuple[list[Violation], Simulation]:
             judge.known(told)
         sim.run(seconds)
     story.mend()
-    judge.fault()
     prompt = sim.tolerance * CLOCKS + sim.interval + TRAVEL + HANDLING
     limit = prompt + sim.tolerance if votes else prompt
     if story.slow or story.refused:  # who could not acquire keeps away for a while

@@ -19,16 +19,11 @@ Told = dict[str, Words]
 
 
 class GroupsJudge:
-    """
-    Watches one simulation. It looks at what changes: a group that is held by one node, and stays there, costs nothing.
-
-    @ivar calmSince: when the last fault began or ended, anywhere.
-    """
+    """Watches one simulation, and looks at what changes: a group that one node goes on to hold costs nothing."""
 
     def __init__(self, sim: Simulation, seed: int) -> None:
         self.sim = sim
         self.violations: list[Violation] = []
-        self.calmSince = 0.0
         self._seed = seed
         self._votes = sim.quorum is not None
         self._terms: dict[str, int] = {}
@@ -42,10 +37,6 @@ class GroupsJudge:
 
     def bad(self, what: str) -> None:
         self.violations.append(Violation(self._seed, self.sim.now, what))
-
-    def fault(self) -> None:
-        """A fault begins or ends now."""
-        self.calmSince = self.sim.now
 
     def _watch(self, kind: str, node: NativeHost, what: Any) -> None:
         if kind == "heard":
