@@ -36,7 +36,7 @@ GROUP = "g"
 LINK = "eth0"
 """The only link of each host."""
 QUEUE = 300
-"""Packets that wait for a frozen host; the kernel drops what comes after."""
+"""What waits for a frozen host before the kernel drops packets; nothing else is lost."""
 
 
 M = TypeVar("M", bound=Machine)
@@ -176,8 +176,7 @@ class SimulatedHost(Generic[M]):
         if not self.present:
             return
         if self.frozen:
-            if len(self.inbox) < QUEUE:
-                self.inbox.append(act)
+            self.inbox.append(act)
             return
         self._wake()
         act()
@@ -299,7 +298,8 @@ class SimulatedHost(Generic[M]):
             if machine.news:
                 self.decide()
 
-        self.attend(act)
+        if not self.frozen or len(self.inbox) < QUEUE:
+            self.attend(act)
 
     # Its resources, its disk, and whom it asks
 

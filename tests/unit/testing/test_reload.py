@@ -109,3 +109,13 @@ class ReloadTests(SynchronousTestCase):
         self.assertTrue(sim.transcript.said("its guard fires"))
         self.assertEqual(list(sim.nodes["alpha"].machine.groups), ["two"])
         self.assertEqual(sim.holders("one"), ["beta"])
+
+    def test_frozenForLong(self) -> None:
+        """An order waits for a daemon that stands still, however many packets the kernel has to drop meanwhile."""
+        sim = cluster()
+        sim.freeze("gamma")
+        sim.run(20.0)
+        sim.reload("gamma", [TWO])
+        sim.thaw("gamma")
+        sim.run(I)
+        self.assertEqual([rules.name for rules in sim.nodes["gamma"].machine.rules.groups], ["two"])
