@@ -3,6 +3,10 @@ Run random fault schedules.
 
     python -m hatwist.testing --schedules 20000
     python -m hatwist.testing --kind majority --schedules 20000
+    python -m hatwist.testing --kind groups --seed 17 --transcript --group g2
+
+One group: plain, majority: faults that come thick and fast, without votes and with them; cuts, islands, rolling,
+broken: one thing is wrong and stays so. Many groups, which come and go: groups, groups-majority.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from hatwist.testing import majority, schedules, standing
+from hatwist.testing import groups, majority, schedules, standing
 from hatwist.testing.schedules import Violation
 
 KINDS = {
@@ -22,6 +26,8 @@ KINDS = {
     "islands": standing.islands,
     "rolling": standing.rolling,
     "broken": standing.broken,
+    "groups": groups.plain,
+    "groups-majority": groups.majority,
 }
 """What runs the schedule of one seed, by kind."""
 WIRE = 3
@@ -37,7 +43,11 @@ def judge(seeds: range, kind: str = "plain") -> list[Violation]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m hatwist.testing", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m hatwist.testing",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--schedules", type=int, default=2000, help="how many (default 2000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument(
@@ -45,13 +55,16 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--processes", type=int, default=None, help="how many at a time")
     parser.add_argument("--transcript", action="store_true", help="print what happened (one seed)")
+    parser.add_argument("--group", default="", help="leave out of that what is of other groups")
     options = parser.parse_args(argv)
     if options.transcript:
         if options.kind == "all":
             parser.error("--transcript takes one kind of schedules: " + ", ".join(KINDS))
         violations, sim = KINDS[options.kind](options.seed, wire=options.seed % WIRE == 0)
+        others = {f"{name}:" for name in sim.transcript.groups} - {f"{options.group}:"}
         for at, node, what in sim.transcript.moments:
-            print(f"{at:9.4f} {node:8} {what}")
+            if not options.group or what.split(" ", 1)[0] not in others:
+                print(f"{at:9.4f} {node:8} {what}")
         for violation in violations:
             print(violation)
         return 1 if violations else 0

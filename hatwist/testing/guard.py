@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from hatwist.testing.timeline import HostClock, Timeline
 
@@ -12,7 +12,6 @@ class SimulatedGuard:
     """
     Fires when a deadline of any group passes. Firing concerns all groups that are armed, and ends that.
 
-    @param groups: all that there can be, in the order in which they are told of.
     @param there: there is a guard; else nothing is ever armed.
     @param onFired: called with what was armed.
     @ivar able: when it fires it releases everything; else it cannot release what only a daemon can.
@@ -21,7 +20,6 @@ class SimulatedGuard:
 
     def __init__(
         self,
-        groups: Collection[str],
         timeline: Timeline,
         clock: HostClock,
         there: bool,
@@ -30,7 +28,6 @@ class SimulatedGuard:
     ) -> None:
         self.able = able
         self.seconds = 0.001
-        self._groups = groups
         self._timeline = timeline
         self._clock = clock
         self._there = there
@@ -40,8 +37,8 @@ class SimulatedGuard:
 
     @property
     def armed(self) -> list[str]:
-        """The groups that it guards."""
-        return [group for group in self._groups if group in self._until]
+        """The groups that it guards, in the order in which they were armed first."""
+        return list(self._until)
 
     def arm(self, group: str, until: float) -> None:
         """Guard a group: it may be held until then, on the host's clock."""

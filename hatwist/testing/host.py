@@ -8,7 +8,6 @@ from functools import partial
 from math import inf
 from typing import Any, Generic, TypeVar
 
-from hatwist.core.claims import Record
 from hatwist.core.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.loop import Loop
@@ -25,20 +24,19 @@ from hatwist.core.reports import (
     Witnessed,
     groupOf,
 )
+from hatwist.testing.disk import SimulatedDisk
 from hatwist.testing.guard import SimulatedGuard
 from hatwist.testing.hostgroup import HostGroup
-from hatwist.testing.lan import WITNESS, SimulatedLan, Station
+from hatwist.testing.lan import WITNESS, Arrival, SimulatedLan, Station
 from hatwist.testing.timeline import HostClock, Timeline
 from hatwist.testing.transcript import Transcript
 
 GROUP = "g"
-"""The first group, of which the transcript tells who holds it."""
+"""The first group, which is meant where none is named."""
 LINK = "eth0"
 """The only link of each host."""
 QUEUE = 300
-"""Packets that wait for a frozen host; the kernel drops what comes after."""
-RETRY = 1.0
-"""Seconds after which a refused write is tried again."""
+"""What waits for a frozen host before the kernel drops packets; nothing else is lost."""
 
 
 M = TypeVar("M", bound=Machine)
@@ -58,11 +56,10 @@ class SimulatedHost(Generic[M]):
     @param guarded: it has a guard.
     @param guardable: a guard that fires releases everything; else it cannot release what only a daemon can.
     @ivar machine: the first of its machines.
-    @ivar groups: each group, by name.
+    @ivar groups: each group that it has or had, by name.
     @ivar running: its daemon lives.
     @ivar fenced: its guard has fired, and its daemon was not told yet.
     @ivar frozen: its processes stand still.
-    @ivar refusing: its disk takes nothing.
     """
 
     held = _ofTheFirst("held")
@@ -91,9 +88,8 @@ class SimulatedHost(Generic[M]):
         self.running = True
         self.frozen = False
         self.inbox: deque[Callable[[], object]] = deque()
-        self.disk: dict[str, Record] = {}
-        self.refusing = False
-        self.guard = SimulatedGuard(self.groups, timeline, clock, guarded, guardable, self._fired)
+        self.disk = SimulatedDisk(timeline, lan.random)
+        self.guard = SimulatedGuard(timeline, clock, guarded, guardable, self._fired)
         self._lan = lan
         self._timeline = timeline
         self._transcript = transcript
@@ -117,8 +113,7 @@ class SimulatedHost(Generic[M]):
 
     def inherit(self, before: SimulatedHost[M]) -> None:
         """Take over what an earlier start has left: its disk, and what it holds."""
-        self.disk = dict(before.disk)
-        self.refusing, self.guard.seconds = before.refusing, before.guard.seconds
+        self.disk, self.guard.seconds = before.disk, before.guard.seconds
         for group, part in before.groups.items():
             if group in self.groups:
                 self.groups[group].held, part.held = part.held, False
@@ -130,6 +125,16 @@ class SimulatedHost(Generic[M]):
         """Its daemon begins."""
         for machine in self.loop.machines:
             self._beat(machine)
+
+    def change(self, rules: Any) -> None:
+        """
+        Its first machine goes on with other rules, see L{Machine.change}.
+
+        @raise ValueError: it cannot be now; nothing has changed.
+        """
+        self.machine.change(rules, self.now, self.disk.records)
+        for group in self.machine.groups:
+            self.groups.setdefault(group, HostGroup())
 
     def die(self) -> None:
         """Its daemon does nothing any more."""
@@ -159,8 +164,7 @@ class SimulatedHost(Generic[M]):
         part = self.groups[group]
         if part.held != holds:
             part.held = holds
-            if group == GROUP:
-                self._transcript.holds(self.name, holds)
+            self._transcript.holds(self.name, group, holds)
 
     def answers(self, group: str) -> bool:
         return group in self.groups and self.groups[group].held
@@ -172,8 +176,7 @@ class SimulatedHost(Generic[M]):
         if not self.present:
             return
         if self.frozen:
-            if len(self.inbox) < QUEUE:
-                self.inbox.append(act)
+            self.inbox.append(act)
             return
         self._wake()
         act()
@@ -196,8 +199,9 @@ class SimulatedHost(Generic[M]):
         if self.fenced and self.up:
             self.fenced = False
             for part in self.groups.values():
-                part.wanted = False
-                part.operation += 1
+                if part.wanted:  # a release that is under way goes on
+                    part.wanted = False
+                    part.operation += 1
             self._note(Fenced("the guard has fired"))
 
     def _beat(self, machine: Machine) -> None:
@@ -245,8 +249,7 @@ class SimulatedHost(Generic[M]):
         if isinstance(effect, Hold):
             part = self.groups[effect.group]
             part.wanted, part.clean = True, False
-            if effect.group == GROUP:
-                self._transcript.tell("hold", self, effect)
+            self._transcript.tell("hold", self, effect)
             self.guard.arm(effect.group, machine.lease(effect.group, self.now))
             self.setHeld(True, effect.group)
             self._operate(effect.group, part.acquireTime, self._acquired)
@@ -256,7 +259,13 @@ class SimulatedHost(Generic[M]):
             seconds = 0.0 if part.clean else part.releaseTime
             self._operate(effect.group, seconds, self._released)
         elif isinstance(effect, Persist):
-            self._persist(effect)
+            written = Persisted(effect.group, effect.record)
+            self.disk.write(
+                effect.group,
+                effect.record,
+                lambda: self.attend(lambda: self.tell(written)),
+                lambda: self.present,
+            )
         elif isinstance(effect, Ask):
             self._ask(effect.group)
 
@@ -269,12 +278,13 @@ class SimulatedHost(Generic[M]):
         note = self._transcript.note
         if isinstance(effect, RoleChange):
             old = effect.old.name if effect.old is not None else "-"
-            note(self.name, f"{old} -> {effect.new.name} ({effect.term}): {effect.reason}")
+            what = f"{old} -> {effect.new.name} ({effect.term}): {effect.reason}"
+            note(self.name, what, effect.group)
         elif isinstance(effect, Event):
-            note(self.name, f"{effect.kind} {effect.peer}: {effect.reason}")
+            note(self.name, f"{effect.kind} {effect.peer}: {effect.reason}", effect.group)
 
-    def arrive(self, source: Station, protocol: int, data: bytes) -> None:
-        """A packet has come for one of its machines."""
+    def arrive(self, source: Station, protocol: int, data: bytes, sentAt: float = -inf) -> None:
+        """A packet has come for one of its machines; C{sentAt}: C{-inf}: it is a recording."""
         machine = self.loop.machines[protocol]
 
         def act() -> None:
@@ -284,11 +294,12 @@ class SimulatedHost(Generic[M]):
                 if e.reason not in ("replayed", "repeated"):
                     raise
                 return
-            self._transcript.tell("heard", self, source)
+            self._transcript.tell("heard", self, Arrival(source, sentAt))
             if machine.news:
                 self.decide()
 
-        self.attend(act)
+        if not self.frozen or len(self.inbox) < QUEUE:
+            self.attend(act)
 
     # Its resources, its disk, and whom it asks
 
@@ -320,21 +331,6 @@ class SimulatedHost(Generic[M]):
         self.guard.disarm(group)
         self.groups[group].clean = True
         self.attend(lambda: self.tell(Gone(group)))
-
-    def _persist(self, effect: Persist) -> None:
-        def written() -> None:
-            if not self.present:
-                return
-            if self.refusing:
-                self._later(RETRY, written)
-                return
-            before = self.disk.get(effect.group)
-            if before is not None and before.reserved > effect.record.reserved:
-                return
-            self.disk[effect.group] = effect.record
-            self.attend(lambda: self.tell(Persisted(effect.group, effect.record)))
-
-        self._later(self._lan.random.uniform(0.0005, 0.003), written)
 
     def _ask(self, group: str) -> None:
         """Every reachable host that holds the address answers, whatever its daemon does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hatwist.testing.timeline import Timeline
 
@@ -36,9 +36,20 @@ class Station(Protocol):
         """Whether it has the addresses of a group, whatever its daemon does."""
         ...
 
-    def arrive(self, source: Station, protocol: int, data: bytes) -> None:
-        """A packet has come from another one, for this one of its machines."""
+    def arrive(self, source: Station, protocol: int, data: bytes, sentAt: float = ...) -> None:
+        """
+        A packet has come from another one, for this one of its machines.
+
+        @param sentAt: the true time at which it left.
+        """
         ...
+
+
+class Arrival(NamedTuple):
+    """A packet that was taken in: whose, and the true time at which it left."""
+
+    source: Any
+    sentAt: float
 
 
 class SimulatedLan:
@@ -103,13 +114,15 @@ class SimulatedLan:
         if weather.loss and chance() < weather.loss:
             return
 
+        sentAt = self._timeline.now
+
         def deliver() -> None:
             if way not in self.blocked:  # else the cable was cut while it travelled
-                target.arrive(source, protocol, data)
+                target.arrive(source, protocol, data, sentAt)
 
         copies = 2 if weather.doubled and chance() < weather.doubled else 1
         for _ in range(copies):
             travel = self.travel()
             if weather.late and chance() < weather.late:
                 travel += chance() * weather.lateness
-            self._timeline.at(self._timeline.now + travel, deliver)
+            self._timeline.at(sentAt + travel, deliver)

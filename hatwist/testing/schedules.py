@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from hatwist.testing.host import GROUP
 from hatwist.testing.simulation import NativeHost, Simulation
 
-NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 TRAVEL = 0.001
 """The greatest delay of a packet that is not late, in seconds."""
 HANDLING = 0.002
@@ -66,8 +66,8 @@ class Monitor:
     def _watch(self, kind: str, node: NativeHost, detail: Any) -> None:
         if kind == "heard":
             self._look()
-            if node.held and detail.held:
-                pair = (node.name, detail.name)
+            if node.held and detail.source.held:
+                pair = (node.name, detail.source.name)
                 self.heardWhileBoth.setdefault(pair, self.sim.now)
         elif kind == "hold":
             self._look()
@@ -76,7 +76,7 @@ class Monitor:
             self.moved.discard(node.name)
             if claim is not None and claim.moved:
                 self.moved.add(node.name)
-        else:
+        elif kind == "note":
             if detail == "thaws":
                 self.thawedAt[node.name] = self.sim.now
             elif "cut off" in detail or "heals" in detail:
@@ -134,10 +134,7 @@ class Monitor:
             self._bad(f"{node.name} claimed, though none of {heard} hears it")
 
     def _heldSince(self, name: str) -> float:
-        for at, who, holds in reversed(self.sim.transcript.changes):
-            if who == name and holds:
-                return at
-        return float("inf")
+        return self.sim.transcript.groups[GROUP].since.get(name, float("inf"))
 
     def _look(self) -> None:
         """Read the changes of holders that came since the last look."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any, cast
@@ -22,6 +23,8 @@ from hatwist.testing.transcript import Transcript
 
 NativeHost = SimulatedHost[NativeMachine]
 """A host that speaks hatwist's own protocol."""
+OPENED = 256
+"""Datagrams of which it is known what is in them."""
 
 
 class Values:
@@ -34,14 +37,34 @@ class Values:
         return cast(Heartbeat, datagram)
 
 
+class Opened:
+    """A keyring that opens each datagram once, however many nodes receive it: what comes of it is frozen."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._known: dict[bytes, Heartbeat] = {}
+
+    def seal(self, heartbeat: Heartbeat) -> bytes:
+        return self._keyring.seal(heartbeat)
+
+    def open(self, datagram: bytes, cluster: bytes | None = None) -> Heartbeat:
+        found = self._known.get(datagram)
+        if found is None:
+            if len(self._known) >= OPENED:
+                self._known.clear()
+            found = self._known[datagram] = self._keyring.open(datagram, cluster)
+        return found
+
+
 class Simulation:
     """
-    A cluster of one group, C{"g"}, or several, and its operator, who knows of the first only.
+    A cluster, its operator, and the faults that befall it. Where no group is named, C{"g"} is meant.
 
     @ivar timeline: what happens when.
     @ivar lan: the ways between the hosts, and all chance.
     @ivar transcript: what has happened.
     @ivar nodes: the hosts, by name.
+    @ivar files: the groups that each node is configured with, by its name.
     """
 
     def __init__(
@@ -63,11 +86,12 @@ class Simulation:
         """
         self.interval = interval
         self.tolerance = tolerance
-        self.codec: Codec = Keyring([key] if key else []) if wire else Values()
+        self.codec: Codec = Opened(Keyring([key] if key else [])) if wire else Values()
         self.timeline = Timeline()
         self.nodes: dict[str, NativeHost] = {}
         self.lan = SimulatedLan(self.timeline, self.nodes, seed, self.codec.open)
-        self.transcript = Transcript(self.timeline, self.nodes)
+        self.transcript = Transcript(self.timeline, self.nodes, GROUP)
+        self.files: dict[str, tuple[GroupRules, ...]] = {}
         self.guarded = bool(members) if guarded is None else guarded
         self.guardable = bool(rules.get("guardable", True))
         self.rules = rules
@@ -107,13 +131,14 @@ class Simulation:
         address: str | None = None,
         rate: float = 1.0,
         offset: float | None = None,
-        groups: Sequence[str] = (GROUP,),
+        groups: Sequence[str | GroupRules] = (GROUP,),
         **rules: Any,
     ) -> NativeHost:
         """
         Start a node; one that ran before starts anew, with nothing but its disk and a greater session.
 
-        @param groups: the names of its groups, which may lack that of the others.
+        @param groups: its groups, which may lack that of the others: by name, or with rules of their own, for which
+            C{priority} and C{rules} mean nothing.
         """
         if offset is None:
             offset = self.lan.random.uniform(0, 1000)
@@ -123,24 +148,33 @@ class Simulation:
         number = addressNumber(ip_address(address)) if address else len(self.nodes) + 1
         if before is not None and address is None:
             number = before.machine.rules.address
+        self.files[name] = own = tuple(
+            [
+                each
+                if isinstance(each, GroupRules)
+                else GroupRules(each, priority, **{**self.rules, **rules})
+                for each in groups
+            ]
+        )
         settings = NodeRules(
             "simulated",
             name,
             self.interval,
             self.tolerance,
-            tuple([GroupRules(group, priority, **{**self.rules, **rules}) for group in groups]),
+            own,
             number,
+            _digest(groups),
             quorum=self.quorum,
             release=self.release,
         )
-        disk = before.disk if before is not None else {}
+        records = before.disk.records if before is not None else {}
         clock = HostClock(self.timeline, rate, offset)
-        machine = NativeMachine(settings, self.codec, session, clock.now, disk)
+        machine = NativeMachine(settings, self.codec, session, clock.now, records)
         node = SimulatedHost(
             name,
             [machine],
             clock,
-            groups,
+            [group.name for group in own],
             self.lan,
             self.timeline,
             self.transcript,
@@ -157,6 +191,36 @@ class Simulation:
         if self.rules.get("witness"):
             node.askWitness(self.interval / 4)
         return node
+
+    def reload(self, name: str, groups: Sequence[GroupRules]) -> None:
+        """
+        The operator has its daemon go on with these groups.
+
+        It does so when it gets to run. What comes back while it is still let go of has to wait: he tries again.
+        """
+        node, self.files[name] = self.nodes[name], tuple(groups)
+        self._reload(node, self.files[name])
+
+    def _reload(self, node: NativeHost, groups: tuple[GroupRules, ...]) -> None:
+        machine, note = node.machine, self.transcript.note
+
+        def act() -> None:
+            if self.files[node.name] is not groups:
+                return  # there was another order since
+            rules = machine.rules._replace(groups=groups, digest=_digest(groups))
+            going = sorted({g.name for g in machine.rules.groups} - {g.name for g in groups})
+            try:
+                node.change(rules)
+            except ValueError as e:
+                note(node.name, f"does not reload: {e}")
+                self.at(self.now + self.interval, lambda: self._reload(node, groups))
+                return
+            names = " ".join(group.name for group in groups)
+            note(node.name, f"reloads, and has {names or 'no group'}")
+            self.transcript.tell("reload", node, going)
+            node.decide()
+
+        node.attend(act)
 
     def kill(self, name: str) -> None:
         """The host loses power: nothing of it is left, its address included."""
@@ -231,29 +295,31 @@ class Simulation:
         self.transcript.note(name, "is stopped")
         self.tell(name, Stopped())
 
-    def fitness(self, name: str, fitness: Fitness, reason: str = "told so") -> None:
-        """A check of a node has this verdict."""
-        self.tell(name, Judged(GROUP, "", fitness, reason))
+    def fitness(
+        self, name: str, fitness: Fitness, reason: str = "told so", group: str = GROUP
+    ) -> None:
+        """A check of a group on a node has this verdict."""
+        self.tell(name, Judged(group, "", fitness, reason))
 
     def tell(self, name: str, report: Report) -> None:
         """Its daemon is told this as soon as it gets to run."""
         node = self.nodes[name]
         node.attend(lambda: node.tell(report))
 
-    def move(self, name: str, to: str) -> None:
-        """The operator asks this node to have the group moved; C{""}: to the worthiest."""
+    def move(self, name: str, to: str, group: str = GROUP) -> None:
+        """The operator asks this node to have a group moved; C{""}: to the worthiest."""
         node = self.nodes[name]
 
         def act() -> None:
-            problem = f"no group {GROUP}; there are: {', '.join(node.machine.groups)}"
-            if GROUP in node.machine.groups:
-                problem = node.machine.elections[GROUP].hindrance(to, node.machine.view, node.now)
+            problem = f"no group {group}; there are: {', '.join(node.machine.groups)}"
+            if group in node.machine.groups:
+                problem = node.machine.elections[group].hindrance(to, node.machine.view, node.now)
             if problem:
                 what = f"does not move it to {to or 'the worthiest'}: {problem}"
-                self.transcript.note(name, what)
+                self.transcript.note(name, what, group)
             else:
-                self.transcript.note(name, f"is asked to move it to {to or 'the worthiest'}")
-                node.tell(MoveWanted(GROUP, to))
+                self.transcript.note(name, f"is asked to move it to {to or 'the worthiest'}", group)
+                node.tell(MoveWanted(group, to))
 
         node.attend(act)
 
@@ -273,6 +339,12 @@ class Simulation:
         """Who holds a group now, sorted."""
         return sorted(name for name, node in self.nodes.items() if node.answers(group))
 
-    def role(self, name: str) -> Role:
-        """The role of a node in the group."""
-        return self.nodes[name].machine.elections[GROUP].standing.role
+    def role(self, name: str, group: str = GROUP) -> Role:
+        """The role of a node in a group."""
+        return self.nodes[name].machine.elections[group].standing.role
+
+
+def _digest(groups: Sequence[str | GroupRules]) -> bytes:
+    """What all nodes of one configuration have in common; nothing is told apart where no rules are given."""
+    own = sorted(g._replace(priority=0) for g in groups if isinstance(g, GroupRules))
+    return hashlib.sha256(repr(own).encode()).digest()[:8] if own else bytes(8)

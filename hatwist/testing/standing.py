@@ -59,9 +59,10 @@ class StandingJudge:
 
     def _watch(self, kind: str, node: NativeHost, detail: Any) -> None:
         if kind == "heard":
-            if detail.held and detail.wanted and self._since(detail.name) < self.sim.now - SETTLED:
-                self._heard[node.name, detail.name] = self.sim.now
-        elif kind == "hold":
+            source = detail.source
+            if source.held and source.wanted and self._since(source.name) < self.sim.now - SETTLED:
+                self._heard[node.name, source.name] = self.sim.now
+        elif kind == "hold" and detail.group == GROUP:
             self._claims.append(node.name)
             self._claimed(node)
         elif kind == "note" and "no majority has confirmed" in detail and self._calm():
@@ -78,8 +79,7 @@ class StandingJudge:
 
     def _since(self, name: str) -> float:
         """When it became a holder."""
-        times = [at for at, node, holds in self.sim.transcript.changes if node == name and holds]
-        return times[-1] if times else float("inf")
+        return self.sim.transcript.groups[GROUP].since.get(name, float("inf"))
 
     def _claimed(self, node: NativeHost) -> None:
         """Nobody claims who hears a holder, or a node that has a two-way link with both."""
@@ -300,7 +300,7 @@ def broken(seed: int, wire: bool = False) -> tuple[list[Violation], Simulation]:
 
 
 def _fill(sim: Simulation, name: str, full: bool) -> None:
-    sim.nodes[name].refusing = full
+    sim.nodes[name].disk.refusing = full
 
 
 def _break(

@@ -270,7 +270,7 @@ class VoteTests(SynchronousTestCase):
         """A node that cannot remember asks for no votes and gives none, and the others go on."""
         sim = Simulation(seed=1, members=NAMES)
         for name in NAMES:
-            sim.start(name).refusing = True
+            sim.start(name).disk.refusing = True
         sim.run(3.0)
         self.assertEqual(sim.holders(), [])
 
@@ -431,7 +431,7 @@ class NeededTests(SynchronousTestCase):
         sim.kill("alpha")
         sim.kill("gamma")
         if not disk:
-            sim.nodes["gamma"].disk.clear()
+            sim.nodes["gamma"].disk.records.clear()
         sim.start("gamma", priority=50)
         sim.start("beta", priority=100)
         sim.run(2.0)

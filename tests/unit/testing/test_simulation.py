@@ -32,6 +32,7 @@ from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.tenure import Tenure
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
+from hatwist.testing.occupancy import Occupancy
 from hatwist.testing.schedules import Monitor, run
 
 SCHEDULES = 2000
@@ -284,24 +285,30 @@ class SimulationTests(SynchronousTestCase):
 
     def test_darknessAndOverlap(self) -> None:
         """Time without a holder and time with two are counted from the given moment."""
-        sim = Simulation()
-        sim.transcript.changes = [
+        group = Occupancy()
+        for at, name, holds in (
             (1.0, "a", True),
             (2.0, "b", True),
             (2.5, "a", False),
             (3.0, "b", False),
             (3.25, "a", True),
             (4.0, "a", False),
-        ]
-        sim.timeline.now = 6.0
-        self.assertEqual(sim.transcript.overlap(), 0.5)
-        self.assertEqual(sim.transcript.overlap(2.25), 0.25)
-        self.assertEqual(sim.transcript.overlap(3.0), 0.0)
-        self.assertEqual(sim.transcript.darkness(), 2.0)
-        sim.timeline.now = 4.0
-        self.assertEqual(sim.transcript.darkness(), 1.0)
-        self.assertEqual(sim.transcript.darkness(1.0), 0.25)
-        self.assertEqual(sim.transcript.darkness(3.5), 0.0)
+        ):
+            group.note(at, name, holds)
+        self.assertEqual(group.overlap(0.0, 6.0), 0.5)
+        self.assertEqual(group.overlap(2.25, 6.0), 0.25)
+        self.assertEqual(group.overlap(3.0, 6.0), 0.0)
+        self.assertEqual(group.darkness(0.0, 6.0), 2.0)
+        self.assertEqual(group.darkness(0.0, 4.0), 1.0)
+        self.assertEqual(group.darkness(1.0, 4.0), 0.25)
+        self.assertEqual(group.darkness(3.5, 4.0), 0.0)
+
+    def test_holdersSince(self) -> None:
+        """Who holds now is known without a look at what was before."""
+        group = Occupancy()
+        for at, name, holds in ((1.0, "a", True), (2.0, "b", True), (2.5, "a", False)):
+            group.note(at, name, holds)
+        self.assertEqual(group.since, {"b": 2.0})
 
     def test_neverHeld(self) -> None:
         """A cluster that never had a holder was dark all the time."""

@@ -222,7 +222,7 @@ class VoteTests(SynchronousTestCase):
         sim = cluster("alpha", "beta", "gamma")
         sim.kill("alpha")
         sim.run(1.0)
-        sim.nodes["alpha"].refusing = True
+        sim.nodes["alpha"].disk.refusing = True
         began = sim.now
         sim.start("alpha", priority=200)
         sim.run(10.0)
