@@ -59,6 +59,7 @@ class Keeper:
         self._jobs: deque[tuple[Callable[[], Coroutine[Any, Any, Any]], Deferred[Any]]] = deque()
         self._term = 0
         self._busy = False
+        self._waits = False  # the owner was told of a failure, and has said nothing yet
         self._pause = 0.0
         self._retryLater: IDelayedCall | None = None
         self._onHeld: Callable[[], None] = _nothing
@@ -93,11 +94,13 @@ class Keeper:
             if IFenced.providedBy(resource):
                 resource.term = term
         self.wanted = True
+        self._waits = False
         self._work()
 
     def release(self) -> None:
         """Release what may be held, in reverse; what is being acquired is cancelled."""
         self._releaseDue = True
+        self._waits = False
         if not self._steps.mayBeHeld:
             self._steps.suspect(self.resources)  # proven gone once, and now proven anew
         if self.wanted:
@@ -177,6 +180,7 @@ class Keeper:
         self._steps.forget(resource)
         if self.wanted and resource in self.resources:
             self.held = False
+            self._waits = True
             self._onRefused(blamed(resource.name, reason))
 
     def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
@@ -204,10 +208,9 @@ class Keeper:
 
     async def _follow(self) -> None:
         try:
-            while not self._steps.abandoned:
+            while not (self._steps.abandoned or self._waits):
                 if self.wanted and not self.held:
-                    if not await self._acquire():
-                        return
+                    await self._acquire()
                 elif self._toRelease():
                     await self._release()
                 elif self._jobs:
@@ -222,19 +225,18 @@ class Keeper:
 
     # Acquire
 
-    async def _acquire(self) -> bool:
-        """C{False}: it failed, the owner was told, and nothing more is to be done until it asks."""
+    async def _acquire(self) -> None:
+        """If it fails the owner is told, and nothing more is done until it asks."""
         self._releaseDue = True
         reason = await self._steps.acquire(self.resources, lambda: self.wanted, self._first)
         if not self.wanted:
-            return True
+            return
         if reason:
-            self.wanted = False
+            self.wanted, self._waits = False, True
             self._onRefused(reason)
-            return not self.wanted
+            return
         self.held = True
         self._onHeld()
-        return True
 
     # Release
 
@@ -280,6 +282,7 @@ class Keeper:
                 )
             if refused and self.wanted:
                 self._releaseDue, self.wanted, self.held = True, False, False
+                self._waits = True
                 self._onRefused(refused)
                 raise ResourceError(refused)
             while self._toRelease():

@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, Generic, TypeVar
 
 from hatwist.core.claims import Record
-from hatwist.core.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange
+from hatwist.core.effects import Ask, Effect, Event, Hold, Leased, Persist, Release, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.loop import Loop
 from hatwist.core.machine import Machine
@@ -242,12 +242,14 @@ class SimulatedHost(Generic[M]):
 
     def perform(self, machine: Machine, effect: Effect) -> None:
         """Begin it."""
-        if isinstance(effect, Hold):
+        if isinstance(effect, Leased):
+            self.groups[effect.group].lease = effect.lease
+        elif isinstance(effect, Hold):
             part = self.groups[effect.group]
             part.wanted, part.clean = True, False
             if effect.group == GROUP:
                 self._transcript.tell("hold", self, effect)
-            self.guard.arm(effect.group, machine.lease(effect.group, self.now))
+            self.guard.arm(effect.group, machine.until(part.lease, self.now))
             self.setHeld(True, effect.group)
             self._operate(effect.group, part.acquireTime, self._acquired)
         elif isinstance(effect, Release):
@@ -385,4 +387,4 @@ class SimulatedHost(Generic[M]):
         for group in self.guard.armed:
             for machine in self.loop.machines:
                 if group in machine.groups:
-                    self.guard.pet(group, machine.lease(group, self.now))
+                    self.guard.pet(group, machine.until(self.groups[group].lease, self.now))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,12 +26,17 @@ REAP = 0.01
 
 @implementer(IWriteDescriptor)
 class Commands:
-    """The pipe that leads to one guard; what has no room in it waits."""
+    """
+    The pipe that leads to one guard; what has no room in it waits.
+
+    All that is sent in one turn of the reactor is written in the next one, or when it is flushed, in one go.
+    """
 
     def __init__(self, reactor: Any, descriptor: int) -> None:
         self._reactor = reactor
         self._descriptor = descriptor
         self._pending = bytearray()
+        self._later: IDelayedCall | None = None
 
     def fileno(self) -> int:
         return self._descriptor
@@ -40,7 +45,8 @@ class Commands:
         return "guard"
 
     def write(self, data: bytes) -> bool:
-        """Write all of it, or none; whether that was possible."""
+        """Write all of it now, or none, after what was sent before; whether that was possible."""
+        self.flush()
         if self._pending or self._descriptor < 0:
             return False
         try:
@@ -55,11 +61,20 @@ class Commands:
         return fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
 
     def send(self, data: bytes) -> None:
-        """Write what may be long: what has no room waits, and everything sent after it."""
+        """Have it written, however long it is, and everything sent after it."""
         self._pending += data
-        self.doWrite()
+        if self._later is None:
+            self._later = self._reactor.callLater(0, self.doWrite)
+
+    def flush(self) -> None:
+        """Write now what was sent."""
+        if self._pending:
+            self.doWrite()
 
     def doWrite(self) -> None:
+        later, self._later = self._later, None
+        if later is not None and later.active():
+            later.cancel()
         while self._pending and self._descriptor >= 0:
             try:
                 written = os.write(self._descriptor, self._pending)
@@ -77,6 +92,7 @@ class Commands:
 
     def close(self) -> None:
         if self._descriptor >= 0:
+            self.doWrite()
             self._reactor.removeWriter(self)
             os.close(self._descriptor)
             self._descriptor = -1

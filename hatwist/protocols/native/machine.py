@@ -40,6 +40,7 @@ from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import Heartbeat, clusterId
 from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.intake import Codec, Intake, Statement
+from hatwist.protocols.native.leases import leased, until
 from hatwist.protocols.native.membership import Membership, repeats
 from hatwist.protocols.native.outbox import Outbox, leads
 from hatwist.protocols.native.picture import picture
@@ -216,7 +217,7 @@ class NativeMachine:
         for election in self.elections.values():
             election.me.muted = displaced
             election.decide(self.view, outbox.sent, outbox.lastSent, now, session)
-            for effect in election.effects:
+            for effect in leased(election, election.effects):
                 if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
                     effects.append(self.chronicle.own(effect, election.standing.released, now))
                 effects.append(effect)
@@ -238,8 +239,8 @@ class NativeMachine:
         beats = self.outbox.collect(now, self.session)
         return [Outgoing(self.keyring.seal(beat), None, beat.seq) for beat in beats]
 
-    def lease(self, group: str, now: float) -> float:
-        return self.elections[group].lease(now)
+    def until(self, lease: str, now: float) -> float:
+        return until(lease, self.elections, self.timing, now)
 
     def farewells(self, group: str) -> list[Outgoing]:
         """

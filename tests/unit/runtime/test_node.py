@@ -129,7 +129,7 @@ class Nodes(SynchronousTestCase):
 
     def custody(self, group: str, resource: MemoryResource) -> Custody:
         """Of a group that is this one resource."""
-        return Custody(Keeper(self.clock, group, [resource]), Fence(group, self.guard, I))
+        return Custody(Keeper(self.clock, group, [resource]), Fence(group))
 
     guard: Any = None
 
@@ -456,12 +456,14 @@ class PersisterTests(SynchronousTestCase):
         """Once a newer record is on disk the older one is not written again."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
+        persister = Persister(clock, lambda: 1, store, lambda records: told.extend(records.values()))
         older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", older)
+        persister.flush()
         store.failure = None
         persister.persist("g", newer)
+        persister.flush()
         clock.advance(RETRY)
         self.assertEqual((store.records, told), ({"g": newer}, [newer]))
 
@@ -469,9 +471,10 @@ class PersisterTests(SynchronousTestCase):
         """One that is still the newest is."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
+        persister = Persister(clock, lambda: 1, store, lambda records: told.extend(records.values()))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", Record(16))
+        persister.flush()
         store.failure = None
         clock.advance(RETRY)
         self.assertEqual((store.records, told), ({"g": Record(16)}, [Record(16)]))
@@ -498,6 +501,7 @@ class MemoryOfTermsTests(Nodes):
         alpha.start()
         store.failure = self.full
         alpha.driver.persister.persist(*Persist("gone", Record(16)))
+        alpha.driver.persister.flush()
         store.failure, writes = None, store.writes
         self.pass_(3 * RETRY)
         self.assertEqual((store.writes, store.records["gone"]), (writes + 1, Record(16)))

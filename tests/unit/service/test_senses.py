@@ -70,7 +70,7 @@ class SensesTestCase(SynchronousTestCase):
         node = Node(
             self.clock,
             [Speaker(machine, links)],
-            {"default": Custody(keeper, Fence("default", None, 0.1))},
+            {"default": Custody(keeper, Fence("default"))},
             ask=lambda group: senses.ask(),
         )
         node.start()
