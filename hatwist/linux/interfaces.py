@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -15,6 +15,7 @@ from hatwist.linux.netlink.messages import (
     KernelLink,
     KernelRoute,
 )
+from hatwist.linux.netlink.subscribers import About
 
 
 class INetlink(Interface):
@@ -47,8 +48,15 @@ class INetlink(Interface):
     def dumpRoutes() -> Deferred[list[KernelRoute]]:
         """Fire with the unicast routes of the main table that lead to one interface."""
 
-    def subscribe(callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
-        """Call C{callback(events)} from now on, until the function returned here is called."""
+    def subscribe(
+        callback: Callable[[Sequence[Event]], None], about: Collection[About] | None = None
+    ) -> Callable[[], None]:
+        """
+        Call C{callback(events)} from now on, until the function returned here is called.
+
+        @param about: only of these addresses, and of these interfaces by name or index (also when one loses its
+            name), and when events were lost; C{LINKS}: of all interfaces; C{None}: of everything.
+        """
 
 
 class ISender(Interface):

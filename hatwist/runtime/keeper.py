@@ -59,7 +59,8 @@ class Keeper:
         self._jobs: deque[tuple[Callable[[], Coroutine[Any, Any, Any]], Deferred[Any]]] = deque()
         self._term = 0
         self._busy = False
-        self._waits = False  # the owner was told of a failure, and has said nothing yet
+        self._waits = False  # the owner was told of a loss, and is about to ask for a release
+        self._undoing = False  # it was told of a refusal, of which the release is under way or done
         self._pause = 0.0
         self._retryLater: IDelayedCall | None = None
         self._onHeld: Callable[[], None] = _nothing
@@ -94,11 +95,20 @@ class Keeper:
             if IFenced.providedBy(resource):
                 resource.term = term
         self.wanted = True
-        self._waits = False
+        self._waits = self._undoing = False
         self._work()
 
     def release(self) -> None:
-        """Release what may be held, in reverse; what is being acquired is cancelled."""
+        """
+        Release what may be held, in reverse; what is being acquired is cancelled.
+
+        Asked for after a refusal, this waits for the release that has followed it by itself.
+        """
+        undoing, self._undoing = self._undoing, False
+        if undoing and not self.wanted:
+            if not (self._releaseDue or self._steps.mayBeHeld):
+                self._onReleased()
+            return
         self._releaseDue = True
         self._waits = False
         if not self._steps.mayBeHeld:
@@ -226,13 +236,13 @@ class Keeper:
     # Acquire
 
     async def _acquire(self) -> None:
-        """If it fails the owner is told, and nothing more is done until it asks."""
+        """If it fails the owner is told, and what was acquired is released, whether it asks for that or not."""
         self._releaseDue = True
         reason = await self._steps.acquire(self.resources, lambda: self.wanted, self._first)
         if not self.wanted:
             return
         if reason:
-            self.wanted, self._waits = False, True
+            self.wanted, self._undoing = False, True
             self._onRefused(reason)
             return
         self.held = True
@@ -282,7 +292,7 @@ class Keeper:
                 )
             if refused and self.wanted:
                 self._releaseDue, self.wanted, self.held = True, False, False
-                self._waits = True
+                self._undoing = True
                 self._onRefused(refused)
                 raise ResourceError(refused)
             while self._toRelease():

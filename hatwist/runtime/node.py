@@ -239,6 +239,7 @@ class Node:
             more = max((keeper.stopTime for keeper in self.keepers.values()), default=0.0)
             self._late = self._reactor.callLater(STOP_LIMIT + more, self._hurry)
             self.tell(Stopped(why))
+            self.driver.run()
         return self._stopped
 
     def abort(self) -> None:

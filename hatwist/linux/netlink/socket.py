@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,6 +44,7 @@ from hatwist.linux.netlink.messages import (
     split,
 )
 from hatwist.linux.netlink.operations import READS, Batch, Batches, Dump
+from hatwist.linux.netlink.subscribers import About, Subscribers
 
 BUFFER = 4 << 20
 
@@ -130,7 +131,7 @@ class Netlink:
         self._working = False
         self._delivering = False
         self._sequence = 1
-        self._subscribers: list[Callable[[Sequence[Event]], None]] = []
+        self._subscribers = Subscribers()
 
     def start(self) -> None:
         """Open the sockets; OSError when that is not possible. Starting twice is starting once."""
@@ -186,15 +187,11 @@ class Netlink:
         done: Deferred[list[KernelRoute]] = Deferred(self._cancel)
         return self._submit(Dump(RTM_GETROUTE, RTM_NEWROUTE, decodeRoute, done), done)
 
-    def subscribe(self, callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+    def subscribe(
+        self, callback: Callable[[Sequence[Event]], None], about: Collection[About] | None = None
+    ) -> Callable[[], None]:
         """See L{INetlink.subscribe}."""
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._subscribers:
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+        return self._subscribers.add(callback, about)
 
     def _submit(self, operation: Batch | Dump, done: Deferred[Any]) -> Deferred[Any]:
         if self._requests is None:
@@ -281,6 +278,8 @@ class Netlink:
         if isinstance(operation, Batches):
             # The kernel queues the event of a deletion before its answer: deliver in that order too.
             self._readEvents(everything=True)
+        elif operation.kind == RTM_GETLINK:
+            self._subscribers.learn(operation.result)
         self._current = None
         for done, result in operation.waiting:
             if done.called:
@@ -322,11 +321,7 @@ class Netlink:
     def _deliver(self, events: Sequence[Event]) -> None:
         self._delivering = True
         try:
-            for subscriber in tuple(self._subscribers):
-                try:
-                    subscriber(events)
-                except Exception:
-                    self._log.failure("a subscriber to kernel events failed")
+            self._subscribers.tell(events)
         finally:
             self._delivering = False
 

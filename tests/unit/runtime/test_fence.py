@@ -66,12 +66,13 @@ class FenceTestCase(SynchronousTestCase):
         self.renewed: list[tuple[float, int]] = []
         self.groups: list[list[str]] = []
         self.now = 0.0
-        self.guard: Any = FakeGuard()
+        self.guard = FakeGuard()
         self.machine: Any = FakeMachine(interval)
+        guard: Any = self.guard
         kernel = KernelLease(
             kernelLease(self.timing, THREE, lease), leaseMargin(self.timing, THREE)
         )
-        self.leases = Leases([self.machine], self.guard, kernel, self.keep)
+        self.leases = Leases([self.machine], guard, kernel, self.keep)
         self.fence = Fence("g")
         self.claim(self.fence, "one", 0.0)
 

@@ -211,6 +211,7 @@ class NodeTests(Nodes):
         one.delay = None
         alpha.machine.elections["g"].backoff.until = 60.0
         alpha.drain(True)
+        self.pass_(0.001)
         self.assertEqual(one.transcript[-1], "release")
 
         def check() -> bool:
