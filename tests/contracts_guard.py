@@ -63,7 +63,12 @@ def deletionOf(world: GuardWorld, text: str) -> bytes:
 
 
 async def armed(
-    world: GuardWorld, group: str, text: str, seconds: float, word: bytes = b"goodbye", lease: str = ""
+    world: GuardWorld,
+    group: str,
+    text: str,
+    seconds: float,
+    word: bytes = b"goodbye",
+    lease: str = "",
 ) -> None:
     """Arm, by this lease or by one of its own, and only then add the address."""
     farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, word)
@@ -374,8 +379,7 @@ async def manyAtOnce(world: GuardWorld) -> None:
         names = [f"group{n}" for n in range(1000)]
         late = world.seconds() + LONG
         arming = [
-            world.guard.arm(name, 7, f"lease{n % leases}", late, [])
-            for n, name in enumerate(names)
+            world.guard.arm(name, 7, f"lease{n % leases}", late, []) for n, name in enumerate(names)
         ]
         world.guard.flush()
         for each in arming:

@@ -11,7 +11,17 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from hatwist.core.effects import Announce, Ask, Change, Effect, Event, Hold, Leased, Persist, RoleChange
+from hatwist.core.effects import (
+    Announce,
+    Ask,
+    Change,
+    Effect,
+    Event,
+    Hold,
+    Leased,
+    Persist,
+    RoleChange,
+)
 from hatwist.core.packet import Outgoing, Received
 from hatwist.core.reports import Report
 

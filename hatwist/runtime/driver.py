@@ -91,7 +91,7 @@ class Driver:
         )
         self.leases = Leases(self.machines, guard, kernel, self._keep)
         keepers = {name: keeper for name, (keeper, _) in custody.items()}
-        self.performer = Performer(keepers, self.persister, ask, self.tell)
+        self.performer = Performer(reactor, keepers, self.persister, ask, self.tell)
         self.fences = {name: fence for name, (_, fence) in custody.items()}
         self.reporter = reporter
         self.lateness = Lateness()

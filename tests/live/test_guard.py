@@ -358,8 +358,12 @@ def test_suspended(world: LiveGuardWorld) -> None:
         guard.message(guard.PET, clocksField(0), b"\0\1\5other", clocksField(60)),
         guard.message(guard.FOLLOW, b"\5other\3one", clocksField(0), clocksField(60)),
         guard.message(guard.FOLLOW, b"\3web\3two", clocksField(0), clocksField(60), b"\0"),
-        guard.message(guard.ARM, b"\3web\3one", clocksField(0), clocksField(60), bytes(12), b"\xff" * 4),
-        guard.message(guard.ARM, b"\3web\3one", clocksField(0), clocksField(60), bytes(11), b"\7", bytes(4)),
+        guard.message(
+            guard.ARM, b"\3web\3one", clocksField(0), clocksField(60), bytes(12), b"\xff" * 4
+        ),
+        guard.message(
+            guard.ARM, b"\3web\3one", clocksField(0), clocksField(60), bytes(11), b"\7", bytes(4)
+        ),
         guard.message(guard.SAY, bytes(4), bytes(2)),
     ],
     ids=[

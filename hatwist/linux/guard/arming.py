@@ -142,7 +142,9 @@ def follow(group: str, lease: GuardLease, written: Clocks) -> bytes:
     return message(program.FOLLOW, *names, encoded(written), encoded(lease.limits))
 
 
-def pets(leases: Iterable[str], written: Clocks, limits: Sequence[Clocks]) -> Iterator[tuple[bytes, int]]:
+def pets(
+    leases: Iterable[str], written: Clocks, limits: Sequence[Clocks]
+) -> Iterator[tuple[bytes, int]]:
     """The messages that extend these leases, each short enough to be written whole, and how many are in each."""
     fields: list[bytes] = []
     size = 0

@@ -259,7 +259,7 @@ class Netlink:
         return False
 
     def _next(self) -> Batches | Dump:
-        """Changes that follow each other are made together; a dump answers all who ask for it before the next change."""
+        """Changes that follow each other are made together; a dump answers all who ask before the next change."""
         first = self._queue.popleft()
         if isinstance(first, Batch):
             batches = [first]

@@ -88,6 +88,7 @@ class NativeMachine:
         self._lastRun = self._wake = now
         self._stopped = False
         self._events: list[Event] = []
+        self._farewells: list[Outgoing] | None = None  # as of the last decision
         for group in rules.groups:
             self._add(group, (records or {}).get(group.name, NOTHING), now)
         self.view.serve(self.elections)
@@ -208,6 +209,7 @@ class NativeMachine:
     def decide(self, now: float, beat: bool = False) -> list[Effect]:
         self._notice(now)
         self.news = False
+        self._farewells = None
         self.view.forget(now)
         self.identity.decide(now)
         displaced, session, outbox = self.displaced, self.session, self.outbox
@@ -248,9 +250,12 @@ class NativeMachine:
 
         One is for all groups, so there is none while the guard could leave something of any group here.
         """
-        if not self._saysFarewell:
-            return []
-        return [Outgoing(self.keyring.seal(self.outbox.farewell(group, self.session)))]
+        if self._farewells is None:  # one does for all claims of a decision
+            self._farewells = []
+            if self._saysFarewell:
+                farewell = self.outbox.farewell(group, self.session)
+                self._farewells.append(Outgoing(self.keyring.seal(farewell)))
+        return self._farewells
 
     @property
     def _saysFarewell(self) -> bool:
@@ -304,6 +309,7 @@ class NativeMachine:
         if back := sorted(set(going) & set(wanted)):
             raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = self.outbox.rules = rules
+        self._farewells = None
         self.view.digest = rules.digest
         self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
         for name, election in self.elections.items():

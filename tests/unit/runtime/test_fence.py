@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from itertools import pairwise
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +68,7 @@ class FenceTestCase(SynchronousTestCase):
         self.groups: list[list[str]] = []
         self.now = 0.0
         self.guard = FakeGuard()
-        self.machine: Any = FakeMachine(interval)
+        self.machine = cast(Any, FakeMachine(interval))
         guard: Any = self.guard
         kernel = KernelLease(
             kernelLease(self.timing, THREE, lease), leaseMargin(self.timing, THREE)
@@ -153,7 +154,6 @@ class KernelTests(FenceTestCase):
             for at, seconds in self.renewed[count:]:
                 self.assertLessEqual(at + seconds, lease - LEASE_MARGIN + 1e-6)
 
-
     def test_rate(self) -> None:
         """What follows no votes is renewed four times while it would last, and twice in a second at most."""
         for lease, pause in ((2, 0.5), (60, 15.0)):
@@ -161,7 +161,7 @@ class KernelTests(FenceTestCase):
             for step in range(400):
                 self.to(10.0 + step / 10, 10.0 + step / 10)
             times = [at for at, _ in self.renewed]
-            gaps = {round(b - a, 6) for a, b in zip(times, times[1:], strict=False)}
+            gaps = {round(b - a, 6) for a, b in pairwise(times)}
             self.assertEqual((gaps, {seconds for _, seconds in self.renewed}), ({pause}, {lease}))
 
     def test_together(self) -> None:
@@ -172,7 +172,9 @@ class KernelTests(FenceTestCase):
         self.renew(10.0, 10.0)
         self.claim(news, "one", 10.0 + self.timing.hold)
         mail.released()
-        self.renew(10.6, 10.2)  # longer than what the kernel knows of the one that came, and of no other
+        self.renew(
+            10.6, 10.2
+        )  # longer than what the kernel knows of the one that came, and of no other
         self.assertEqual(self.renewed, [(10.0, 3), (10.6, 2)])
         self.assertEqual(self.groups, [["g", "mail"], ["news"]])
 

@@ -457,7 +457,9 @@ class PersisterTests(SynchronousTestCase):
         """Once a newer record is on disk the older one is not written again."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda records: told.extend(records.values()))
+        persister = Persister(
+            clock, lambda: 1, store, lambda records: told.extend(records.values())
+        )
         older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", older)
@@ -472,7 +474,9 @@ class PersisterTests(SynchronousTestCase):
         """One that is still the newest is."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda records: told.extend(records.values()))
+        persister = Persister(
+            clock, lambda: 1, store, lambda records: told.extend(records.values())
+        )
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", Record(16))
         persister.flush()
