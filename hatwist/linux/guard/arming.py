@@ -60,7 +60,8 @@ class GuardLeases:
     def extend(self, lease: GuardLease, limits: Clocks) -> None:
         """It ends then."""
         lease.limits = limits
-        self._soonest = soonest([self._soonest, limits])
+        if limits[0] < self._soonest[0] or limits[1] < self._soonest[1]:
+            self._soonest = soonest([self._soonest, limits])
 
     def late(self, now: Clocks) -> list[str]:
         """The groups of those that have ended. It takes no time while none can have."""
@@ -87,6 +88,19 @@ class Armed:
         self.farewells = farewells
         self.confirmed = False
         self.waiting: list[Deferred[None]] = []
+
+    def confirm(self) -> None:
+        """The guard has it."""
+        self.confirmed = True
+        waiting, self.waiting = self.waiting, []
+        for done in waiting:
+            done.callback(None)
+
+    def fail(self, error: Exception) -> None:
+        """Whoever waits for it waits in vain."""
+        waiting, self.waiting = self.waiting, []
+        for done in waiting:
+            done.errback(error)
 
     def encode(self, name: str, words: int, written: Clocks) -> bytes:
         """The message that arms; C{words} is the number of its farewells."""
@@ -165,4 +179,4 @@ def _pet(written: Clocks, fields: Sequence[bytes]) -> bytes:
 
 def encoded(times: Clocks) -> bytes:
     """As each message has them."""
-    return b"".join(each.to_bytes(8, "big") for each in times)
+    return (times[0] << 64 | times[1]).to_bytes(16, "big")

@@ -7,7 +7,6 @@ child of the daemon inherits, and which is never waited for.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -36,8 +35,6 @@ END_LIMIT = 2.0
 """Seconds within which one that fires, or is no longer needed, must end; then it is killed."""
 AGAIN = 0.2
 """Seconds between two guards of which the first did not live that long."""
-STUCK, STUCK_PETS = 0.7, 3
-"""A guard that has not read for so many seconds and pets is stopped or hangs: it is killed."""
 
 
 class GuardError(HatwistError):
@@ -72,8 +69,6 @@ class GuardClient:
         self._wording = Wording()  # of this child
         self._leaving: dict[str, list[Deferred[None]]] = {}
         self._unanswered: Counter[str] = Counter()  # what this child was told to arm
-        self._unread = 0  # pets in a row before which the pipe was not empty
-        self._read = 0  # when it was, in ns
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None
         self._call: IDelayedCall | None = None
@@ -168,7 +163,7 @@ class GuardClient:
         if armed is None:
             return succeed(None)
         self._leases.leave(group, armed.lease)
-        _fail(armed, "it was disarmed")
+        armed.fail(GuardError("it was disarmed"))
         if self._child is None or not self.ready:
             return succeed(None)
         self._wording.drop(group)
@@ -248,13 +243,8 @@ class GuardClient:
 
     def _watch(self, child: GuardProcess, now: Clocks) -> None:
         """One that is stopped does not die, and does not guard."""
-        if not child.commands.unread():
-            self._unread, self._read = 0, now[0]
-            return
-        self._unread += 1
-        if self._unread >= STUCK_PETS and now[0] - self._read >= STUCK * 1e9:
+        if child.commands.stuck(now[0]):
             self._log.critical("The guard does not read what it is told, and is killed")
-            self._unread = 0
             child.kill()
 
     def _spawn(self) -> None:
@@ -262,7 +252,6 @@ class GuardClient:
         self._call = None
         self._unanswered.clear()
         self._wording = Wording()
-        self._unread, self._read = 0, time.monotonic_ns()
         self._child = GuardProcess(self._reactor, self._command, self._received, self._ended)
         self._call = self._reactor.callLater(START_LIMIT, self._kill)
 
@@ -309,7 +298,7 @@ class GuardClient:
                 # Whoever slept meanwhile reads of it before the end that has followed.
                 self._fired([name], "it was armed, and confirmed too late")
             else:
-                self._confirm(entry)
+                entry.confirm()
         elif kind == program.DISARMED:
             waiting = self._leaving.get(name := reader.string(1).decode(), [])
             if waiting:
@@ -322,17 +311,10 @@ class GuardClient:
         elif kind == program.FIRED:
             self._report(reader)
 
-    @staticmethod
-    def _confirm(armed: Armed) -> None:
-        armed.confirmed = True
-        waiting, armed.waiting = armed.waiting, []
-        for done in waiting:
-            done.callback(None)
-
     def _report(self, reader: Reader) -> None:
         group, said = reader.string(1).decode(), reader.number(2)
         answers = [reader.number(2) for _ in range(reader.number(4))]
-        refused = [code for code in answers if code not in (0, errno.ENODEV, errno.EADDRNOTAVAIL)]
+        refused = [code for code in answers if code not in program.GONE]
         self._log.critical(
             "The guard released {group}: {count} requests, {refused} refused, farewells sent: {said}",
             group=group,
@@ -366,7 +348,7 @@ class GuardClient:
         self._groups.clear()
         self._leases.clear()
         for armed in ended:
-            _fail(armed, "the guard fired")
+            armed.fail(GuardError("the guard fired"))
         self._tell(lambda: self.onFired(names))
 
     def _ended(self) -> None:
@@ -380,7 +362,7 @@ class GuardClient:
                 done.callback(None)
         if self._stopped is not None:
             for armed in self._groups.values():
-                _fail(armed, "it is stopped")
+                armed.fail(GuardError("it is stopped"))
             self._groups.clear()
             self._leases.clear()
             stopped = self._stopped
@@ -413,9 +395,3 @@ class GuardClient:
             told()
         except Exception:
             self._log.failure("The owner of the guard failed")
-
-
-def _fail(armed: Armed, why: str) -> None:
-    waiting, armed.waiting = armed.waiting, []
-    for done in waiting:
-        done.errback(GuardError(why))

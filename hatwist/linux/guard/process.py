@@ -20,6 +20,8 @@ from hatwist.linux.guard.program import Reader
 
 ROOM = 1 << 20
 """Bytes in the pipe, if the kernel allows: the addresses of a thousand are written in one go."""
+STUCK, STUCK_LOOKS = 0.7, 3
+"""A guard that has not read for so many seconds and looks is stopped or hangs."""
 REAP = 0.01
 """Seconds between two looks whether it is dead, once its answers have ended."""
 
@@ -37,6 +39,8 @@ class Commands:
         self._descriptor = descriptor
         self._pending = bytearray()
         self._later: IDelayedCall | None = None
+        self._unread = 0  # looks in a row at which the pipe was not empty
+        self._read = time.monotonic_ns()  # when it was
 
     def fileno(self) -> int:
         return self._descriptor
@@ -54,11 +58,23 @@ class Commands:
         except OSError:
             return False
 
-    def unread(self) -> bool:
-        """Whether anything in the pipe was not read yet."""
-        if self._descriptor < 0:
+    def stuck(self, now: int) -> bool:
+        """
+        Look whether the guard has not read for too long: it is stopped, or hangs.
+
+        @param now: of CLOCK_MONOTONIC, in ns.
+        """
+        if self._descriptor < 0 or self._empty():
+            self._unread, self._read = 0, now
             return False
-        return fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
+        self._unread += 1
+        if self._unread < STUCK_LOOKS or now - self._read < STUCK * 1e9:
+            return False
+        self._unread = 0
+        return True
+
+    def _empty(self) -> bool:
+        return fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)) == bytes(4)
 
     def send(self, data: bytes) -> None:
         """Have it written, however long it is, and everything sent after it."""

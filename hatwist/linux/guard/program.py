@@ -68,7 +68,7 @@ Clocks = tuple[int, int]
 """CLOCK_MONOTONIC and CLOCK_BOOTTIME, in nanoseconds."""
 NEVER: Clocks = (1 << 64, 1 << 64)
 
-_GONE = (0, errno.ENODEV, errno.EADDRNOTAVAIL)
+GONE = (0, errno.ENODEV, errno.EADDRNOTAVAIL)
 _RTM_SETLINK, _RTM_DELADDR = 19, 21
 _NLMSG_ERROR = 2
 # linux/netlink.h, in.h, in6.h; not all in the socket module
@@ -205,7 +205,7 @@ class Goodbye:
             self._socket.close()
 
 
-class Lease:
+class ArmedLease:
     """
     Until when the groups that follow it may be held.
 
@@ -262,7 +262,7 @@ class Deleter:
             for start in range(0, len(left), SLICE):
                 self._exchange(messages, left[start : start + SLICE], answers, until)
             # What an interface is told around the deletions has its place, and is not said twice.
-            left = [n for n in left if deletes(messages[n]) and answers[n] not in _GONE]
+            left = [n for n in left if deletes(messages[n]) and answers[n] not in GONE]
             if not left or time.monotonic() >= until:
                 break
         return answers
@@ -318,7 +318,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.groups: dict[bytes, ArmedGroup] = {}
-        self._leases: dict[bytes, Lease] = {}
+        self._leases: dict[bytes, ArmedLease] = {}
         self._words: dict[int, Words] = {0: Words([])}
         self._soonest: Clocks = NEVER  # no deadline of a lease is earlier, on either clock
         self._deleter = Deleter()
@@ -394,7 +394,7 @@ class Guard:
             armed = ArmedGroup(lease, group.words, group.deletions)
         if armed.words not in self._words:
             raise Malformed("words that are not known")
-        self._extend(self._leases.setdefault(lease, Lease(deadline)), deadline)
+        self._extend(self._leases.setdefault(lease, ArmedLease(deadline)), deadline)
         self._leases[lease].followers += 1
         self._words[armed.words].users += 1
         self.groups[name] = armed
@@ -416,7 +416,7 @@ class Guard:
         reader.end()
         return True
 
-    def _extend(self, lease: Lease, deadline: Clocks) -> None:
+    def _extend(self, lease: ArmedLease, deadline: Clocks) -> None:
         lease.deadline = deadline
         self._soonest = soonest([self._soonest, deadline])
 
@@ -447,7 +447,7 @@ class Guard:
         failed = [
             number
             for request, number in zip(requests, answers)  # noqa: B905
-            if deletes(request) and number not in _GONE
+            if deletes(request) and number not in GONE
         ]
         said = dict.fromkeys(self._words, 0)
         if failed:

@@ -95,7 +95,7 @@ class CarrierTests(SensesTestCase):
         self.pass_(0.5)
         self.assertEqual(node.roles["default"], Role.ACTIVE)
         self.pull()
-        self.pass_(0.001)
+        self.pass_(0.01)
         self.assertFalse(self.resource.held)
         election = node.machine.elections["default"]
         self.assertEqual(election.me.verdicts.reason, "no carrier on eth0")
@@ -366,7 +366,7 @@ class SeizedTests(SensesTestCase):
         self.pass_(0.5)
         self.lan.announce(SHARED, OTHER)
         self.kernel.changeLink(self.eth0, flags=IFF_UP)
-        self.pass_(0.001)
+        self.pass_(0.01)
         self.lan.announce(SHARED, OTHER)
         self.assertEqual(self.announced, 1)
         self.kernel.changeLink(self.eth0, flags=IFF_UP | IFF_RUNNING)
