@@ -126,7 +126,11 @@ class TogetherTests(SynchronousTestCase):
         asked: list[int] = []
 
         def permitted(number: int) -> Callable[[], bool]:
-            return lambda: asked.append(number) is None and number % 2 == 0
+            def asking() -> bool:
+                asked.append(number)
+                return number % 2 == 0
+
+            return asking
 
         for number in range(10):
             self.ask(number, permitted(number))
@@ -149,13 +153,17 @@ class TogetherTests(SynchronousTestCase):
     def test_dumps(self) -> None:
         """Who asks before the next change shares a dump, and who asks after it does not."""
         found: list[int] = []
+
+        def dump(asked: Deferred[Any], number: int) -> None:
+            asked.addCallback(lambda _: found.append(number))
+
         for number in range(3):
-            self.netlink.dumpLinks().addCallback(lambda _, number=number: found.append(number))
+            dump(self.netlink.dumpLinks(), number)
         for number in range(3, 6):
-            self.netlink.dumpRoutes().addCallback(lambda _, number=number: found.append(number))
-            self.netlink.dumpLinks().addCallback(lambda _, number=number: found.append(10 + number))
+            dump(self.netlink.dumpRoutes(), number)
+            dump(self.netlink.dumpLinks(), 10 + number)
         self.ask(7)
-        self.netlink.dumpLinks().addCallback(lambda _: found.append(99))
+        dump(self.netlink.dumpLinks(), 99)
         self.turns()
         self.assertEqual(sorted(found), [0, 1, 2, 3, 4, 5, 13, 14, 15, 99])
         self.assertEqual(found[-1], 99)
@@ -164,9 +172,10 @@ class TogetherTests(SynchronousTestCase):
     def test_stopped(self) -> None:
         """What waits when it is stopped fails, whoever asked for it."""
         self.netlink.dumpLinks()
-        waiting = [self.netlink.dumpLinks(), self.netlink.dumpLinks(), self.ask(3)]
+        waiting = [self.netlink.dumpLinks(), self.netlink.dumpLinks()]
+        self.ask(3)
         self.netlink.stop()
-        for each in waiting[:2]:
+        for each in waiting:
             self.failureResultOf(each, OSError)
         self.assertIsInstance(self.done[-1][1].value, OSError)
         self.turns()
@@ -243,7 +252,11 @@ class SubscribersTests(SynchronousTestCase):
 
     def test_failing(self) -> None:
         """One that fails is logged, and the others are told."""
-        self.subscribers.add(lambda events: 1 / 0, None)
+
+        def fail(events: Sequence[Event]) -> None:
+            raise ZeroDivisionError
+
+        self.subscribers.add(fail, None)
         self.add("web", None)
         self.assertEqual(self.names(EventsLost()), ["web"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -464,7 +463,7 @@ class ManyTests(Nodes):
         self.resources = {name: MemoryResource(self.clock, name, delay) for name in self.names}
         link = MemoryLink(self.cable)
         self.said: list[int] = []
-        link.send = lambda data: self.said.append(len(self.begun()))  # type: ignore[method-assign]
+        link.send = lambda datagram: self.said.append(len(self.begun()))  # type: ignore[method-assign]
         links: Any = [link]
         custody = {name: self.custody(name, each) for name, each in self.resources.items()}
         self.store = MemoryStore()
