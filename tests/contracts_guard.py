@@ -63,12 +63,17 @@ def deletionOf(world: GuardWorld, text: str) -> bytes:
 
 
 async def armed(
-    world: GuardWorld, group: str, text: str, seconds: float, word: bytes = b"goodbye"
+    world: GuardWorld,
+    group: str,
+    text: str,
+    seconds: float,
+    word: bytes = b"goodbye",
+    lease: str = "",
 ) -> None:
-    """Start where needed, arm, and only then add the address."""
+    """Arm, by this lease or by one of its own, and only then add the address."""
     farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, word)
     deadline = world.seconds() + seconds
-    await world.guard.arm(group, 7, deadline, [deletionOf(world, text)], [farewell])
+    await world.guard.arm(group, 7, lease or group, deadline, [deletionOf(world, text)], [farewell])
     world.add(text)
 
 
@@ -91,7 +96,7 @@ async def notStarted(world: GuardWorld) -> None:
     """Nothing can be armed before it is started, or after it is stopped; and it can start again."""
     for _ in range(2):
         try:
-            await world.guard.arm("web", 1, world.seconds() + LONG, [])
+            await world.guard.arm("web", 1, "web", world.seconds() + LONG, [])
         except GuardError:
             pass
         else:
@@ -127,7 +132,7 @@ async def pettedHolds(world: GuardWorld) -> None:
         assert world.guard.check()
         assert world.guard.permits("web")
         assert world.has("10.9.0.100/24")
-        world.guard.pet("web", world.seconds() + TOLERANCE)
+        world.guard.pet({"web": world.seconds() + TOLERANCE})
     last = world.seconds()
     await world.until(lambda: not world.has("10.9.0.100/24"))
     assert world.seconds() >= last + TOLERANCE * 0.99
@@ -155,7 +160,7 @@ async def latePet(world: GuardWorld) -> None:
     await world.guard.start()
     await armed(world, "web", "10.9.0.100/24", TOLERANCE)
     world.hang(1.5 * TOLERANCE)
-    world.guard.pet("web", world.seconds() + LONG)
+    world.guard.pet({"web": world.seconds() + LONG})
     assert not world.guard.permits("web")
     assert world.fired == [("web",)]
     assert world.guard.check()
@@ -168,7 +173,7 @@ async def armedTooLate(world: GuardWorld) -> None:
     if isinstance(world.guard, MemoryGuard):
         world.guard.slow = True
     arming = world.guard.arm(
-        "web", 7, world.seconds() + TOLERANCE, [deletionOf(world, "10.9.0.100/24")]
+        "web", 7, "web", world.seconds() + TOLERANCE, [deletionOf(world, "10.9.0.100/24")]
     )
     world.hang(1.5 * TOLERANCE)
     if isinstance(world.guard, MemoryGuard):
@@ -189,7 +194,7 @@ async def untilWhen(world: GuardWorld) -> None:
     assert world.guard.until("web") < 0
     await armed(world, "web", "10.9.0.100/24", TOLERANCE)
     assert abs(world.guard.until("web") - world.seconds() - TOLERANCE) < 0.1
-    world.guard.pet("web", world.seconds() + LONG)
+    world.guard.pet({"web": world.seconds() + LONG})
     assert abs(world.guard.until("web") - world.seconds() - LONG) < 0.1
     await world.guard.disarm("web")
     assert world.guard.until("web") < 0
@@ -259,7 +264,7 @@ async def noFarewell(world: GuardWorld) -> None:
     wrong[16] = 99  # no such address family
     farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, b"goodbye")
     deletions = [bytes(wrong), deletionOf(world, "10.9.0.100/24")]
-    await world.guard.arm("web", 7, world.seconds() + TOLERANCE, deletions, [farewell])
+    await world.guard.arm("web", 7, "web", world.seconds() + TOLERANCE, deletions, [farewell])
     world.add("10.9.0.100/24")
     await world.until(lambda: not world.has("10.9.0.100/24"))
     await world.until(lambda: bool(world.fired))
@@ -275,8 +280,115 @@ async def goneIsGone(world: GuardWorld) -> None:
         deletionOf(world, "10.9.0.100/24"),
     ]
     farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, b"goodbye")
-    await world.guard.arm("web", 7, world.seconds() + TOLERANCE, deletions, [farewell])
+    await world.guard.arm("web", 7, "web", world.seconds() + TOLERANCE, deletions, [farewell])
     await world.until(lambda: world.said() == [b"goodbye"] * 3)
+
+
+async def oneLease(world: GuardWorld) -> None:
+    """One pet holds all that follow the lease, and what nobody follows saves nothing; without it all are let go of."""
+    await world.guard.start()
+    began = world.seconds()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE, lease="one")
+    await armed(world, "mail", "10.9.0.101/24", TOLERANCE, lease="one")
+    for n in range(1, 5):
+        await elapsed(world, began + n * TOLERANCE / 2)
+        assert world.guard.check()
+        world.guard.pet({"one": world.seconds() + TOLERANCE, "none": world.seconds() + LONG})
+    assert abs(world.guard.until("web") - world.guard.until("mail")) < 0.1
+    last = world.seconds()
+    await world.until(lambda: not (world.has("10.9.0.100/24") or world.has("10.9.0.101/24")))
+    assert world.seconds() >= last + TOLERANCE * 0.99
+    await world.until(lambda: bool(world.fired))
+    assert set(world.fired[0]) == {"web", "mail"}
+
+
+async def oneOfTwoLeases(world: GuardWorld) -> None:
+    """The lease that ends first counts, however long another one lasts."""
+    await world.guard.start()
+    began = world.seconds()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE, lease="short")
+    await armed(world, "mail", "10.9.0.101/24", LONG, lease="long")
+    world.guard.pet({"long": world.seconds() + LONG})
+    await world.until(lambda: not (world.has("10.9.0.100/24") or world.has("10.9.0.101/24")))
+    assert TOLERANCE <= world.seconds() - began < 3 * TOLERANCE
+
+
+async def anotherLease(world: GuardWorld) -> None:
+    """A group goes on by another lease: the first one's end is nothing to it then, and the other one's is."""
+    await world.guard.start()
+    began = world.seconds()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE, lease="one")
+    world.guard.follow("web", "two", world.seconds() + 2 * TOLERANCE)
+    world.guard.follow("none", "two", world.seconds() + LONG)
+    assert world.guard.until("web") > began + 1.5 * TOLERANCE
+    world.guard.pet({"one": world.seconds() + LONG})
+    await world.until(lambda: not world.has("10.9.0.100/24"))
+    assert world.seconds() - began >= 2 * TOLERANCE
+    await world.until(lambda: world.fired == [("web",)])
+
+
+async def followedTooLate(world: GuardWorld) -> None:
+    """What hung past the end of its lease is not saved by another one, nor by being armed with another one."""
+    await world.guard.start()
+    for n, again in enumerate((False, True), 1):
+        await armed(world, "web", "10.9.0.100/24", TOLERANCE, lease="one")
+        await armed(world, "mail", "10.9.0.101/24", LONG, lease="two")
+        world.hang(1.5 * TOLERANCE)
+        if again:
+            arming = world.guard.arm("web", 7, "two", world.seconds() + LONG, [])
+            arming.addErrback(lambda failure: failure.trap(GuardError))
+        else:
+            world.guard.follow("web", "two", world.seconds() + LONG)
+        assert not world.guard.permits("web")
+        await firings(world, n)
+        await world.until(lambda: not (world.has("10.9.0.100/24") or world.has("10.9.0.101/24")))
+        assert set(world.fired[-1]) == {"web", "mail"}
+
+
+async def leftLease(world: GuardWorld) -> None:
+    """A lease that nobody follows any more ends for nobody; who follows it later does so anew."""
+    await world.guard.start()
+    began = world.seconds()
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE, lease="one")
+    await armed(world, "mail", "10.9.0.101/24", LONG, lease="two")
+    await world.guard.disarm("web")
+    await elapsed(world, began + 1.5 * TOLERANCE)
+    assert world.guard.check()
+    assert world.has("10.9.0.101/24")
+    await armed(world, "web", "10.9.0.100/24", LONG, lease="one")
+    assert world.guard.permits("web")
+    assert world.fired == []
+
+
+async def saidOnce(world: GuardWorld) -> None:
+    """What several groups say alike is said for all of them, three times; a group that is disarmed says nothing."""
+    await world.guard.start()
+    await armed(world, "dns", "10.9.0.102/24", TOLERANCE, b"other", "one")
+    await armed(world, "web", "10.9.0.100/24", TOLERANCE, lease="one")
+    await armed(world, "mail", "10.9.0.101/24", TOLERANCE, lease="one")
+    await world.guard.disarm("dns")
+    await world.until(lambda: len(world.said()) == 3)
+    assert world.said() == [b"goodbye"] * 3
+    await world.until(lambda: bool(world.fired))
+
+
+async def manyAtOnce(world: GuardWorld) -> None:
+    """A thousand groups are armed, by a lease each or by one for all, and held by one call."""
+    await world.guard.start()
+    for leases in (1, 1000):
+        names = [f"group{n}" for n in range(1000)]
+        late = world.seconds() + LONG
+        arming = [
+            world.guard.arm(name, 7, f"lease{n % leases}", late, []) for n, name in enumerate(names)
+        ]
+        world.guard.flush()
+        for each in arming:
+            await each
+        world.guard.pet({f"lease{n}": late + LONG for n in range(leases)})
+        assert min(map(world.guard.until, names)) > late + LONG - 1.0
+        for name in names:
+            await world.guard.disarm(name)
+    assert (world.fired, world.died) == ([], 0)
 
 
 async def stoppedArmed(world: GuardWorld) -> None:
@@ -306,5 +418,12 @@ CONTRACT: tuple[Part, ...] = (
     replaced,
     noFarewell,
     goneIsGone,
+    oneLease,
+    oneOfTwoLeases,
+    anotherLease,
+    followedTooLate,
+    leftLease,
+    saidOnce,
+    manyAtOnce,
     stoppedArmed,
 )

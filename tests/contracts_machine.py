@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from hatwist.core.claims import Record, Role
-from hatwist.core.effects import Effect, Hold, Persist, Release, RoleChange
+from hatwist.core.effects import Effect, Hold, Leased, Persist, Release, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.machine import Machine
 from hatwist.core.packet import Outgoing, Packet
@@ -128,10 +128,11 @@ class MachineContract(TestCase):
     def test_holds(self) -> None:
         """Alone it holds, once, for as long as it is alone, and its lease goes on."""
         runner = self.held()
-        first = runner.machine.lease(GROUP, runner.now)
+        (lease,) = {effect.lease for effect in runner.of(Leased)}
+        first = runner.machine.until(lease, runner.now)
         runner.run(3.0)
         self.assertEqual(len(runner.of(Hold)), 1)
-        self.assertGreater(runner.machine.lease(GROUP, runner.now), first)
+        self.assertGreater(runner.machine.until(lease, runner.now), first)
         self.assertGreater(runner.of(Hold)[0].term, 0)
 
     def test_backsOff(self) -> None:

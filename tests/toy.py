@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 
 from hatwist.core.claims import Record, Role
-from hatwist.core.effects import Effect, Hold, Release, RoleChange
+from hatwist.core.effects import Effect, Hold, Leased, Release, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Outgoing, Packet, Received
 from hatwist.core.picture import Context, Picture
@@ -61,7 +61,7 @@ class ToyMachine:
         wants = now >= self._mayAt and self._fit and not self._stopped and self._priority > best
         if wants and self._state == "clean":
             self._state, self._term = "acquiring", self._term + 1
-            effects.append(Hold(self.groups[0], self._term))
+            effects += [Leased(self.groups[0], "toy"), Hold(self.groups[0], self._term)]
         elif self._role is None or (not wants and self._state in ("acquiring", "held")):
             self._state = "releasing"
             effects.append(Release(self.groups[0]))
@@ -80,7 +80,7 @@ class ToyMachine:
         said = self._priority * (self._fit and not self._stopped)
         return [Outgoing(f"toy {self.name} {said}".encode())] * due
 
-    def lease(self, group: str, now: float) -> float:
+    def until(self, lease: str, now: float) -> float:
         return now + self.tolerance
 
     def farewells(self, group: str) -> list[Outgoing]:

@@ -18,6 +18,19 @@ SILENT = "SILENT"
 """What a node is called that is no longer heard and has not said goodbye."""
 
 
+class Leased(NamedTuple):
+    """
+    From now on a group is held by this lease, see L{until<hatwist.core.machine.Machine.until>}.
+
+    It comes before L{Hold}, and whenever the claim goes on by another lease.
+
+    @ivar lease: its name; what is the same for several groups of a machine has one name.
+    """
+
+    group: str
+    lease: str
+
+
 class Hold(NamedTuple):
     """Acquire the resources of a group for the claim of this term, and report L{Held} or L{Refused}."""
 
@@ -101,6 +114,6 @@ class Change(NamedTuple):
     reason: str
 
 
-Effect = Hold | Release | Announce | Ask | Persist | RoleChange | Event | Change
+Effect = Leased | Hold | Release | Announce | Ask | Persist | RoleChange | Event | Change
 TOLD = (RoleChange, Event, Change)
 """Effects that only tell: the log and observers get them when all is done and sent."""

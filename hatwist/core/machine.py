@@ -96,8 +96,12 @@ class Machine(Protocol):
         """What is to be sent by the last decision: composed now, numbered now, given once."""
         ...
 
-    def lease(self, group: str, now: float) -> float:
-        """Until when a group that is claimed may be held if nothing more is received after C{now}."""
+    def until(self, lease: str, now: float) -> float:
+        """
+        Until when every group of this lease may be held if nothing more is received after C{now}.
+
+        It is asked while a claimed group follows the lease, see L{hatwist.core.effects.Leased}.
+        """
         ...
 
     def farewells(self, group: str) -> list[Outgoing]:

@@ -11,7 +11,17 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from hatwist.core.effects import Announce, Ask, Change, Effect, Event, Hold, Persist, RoleChange
+from hatwist.core.effects import (
+    Announce,
+    Ask,
+    Change,
+    Effect,
+    Event,
+    Hold,
+    Leased,
+    Persist,
+    RoleChange,
+)
 from hatwist.core.packet import Outgoing, Received
 from hatwist.core.reports import Report
 
@@ -20,7 +30,7 @@ DECISIONS = 256
 INPUTS = 32
 """What came in that is kept with each of them: the last of it."""
 
-_ROUTINE = (Ask, Persist, Announce, Change)
+_ROUTINE = (Leased, Ask, Persist, Announce, Change)
 """A decision of only these is kept for as long as it is among the last inputs."""
 
 
@@ -112,4 +122,6 @@ def describe(effect: Effect) -> str:
         return f"{words}: {effect.reason}"
     if isinstance(effect, Persist):
         return f"persist {effect.group}, terms to {effect.record.reserved}"
+    if isinstance(effect, Leased):
+        return f"lease of {effect.group}: {effect.lease}"
     return f"{type(effect).__name__.lower()} {effect.group}"

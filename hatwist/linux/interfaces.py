@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -15,6 +15,7 @@ from hatwist.linux.netlink.messages import (
     KernelLink,
     KernelRoute,
 )
+from hatwist.linux.netlink.subscribers import About
 
 
 class INetlink(Interface):
@@ -47,8 +48,15 @@ class INetlink(Interface):
     def dumpRoutes() -> Deferred[list[KernelRoute]]:
         """Fire with the unicast routes of the main table that lead to one interface."""
 
-    def subscribe(callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
-        """Call C{callback(events)} from now on, until the function returned here is called."""
+    def subscribe(
+        callback: Callable[[Sequence[Event]], None], about: Collection[About] | None = None
+    ) -> Callable[[], None]:
+        """
+        Call C{callback(events)} from now on, until the function returned here is called.
+
+        @param about: only of these addresses, and of these interfaces by name or index (also when one loses its
+            name), and when events were lost; C{LINKS}: of all interfaces; C{None}: of everything.
+        """
 
 
 class ISender(Interface):
@@ -81,7 +89,8 @@ class IGuard(Interface):
     """
     What lets go of a group's addresses when this process no longer can: killed, stopped, hung.
 
-    Deadlines are seconds on the reactor's clock. Firing is final and concerns all groups: their
+    Each group follows a lease, for which there is one deadline, in seconds on the reactor's clock, for all
+    groups that follow it: whoever told it last said so for all. Firing is final and concerns all groups: their
     addresses are deleted, and the farewells sent if all are gone. Then a new guard takes its
     place, with nothing armed. One that dies itself is replaced, and armed again.
     """
@@ -99,6 +108,7 @@ class IGuard(Interface):
     def arm(
         group: str,
         term: int,
+        lease: str,
         deadline: float,
         deletions: Sequence[bytes],
         farewells: Sequence[Farewell] = (),
@@ -107,17 +117,30 @@ class IGuard(Interface):
         Guard a group from now on, in place of what was armed for it: fires when that is confirmed.
 
         Only then may an address be added, and only while L{permits} says so. Fails with L{GuardError} when it
-        fires or is disarmed before, and when the deadline has passed by then.
+        fires or is disarmed before, and when the deadline has passed by then. What is armed in one turn of the
+        reactor is told in one go, in the next turn or when it is L{flush}ed.
 
+        @param deadline: that of the lease from now on.
         @param deletions: netlink messages, in order.
         """
 
-    def pet(group: str, deadline: float) -> None:
+    def follow(group: str, lease: str, deadline: float) -> None:
         """
-        Extend what is armed; for others nothing happens. Never raises and never blocks.
+        What is armed for a group goes by this lease from now on, and the lease ends then.
 
-        Once the deadline has passed this cannot save it any more.
+        Once the deadline of either lease has passed this saves nothing. If nothing is armed it does nothing.
         """
+
+    def pet(deadlines: Mapping[str, float]) -> None:
+        """
+        Extend these leases, by name; for those that nothing armed follows nothing happens. Never raises and never
+        blocks.
+
+        Once the deadline of one of them has passed this cannot save it any more.
+        """
+
+    def flush() -> None:
+        """Tell it now what it was told to do; never blocks."""
 
     def disarm(group: str) -> Deferred[None]:
         """Everything of the group is proven gone: fires when nothing is armed for it. Never fails."""

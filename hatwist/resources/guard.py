@@ -17,11 +17,13 @@ class GuardOrder(NamedTuple):
     """
     What the guard is told about one claim.
 
+    @ivar lease: the lease that the group follows, as the guard knows it.
     @ivar deadline: until when the claim holds if nothing more is heard, in seconds on the reactor's clock.
     @ivar farewells: what it says once the addresses are gone.
     """
 
     term: int
+    lease: str
     deadline: float
     farewells: Sequence[Farewell]
 
@@ -91,8 +93,8 @@ class GuardResource:
 
     async def _arm(self) -> None:
         deletions = [each for owned in self._deletions.values() for each in owned]
-        term, deadline, farewells = self._order()
+        term, lease, deadline, farewells = self._order()
         try:
-            await self._guard.arm(self._group, term, deadline, deletions, farewells)
+            await self._guard.arm(self._group, term, lease, deadline, deletions, farewells)
         except HatwistError as error:
             raise ResourceError(f"not guarded: {error}") from error

@@ -123,7 +123,7 @@ class Interface:
     async def _acquire(self) -> None:
         await self._vigil.end()
         await self._up()
-        self._vigil.begin(self._netlink.subscribe(self._changed))
+        self._vigil.begin(self._netlink.subscribe(self._changed, [self.interface]))
 
     async def _release(self) -> None:
         await self._vigil.end()

@@ -8,7 +8,7 @@ that has arrived is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from hatwist.core.claims import Record
 from hatwist.core.counting import TRUSTED
-from hatwist.core.effects import Effect, Hold, Release
+from hatwist.core.effects import Effect, Hold, Leased, Release
 from hatwist.core.histogram import Lateness
 from hatwist.core.loop import Loop
 from hatwist.core.machine import Machine
@@ -38,8 +38,9 @@ from hatwist.core.reports import (
 )
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import Farewell, IGuard
-from hatwist.runtime.fence import Fence
+from hatwist.runtime.fence import Fence, KernelLease
 from hatwist.runtime.keeper import Keeper
+from hatwist.runtime.leases import Leases
 from hatwist.runtime.performer import Performer
 from hatwist.runtime.persister import Persister
 from hatwist.runtime.reporter import Reporter
@@ -81,6 +82,7 @@ class Driver:
         reporter: Reporter,
         ask: Callable[[str], None],
         votes: bool,
+        kernel: KernelLease,
         onOver: Callable[[], None],
     ) -> None:
         self._speakers = {speaker.machine: speaker for speaker in speakers}
@@ -89,8 +91,9 @@ class Driver:
         self.persister = Persister(
             reactor, lambda: self.session, store, self._persisted, self._remembers, votes
         )
+        self.leases = Leases(self.machines, guard, kernel, self._keep)
         keepers = {name: keeper for name, (keeper, _) in custody.items()}
-        self.performer = Performer(keepers, self.persister, ask, self.tell)
+        self.performer = Performer(reactor, keepers, self.persister, ask, self.tell)
         self.fences = {name: fence for name, (_, fence) in custody.items()}
         self.reporter = reporter
         self.lateness = Lateness()
@@ -106,6 +109,7 @@ class Driver:
         }
         self._deadline: IDelayedCall | None = None
         self._soon: IDelayedCall | None = None
+        self._told = False  # something for which no decision was made yet
 
     @property
     def speakers(self) -> Collection[Speaker]:
@@ -125,7 +129,8 @@ class Driver:
 
     def tell(self, *reports: Report) -> None:
         """
-        Tell the machines what has happened, and let them decide.
+        Tell the machines what has happened. They decide in the reactor's next turn, on all that was told in this
+        one; or at once, on what is told while they decide, before anything is sent.
 
         What is of a group goes to the machine that has it, if there still is one, and all else to each of them.
         """
@@ -137,12 +142,17 @@ class Driver:
             if not isinstance(report, QUIET):
                 self.recorder.told(now, report)
             if isinstance(report, Gone) and report.group in self.fences:
-                self.fences[report.group].ended()
+                self.leases.ended(self.fences[report.group])
             for machine in self.machines:
                 if group is None or group in machine.groups:
                     machine.tell(report, now)
-        if not all(isinstance(report, QUIET) for report in reports):
-            self.run()
+        if all(isinstance(report, QUIET) for report in reports):
+            return
+        if self.loop.running:
+            self.loop.run()
+        else:
+            self._told = True
+            self._decideSoon()
 
     def _received(self, machine: Machine, packet: Packet) -> None:
         if not self.running:
@@ -154,13 +164,17 @@ class Driver:
         self.persister.heard(received.sender, received.configuration)
         self.received[received.sender, packet.link] += 1
         self.recorder.packet(now, received)
-        if self._soon is None and machine.news:
-            # In the reactor's next turn, when every socket that is readable has been read.
-            self._soon = self._reactor.callLater(0, self._decideSoon)
+        if machine.news:
+            self._decideSoon()
 
     def _decideSoon(self) -> None:
+        """In the reactor's next turn, when every socket that is readable has been read."""
+        if self._soon is None:
+            self._soon = self._reactor.callLater(0, self._decide)
+
+    def _decide(self) -> None:
         self._soon = None
-        if self.loop.news:  # else a beat or a deadline was due in the same turn
+        if self._told or self.loop.news:  # else a beat or a deadline was due in the same turn
             self.run()
 
     def _beat(self, machine: Machine) -> None:
@@ -191,6 +205,7 @@ class Driver:
         if self.loop.running:
             self.loop.run()
             return
+        self._told = False
         self.loop.run(beating)
         self._settle()
 
@@ -198,7 +213,8 @@ class Driver:
         """After each run, unless it was ended by somebody who was told of something."""
         if self.running:
             self._dismiss()
-            self._renew()
+            self.persister.flush()
+            self.leases.renew(self.loop.decidedAt, self._reactor.seconds())
             self._arm()
             if self.loop.over:
                 self._onOver()
@@ -220,10 +236,13 @@ class Driver:
     def perform(self, machine: Machine, effect: Effect) -> None:
         """Tell the fence, then do it. What goes wrong is logged; the machine goes by what it is told."""
         try:
+            if isinstance(effect, Leased):
+                fence = self.fences[effect.group]
+                self.leases.follow(fence, machine, effect.lease, self.loop.decidedAt)
+                return
             if isinstance(effect, Hold):
-                lease = machine.lease(effect.group, self.loop.decidedAt)
                 farewells = self._farewells(machine, effect.group)
-                self.fences[effect.group].claimed(effect.term, lease, farewells)
+                self.fences[effect.group].claimed(effect.term, farewells)
             elif isinstance(effect, Release):
                 self.fences[effect.group].released()
             self.performer.perform(effect)
@@ -254,16 +273,14 @@ class Driver:
 
     # Memory
 
-    def _persisted(self, group: str, record: Record) -> None:
-        self.tell(Persisted(group, record))
+    def _persisted(self, records: Mapping[str, Record]) -> None:
+        self.tell(*[Persisted(group, record) for group, record in records.items()])
 
     def _remembers(self, problem: str) -> None:
         """Whether terms can be written: a node that can is the better holder, where votes are taken or not."""
         verdict = Fitness.DEGRADED if problem else Fitness.FIT
-        self.tell(*[Judged(group, "memory", verdict, problem) for group in self._groups()])
-
-    def _groups(self) -> list[str]:
-        return [group for machine in self.machines for group in machine.groups]
+        groups = [group for machine in self.machines for group in machine.groups]
+        self.tell(*[Judged(group, "memory", verdict, problem) for group in groups])
 
     # How long groups may be held
 
@@ -273,16 +290,9 @@ class Driver:
             self._guard.check()
         return group in self.fences and self._reactor.seconds() < self.fences[group].until
 
-    def _renew(self) -> None:
-        now = self._reactor.seconds()
-        for machine in self.machines:
-            for group in machine.groups:
-                fence = self.fences[group]
-                if fence.until == -inf:  # not claimed: there is no lease to compute
-                    continue
-                seconds = fence.renew(machine.lease(group, self.loop.decidedAt), now)
-                if seconds:
-                    self.performer.keepers[group].renew(seconds)
+    def _keep(self, groups: Iterable[str], seconds: int) -> None:
+        for group in groups:
+            self.performer.keepers[group].renew(seconds)
 
     def _farewells(self, machine: Machine, group: str) -> list[Farewell]:
         return self._speakers[machine].farewells(group) if self._guard is not None else []
@@ -295,7 +305,7 @@ class Driver:
             groups=", ".join(groups),
         )
         for fence in self.fences.values():
-            fence.ended()
+            self.leases.ended(fence)
         self.tell(Fenced("the guard released it"))
 
     # From the start to the end
@@ -357,14 +367,10 @@ class Driver:
 
     def _dismiss(self) -> None:
         """What the machines have forgotten needs no keeper."""
-        count = 0
-        for machine in self.machines:
-            count += len(machine.groups)
-        if len(self.fences) == count:
+        if len(self.fences) == sum(len(machine.groups) for machine in self.machines):
             return
-        known = self._groups()
-        for name in set(self.fences).difference(known):
-            del self.fences[name]
+        for name in set(self.fences).difference(*[machine.groups for machine in self.machines]):
+            self.leases.ended(self.fences.pop(name))
             self.performer.dismiss(name)
             self.reporter.goes(name)
 

@@ -59,6 +59,8 @@ class Keeper:
         self._jobs: deque[tuple[Callable[[], Coroutine[Any, Any, Any]], Deferred[Any]]] = deque()
         self._term = 0
         self._busy = False
+        self._waits = False  # the owner was told of a loss, and is about to ask for a release
+        self._undoing = False  # it was told of a refusal, of which the release is under way or done
         self._pause = 0.0
         self._retryLater: IDelayedCall | None = None
         self._onHeld: Callable[[], None] = _nothing
@@ -93,11 +95,22 @@ class Keeper:
             if IFenced.providedBy(resource):
                 resource.term = term
         self.wanted = True
+        self._waits = self._undoing = False
         self._work()
 
     def release(self) -> None:
-        """Release what may be held, in reverse; what is being acquired is cancelled."""
+        """
+        Release what may be held, in reverse; what is being acquired is cancelled.
+
+        Asked for after a refusal, this waits for the release that has followed it by itself.
+        """
+        undoing, self._undoing = self._undoing, False
+        if undoing and not self.wanted:
+            if not (self._releaseDue or self._steps.mayBeHeld):
+                self._onReleased()
+            return
         self._releaseDue = True
+        self._waits = False
         if not self._steps.mayBeHeld:
             self._steps.suspect(self.resources)  # proven gone once, and now proven anew
         if self.wanted:
@@ -177,6 +190,7 @@ class Keeper:
         self._steps.forget(resource)
         if self.wanted and resource in self.resources:
             self.held = False
+            self._waits = True
             self._onRefused(blamed(resource.name, reason))
 
     def _queue(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
@@ -204,10 +218,9 @@ class Keeper:
 
     async def _follow(self) -> None:
         try:
-            while not self._steps.abandoned:
+            while not (self._steps.abandoned or self._waits):
                 if self.wanted and not self.held:
-                    if not await self._acquire():
-                        return
+                    await self._acquire()
                 elif self._toRelease():
                     await self._release()
                 elif self._jobs:
@@ -222,19 +235,18 @@ class Keeper:
 
     # Acquire
 
-    async def _acquire(self) -> bool:
-        """C{False}: it failed, the owner was told, and nothing more is to be done until it asks."""
+    async def _acquire(self) -> None:
+        """If it fails the owner is told, and what was acquired is released, whether it asks for that or not."""
         self._releaseDue = True
         reason = await self._steps.acquire(self.resources, lambda: self.wanted, self._first)
         if not self.wanted:
-            return True
+            return
         if reason:
-            self.wanted = False
+            self.wanted, self._undoing = False, True
             self._onRefused(reason)
-            return not self.wanted
+            return
         self.held = True
         self._onHeld()
-        return True
 
     # Release
 
@@ -280,6 +292,7 @@ class Keeper:
                 )
             if refused and self.wanted:
                 self._releaseDue, self.wanted, self.held = True, False, False
+                self._undoing = True
                 self._onRefused(refused)
                 raise ResourceError(refused)
             while self._toRelease():

@@ -17,6 +17,7 @@ from hatwist.core.picture import Context, Picture
 from hatwist.core.reports import Drained, MoveWanted, Report, Stopped
 from hatwist.linux.interfaces import IGuard
 from hatwist.runtime.driver import Custody, Driver
+from hatwist.runtime.fence import UNLIMITED, KernelLease
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Link
@@ -39,6 +40,7 @@ class Node:
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param ask: asks the LAN who has the addresses of a group, which is answered by L{Served}.
     @param votes: claims take votes, so that none is made that could not be remembered.
+    @param kernel: how long the kernel keeps addresses that are not renewed.
     @ivar driver: runs it.
     @ivar startedAt: when it last began.
     @ivar notes: the newest of each group and kind that was given to L{note}, and when.
@@ -56,12 +58,22 @@ class Node:
         guard: IGuard | None = None,
         ask: Callable[[str], None] = lambda group: None,
         votes: bool = False,
+        kernel: KernelLease = UNLIMITED,
     ) -> None:
         self._reactor = reactor
         self._store = store if store is not None else MemoryStore()
         self._reporter = Reporter(custody)
         self.driver = Driver(
-            reactor, speakers, custody, self._store, guard, self._reporter, ask, votes, self._finish
+            reactor,
+            speakers,
+            custody,
+            self._store,
+            guard,
+            self._reporter,
+            ask,
+            votes,
+            kernel,
+            self._finish,
         )
         self.startedAt = -inf
         self.notes: dict[tuple[str, str], tuple[float, str]] = {}
@@ -227,6 +239,7 @@ class Node:
             more = max((keeper.stopTime for keeper in self.keepers.values()), default=0.0)
             self._late = self._reactor.callLater(STOP_LIMIT + more, self._hurry)
             self.tell(Stopped(why))
+            self.driver.run()
         return self._stopped
 
     def abort(self) -> None:

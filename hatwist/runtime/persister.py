@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -22,7 +22,7 @@ class Persister:
     @param reactor: provides IReactorTime.
     @param session: which start of this node it is now.
     @param store: see L{hatwist.runtime.store}.
-    @param done: called with group and record when they are on disk.
+    @param done: called with the records of groups, by name, when they are on disk.
     @param changed: called with why nothing can be remembered, and with C{""} once something could again.
     @param votes: claims take votes, so that none is made beyond what could be remembered.
     @ivar problem: the last of these.
@@ -35,7 +35,7 @@ class Persister:
         reactor: Any,
         session: Callable[[], int],
         store: Any,
-        done: Callable[[str, Record], None],
+        done: Callable[[Mapping[str, Record]], None],
         changed: Callable[[str], None] = lambda problem: None,
         votes: bool = False,
     ) -> None:
@@ -47,19 +47,58 @@ class Persister:
         self._changed = changed
         self._open = True
         self.problem = ""
-        self._calls: list[IDelayedCall] = []
+        self._waiting: dict[str, Record] = {}
+        self._writing = False
+        self._next: IDelayedCall | None = None
+        self._slow: IDelayedCall | None = None
         self._noting: IDelayedCall | None = None
-        self._newest: dict[str, Record] = {}
 
     def persist(self, group: str, record: Record) -> None:
-        """Write a record, which is told to be done once it is on disk."""
-        self._newest[group] = record
-        done = self._store.write(self._session(), {group: record})
+        """
+        Write a record, which is told to be done once it is on disk.
+
+        All records of one turn of the reactor are one write, which begins in the next turn, or when it is L{flush}ed;
+        so are all that come while an earlier write is under way.
+        """
+        self._waiting[group] = record
+        self._flushLater(0)
+
+    def flush(self) -> None:
+        """Begin to write now, if anything waits, and nothing is being written."""
+        if self._writing or not self._waiting:
+            return
+        self._cancel(self._next)
+        records, self._waiting = self._waiting, {}
+        self._writing = True
+        done = self._store.write(self._session(), records)
         if not done.called:
-            slow = self._later(SLOW, self._failing, f"a write takes more than {SLOW:g} s")
-            done.addBoth(_cancel, slow)
-        done.addCallback(self._persisted, group, record)
-        done.addErrback(self._notPersisted, group, record)
+            self._slow = self._reactor.callLater(
+                SLOW, self._failing, f"a write takes more than {SLOW:g} s"
+            )
+        done.addBoth(self._wrote, records)
+
+    def _flushLater(self, seconds: float) -> None:
+        self._cancel(self._next)
+        if self._open:
+            self._next = self._reactor.callLater(seconds, self.flush)
+
+    def _wrote(self, result: Failure | None, records: dict[str, Record]) -> None:
+        self._writing = False
+        self._cancel(self._slow)
+        if isinstance(result, Failure):
+            self._failing(result.getErrorMessage())
+            self._waiting = {**records, **self._waiting}
+            self._flushLater(RETRY)
+            return
+        if self._waiting:
+            self._flushLater(0)
+        if self.problem:
+            self.problem = ""
+            self._log.info("Terms can be remembered again")
+            if self._open:
+                self._changed("")
+        if self._open:
+            self._done(records)
 
     def count(self) -> None:
         """
@@ -80,20 +119,6 @@ class Persister:
                 RETRY, self.count
             )  # not as often as anybody likes
 
-    def _persisted(self, result: None, group: str, record: Record) -> None:
-        if self.problem:
-            self.problem = ""
-            self._log.info("Terms can be remembered again")
-            if self._open:
-                self._changed("")
-        if self._open:
-            self._done(group, record)
-
-    def _notPersisted(self, failure: Failure, group: str, record: Record) -> None:
-        self._failing(failure.getErrorMessage())
-        if self._open:
-            self._later(RETRY, self._persistAgain, group, record)
-
     def _failing(self, error: str) -> None:
         if self.problem:
             return
@@ -108,27 +133,17 @@ class Persister:
         if self._open:
             self._changed(self.problem)
 
-    def _persistAgain(self, group: str, record: Record) -> None:
-        if self._newest[group] is record:  # else the disk has, or will have, more than this
-            self.persist(group, record)
-
-    def _later(self, seconds: float, function: Callable[..., None], *args: Any) -> IDelayedCall:
-        """Call it then, unless L{close} comes before."""
-        call: IDelayedCall = self._reactor.callLater(seconds, function, *args)
-        self._calls = [call, *(each for each in self._calls if each.active())]
-        return call
-
     def close(self) -> None:
         """Try nothing again, and report nothing more."""
-        if self._open and self._store.ran is not None:
-            self.count()  # what is known of the others' members is known as of now
+        if self._open and (self._waiting or self._store.ran is not None):
+            # What is known of the others' members is known as of now.
+            done = self._store.write(self._session(), self._waiting)
+            done.addErrback(lambda failure: failure.trap(OSError))
         self._open = False
-        for call in (*self._calls, self._noting):
-            if call is not None and call.active():
-                call.cancel()
+        for call in (self._next, self._slow, self._noting):
+            self._cancel(call)
 
-
-def _cancel(result: Any, call: IDelayedCall) -> Any:
-    if call.active():
-        call.cancel()
-    return result
+    @staticmethod
+    def _cancel(call: IDelayedCall | None) -> None:
+        if call is not None and call.active():
+            call.cancel()

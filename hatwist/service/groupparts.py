@@ -22,7 +22,7 @@ from hatwist.resources.interfaces import ICloseable, IResource
 from hatwist.resources.kinds import parts
 from hatwist.resources.process import CUT_SHORT
 from hatwist.resources.spec import ResourcePart, World
-from hatwist.runtime.fence import Fence, KernelLease
+from hatwist.runtime.fence import UNLIMITED, Fence, KernelLease
 from hatwist.runtime.hooks import Hooks
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node
@@ -57,7 +57,8 @@ class GroupParts:
         self._reactor = reactor
         self._settings = settings
         self._netlink = netlink
-        self.fence = Fence(group.name, guard, settings.interval)
+        self.fence = Fence(group.name)
+        self._lease = UNLIMITED
         self._guarded = GuardResource(guard, group.name, self.fence.order, not group.addresses)
         self._world = World(
             reactor,
@@ -214,13 +215,13 @@ class GroupParts:
 
     def keepFor(self, lease: KernelLease) -> None:
         """The kernel keeps addresses that long."""
-        self.fence.kernel = lease
+        self._lease = lease
         for resource in self.resources:
             self._limit(resource)
 
     def _limit(self, resource: Any) -> None:
         if isinstance(resource, Addresses):
-            lease, kernel = resource.lease, self.fence.kernel
+            lease, kernel = resource.lease, self._lease
             lease.seconds, lease.margin = kernel.seconds or None, kernel.margin
 
     async def releaseLeft(self) -> dict[str, Left]:

@@ -110,6 +110,7 @@ class NodeParts:
             self._guard,
             self._ask,
             settings.quorum is not None,
+            self._lease,
         )
         self.node = node
         return node

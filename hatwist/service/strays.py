@@ -45,7 +45,7 @@ class Strays:
     def start(self, node: Node) -> None:
         """Tell C{node}, and have its keeper remove them."""
         self._node = node
-        self._unsubscribe = self._netlink.subscribe(self._changed)
+        self._unsubscribe = self._netlink.subscribe(self._changed, self._addresses)
 
     def stop(self) -> None:
         """Look no more."""

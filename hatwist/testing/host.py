@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import Any, Generic, TypeVar
 
-from hatwist.core.effects import Ask, Effect, Event, Hold, Persist, Release, RoleChange
+from hatwist.core.effects import Ask, Effect, Event, Hold, Leased, Persist, Release, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.loop import Loop
 from hatwist.core.machine import Machine
@@ -246,11 +246,13 @@ class SimulatedHost(Generic[M]):
 
     def perform(self, machine: Machine, effect: Effect) -> None:
         """Begin it."""
-        if isinstance(effect, Hold):
+        if isinstance(effect, Leased):
+            self.groups[effect.group].lease = effect.lease
+        elif isinstance(effect, Hold):
             part = self.groups[effect.group]
             part.wanted, part.clean = True, False
             self._transcript.tell("hold", self, effect)
-            self.guard.arm(effect.group, machine.lease(effect.group, self.now))
+            self.guard.arm(effect.group, machine.until(part.lease, self.now))
             self.setHeld(True, effect.group)
             self._operate(effect.group, part.acquireTime, self._acquired)
         elif isinstance(effect, Release):
@@ -381,4 +383,4 @@ class SimulatedHost(Generic[M]):
         for group in self.guard.armed:
             for machine in self.loop.machines:
                 if group in machine.groups:
-                    self.guard.pet(group, machine.lease(group, self.now))
+                    self.guard.pet(group, machine.until(self.groups[group].lease, self.now))

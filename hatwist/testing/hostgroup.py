@@ -7,6 +7,7 @@ class HostGroup:
     """
     One group on one host.
 
+    @ivar lease: by which it is held.
     @ivar held: its resources are here; C{wanted}: they are to be.
     @ivar failing: they cannot be acquired.
     @ivar clean: nothing was acquired since the last release.
@@ -15,5 +16,6 @@ class HostGroup:
     def __init__(self) -> None:
         self.held = self.wanted = self.failing = False
         self.clean = True
+        self.lease = ""
         self.acquireTime = self.releaseTime = 0.0005
         self.operation = 0

@@ -183,15 +183,17 @@ class Raw:
         self.commands.flush()
 
     def arm(self, seconds: float, deletion: bytes, *farewells: bytes) -> None:
-        """Arm the group C{web}."""
-        fields = [clocksField(0), clocksField(seconds), (7).to_bytes(8, "big")]
+        """Arm the group C{web}, by the lease C{one}."""
+        words = (len(farewells)).to_bytes(4, "big")
+        if farewells:
+            self.send(guard.SAY, words, len(farewells).to_bytes(2, "big"), *farewells)
+        fields = [clocksField(0), clocksField(seconds), (7).to_bytes(8, "big"), words]
         fields += [(1).to_bytes(4, "big"), guard.string(deletion, 4)]
-        fields.append(len(farewells).to_bytes(2, "big"))
-        self.send(guard.ARM, guard.string(b"web", 1), *fields, *farewells)
+        self.send(guard.ARM, guard.string(b"web", 1), guard.string(b"one", 1), *fields)
         assert self.answers.read(5 + 4 + 8)[4] == guard.ARMED
 
     def pet(self, seconds: float) -> None:
-        self.send(guard.PET, guard.string(b"web", 1), clocksField(0), clocksField(seconds))
+        self.send(guard.PET, clocksField(0), ONE, clocksField(seconds))
 
     def stop(self) -> None:
         """Stop it, and wait until it has stopped."""
@@ -222,6 +224,8 @@ def raw(*prefix: str) -> Iterator[Raw]:
 
 
 FIRED = [guard.FIRING, guard.FIRED]
+ONE = b"\0\1\3one"
+"""One lease in a pet."""
 
 
 @pytest_twisted.ensureDeferred
@@ -261,7 +265,7 @@ async def test_secluded(world: LiveGuardWorld) -> None:
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             os.kill(pid, number)
-    world.guard.pet("web", world.seconds() + TOLERANCE)
+    world.guard.pet({"web": world.seconds() + TOLERANCE})
     await world.until(lambda: not world.has("10.9.0.100/24"))
     await world.until(lambda: world.fired == [("web",)])
     assert world.died == 0
@@ -337,7 +341,7 @@ def test_suspended(world: LiveGuardWorld) -> None:
         process.arm(60, contracts_guard.deletionOf(world, "10.9.0.100/24"))
         now = guard.clocks()
         limits = (now[0] + 60 * 10**9).to_bytes(8, "big"), now[1].to_bytes(8, "big")
-        process.send(guard.PET, guard.string(b"web", 1), clocksField(0), *limits)
+        process.send(guard.PET, clocksField(0), ONE, *limits)
         assert process.end()[:2] == (guard.STATUS, FIRED)
     assert not world.has("10.9.0.100/24")
 
@@ -348,12 +352,34 @@ def test_suspended(world: LiveGuardWorld) -> None:
         bytes(4),
         b"\xff\xff\xff\xff",
         guard.message(99, b"\0"),
-        guard.message(guard.PET, b"\3we"),
-        guard.message(guard.PET, b"\3web", bytes(31)),
-        guard.message(guard.PET, b"\5other", clocksField(0), clocksField(60)),
-        guard.message(guard.ARM, b"\3web", bytes(40), b"\xff\xff\xff\xff"),
+        guard.message(guard.PET, clocksField(0), b"\0\1\3on"),
+        guard.message(guard.PET, clocksField(0), ONE, bytes(15)),
+        guard.message(guard.PET, clocksField(0), ONE, clocksField(60), b"\0"),
+        guard.message(guard.PET, clocksField(0), b"\0\1\5other", clocksField(60)),
+        guard.message(guard.FOLLOW, b"\5other\3one", clocksField(0), clocksField(60)),
+        guard.message(guard.FOLLOW, b"\3web\3two", clocksField(0), clocksField(60), b"\0"),
+        guard.message(
+            guard.ARM, b"\3web\3one", clocksField(0), clocksField(60), bytes(12), b"\xff" * 4
+        ),
+        guard.message(
+            guard.ARM, b"\3web\3one", clocksField(0), clocksField(60), bytes(11), b"\7", bytes(4)
+        ),
+        guard.message(guard.SAY, bytes(4), bytes(2)),
     ],
-    ids=["empty", "huge", "kind", "name", "clocks", "unarmed", "count"],
+    ids=[
+        "empty",
+        "huge",
+        "kind",
+        "name",
+        "clocks",
+        "more",
+        "unarmed",
+        "follow",
+        "followMore",
+        "count",
+        "words",
+        "said",
+    ],
 )
 def test_malformed(world: LiveGuardWorld, data: bytes) -> None:
     """What it does not understand makes it fire, and it says so on standard error."""
@@ -412,7 +438,7 @@ async def test_destinations(world: LiveGuardWorld) -> None:
     )
     await world.guard.start()
     deletions = [contracts_guard.deletionOf(world, "10.9.0.100/24")]
-    await world.guard.arm("web", 1, world.seconds() + 0.05, deletions, farewells)
+    await world.guard.arm("web", 1, "one", world.seconds() + 0.05, deletions, farewells)
     wanted = sorted((t, t.encode()) for t in [*targets, *targets6] for _ in range(3))
     await world.until(lambda: sorted(world.heard()) == wanted)
 
@@ -425,7 +451,7 @@ async def test_interfaceGone(world: LiveGuardWorld) -> None:
     deletion = encodeDelete(ip_interface("10.8.0.100/24").ip, 24, there)
     farewell = Farewell(world.index(), IPv4Address("239.2.3.4"), 5555, b"goodbye")
     await world.guard.start()
-    await world.guard.arm("web", 1, world.seconds() + TOLERANCE, [deletion], [farewell])
+    await world.guard.arm("web", 1, "one", world.seconds() + TOLERANCE, [deletion], [farewell])
     ip("link", "delete", "other0")
     await world.until(lambda: world.said() == [b"goodbye"] * 3)
 
@@ -437,7 +463,7 @@ async def test_thousand(world: LiveGuardWorld) -> None:
     deletions = [contracts_guard.deletionOf(world, text) for text in texts]
     await world.guard.start()
     began = time.monotonic()
-    await world.guard.arm("web", 1, world.seconds() + 60, deletions)
+    await world.guard.arm("web", 1, "one", world.seconds() + 60, deletions)
     arming = time.monotonic() - began
     lines = "".join(f"address add {text} dev {world.interface}\n" for text in texts)
     subprocess.run(["ip", "-batch", "-"], input=lines, text=True, check=True)
@@ -460,7 +486,7 @@ async def test_fullPipe(world: LiveGuardWorld) -> None:
     os.kill(world.guard.pid, signal.SIGSTOP)
     began = time.monotonic()
     for _ in range(100_000):
-        world.guard.pet("web", world.seconds() + 60.0)
+        world.guard.pet({"web": world.seconds() + 60.0})
         if world.guard.unsent:
             break
     assert world.guard.unsent == 1
@@ -475,7 +501,7 @@ async def test_fullPipe(world: LiveGuardWorld) -> None:
 
 def _written(world: LiveGuardWorld) -> bool:
     before = world.guard.unsent
-    world.guard.pet("web", world.seconds() + 60.0)
+    world.guard.pet({"web": world.seconds() + 60.0})
     return world.guard.unsent == before
 
 
@@ -498,7 +524,7 @@ async def test_stoppedGuard(world: LiveGuardWorld) -> None:
     began = time.monotonic()
 
     def petted() -> bool:
-        world.guard.pet("web", world.seconds() + 60.0)
+        world.guard.pet({"web": world.seconds() + 60.0})
         return world.guard.pid not in (None, old)
 
     await world.until(petted)
@@ -507,7 +533,7 @@ async def test_stoppedGuard(world: LiveGuardWorld) -> None:
     assert (world.died, world.fired) == (1, [])
     assert world.has("10.9.0.100/24")
     deletions = [contracts_guard.deletionOf(world, "10.9.0.100/24")]
-    await world.guard.arm("web", 7, world.seconds() + 60.0, deletions)
+    await world.guard.arm("web", 7, "web", world.seconds() + 60.0, deletions)
 
 
 async def another(world: LiveGuardWorld, old: int | None) -> None:
@@ -530,7 +556,7 @@ async def test_replacedWithinASecond(world: LiveGuardWorld) -> None:
         assert world.died == n
         # Arming once more is confirmed only after what was armed before.
         deletions = [contracts_guard.deletionOf(world, "10.9.0.100/24")]
-        await world.guard.arm("web", 7, world.seconds() + 60.0, deletions)
+        await world.guard.arm("web", 7, "web", world.seconds() + 60.0, deletions)
         times.append(time.monotonic() - began)
     print(f"\nguard killed, another armed after: worst of 5 {max(times) * 1000:.0f} ms")
     assert max(times) < 1.0
@@ -557,7 +583,7 @@ async def test_notAddedBack(world: LiveGuardWorld) -> None:
         nonlocal armings
         armings += 1
         deadline = world.seconds() + TOLERANCE
-        return world.guard.arm("web", armings, deadline, resource.deletions())
+        return world.guard.arm("web", armings, "one", deadline, resource.deletions())
 
     resource = Addresses(
         reactor,
@@ -649,11 +675,11 @@ async def main(reactor):
     if "child" in more:
         subprocess.Popen(["sleep", "60"], close_fds=False)
     farewell = Farewell(index, IPv4Address("239.2.3.4"), 5555, b"goodbye")
-    await guard.arm("web", 1, reactor.seconds() + tolerance, [encodeDelete(*where)], [farewell])
+    await guard.arm("web", 1, "one", reactor.seconds() + tolerance, [encodeDelete(*where)], [farewell])
     assert await netlink.request([encodeAdd(*where)]) == [0]
     def beat():
         if guard.check():
-            guard.pet("web", reactor.seconds() + tolerance)
+            guard.pet({"one": reactor.seconds() + tolerance})
     task.LoopingCall(beat).start(tolerance / 3.5)
     say("held, guarded by", guard.pid)
     if "hang" in more:

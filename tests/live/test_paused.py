@@ -65,7 +65,7 @@ async def main(reactor):
     await guard.start()
     def arm():
         until = reactor.seconds() + hold
-        done = guard.arm("web", 1, until, resource.deletions())
+        done = guard.arm("web", 1, "one", until, resource.deletions())
         stop("arming")
         return done.addCallback(lambda _: stop("armed"))
     resource = Addresses(reactor, netlink, [AddressSpec.parse(cidr + "@eth0")], lease=2,

@@ -7,12 +7,11 @@ child of the daemon inherits, and which is never waited for.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -25,7 +24,7 @@ from hatwist.core.errors import HatwistError
 from hatwist.core.phrases import joined
 from hatwist.linux import realtime
 from hatwist.linux.guard import program
-from hatwist.linux.guard.arming import Armed, encoded
+from hatwist.linux.guard.arming import Armed, GuardLeases, Wording, follow, pets
 from hatwist.linux.guard.process import GuardProcess
 from hatwist.linux.guard.program import Clocks, Reader, clocks, message, passed, string
 from hatwist.linux.interfaces import Farewell, IGuard
@@ -45,8 +44,6 @@ END_LIMIT = 2.0
 """Seconds within which one that fires, or is no longer needed, must end; then it is killed."""
 AGAIN = 0.2
 """Seconds between two guards of which the first did not live that long."""
-STUCK, STUCK_PETS = 0.7, 3
-"""A guard that has not read for so many seconds and pets is stopped or hangs: it is killed."""
 
 
 class GuardError(HatwistError):
@@ -77,10 +74,10 @@ class GuardClient:
         self._ready = False
         self._final = False  # this child has fired, or is about to
         self._groups: dict[str, Armed] = {}
+        self._leases = GuardLeases()
+        self._wording = Wording()  # of this child
         self._leaving: dict[str, list[Deferred[None]]] = {}
         self._unanswered: Counter[str] = Counter()  # what this child was told to arm
-        self._unread = 0  # pets in a row before which the pipe was not empty
-        self._read = 0  # when it was, in ns
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None
         self._call: IDelayedCall | None = None
@@ -105,6 +102,7 @@ class GuardClient:
         self,
         group: str,
         term: int,
+        lease: str,
         deadline: float,
         deletions: Sequence[bytes],
         farewells: Sequence[Farewell] = (),
@@ -112,49 +110,72 @@ class GuardClient:
         """See L{IGuard.arm}."""
         if self._stopped is not None or (self._child is None and self._call is None):
             return fail(GuardError("the guard does not run"))
-        before = self._groups.get(group)
-        if before is not None and self._late(before):
-            self._fired([group], "it was not renewed in time")
+        before, now = self._groups.get(group), clocks()
+        if late := self._tooLate(before, lease, now):
+            self._fired(late, "it was not renewed in time")
             return fail(GuardError("the guard fired"))
-        armed = Armed(term, deadline, list(deletions), list(farewells))
-        armed.limits = self._limits(clocks(), deadline)
+        following = None if before is None else before.lease
+        joined = self._leases.join(group, following, lease, self._limits(now, deadline))
+        armed = Armed(term, joined, list(deletions), tuple(farewells))
         if before is not None:
             armed.waiting, armed.confirmed = before.waiting, before.confirmed
         self._groups[group] = armed
         done: Deferred[None] = Deferred()
         armed.waiting.append(done)
-        if self._ready and not self._final:
+        if self.ready:
             self._send(group, armed)
         return done
 
-    def pet(self, group: str, deadline: float) -> None:
-        """See L{IGuard.pet}."""
-        armed = self._groups.get(group)
+    def follow(self, group: str, lease: str, deadline: float) -> None:
+        """See L{IGuard.follow}."""
+        armed, now = self._groups.get(group), clocks()
         if armed is None:
             return
-        now = clocks()
-        if passed(armed.limits, now):
-            if self._look is None:
-                self._look = self._reactor.callLater(0, self.check)
+        if self._tooLate(armed, lease, now):
+            self._lookSoon()
             return
-        limits = self._limits(now, deadline)
+        armed.lease = self._leases.join(group, armed.lease, lease, self._limits(now, deadline))
+        if self._child is not None and self.ready:
+            self._child.commands.send(follow(group, armed.lease, now))
+
+    def pet(self, deadlines: Mapping[str, float]) -> None:
+        """See L{IGuard.pet}."""
+        now = clocks()
+        leases = [lease for name in deadlines if (lease := self._leases.get(name)) is not None]
+        if any(passed(lease.limits, now) for lease in leases):
+            self._lookSoon()
+            return
+        if not leases:
+            return
+        limits = [self._limits(now, deadlines[lease.name]) for lease in leases]
+        told = len(leases)
         child = self._child
-        if child is not None and self._ready and not self._final:
+        if child is not None and self.ready:
             self._watch(child, now)
-            data = message(program.PET, string(group.encode(), 1), encoded(now), encoded(limits))
-            if not child.commands.write(data):
-                self.unsent += 1
-                return
-        armed.deadline, armed.limits = deadline, limits
+            told = 0
+            for data, count in pets([lease.name for lease in leases], now, limits):
+                if not child.commands.write(data):
+                    self.unsent += 1
+                    break
+                told += count
+        for lease, limit in zip(leases[:told], limits, strict=False):
+            self._leases.extend(lease, limit)
+
+    def flush(self) -> None:
+        """See L{IGuard.flush}."""
+        if self._child is not None:
+            self._child.commands.flush()
 
     def disarm(self, group: str) -> Deferred[None]:
         """See L{IGuard.disarm}."""
         armed = self._groups.pop(group, None)
         if armed is None:
             return succeed(None)
-        _fail(armed, "it was disarmed")
-        if self._child is None or not self._ready or self._final:
+        self._leases.leave(group, armed.lease)
+        armed.fail(GuardError("it was disarmed"))
+        if self._child is None or not self.ready:
             return succeed(None)
+        self._wording.drop(group)
         done: Deferred[None] = Deferred()
         self._leaving.setdefault(group, []).append(done)
         self._child.commands.send(message(program.DISARM, string(group.encode(), 1)))
@@ -169,8 +190,7 @@ class GuardClient:
         before = sum(self.counters.values())
         if self._child is not None:
             self._child.read()
-        late = [name for name, armed in self._groups.items() if self._late(armed)]
-        if late:
+        if late := self._leases.late(clocks()):
             self._fired(late, "it was not renewed in time")
         return sum(self.counters.values()) == before
 
@@ -184,8 +204,8 @@ class GuardClient:
         armed = self._groups.get(group)
         if armed is None or not armed.confirmed:
             return -inf
-        left = min(limit - now for limit, now in zip(armed.limits, clocks(), strict=True))
-        return float(self._reactor.seconds()) + left / 1e9
+        (one, two), now = armed.lease.limits, clocks()
+        return float(self._reactor.seconds()) + min(one - now[0], two - now[1]) / 1e9
 
     def stop(self) -> Deferred[None]:
         """See L{IGuard.stop}."""
@@ -218,28 +238,29 @@ class GuardClient:
         left = int((deadline - self._reactor.seconds()) * 1e9)
         return max(0, now[0] + left), max(0, now[1] + left)
 
-    @staticmethod
-    def _late(armed: Armed) -> bool:
-        return passed(armed.limits, clocks())
+    def _tooLate(self, armed: Armed | None, lease: str, now: Clocks) -> list[str]:
+        """The groups of the lease that a group has, or is to have, if it is too late for one of them."""
+        known = {None if armed is None else armed.lease, self._leases.get(lease)} - {None}
+        ended = [each for each in known if each is not None and passed(each.limits, now)]
+        return [group for each in ended for group in each.followers]
+
+    def _lookSoon(self) -> None:
+        if self._look is None:
+            self._look = self._reactor.callLater(0, self.check)
 
     # The child
 
     def _watch(self, child: GuardProcess, now: Clocks) -> None:
         """One that is stopped does not die, and does not guard."""
-        if not child.commands.unread():
-            self._unread, self._read = 0, now[0]
-            return
-        self._unread += 1
-        if self._unread >= STUCK_PETS and now[0] - self._read >= STUCK * 1e9:
+        if child.commands.stuck(now[0]):
             self._log.critical("The guard does not read what it is told, and is killed")
-            self._unread = 0
             child.kill()
 
     def _spawn(self) -> None:
         self._ready = self._final = False
         self._call = None
         self._unanswered.clear()
-        self._unread, self._read = 0, time.monotonic_ns()
+        self._wording = Wording()
         self._child = GuardProcess(self._reactor, self._command, self._received, self._ended)
         self._call = self._reactor.callLater(START_LIMIT, self._kill)
 
@@ -264,7 +285,8 @@ class GuardClient:
     def _send(self, name: str, armed: Armed) -> None:
         assert self._child is not None
         self._unanswered[name] += 1
-        self._child.commands.send(armed.encode(name.encode(), clocks()))
+        words, told = self._wording.use(name, armed.farewells)
+        self._child.commands.send(told + armed.encode(name, words, clocks()))
 
     def _received(self, kind: int, reader: Reader) -> None:
         if kind == program.READY:
@@ -281,11 +303,11 @@ class GuardClient:
             entry = self._groups.get(name)
             if entry is None or self._unanswered[name]:
                 return
-            if self._late(entry):
+            if passed(entry.lease.limits, clocks()):
                 # Whoever slept meanwhile reads of it before the end that has followed.
                 self._fired([name], "it was armed, and confirmed too late")
             else:
-                self._confirm(entry)
+                entry.confirm()
         elif kind == program.DISARMED:
             waiting = self._leaving.get(name := reader.string(1).decode(), [])
             if waiting:
@@ -298,17 +320,10 @@ class GuardClient:
         elif kind == program.FIRED:
             self._report(reader)
 
-    @staticmethod
-    def _confirm(armed: Armed) -> None:
-        armed.confirmed = True
-        waiting, armed.waiting = armed.waiting, []
-        for done in waiting:
-            done.callback(None)
-
     def _report(self, reader: Reader) -> None:
         group, said = reader.string(1).decode(), reader.number(2)
         answers = [reader.number(2) for _ in range(reader.number(4))]
-        refused = [code for code in answers if code not in (0, errno.ENODEV, errno.EADDRNOTAVAIL)]
+        refused = [code for code in answers if code not in program.GONE]
         self._log.critical(
             "The guard released {group}: {count} requests, {refused} refused, farewells sent: {said}",
             group=group,
@@ -340,8 +355,9 @@ class GuardClient:
         names = list(dict.fromkeys([*groups, *self._groups]))
         ended = list(self._groups.values())
         self._groups.clear()
+        self._leases.clear()
         for armed in ended:
-            _fail(armed, "the guard fired")
+            armed.fail(GuardError("the guard fired"))
         self._tell(lambda: self.onFired(names))
 
     def _ended(self) -> None:
@@ -355,8 +371,9 @@ class GuardClient:
                 done.callback(None)
         if self._stopped is not None:
             for armed in self._groups.values():
-                _fail(armed, "it is stopped")
+                armed.fail(GuardError("it is stopped"))
             self._groups.clear()
+            self._leases.clear()
             stopped = self._stopped
             child.reaped.addCallback(lambda how: stopped.callback(None))
             return
@@ -387,9 +404,3 @@ class GuardClient:
             told()
         except Exception:
             self._log.failure("The owner of the guard failed")
-
-
-def _fail(armed: Armed, why: str) -> None:
-    waiting, armed.waiting = armed.waiting, []
-    for done in waiting:
-        done.errback(GuardError(why))

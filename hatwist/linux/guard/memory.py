@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class MemoryArmed(NamedTuple):
     """What is armed for one group."""
 
     term: int
-    deadline: float
+    lease: str
     deletions: tuple[bytes, ...]
     farewells: tuple[Farewell, ...]
 
@@ -37,6 +37,8 @@ class MemoryGuard:
     @param reactor: its clock; what happens by time happens when it is advanced.
     @param kernel: where it deletes, such as a L{hatwist.linux.netlink.memory.MemoryKernel}.
     @ivar armed: what is armed, by group.
+    @ivar deadlines: of each lease that was ever followed.
+    @ivar tellings: how often its owner told it something, each time of any number of groups or leases.
     @ivar said: every farewell that was sent, in order.
     @ivar frozen: the owner does not run, so nothing is delivered: a hung daemon.
     @ivar slow: it confirms what it is armed with only when a test says so, by L{confirm}.
@@ -47,6 +49,10 @@ class MemoryGuard:
         self.onDied: Callable[[], None] = lambda: None
         self.counters: Counter[str] = Counter()
         self.armed: dict[str, MemoryArmed] = {}
+        self.deadlines: dict[str, float] = {}
+        self.tellings = 0
+        self._soonest = inf
+        self._untold: IDelayedCall | None = None
         self.said: list[Farewell] = []
         self.frozen = self.slow = False
         self._waiting: dict[str, list[Deferred[None]]] = {}
@@ -61,7 +67,7 @@ class MemoryGuard:
     def fire(self) -> None:
         """Fire, whatever the clock says."""
         groups, self.armed = self.armed, {}
-        self._schedule()
+        self._schedule(inf)
         if not groups:
             return
         refused = []
@@ -74,8 +80,8 @@ class MemoryGuard:
                 if message.kind == RTM_DELADDR and not gone:
                     refused.append(number)
         if not refused:
-            for armed in groups.values():
-                self.said.extend(armed.farewells * 3)
+            for farewells in dict.fromkeys(armed.farewells for armed in groups.values()):
+                self.said.extend(farewells * 3)
         self._tell("fired", tuple(groups))
 
     def confirm(self) -> None:
@@ -116,6 +122,7 @@ class MemoryGuard:
         self,
         group: str,
         term: int,
+        lease: str,
         deadline: float,
         deletions: Sequence[bytes],
         farewells: Sequence[Farewell] = (),
@@ -126,25 +133,50 @@ class MemoryGuard:
             return fail(GuardError("the guard does not run"))
         if self._news:
             return fail(GuardError("the guard fired"))
-        self.armed[group] = MemoryArmed(term, deadline, tuple(deletions), tuple(farewells))
-        self._schedule()
+        self._told()
+        self.armed[group] = MemoryArmed(term, lease, tuple(deletions), tuple(farewells))
+        self._extend(lease, deadline)
         if self.slow:
             done: Deferred[None] = Deferred()
             self._waiting.setdefault(group, []).append(done)
             return done
         return succeed(None)
 
-    def pet(self, group: str, deadline: float) -> None:
-        """See L{IGuard.pet}."""
+    def follow(self, group: str, lease: str, deadline: float) -> None:
+        """See L{IGuard.follow}."""
         self._elapse()
         if group in self.armed:
-            self.armed[group] = self.armed[group]._replace(deadline=deadline)
-            self._schedule()
+            self._told()
+            self.armed[group] = self.armed[group]._replace(lease=lease)
+            self._extend(lease, deadline)
+
+    def pet(self, deadlines: Mapping[str, float]) -> None:
+        """See L{IGuard.pet}."""
+        self._elapse()
+        self.flush()
+        self.tellings += 1
+        for lease, deadline in deadlines.items():
+            self._extend(lease, deadline)
+
+    def flush(self) -> None:
+        """See L{IGuard.flush}."""
+        untold, self._untold = self._untold, None
+        if untold is not None and untold.active():
+            untold.cancel()
+
+    def _told(self) -> None:
+        if self._untold is None or not self._untold.active():
+            self.tellings += 1
+            self._untold = self._reactor.callLater(0, lambda: None)
+
+    def _extend(self, lease: str, deadline: float) -> None:
+        self.deadlines[lease] = deadline
+        if deadline < self._soonest:
+            self._schedule(deadline)
 
     def disarm(self, group: str) -> Deferred[None]:
         """See L{IGuard.disarm}."""
         self.armed.pop(group, None)
-        self._schedule()
         for done in self._waiting.pop(group, []):
             done.errback(GuardError("it was disarmed"))
         return succeed(None)
@@ -164,7 +196,7 @@ class MemoryGuard:
         """See L{IGuard.until}."""
         self.check()
         known = group in self.armed and group not in self._waiting
-        return self.armed[group].deadline if known else -inf
+        return self.deadlines[self.armed[group].lease] if known else -inf
 
     def stop(self) -> Deferred[None]:
         """See L{IGuard.stop}."""
@@ -175,22 +207,24 @@ class MemoryGuard:
 
     def _elapse(self) -> None:
         now = self._reactor.seconds()
-        if any(now >= armed.deadline for armed in self.armed.values()):
+        if now < self._soonest:
+            return
+        ends = [self.deadlines[lease] for lease in {armed.lease for armed in self.armed.values()}]
+        first = min(ends, default=inf)
+        if first <= now:
             self.fire()
+        else:
+            self._schedule(first)
 
-    def _schedule(self) -> None:
+    def _schedule(self, soonest: float) -> None:
+        """Look again then: no lease that is followed ends earlier."""
         call, self._call = self._call, None
         if call is not None and call.active():
             call.cancel()
-        if self.armed:
-            first = min(armed.deadline for armed in self.armed.values())
-            wait = max(0.0, first - self._reactor.seconds())
-            self._call = self._reactor.callLater(wait, self._due)
-
-    def _due(self) -> None:
-        self._call = None
-        self._elapse()
-        self._schedule()
+        self._soonest = soonest
+        if soonest < inf:
+            wait = max(0.0, soonest - self._reactor.seconds())
+            self._call = self._reactor.callLater(wait, self._elapse)
 
     def _tell(self, what: str, groups: tuple[str, ...]) -> None:
         self._news.append((what, groups))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,18 +20,27 @@ from hatwist.linux.guard.program import Reader
 
 ROOM = 1 << 20
 """Bytes in the pipe, if the kernel allows: the addresses of a thousand are written in one go."""
+STUCK, STUCK_LOOKS = 0.7, 3
+"""A guard that has not read for so many seconds and looks is stopped or hangs."""
 REAP = 0.01
 """Seconds between two looks whether it is dead, once its answers have ended."""
 
 
 @implementer(IWriteDescriptor)
 class Commands:
-    """The pipe that leads to one guard; what has no room in it waits."""
+    """
+    The pipe that leads to one guard; what has no room in it waits.
+
+    All that is sent in one turn of the reactor is written in the next one, or when it is flushed, in one go.
+    """
 
     def __init__(self, reactor: Any, descriptor: int) -> None:
         self._reactor = reactor
         self._descriptor = descriptor
         self._pending = bytearray()
+        self._later: IDelayedCall | None = None
+        self._unread = 0  # looks in a row at which the pipe was not empty
+        self._read = time.monotonic_ns()  # when it was
 
     def fileno(self) -> int:
         return self._descriptor
@@ -40,7 +49,8 @@ class Commands:
         return "guard"
 
     def write(self, data: bytes) -> bool:
-        """Write all of it, or none; whether that was possible."""
+        """Write all of it now, or none, after what was sent before; whether that was possible."""
+        self.flush()
         if self._pending or self._descriptor < 0:
             return False
         try:
@@ -48,18 +58,39 @@ class Commands:
         except OSError:
             return False
 
-    def unread(self) -> bool:
-        """Whether anything in the pipe was not read yet."""
-        if self._descriptor < 0:
+    def stuck(self, now: int) -> bool:
+        """
+        Look whether the guard has not read for too long: it is stopped, or hangs.
+
+        @param now: of CLOCK_MONOTONIC, in ns.
+        """
+        if self._descriptor < 0 or self._empty():
+            self._unread, self._read = 0, now
             return False
-        return fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
+        self._unread += 1
+        if self._unread < STUCK_LOOKS or now - self._read < STUCK * 1e9:
+            return False
+        self._unread = 0
+        return True
+
+    def _empty(self) -> bool:
+        return fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)) == bytes(4)
 
     def send(self, data: bytes) -> None:
-        """Write what may be long: what has no room waits, and everything sent after it."""
+        """Have it written, however long it is, and everything sent after it."""
         self._pending += data
-        self.doWrite()
+        if self._later is None:
+            self._later = self._reactor.callLater(0, self.doWrite)
+
+    def flush(self) -> None:
+        """Write now what was sent."""
+        if self._pending:
+            self.doWrite()
 
     def doWrite(self) -> None:
+        later, self._later = self._later, None
+        if later is not None and later.active():
+            later.cancel()
         while self._pending and self._descriptor >= 0:
             try:
                 written = os.write(self._descriptor, self._pending)
@@ -77,6 +108,7 @@ class Commands:
 
     def close(self) -> None:
         if self._descriptor >= 0:
+            self.doWrite()
             self._reactor.removeWriter(self)
             os.close(self._descriptor)
             self._descriptor = -1

@@ -5,7 +5,7 @@ Run by L{hatwist.linux.guard.client} in a Python with -I -S. It imports nothing 
 in C, so that it starts in some milliseconds, and it needs nothing of the daemon but two pipes: commands
 come on descriptor 0, answers go to descriptor 1, complaints to 2.
 
-It fires when the deadline of any group passes, on CLOCK_MONOTONIC or on CLOCK_BOOTTIME (which goes on while
+It fires when the deadline of any lease passes, on CLOCK_MONOTONIC or on CLOCK_BOOTTIME (which goes on while
 the machine is suspended); when the pipe ends while a group is armed (the daemon is dead: at once); and
 when it reads what it does not understand. Firing is final, and for all groups, since the farewell
 ends the session of the whole node: it deletes, awaits the kernel's acknowledgements, and only if
@@ -14,8 +14,10 @@ nothing armed it exits with 0. No signal ends it but SIGKILL.
 
 Every message, in both directions, is its length without these four bytes, its kind (one byte), and:
 
-    ARM       group, clocks, term (8 bytes), deletions, farewells. Replaces what was armed for it
-    PET       group, clocks
+    SAY       words, farewells. For groups that are armed with these words from now on
+    ARM       group, lease, clocks, term (8 bytes), words, deletions. Replaces what was armed for it
+    FOLLOW    group, lease, clocks. What is armed for it goes by this lease from now on
+    PET       time, number of leases (2), of each: lease, its deadline
     DISARM    group. Everything of it is proven gone
     READY     nothing
     ARMED     group, term (8)
@@ -23,14 +25,17 @@ Every message, in both directions, is its length without these four bytes, its k
     FIRING    nothing: from now on it deletes
     FIRED     group, number of farewells said (2), number of deletions (4), an errno for each (2)
 
-    group       its length (1) and name
-    clocks      when this was written, and the new deadline: CLOCK_MONOTONIC, CLOCK_BOOTTIME each, in ns (8)
-    deletions   their number (4), of each its length (4) and bytes: one rtnetlink message
-    farewells   their number (2), of each: interface index (4), port (2), address length (1) and
-                address, datagram length (4) and bytes
+    group, lease  its length (1) and name
+    time          when this was written: CLOCK_MONOTONIC, CLOCK_BOOTTIME, in ns (8 each)
+    clocks        time, and the deadline of the lease from now on, likewise
+    words         a number (4), which never means others; 0: nothing is said
+    deletions     their number (4), of each its length (4) and bytes: one rtnetlink message
+    farewells     their number (2), of each: interface index (4), port (2), address length (1) and
+                  address, datagram length (4) and bytes
 
-Numbers are unsigned, most significant byte first. Who woke late reads all that was written before it judges
-a deadline; but what was written after the deadline of the group had passed can save it no more.
+Numbers are unsigned, most significant byte first. A lease, and words, are known for as long as a group goes by
+them. Who woke late reads all that was written before it judges a deadline; but what was written after a deadline
+of the group, or of the lease, had passed can save nothing more.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -41,7 +46,7 @@ import select
 import sys
 import time
 
-ARM, PET, DISARM = 1, 2, 3
+ARM, PET, DISARM, FOLLOW, SAY = 1, 2, 3, 4, 5
 READY, ARMED, DISARMED, FIRING, FIRED = 1, 2, 3, 4, 5
 
 STATUS = 3
@@ -61,8 +66,9 @@ TIMES, PAUSE = 3, 0.01
 
 Clocks = tuple[int, int]
 """CLOCK_MONOTONIC and CLOCK_BOOTTIME, in nanoseconds."""
+NEVER: Clocks = (1 << 64, 1 << 64)
 
-_GONE = (0, errno.ENODEV, errno.EADDRNOTAVAIL)
+GONE = (0, errno.ENODEV, errno.EADDRNOTAVAIL)
 _RTM_SETLINK, _RTM_DELADDR = 19, 21
 _NLMSG_ERROR = 2
 # linux/netlink.h, in.h, in6.h; not all in the socket module
@@ -199,13 +205,39 @@ class Goodbye:
             self._socket.close()
 
 
-class ArmedGroup:
-    """What is armed for one group."""
+class ArmedLease:
+    """
+    Until when the groups that follow it may be held.
 
-    def __init__(self, deadline: Clocks, deletions: list[bytes], farewells: list[Goodbye]) -> None:
+    @ivar followers: how many do.
+    """
+
+    def __init__(self, deadline: Clocks) -> None:
         self.deadline = deadline
-        self.deletions = deletions
+        self.followers = 0
+
+
+class Words:
+    """
+    What is said once all is gone.
+
+    @ivar users: how many groups are armed with it.
+    """
+
+    def __init__(self, farewells: list[Goodbye]) -> None:
         self.farewells = farewells
+        self.users = 0
+
+
+class ArmedGroup:
+    """What is armed for one group: its lease and its words by name and number."""
+
+    __slots__ = ("deletions", "lease", "words")
+
+    def __init__(self, lease: bytes, words: int, deletions: list[bytes]) -> None:
+        self.lease = lease
+        self.words = words
+        self.deletions = deletions
 
 
 class Deleter:
@@ -224,13 +256,13 @@ class Deleter:
     def delete(self, messages: list[bytes]) -> list[int]:
         """Send all, in order, and return an errno for each; ETIMEDOUT when none came in time."""
         answers = [errno.ETIMEDOUT] * len(messages)
-        until = time.monotonic() + PATIENCE
         left = list(range(len(messages)))
+        until = time.monotonic() + PATIENCE
         for _ in range(ROUNDS):
             for start in range(0, len(left), SLICE):
                 self._exchange(messages, left[start : start + SLICE], answers, until)
             # What an interface is told around the deletions has its place, and is not said twice.
-            left = [n for n in left if deletes(messages[n]) and answers[n] not in _GONE]
+            left = [n for n in left if deletes(messages[n]) and answers[n] not in GONE]
             if not left or time.monotonic() >= until:
                 break
         return answers
@@ -286,21 +318,28 @@ class Guard:
 
     def __init__(self) -> None:
         self.groups: dict[bytes, ArmedGroup] = {}
+        self._leases: dict[bytes, ArmedLease] = {}
+        self._words: dict[int, Words] = {0: Words([])}
+        self._soonest: Clocks = NEVER  # no deadline of a lease is earlier, on either clock
         self._deleter = Deleter()
         self._rest = b""
 
     def watch(self) -> None:
         """Return when it is time to fire, or when the daemon has gone with nothing armed."""
         while self._drain():
+            tell()
             now = clocks()
-            wait = LOOK if self.groups else None
-            for group in self.groups.values():
-                if passed(group.deadline, now):
-                    complain("a deadline has passed")
-                    return
-                left = min(group.deadline[0] - now[0], group.deadline[1] - now[1]) / 1e9
-                wait = min(wait or LOOK, left)
-            select.select([0], [], [], wait)
+            wait = None
+            if self.groups:
+                if passed(self._soonest, now):
+                    ends = [lease.deadline for lease in self._leases.values()]
+                    if any(passed(end, now) for end in ends):
+                        complain("a deadline has passed")
+                        return
+                    self._soonest = soonest(ends)
+                left = min(self._soonest[0] - now[0], self._soonest[1] - now[1]) / 1e9
+                wait = min(LOOK, left)
+            select.select([0], [1] if untold else [], [], wait)
 
     def _drain(self) -> bool:
         """Take in all that was written; whether to go on."""
@@ -323,89 +362,156 @@ class Guard:
         """Take in one message; False when it comes from one who had been late."""
         reader = Reader(data)
         kind = reader.number(1)
+        if kind == PET:
+            return self._pet(reader)
+        if kind == SAY:
+            number = reader.number(4)
+            if number in self._words:
+                raise Malformed("words that are known already")
+            self._words[number] = Words(_farewells(reader))
+            return True
         name = reader.string(1)
-        group = self.groups.get(name)
         if kind == DISARM:
             reader.end()
-            if group is not None:
+            if name in self.groups:
                 self._forget(self.groups.pop(name))
             answer(DISARMED, string(name, 1))
             return True
-        if kind not in (ARM, PET):
+        if kind not in (ARM, FOLLOW):
             raise Malformed(f"a message of kind {kind}")
-        written, deadline = reader.clocks(), reader.clocks()
-        if group is not None and passed(group.deadline, written):
+        lease, written, deadline = reader.string(1), reader.clocks(), reader.clocks()
+        group = self.groups.get(name)
+        concerned = [lease] if group is None else [lease, group.lease]
+        if any(passed(self._leases[e].deadline, written) for e in concerned if e in self._leases):
             return False
         if kind == ARM:
             term = reader.take(8)
-            self.groups[name] = self._read(reader, deadline)
-            if group is not None:
-                self._forget(group)
-            answer(ARMED, string(name, 1), term)
+            armed = ArmedGroup(lease, reader.number(4), _deletions(reader))
         elif group is None:
-            raise Malformed("a pet for what is not armed")
+            raise Malformed("a lease for what is not armed")
         else:
             reader.end()
-            group.deadline = deadline
+            armed = ArmedGroup(lease, group.words, group.deletions)
+        if armed.words not in self._words:
+            raise Malformed("words that are not known")
+        self._extend(self._leases.setdefault(lease, ArmedLease(deadline)), deadline)
+        self._leases[lease].followers += 1
+        self._words[armed.words].users += 1
+        self.groups[name] = armed
+        if group is not None:
+            self._forget(group)
+        if kind == ARM:
+            answer(ARMED, string(name, 1), term)
         return True
 
-    @staticmethod
-    def _read(reader: Reader, deadline: Clocks) -> ArmedGroup:
-        deletions = [reader.string(4) for _ in range(reader.number(4))]
-        for deletion in deletions:
-            length = int.from_bytes(deletion[:4], sys.byteorder)
-            kind = int.from_bytes(deletion[4:6], sys.byteorder)
-            if length != len(deletion) or kind not in (_RTM_DELADDR, _RTM_SETLINK):
-                raise Malformed("a deletion that is none")
-        said = [
-            (reader.number(4), reader.number(2), reader.string(1), reader.string(4))
-            for _ in range(reader.number(2))
-        ]
+    def _pet(self, reader: Reader) -> bool:
+        written = reader.clocks()
+        for _ in range(reader.number(2)):
+            lease, deadline = self._leases.get(reader.string(1)), reader.clocks()
+            if lease is None:
+                raise Malformed("a pet for what is not armed")
+            if passed(lease.deadline, written):
+                return False
+            self._extend(lease, deadline)
         reader.end()
-        return ArmedGroup(deadline, deletions, [Goodbye(*fields) for fields in said])
+        return True
 
-    @staticmethod
-    def _forget(group: ArmedGroup) -> None:
-        for farewell in group.farewells:
-            farewell.close()
+    def _extend(self, lease: ArmedLease, deadline: Clocks) -> None:
+        lease.deadline = deadline
+        self._soonest = soonest([self._soonest, deadline])
+
+    def _forget(self, group: ArmedGroup) -> None:
+        """It is armed no more, or otherwise: what nobody else needs goes with it."""
+        lease = self._leases[group.lease]
+        lease.followers -= 1
+        if not lease.followers:
+            del self._leases[group.lease]
+        words = self._words[group.words]
+        words.users -= 1
+        if group.words and not words.users:
+            del self._words[group.words]
+            for farewell in words.farewells:
+                farewell.close()
 
     def fire(self) -> None:
         """Delete everything; if it is gone, say so. Never raises."""
         answer(FIRING)
+        tell()
         groups = self.groups
-        answers: dict[bytes, list[int]] = {}
-        for name, group in groups.items():
-            try:
-                answers[name] = self._deleter.delete(group.deletions)
-            except Exception as error:
-                complain(f"deleting failed: {error!r}")
-                answers[name] = [errno.EIO] * len(group.deletions)
+        requests = [each for group in groups.values() for each in group.deletions]
+        try:
+            answers = self._deleter.delete(requests)
+        except Exception as error:
+            complain(f"deleting failed: {error!r}")
+            answers = [errno.EIO] * len(requests)
         failed = [
             number
-            for name, group in groups.items()
-            for request, number in zip(group.deletions, answers[name])  # noqa: B905
-            if deletes(request) and number not in _GONE
+            for request, number in zip(requests, answers)  # noqa: B905
+            if deletes(request) and number not in GONE
         ]
-        said = dict.fromkeys(groups, 0)
+        said = dict.fromkeys(self._words, 0)
         if failed:
             complain(f"an address could not be deleted: {posix.strerror(failed[0])}; no farewell")
-        elif any(group.farewells for group in groups.values()):
+        elif any(words.farewells for words in self._words.values()):
             for count in range(TIMES):
                 if count:
                     time.sleep(PAUSE)
-                for name, group in groups.items():
-                    said[name] += sum(farewell.say() for farewell in group.farewells)
-        for name, numbers in answers.items():
-            counts = said[name].to_bytes(2, "big"), len(numbers).to_bytes(4, "big")
+                for number, words in self._words.items():
+                    said[number] += sum(farewell.say() for farewell in words.farewells)
+        at = 0
+        for name, group in groups.items():
+            numbers = answers[at : at + len(group.deletions)]
+            at += len(numbers)
+            counts = said[group.words].to_bytes(2, "big"), len(numbers).to_bytes(4, "big")
             answer(FIRED, string(name, 1), *counts, *(n.to_bytes(2, "big") for n in numbers))
+        tell()
+
+
+def soonest(ends: list[Clocks]) -> Clocks:
+    """The first of these on each clock."""
+    return min(end[0] for end in ends), min(end[1] for end in ends)
+
+
+def _deletions(reader: Reader) -> list[bytes]:
+    """The rest of a message that arms."""
+    deletions = [reader.string(4) for _ in range(reader.number(4))]
+    for deletion in deletions:
+        length = int.from_bytes(deletion[:4], sys.byteorder)
+        kind = int.from_bytes(deletion[4:6], sys.byteorder)
+        if length != len(deletion) or kind not in (_RTM_DELADDR, _RTM_SETLINK):
+            raise Malformed("a deletion that is none")
+    reader.end()
+    return deletions
+
+
+def _farewells(reader: Reader) -> list[Goodbye]:
+    """The rest of a message that says what is to be said."""
+    said = [
+        (reader.number(4), reader.number(2), reader.string(1), reader.string(4))
+        for _ in range(reader.number(2))
+    ]
+    reader.end()
+    return [Goodbye(*fields) for fields in said]
+
+
+untold = bytearray()
+"""Answers that are not written yet."""
 
 
 def answer(kind: int, *fields: bytes) -> None:
-    """Tell the daemon, if it listens."""
+    """Tell the daemon, with what else there is to tell: see L{tell}."""
+    untold.extend(message(kind, *fields))
+
+
+def tell() -> None:
+    """Write the answers, if the daemon listens; what has no room waits."""
     try:
-        posix.write(1, message(kind, *fields))
-    except OSError:
+        while untold:
+            del untold[: posix.write(1, untold)]
+    except BlockingIOError:
         pass
+    except OSError:
+        untold.clear()
 
 
 def complain(text: str) -> None:
@@ -457,11 +563,13 @@ def main() -> int:
     seclude()
     guard = Guard()
     answer(READY)
+    tell()
     try:
         guard.watch()
     except BaseException as error:  # fire rather than fail
         complain(f"{error!r}")
     if not guard.groups:
+        tell()
         return 0
     guard.fire()
     return STATUS

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from hatwist.linux.interfaces import IAsker, INetlink, Seen
 from hatwist.linux.lan.port import ETH_P_ARP, ETH_P_IPV6, NEIGHBOUR_FILTER, PacketPort, arpFilter
 from hatwist.linux.netlink.messages import Address, Event, EventsLost, KernelLink, LinkChange
+from hatwist.linux.netlink.subscribers import LINKS
 from hatwist.protocols import frames
 
 ANSWER_TIME = 1.0
@@ -68,7 +69,7 @@ class Asker:
         except OSError:
             self.close()
             raise
-        self._unsubscribe = self._netlink.subscribe(self._changed)
+        self._unsubscribe = self._netlink.subscribe(self._changed, [LINKS])
         return self._netlink.dumpLinks().addCallbacks(self._dumped, self._failed)
 
     def ask(self, address: Address) -> None:

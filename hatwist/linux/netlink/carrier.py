@@ -48,7 +48,7 @@ class CarrierWatch:
     def start(self) -> Deferred[None]:
         """Begin; fires when the state of every interface is known and told, or could not be asked for."""
         if self._unsubscribe is None:
-            self._unsubscribe = self._netlink.subscribe(self._changed)
+            self._unsubscribe = self._netlink.subscribe(self._changed, list(self.running))
         return self._compare()
 
     def stop(self) -> None:

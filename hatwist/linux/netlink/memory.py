@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import IPv4Address, ip_network
 from typing import Any
 
@@ -34,6 +34,7 @@ from hatwist.linux.netlink.messages import (
     decodeLink,
     split,
 )
+from hatwist.linux.netlink.subscribers import About, Subscribers
 
 
 @implementer(INetlink)
@@ -66,7 +67,7 @@ class MemoryKernel:
         self._paused = False
         self._untold: list[Event] = []
         self._waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = []
-        self._subscribers: list[Callable[[Sequence[Event]], None]] = []
+        self._subscribers = Subscribers()
 
     # What a test arranges
 
@@ -164,15 +165,12 @@ class MemoryKernel:
         """See L{INetlink.dumpRoutes}: those arranged, and those that addresses bring."""
         return self._run(lambda: self.routes + self._connected())
 
-    def subscribe(self, callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+    def subscribe(
+        self, callback: Callable[[Sequence[Event]], None], about: Collection[About] | None = None
+    ) -> Callable[[], None]:
         """See L{INetlink.subscribe}."""
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._subscribers:
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+        self._subscribers.learn(self.links.values())
+        return self._subscribers.add(callback, about)
 
     def _run(self, operation: Callable[[], Any]) -> Deferred[Any]:
         done: Deferred[Any] = Deferred(self._cancel)
@@ -294,8 +292,7 @@ class MemoryKernel:
         self._untold.append(event)
         if len(self._untold) == 1:
             while self._untold:
-                for subscriber in tuple(self._subscribers):
-                    subscriber(self._untold[:1])
+                self._subscribers.tell(self._untold[:1])
                 del self._untold[0]
 
 

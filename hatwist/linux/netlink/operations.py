@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,10 +29,12 @@ DUMP_READS = 2  # of up to 32 kB, or 400 addresses, each
 
 
 class Batch:
-    """Changes under way: sent in slices, each answered by its sequence number."""
+    """
+    Changes that were asked for in one call.
 
-    reads = READS
-    failure: OSError | None = None
+    @param permitted: asked last, each time before any of them is sent.
+    @ivar result: an errno for each.
+    """
 
     def __init__(
         self,
@@ -43,8 +46,36 @@ class Batch:
         self.permitted = permitted
         self._messages = messages
         self._sent = 0
-        self._waiting: dict[int, int] = {}
         self.result = [0] * len(messages)
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing is left to send."""
+        return self._sent >= len(self._messages)
+
+    def abandon(self) -> None:
+        """Send no more; what was sent is still answered, and what was not has ECANCELED."""
+        self.result[self._sent :] = [errno.ECANCELED] * (len(self.result) - self._sent)
+        self._messages = self._messages[: self._sent]
+
+    def next(self, most: int) -> list[tuple[int, bytes]]:
+        """The next messages, so many at most, with the position of each."""
+        first = self._sent
+        part = self._messages[first : first + most]
+        self._sent += len(part)
+        return list(enumerate(part, first))
+
+
+class Batches:
+    """Batches under way together: sent in slices in their order, each message answered by its sequence number."""
+
+    reads = READS
+    failure: OSError | None = None
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches = batches
+        self._unsent = deque(batches)
+        self._waiting: dict[int, tuple[Batch, int]] = {}
 
     @property
     def idle(self) -> bool:
@@ -54,32 +85,46 @@ class Batch:
     @property
     def last(self) -> bool:
         """Whether nothing is left to send."""
-        return self._sent >= len(self._messages)
+        while self._unsent and self._unsent[0].last:
+            self._unsent.popleft()
+        return not self._unsent
 
     @property
     def complete(self) -> bool:
         return self.idle and self.last
 
-    def abandon(self) -> None:
-        """Send no more; what was sent is still answered, and what was not has ECANCELED."""
-        self.result[self._sent :] = [errno.ECANCELED] * (len(self.result) - self._sent)
-        self._messages = self._messages[: self._sent]
+    @property
+    def waiting(self) -> list[tuple[Deferred[Any], list[Any]]]:
+        """Who waits, and for which result."""
+        return [(batch.done, batch.result) for batch in self.batches]
 
     def next(self, sequence: int) -> tuple[bytes, int]:
-        """Return the next slice, numbered from C{sequence}, and the first number after it."""
-        part = self._messages[self._sent : self._sent + SLICE]
-        for offset in range(len(part)):
-            self._waiting[sequence + offset] = self._sent + offset
-        self._sent += len(part)
-        joined = b"".join(numbered(m, sequence + offset) for offset, m in enumerate(part))
-        return joined, sequence + len(part)
+        """Return the next slice, numbered from C{sequence}, and the first number after it; empty: none is permitted."""
+        part: list[bytes] = []
+        while len(part) < SLICE and not self.last:
+            batch = self._unsent[0]
+            if not batch.permitted():
+                batch.abandon()
+                continue
+            for position, message in batch.next(SLICE - len(part)):
+                number = sequence + len(part)
+                self._waiting[number] = batch, position
+                part.append(numbered(message, number))
+        return b"".join(part), sequence + len(part)
 
     def feed(self, message: Message) -> None:
         if message.kind != NLMSG_ERROR:
             return
-        position = self._waiting.pop(message.sequence, None)
-        if position is not None:
-            self.result[position] = errnoOf(message.body)
+        found = self._waiting.pop(message.sequence, None)
+        if found is not None:
+            batch, position = found
+            batch.result[position] = errnoOf(message.body)
+
+    def abandon(self, done: Deferred[Any]) -> None:
+        """Who waits by C{done} does not want any more to be sent."""
+        for batch in self.batches:
+            if batch.done is done:
+                batch.abandon()
 
 
 class Dump:
@@ -88,15 +133,11 @@ class Dump:
     reads = DUMP_READS
     last = True
 
-    @staticmethod
-    def permitted() -> bool:
-        """It changes nothing."""
-        return True
-
     def __init__(
         self, kind: int, item: int, decode: Callable[[bytes], Any], done: Deferred[Any]
     ) -> None:
-        self.done = done
+        self.kind = kind
+        self.asking = [done]
         self.failure: OSError | None = None
         self.idle = True
         self.complete = False
@@ -107,7 +148,18 @@ class Dump:
         self._sequence = 0
         self._interrupted = False
 
-    def abandon(self) -> None:
+    @property
+    def waiting(self) -> list[tuple[Deferred[Any], list[Any]]]:
+        """Who waits, and for which result."""
+        return [(done, list(self.result)) for done in self.asking]
+
+    def answers(self, other: Dump) -> bool:
+        """Take over who waits for another one, if it is of the same kind: this one has not begun yet."""
+        if other.kind == self.kind:
+            self.asking += other.asking
+        return other.kind == self.kind
+
+    def abandon(self, done: Deferred[Any]) -> None:
         """Nothing to keep back: the kernel runs one dump at a time, so it is read to its end."""
 
     def next(self, sequence: int) -> tuple[bytes, int]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -43,7 +43,8 @@ from hatwist.linux.netlink.messages import (
     decodeRoute,
     split,
 )
-from hatwist.linux.netlink.operations import READS, Batch, Dump
+from hatwist.linux.netlink.operations import READS, Batch, Batches, Dump
+from hatwist.linux.netlink.subscribers import About, Subscribers
 
 BUFFER = 4 << 20
 
@@ -120,16 +121,17 @@ class Netlink:
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorFDSet) -> None:
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._requests: _Reader | None = None
         self._events: _Reader | None = None
         self._queue: deque[Batch | Dump] = deque()
-        self._current: Batch | Dump | None = None
+        self._current: Batches | Dump | None = None
+        self._soon: IDelayedCall | None = None
         self._working = False
         self._delivering = False
         self._sequence = 1
-        self._subscribers: list[Callable[[Sequence[Event]], None]] = []
+        self._subscribers = Subscribers()
 
     def start(self) -> None:
         """Open the sockets; OSError when that is not possible. Starting twice is starting once."""
@@ -154,6 +156,9 @@ class Netlink:
         """Close the sockets; what is under way fails with OSError. It may be started again."""
         readers = (self._requests, self._events)
         self._requests = self._events = None
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         for reader in readers:
             if reader is not None:
                 self._reactor.removeReader(reader)
@@ -182,27 +187,32 @@ class Netlink:
         done: Deferred[list[KernelRoute]] = Deferred(self._cancel)
         return self._submit(Dump(RTM_GETROUTE, RTM_NEWROUTE, decodeRoute, done), done)
 
-    def subscribe(self, callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+    def subscribe(
+        self, callback: Callable[[Sequence[Event]], None], about: Collection[About] | None = None
+    ) -> Callable[[], None]:
         """See L{INetlink.subscribe}."""
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._subscribers:
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+        return self._subscribers.add(callback, about)
 
     def _submit(self, operation: Batch | Dump, done: Deferred[Any]) -> Deferred[Any]:
         if self._requests is None:
             return fail(OSError(errno.ESHUTDOWN, "netlink is not started"))
         self._queue.append(operation)
-        self._work()
+        if self._soon is None:
+            # What else is asked for in this turn of the reactor is done together in the next one.
+            self._soon = self._reactor.callLater(0, self._together)
+            self._work()
         return done
 
+    def _together(self) -> None:
+        self._soon = None
+        self._work()
+
     def _cancel(self, done: Deferred[Any]) -> None:
-        self._queue = deque(waiting for waiting in self._queue if waiting.done is not done)
-        if self._current is not None and self._current.done is done:
-            self._current.abandon()
+        self._queue = deque(
+            each for each in self._queue if isinstance(each, Dump) or each.done is not done
+        )
+        if self._current is not None:
+            self._current.abandon(done)
 
     def _work(self) -> None:
         """Go on with the operations, one after the other, until one must wait for the reactor."""
@@ -223,7 +233,7 @@ class Netlink:
     def _step(self, reader: _Reader) -> bool:
         """Finish, send the next slice, or read answers; return whether to go on in this turn."""
         if self._current is None and self._queue:
-            self._current = self._queue.popleft()
+            self._current = self._next()
         operation = self._current
         if operation is None:  # late answers to what failed: nobody waits for them
             return reader.receive() is not None
@@ -231,11 +241,10 @@ class Netlink:
             self._finish(operation)
             return True
         if operation.idle:
-            if not operation.permitted():
-                operation.abandon()
-                return True
             data, self._sequence = operation.next(self._sequence)
             self._sequence &= 0x7FFFFFFF
+            if not data:
+                return True
             reader.socket.send(data)
             if not operation.last:
                 return False  # let other readers have a turn; the answers wait until the next
@@ -249,26 +258,47 @@ class Netlink:
                 return True
         return False
 
-    def _finish(self, operation: Batch | Dump) -> None:
-        if isinstance(operation, Batch):
+    def _next(self) -> Batches | Dump:
+        """Changes that follow each other are made together; a dump answers all who ask before the next change."""
+        first = self._queue.popleft()
+        if isinstance(first, Batch):
+            batches = [first]
+            while self._queue and isinstance(self._queue[0], Batch):
+                batches.append(self._queue.popleft())  # type: ignore[arg-type]
+            return Batches(batches)
+        others: list[Dump] = []
+        while self._queue and isinstance(self._queue[0], Dump):
+            other = self._queue.popleft()
+            if isinstance(other, Dump) and not first.answers(other):
+                others.append(other)
+        self._queue.extendleft(reversed(others))
+        return first
+
+    def _finish(self, operation: Batches | Dump) -> None:
+        if isinstance(operation, Batches):
             # The kernel queues the event of a deletion before its answer: deliver in that order too.
             self._readEvents(everything=True)
+        elif operation.kind == RTM_GETLINK:
+            self._subscribers.learn(operation.result)
         self._current = None
-        if operation.done.called:
-            return  # cancelled
-        if operation.failure is not None:
-            operation.done.errback(Failure(operation.failure))
-        else:
-            operation.done.callback(operation.result)
+        for done, result in operation.waiting:
+            if done.called:
+                continue  # cancelled
+            if operation.failure is not None:
+                done.errback(Failure(operation.failure))
+            else:
+                done.callback(result)
 
     def _fail(self, error: OSError) -> None:
         """Fail what is under way and what waits: its outcome is not known."""
-        failed = [*([self._current] if self._current else []), *self._queue]
+        failed = [] if self._current is None else [done for done, _ in self._current.waiting]
+        for operation in self._queue:
+            failed += operation.asking if isinstance(operation, Dump) else [operation.done]
         self._current = None
         self._queue.clear()
-        for operation in failed:
-            if not operation.done.called:
-                operation.done.errback(Failure(error))
+        for done in failed:
+            if not done.called:
+                done.errback(Failure(error))
 
     def _readEvents(self, everything: bool = False) -> None:
         """Read the events that are there, or as many as one turn may take, and deliver them."""
@@ -291,11 +321,7 @@ class Netlink:
     def _deliver(self, events: Sequence[Event]) -> None:
         self._delivering = True
         try:
-            for subscriber in tuple(self._subscribers):
-                try:
-                    subscriber(events)
-                except Exception:
-                    self._log.failure("a subscriber to kernel events failed")
+            self._subscribers.tell(events)
         finally:
             self._delivering = False
 

@@ -40,6 +40,7 @@ from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import Heartbeat, clusterId
 from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.intake import Codec, Intake, Statement
+from hatwist.protocols.native.leases import leased, until
 from hatwist.protocols.native.membership import Membership, repeats
 from hatwist.protocols.native.outbox import Outbox, leads
 from hatwist.protocols.native.picture import picture
@@ -88,6 +89,7 @@ class NativeMachine:
         self._stopped = False
         self._going: set[str] = set()  # no longer configured
         self._events: list[Event] = []
+        self._farewells: list[Outgoing] | None = None  # as of the last decision
         for group in rules.groups:
             self._add(group, (records or {}).get(group.name, NOTHING), now)
         self.view.serve(self.elections)
@@ -208,6 +210,7 @@ class NativeMachine:
     def decide(self, now: float, beat: bool = False) -> list[Effect]:
         self._notice(now)
         self.news = False
+        self._farewells = None
         self.view.forget(now)
         self.identity.decide(now)
         identity, outbox = self.identity, self.outbox
@@ -218,7 +221,7 @@ class NativeMachine:
         for election in self.elections.values():
             election.me.muted = displaced
             election.decide(self.view, outbox.sent, outbox.lastSent, now, session)
-            for effect in election.effects:
+            for effect in leased(election, election.effects):
                 if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
                     effects.append(self.chronicle.own(effect, election.standing.released, now))
                 effects.append(effect)
@@ -241,8 +244,8 @@ class NativeMachine:
         beats = self.outbox.collect(now, self.identity.session)
         return [Outgoing(self.keyring.seal(beat), None, beat.seq) for beat in beats]
 
-    def lease(self, group: str, now: float) -> float:
-        return self.elections[group].lease(now)
+    def until(self, lease: str, now: float) -> float:
+        return until(lease, self.elections, self.timing, now)
 
     def farewells(self, group: str) -> list[Outgoing]:
         """
@@ -250,9 +253,12 @@ class NativeMachine:
 
         One is for all groups, so there is none while the guard could leave something of any group here.
         """
-        if not self._saysFarewell:
-            return []
-        return [Outgoing(self.keyring.seal(self.outbox.farewell(group, self.session)))]
+        if self._farewells is None:  # one does for all claims of a decision
+            self._farewells = []
+            if self._saysFarewell:
+                farewell = self.outbox.farewell(group, self.session)
+                self._farewells.append(Outgoing(self.keyring.seal(farewell)))
+        return self._farewells
 
     @property
     def _saysFarewell(self) -> bool:
@@ -306,6 +312,7 @@ class NativeMachine:
         if back := sorted(self._going & set(wanted)):
             raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = self.outbox.rules = rules
+        self._farewells = None
         self.view.digest = rules.digest
         self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
         for name, election in self.elections.items():

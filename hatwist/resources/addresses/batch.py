@@ -241,14 +241,17 @@ class Addresses:
             await self._armed()
             seconds = await self._leaseToAdd() if new else None
             places.take(Found({**before.placed, **after.placed}, after.links))
+            self._upkeep.follow()
             await self._addAll(new, seconds)
         except Exception:  # CancelledError is one
             places.take(before)
+            self._upkeep.follow()
             self._upkeep.forget(new)
             await uncancelled(Deferred.fromCoroutine(drop(self.name, self._netlink, new, old)))
             raise
         places.take(after)
         places.serve(specs)
+        self._upkeep.follow()
         self._upkeep.forget(gone)
         self.announce()
         await drop(self.name, self._netlink, gone, specs)

@@ -63,7 +63,18 @@ class Upkeep:
         """They are about to be added: what happens to one between its adding and the last answer counts."""
         if self._unsubscribe is None:
             self.missing.clear()
-            self._unsubscribe = self._netlink.subscribe(self._changed)
+            self._subscribe()
+
+    def follow(self) -> None:
+        """Others are placed now: if what happens to them is followed, it is to those."""
+        if (before := self._unsubscribe) is not None:
+            self._subscribe()
+            before()
+
+    def _subscribe(self) -> None:
+        placed = self._places.placed.values()
+        about = {*self._places.indexes, *(placement.spec.address for placement in placed)}
+        self._unsubscribe = self._netlink.subscribe(self._changed, about)
 
     def hold(self) -> None:
         """All are added: announce them, and restore what has gone meanwhile."""

@@ -34,7 +34,7 @@ class FiredTests(SynchronousTestCase):
         """A guard that is there, and has these groups armed."""
         self.guard._child, self.guard._ready = object(), True  # type: ignore[assignment]
         for group in groups:
-            self.guard.arm(group, 1, 0.0, []).addErrback(lambda _: None)
+            self.guard.arm(group, 1, group, 0.0, []).addErrback(lambda _: None)
 
     def test_byItself(self) -> None:
         """It names the groups, and says nothing twice."""
@@ -47,7 +47,7 @@ class FiredTests(SynchronousTestCase):
         """A deadline that has passed is the reason."""
         self.guard._send = lambda *_: None  # type: ignore[method-assign]
         self.run_("main")
-        self.failureResultOf(self.guard.arm("main", 1, 0.0, []))
+        self.failureResultOf(self.guard.arm("main", 1, "main", 0.0, []))
         self.assertEqual(self.lines, ["The guard of main fired: it was not renewed in time"])
 
     def test_none(self) -> None:

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.core.effects import TOLD, Effect
+from hatwist.core.effects import TOLD, Effect, Leased
 from hatwist.core.machine import Machine
 from hatwist.core.reports import Report
 from hatwist.protocols.native.auth import Keyring
@@ -34,6 +34,6 @@ class TotalTests(SynchronousTestCase):
         self.assertEqual(set(OF_GROUP) & set(OF_NODE), set())
 
     def test_effects(self) -> None:
-        """Each effect is either told or has its action."""
-        performer = Performer({}, Mock(), Mock(), Mock())
-        self.assertEqual({*performer.actions, *TOLD}, set(get_args(Effect)))
+        """Each effect is either told or has its action, but for the one that is for the fences alone."""
+        performer = Performer(Mock(), {}, Mock(), Mock(), Mock())
+        self.assertEqual({*performer.actions, *TOLD, Leased}, set(get_args(Effect)))

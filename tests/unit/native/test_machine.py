@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import MAX_SESSION, MAX_TERM, Claim, Record, Role
 from hatwist.core.counting import LEAP, TRUSTED
-from hatwist.core.effects import TOLD, Announce, Change, Event, Hold, Release, RoleChange
+from hatwist.core.effects import TOLD, Announce, Change, Event, Hold, Leased, Release, RoleChange
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Packet
@@ -102,7 +102,7 @@ class TranscriptTests(MachineTests):
             )
         self.assertEqual(self.decide(100.349), [])
         effects = self.decide(100.35)
-        self.assertEqual(effects[0], Hold("web", 1))
+        self.assertEqual(effects[:2], [Leased("web", "held"), Hold("web", 1)])
         self.assertEqual(self.sent(effects)[0].groups[0].role, Role.ACTIVE)
         self.machine.tell(Held("web"), 100.36)
         self.assertIn(
@@ -111,7 +111,7 @@ class TranscriptTests(MachineTests):
         )
         self.machine.tell(Stopped(), 100.4)
         effects = self.decide(100.4)
-        self.assertEqual(effects[0], Release("web"))
+        self.assertEqual(effects[:2], [Leased("web", "leaving"), Release("web")])
         self.assertTrue(self.sent(effects)[0].groups[0].lettingGo)
         self.assertFalse(self.machine.over)
         self.machine.tell(Gone("web"), 100.41)

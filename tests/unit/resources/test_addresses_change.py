@@ -269,7 +269,7 @@ class OwnersTests(Changing):
         self.guard = MemoryGuard(self.clock, self.kernel)
         self.guard.start()
         self.guarded = GuardResource(
-            self.guard, "g", lambda: GuardOrder(7, 1000.0, []), alone=False
+            self.guard, "g", lambda: GuardOrder(7, "lease", 1000.0, []), alone=False
         )
 
     def arm(self, resource: Addresses) -> Deferred[None]:

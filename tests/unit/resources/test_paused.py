@@ -63,7 +63,7 @@ class PausedTests(SynchronousTestCase):
         self.guard.start()
         self.deadline = HOLD
         self.guarded = GuardResource(
-            self.guard, "g", lambda: GuardOrder(7, self.deadline, []), alone=False
+            self.guard, "g", lambda: GuardOrder(7, "lease", self.deadline, []), alone=False
         )
         self.addresses = Addresses(
             self.clock,
@@ -135,7 +135,7 @@ class PausedTests(SynchronousTestCase):
             acquiring = self.addresses.acquire()
             self.assertEqual(self.lifetime(), [])
             if more:
-                self.guard.pet("g", self.clock.seconds() + HOLD)
+                self.guard.pet({"lease": self.clock.seconds() + HOLD})
                 self.clock.advance(0.1)
                 self.successResultOf(acquiring)
                 self.assertEqual(self.lifetime(), [2])
@@ -160,7 +160,7 @@ class PausedTests(SynchronousTestCase):
         """What somebody deletes is back for what is left until the deadline."""
         self.addresses.lease.margin = 0.4
         self.successResultOf(self.addresses.acquire())
-        self.guard.pet("g", 5.0)
+        self.guard.pet({"lease": 5.0})
         self.kernel.deleteAddress(SHARED)
         self.clock.advance(2.5)
         self.assertEqual(self.lifetime(), [2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from itertools import pairwise
 from math import inf
 from typing import Any, cast
 
@@ -16,36 +18,83 @@ from hatwist.protocols.native.guarantee import LEASE_MARGIN, kernelLease, leaseM
 from hatwist.protocols.native.rules import Timing
 from hatwist.resources.guard import GuardOrder
 from hatwist.runtime.fence import Fence, KernelLease
+from hatwist.runtime.leases import Leases
 
 THREE = Quorum(frozenset(("alpha", "beta", "gamma")), 2)
 FAREWELL = Farewell(2, ip_address("239.255.0.7"), 5407, b"goodbye")
 
 
+class FakeMachine:
+    """Says of each lease what the test wants."""
+
+    interval: float | None
+    tolerance = 1.0
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.ends: dict[str, float] = {}
+
+    def until(self, lease: str, now: float) -> float:
+        return self.ends[lease]
+
+
 class FakeGuard:
-    """What it was told last."""
+    """What it was told."""
 
-    deadline = -inf
+    def __init__(self) -> None:
+        self.deadlines: dict[str, float] = {}
+        self.calls: list[str] = []
 
-    def pet(self, group: str, deadline: float) -> None:
-        self.deadline = deadline
+    @property
+    def deadline(self) -> float:
+        """Of the only lease."""
+        return max(self.deadlines.values(), default=-inf)
+
+    def pet(self, deadlines: Mapping[str, float]) -> None:
+        self.calls.append("pet")
+        self.deadlines.update(deadlines)
+
+    def follow(self, group: str, lease: str, deadline: float) -> None:
+        self.calls.append(f"{group} follows {lease} until {deadline:g}")
+
+    def flush(self) -> None:
+        pass
 
 
 class FenceTestCase(SynchronousTestCase):
     def make(self, interval: float, tolerance: float, lease: int = 60) -> None:
         self.timing = Timing(interval, tolerance)
         self.renewed: list[tuple[float, int]] = []
+        self.groups: list[list[str]] = []
+        self.now = 0.0
         self.guard = FakeGuard()
-        self.fence = Fence("g", cast(Any, self.guard), interval)
-        self.fence.kernel = KernelLease(
+        self.machine = cast(Any, FakeMachine(interval))
+        guard: Any = self.guard
+        kernel = KernelLease(
             kernelLease(self.timing, THREE, lease), leaseMargin(self.timing, THREE)
         )
-        self.fence.claimed(7, 0.0, ())
+        self.leases = Leases([self.machine], guard, kernel, self.keep)
+        self.fence = Fence("g")
+        self.claim(self.fence, "one", 0.0)
+
+    def claim(self, fence: Fence, lease: str, until: float, farewells: Any = ()) -> None:
+        self.machine.ends[lease] = until
+        self.leases.follow(fence, self.machine, lease, self.now)
+        fence.claimed(7, farewells)
+
+    def keep(self, groups: Iterable[str], seconds: int) -> None:
+        self.renewed.append((self.now, seconds))
+        self.groups.append(list(groups))
+
+    def to(self, lease: float, now: float) -> None:
+        """After a decision at C{now} the lease lasts until then."""
+        self.machine.ends["one"], self.now = lease, now
+        self.leases.renew(now, now)
 
     def renew(self, now: float, confirmed: float) -> float:
         """At C{now}, a majority has confirmed what was sent at C{confirmed}; returns the lease."""
         lease = confirmed + self.timing.hold
-        if seconds := self.fence.renew(lease, now):
-            self.renewed.append((now, seconds))
+        self.to(lease, now)
         return lease
 
 
@@ -94,7 +143,7 @@ class KernelTests(FenceTestCase):
     ) -> None:
         """Whatever is confirmed when, no lease ends later than its margin before the votes."""
         self.make(interval, interval * intervals)
-        if self.fence.kernel.margin is None:
+        if self.leases.kernel.margin is None:
             return
         now = confirmed = 100.0
         for step, age in steps:
@@ -105,50 +154,103 @@ class KernelTests(FenceTestCase):
             for at, seconds in self.renewed[count:]:
                 self.assertLessEqual(at + seconds, lease - LEASE_MARGIN + 1e-6)
 
+    def test_rate(self) -> None:
+        """What follows no votes is renewed four times while it would last, and twice in a second at most."""
+        for lease, pause in ((2, 0.5), (60, 15.0)):
+            self.make(0.1, 0.35, lease)
+            for step in range(400):
+                self.to(10.0 + step / 10, 10.0 + step / 10)
+            times = [at for at, _ in self.renewed]
+            gaps = {round(b - a, 6) for a, b in pairwise(times)}
+            self.assertEqual((gaps, {seconds for _, seconds in self.renewed}), ({pause}, {lease}))
+
+    def test_together(self) -> None:
+        """Groups of one lease are renewed together, also one that came later, and not one that is let go of."""
+        self.make(0.5, 3.5)
+        mail, news = Fence("mail"), Fence("news")
+        self.claim(mail, "one", 0.0)
+        self.renew(10.0, 10.0)
+        self.claim(news, "one", 10.0 + self.timing.hold)
+        mail.released()
+        self.renew(
+            10.6, 10.2
+        )  # longer than what the kernel knows of the one that came, and of no other
+        self.assertEqual(self.renewed, [(10.0, 3), (10.6, 2)])
+        self.assertEqual(self.groups, [["g", "mail"], ["news"]])
+
 
 class GuardTests(FenceTestCase):
     """What the guard is told."""
 
     def setUp(self) -> None:
         self.make(0.5, 2.5)
-        self.fence.claimed(7, 12.0, [FAREWELL])
+        self.claim(self.fence, "one", 12.0, [FAREWELL])
 
     def test_order(self) -> None:
         """It is armed with the claim, its lease as it was decided last, and the farewells."""
-        self.assertEqual(self.fence.order(), GuardOrder(7, 12.0, [FAREWELL]))
-        self.fence.renew(13.0, 11.0)
-        self.assertEqual(self.fence.order(), GuardOrder(7, 13.0, [FAREWELL]))
+        self.assertEqual(self.fence.order(), GuardOrder(7, "0 one", 12.0, [FAREWELL]))
+        self.to(13.0, 11.0)
+        self.assertEqual(self.fence.order(), GuardOrder(7, "0 one", 13.0, [FAREWELL]))
         self.fence.revised([])
-        self.assertEqual(self.fence.order(), GuardOrder(7, 13.0, []))
+        self.assertEqual(self.fence.order(), GuardOrder(7, "0 one", 13.0, []))
 
     def test_fewTimes(self) -> None:
         """It is told a few times in an interval, and while the group is let go of, of every gain."""
         for lease, told in ((13.0, 13.0), (13.1, 13.0), (13.125, 13.125), (13.1, 13.125)):
-            self.fence.renew(lease, 11.0)
+            self.to(lease, 11.0)
             self.assertEqual(self.guard.deadline, told)
         self.fence.released()
-        self.fence.renew(13.126, 11.0)
+        self.to(13.126, 11.0)
         self.assertEqual(self.guard.deadline, 13.126)
 
+    def test_once(self) -> None:
+        """However many groups follow a lease, and however many leases there are: one call."""
+        for number in range(100):
+            self.claim(Fence(f"g{number}"), "one" if number % 2 else f"{number}", 12.0)
+        self.guard.calls.clear()
+        self.to(13.0, 11.0)
+        self.assertEqual(self.guard.calls, ["pet"])
+        self.assertEqual(len(self.guard.deadlines), 51)
+
+    def test_another(self) -> None:
+        """A group that goes on by another lease is told at once, and the other ones stay where they are."""
+        mail = Fence("mail")
+        self.claim(mail, "one", 12.0)
+        self.guard.calls.clear()
+        self.machine.ends["two"] = 12.5
+        self.leases.follow(mail, self.machine, "two", 11.0)
+        self.assertEqual(self.guard.calls, ["mail follows 0 two until 12.5"])
+        self.assertEqual((self.fence.until, mail.until), (12.0, 12.5))
+        self.assertEqual(mail.order(), GuardOrder(7, "0 two", 12.5, ()))
+
+    def test_unfollowed(self) -> None:
+        """A lease that no group follows any more is asked for no longer."""
+        self.leases.ended(self.fence)
+        self.machine.ends.clear()
+        self.leases.renew(11.0, 11.0)
+        self.assertNotIn("pet", self.guard.calls)
+
     def test_margin(self) -> None:
-        """The least that was left is known for as long as the claim lasts."""
+        """The least that was left is known for as long as the lease is followed."""
         self.assertIsNone(self.fence.margin)
         for lease, now in ((13.0, 11.0), (14.0, 12.5), (15.0, 12.6)):
-            self.fence.renew(lease, now)
+            self.to(lease, now)
         self.assertEqual(self.fence.margin, 0.5)
-        self.fence.ended()
+        self.leases.ended(self.fence)
         self.assertIsNone(self.fence.margin)
 
     def test_ended(self) -> None:
         """Once nothing is claimed nothing may be held, and nobody is told anything."""
-        self.fence.ended()
-        self.assertEqual(self.fence.renew(20.0, 11.0), 0)
+        self.leases.ended(self.fence)
+        self.to(20.0, 11.0)
         self.assertEqual((self.fence.until, self.guard.deadline), (-inf, -inf))
 
     def test_noGuard(self) -> None:
         """Without a guard the last decision counts all the same, and nothing is renewed."""
-        fence = Fence("g", None, 0.5)
-        fence.kernel = KernelLease(60)
-        fence.claimed(7, 12.0, [])
-        self.assertEqual(fence.renew(13.0, 11.0), 0)
-        self.assertEqual(fence.until, 13.0)
+        leases = Leases([self.machine], None, KernelLease(60), self.keep)
+        fence = Fence("g")
+        leases.follow(fence, self.machine, "one", 11.0)
+        fence.claimed(7, [])
+        self.machine.ends["one"] = 13.0
+        leases.renew(11.0, 11.0)
+        self.assertEqual((fence.until, self.renewed), (13.0, []))

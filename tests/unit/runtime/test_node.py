@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 from twisted.internet.task import Clock
@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from hatwist.core.claims import Record, Role
 from hatwist.core.counting import TRUSTED
-from hatwist.core.effects import Persist, RoleChange
+from hatwist.core.effects import Hold, Persist, Release, RoleChange
 from hatwist.core.electorate import Quorum, Ran
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Packet
@@ -32,6 +32,7 @@ from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Receiver
 from hatwist.runtime.node import HURRY_LIMIT, STOP_LIMIT, Node
+from hatwist.runtime.performer import BEGUN, Performer
 from hatwist.runtime.persister import RETRY, SLOW
 from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import MemoryStore
@@ -129,7 +130,7 @@ class Nodes(SynchronousTestCase):
 
     def custody(self, group: str, resource: MemoryResource) -> Custody:
         """Of a group that is this one resource."""
-        return Custody(Keeper(self.clock, group, [resource]), Fence(group, self.guard, I))
+        return Custody(Keeper(self.clock, group, [resource]), Fence(group))
 
     guard: Any = None
 
@@ -211,6 +212,7 @@ class NodeTests(Nodes):
         one.delay = None
         alpha.machine.elections["g"].backoff.until = 60.0
         alpha.drain(True)
+        self.pass_(0.001)
         self.assertEqual(one.transcript[-1], "release")
 
         def check() -> bool:
@@ -449,6 +451,122 @@ class HeardTests(Nodes):
         self.assertEqual(store.writes, writes + 2)
 
 
+class ManyTests(Nodes):
+    """A node of many groups."""
+
+    names = tuple(f"g{number}" for number in range(60))
+
+    def many(self, delay: float | None = 0.0) -> Node:
+        groups = tuple(GroupRules(name, 100) for name in self.names)
+        rules = NodeRules("c", "alpha", I, T, groups, 1)
+        machine = NativeMachine(rules, Keyring([b"k" * 16]), 1, self.clock.seconds())
+        self.resources = {name: MemoryResource(self.clock, name, delay) for name in self.names}
+        link = MemoryLink(self.cable)
+        self.said: list[int] = []
+        link.send = lambda datagram: self.said.append(len(self.begun()))  # type: ignore[method-assign]
+        links: Any = [link]
+        custody = {name: self.custody(name, each) for name, each in self.resources.items()}
+        self.store = MemoryStore()
+        node = Node(self.clock, [Speaker(machine, links)], custody, self.store, self.guard)
+        self.decisions = 0
+        decide = machine.decide
+
+        def counted(now: float, beat: bool = False) -> list[Any]:
+            self.decisions += 1
+            return decide(now, beat)
+
+        machine.decide = counted  # type: ignore[method-assign]
+        self.addCleanup(node.abort)
+        node.start()
+        return node
+
+    def test_oneDecision(self) -> None:
+        """What is told in one turn of the reactor is decided on once, in the next one, and noted at once."""
+        node = self.many()
+        self.pass_(T + I + 0.005)
+        self.decisions = 0
+        for name in self.names:
+            node.tell(Judged(name, "test", Fitness.UNFIT, "out of paper"))
+        fitness = {e.me.verdicts.fitness for e in node.machine.elections.values()}
+        self.assertEqual((self.decisions, fitness), (0, {Fitness.UNFIT}))
+        self.assertTrue(all(resource.held for resource in self.resources.values()))
+        self.clock.advance(0)
+        # Once for what was told, and once for what is released by it, before anything is sent.
+        self.assertEqual(self.decisions, 2)
+        self.assertFalse(any(resource.held for resource in self.resources.values()))
+
+    def test_order(self) -> None:
+        """Of what is told in one turn the last word counts."""
+        node = self.many()
+        self.pass_(T + I + 0.005)
+        node.tell(Judged("g1", "test", Fitness.UNFIT, "out of paper"))
+        node.tell(Judged("g1", "test", Fitness.FIT))
+        self.pass_(I)
+        self.assertTrue(self.resources["g1"].held)
+
+    def test_stopped(self) -> None:
+        """A stop is done at once, with all that was told before it."""
+        node = self.many()
+        self.pass_(T + I + 0.005)
+        node.tell(Judged("g1", "test", Fitness.UNFIT, "out of paper"))
+        self.successResultOf(node.stop())
+        self.assertFalse(any(resource.held for resource in self.resources.values()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closed(self) -> None:
+        """What was told is not decided on once all is closed."""
+        node = self.many()
+        self.pass_(T + I + 0.005)
+        node.tell(Judged("g1", "test", Fitness.UNFIT, "out of paper"))
+        node.abort()
+        self.decisions = 0
+        self.pass_(I)
+        self.assertEqual((self.decisions, self.resources["g1"].held), (0, True))
+
+    def test_begun(self) -> None:
+        """The others hear of the claims when some acquisitions have begun, and not only after all of them."""
+        self.many()
+        self.pass_(T + I)
+        self.assertEqual(next(filter(None, self.said)), BEGUN)
+        self.assertEqual(self.begun(), set(self.names))
+
+    def test_notWanted(self) -> None:
+        """One that is not wanted any more when its turn comes does not begin."""
+        keepers = {name: Mock() for name in self.names}
+        performer = Performer(self.clock, cast(Any, keepers), Mock(), Mock(), Mock())
+        for name in self.names:
+            performer.perform(Hold(name, 7))
+        performer.perform(Release("g0"))
+        performer.perform(Release("g55"))
+        self.clock.advance(0)
+        called = [name for name, keeper in keepers.items() if keeper.hold.called]
+        self.assertEqual(called, [name for name in self.names if name != "g55"])
+        self.assertEqual(
+            [k for k, keeper in keepers.items() if keeper.release.called], ["g0", "g55"]
+        )
+
+    def begun(self) -> set[str]:
+        return {name for name, each in self.resources.items() if "acquire" in each.transcript}
+
+    def test_oneWrite(self) -> None:
+        """What is to be remembered of all groups is one write; while one is under way the rest is one more."""
+        node = self.many()
+        persister, writes = node.driver.persister, self.store.writes
+        for name in self.names:
+            persister.persist(name, Record(99))
+        self.clock.advance(0)
+        self.assertEqual(self.store.writes, writes + 1)
+        self.store.hangs = True
+        for number in (120, 150):
+            for name in self.names:
+                persister.persist(name, Record(number))
+            self.clock.advance(0)
+        self.store.goOn()
+        self.clock.advance(0)
+        self.assertEqual(self.store.writes, writes + 3)
+        self.assertEqual({self.store.records[name] for name in self.names}, {Record(150)})
+
+
 class MemoryOfTermsTests(Nodes):
     """Terms and votes are remembered by a store; what happens when it cannot."""
 
@@ -470,6 +588,7 @@ class MemoryOfTermsTests(Nodes):
         alpha.start()
         store.failure = self.full
         alpha.driver.persister.persist(*Persist("gone", Record(16)))
+        alpha.driver.persister.flush()
         store.failure, writes = None, store.writes
         self.pass_(3 * RETRY)
         self.assertEqual((store.writes, store.records["gone"]), (writes + 1, Record(16)))

@@ -22,12 +22,16 @@ class PersisterTests(SynchronousTestCase):
         """Once a newer record is on disk the older one is not written again."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
+        persister = Persister(
+            clock, lambda: 1, store, lambda records: told.extend(records.values())
+        )
         older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", older)
+        persister.flush()
         store.failure = None
         persister.persist("g", newer)
+        persister.flush()
         clock.advance(RETRY)
         self.assertEqual((store.records, told), ({"g": newer}, [newer]))
 
@@ -35,9 +39,12 @@ class PersisterTests(SynchronousTestCase):
         """One that is still the newest is."""
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
-        persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
+        persister = Persister(
+            clock, lambda: 1, store, lambda records: told.extend(records.values())
+        )
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", Record(16))
+        persister.flush()
         store.failure = None
         clock.advance(RETRY)
         self.assertEqual((store.records, told), ({"g": Record(16)}, [Record(16)]))
@@ -45,11 +52,12 @@ class PersisterTests(SynchronousTestCase):
     def test_forgotten(self) -> None:
         """A write that is done leaves nothing behind, however many there are."""
         clock, store = Clock(), MemoryStore()
-        persister = Persister(clock, lambda: 1, store, lambda group, record: None)
+        persister = Persister(clock, lambda: 1, store, lambda records: None)
         timers: WeakSet[IDelayedCall] = WeakSet()
         for number in range(100):
             store.hangs = True
             persister.persist("g", Record(number))
+            persister.flush()
             timers.update(clock.getDelayedCalls())
             store.goOn()
         gc.collect()

@@ -70,7 +70,7 @@ class SensesTestCase(SynchronousTestCase):
         node = Node(
             self.clock,
             [Speaker(machine, links)],
-            {"default": Custody(keeper, Fence("default", None, 0.1))},
+            {"default": Custody(keeper, Fence("default"))},
             ask=lambda group: senses.ask(),
         )
         node.start()
@@ -95,6 +95,7 @@ class CarrierTests(SensesTestCase):
         self.pass_(0.5)
         self.assertEqual(node.roles["default"], Role.ACTIVE)
         self.pull()
+        self.pass_(0.01)
         self.assertFalse(self.resource.held)
         election = node.machine.elections["default"]
         self.assertEqual(election.me.verdicts.reason, "no carrier on eth0")
@@ -408,6 +409,7 @@ class SeizedTests(SensesTestCase):
         self.pass_(0.5)
         self.lan.announce(SHARED, OTHER)
         self.kernel.changeLink(self.eth0, flags=IFF_UP)
+        self.pass_(0.01)
         self.lan.announce(SHARED, OTHER)
         self.assertEqual(self.announced, 1)
         self.kernel.changeLink(self.eth0, flags=IFF_UP | IFF_RUNNING)

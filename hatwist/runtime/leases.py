@@ -1,0 +1,76 @@
+"""By which leases this node holds: the guard and the kernel are told of each once, for all groups that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from hatwist.core.machine import Machine
+from hatwist.linux.interfaces import IGuard
+from hatwist.runtime.fence import Fence, HeldLease, KernelLease
+
+
+class Leases:
+    """
+    Those of all machines of a node.
+
+    @param guard: C{None}: there is none, and nothing is renewed.
+    @param kernel: how addresses are kept.
+    @param keep: has the kernel keep the addresses of groups for so many seconds.
+    """
+
+    def __init__(
+        self,
+        machines: Sequence[Machine],
+        guard: IGuard | None,
+        kernel: KernelLease,
+        keep: Callable[[Iterable[str], int], None],
+    ) -> None:
+        self.kernel = kernel
+        self._numbers = {machine: number for number, machine in enumerate(machines)}
+        self._guard = guard
+        self._keep = keep
+        self._known: dict[str, HeldLease] = {}
+
+    def follow(self, fence: Fence, machine: Machine, name: str, now: float) -> None:
+        """A group is held by this lease of its machine from now on; what is armed for it too."""
+        key = f"{self._numbers[machine]} {name}"
+        lease = self._known.get(key)
+        if lease is None:
+            step = (machine.interval or machine.tolerance / 3) / 4
+            lease = self._known[key] = HeldLease(machine, name, key, step)
+        before = fence.lease
+        fence.follows(lease)
+        if before is not lease:
+            self._leave(fence, before)
+        lease.joined(fence, machine.until(name, now))
+        if self._guard is not None and before is not lease:
+            self._guard.follow(fence.group, key, lease.until)
+
+    def ended(self, fence: Fence) -> None:
+        """Nothing of a group is held any more, or the guard has fired: what was told before counts no more."""
+        before = fence.lease
+        fence.ended()
+        self._leave(fence, before)
+
+    def _leave(self, fence: Fence, lease: HeldLease | None) -> None:
+        if lease is not None:
+            lease.left(fence)
+            if not lease.followers:
+                self._known.pop(lease.key, None)
+
+    def renew(self, decidedAt: float, now: float) -> None:
+        """After a decision: tell the guard, and the kernel, as far as there is something to tell."""
+        due = []
+        for lease in self._known.values():
+            until = lease.machine.until(lease.name, decidedAt)
+            if lease.renewed(until, now) and self._guard is not None:
+                due.append(lease)
+        if self._guard is None:
+            return
+        if due:
+            self._guard.pet({lease.key: lease.until for lease in due})
+        self._guard.flush()
+        for lease in due:
+            seconds, groups = lease.toKeep(self.kernel, now)
+            if groups:
+                self._keep(groups, seconds)

@@ -1,0 +1,262 @@
+"""What is asked of the kernel in one turn of the reactor is asked together; and who is told of which event."""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address, ip_interface
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hatwist.linux.netlink import socket as netlink
+from hatwist.linux.netlink.messages import (
+    RTM_DELADDR,
+    RTM_NEWADDR,
+    AddressChange,
+    Event,
+    EventsLost,
+    KernelAddress,
+    KernelLink,
+    LinkChange,
+    encodeAdd,
+    split,
+)
+from hatwist.linux.netlink.operations import SLICE
+from hatwist.linux.netlink.subscribers import LINKS, About, Subscribers
+
+
+class FakeSocket:
+    """Answers each message that it is sent, at once, as the kernel does; each write is kept."""
+
+    def __init__(self) -> None:
+        self.writes: list[int] = []
+        self.kinds: list[int] = []
+        self.answers: deque[bytes] = deque()
+        self.refused: set[int] = set()
+        self._count = 0
+
+    def send(self, data: bytes) -> None:
+        messages = list(split(data))
+        self.writes.append(len(messages))
+        for message in messages:
+            self.kinds.append(message.kind)
+            number = 0
+            if message.kind in (RTM_NEWADDR, RTM_DELADDR):
+                number = errno.EACCES if self._count in self.refused else 0
+                self._count += 1
+            kind = 2 if message.kind in (RTM_NEWADDR, RTM_DELADDR) else 3
+            body = (-number).to_bytes(4, "little", signed=True) + bytes(16)
+            header = (16 + len(body)).to_bytes(4, "little") + kind.to_bytes(2, "little")
+            number_ = message.sequence.to_bytes(4, "little")
+            self.answers.append(header + bytes(2) + number_ + bytes(4) + body)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeReader:
+    """A descriptor in no reactor."""
+
+    def __init__(self, groups: int, readable: Callable[[], None], lost: Callable[[], None]) -> None:
+        self.socket = FakeSocket()
+        self.readable = readable
+
+    def receive(self) -> bytes | None:
+        return self.socket.answers.popleft() if self.socket.answers else None
+
+
+class FakeReactor(Clock):
+    """No descriptor is ever readable by itself."""
+
+    def addReader(self, reader: Any) -> None:
+        pass
+
+    removeReader = addReader
+
+
+def adding(number: int) -> bytes:
+    return encodeAdd(ip_address(f"10.9.{number // 250}.{number % 250 + 1}"), 24, 2)
+
+
+class TogetherTests(SynchronousTestCase):
+    """Requests and dumps."""
+
+    def setUp(self) -> None:
+        self.patch(netlink, "_Reader", FakeReader)
+        self.reactor = FakeReactor()
+        self.netlink = netlink.Netlink(self.reactor)
+        self.netlink.start()
+        reader: Any = self.netlink._requests
+        self.reader, self.kernel = reader, reader.socket
+        self.done: list[Any] = []
+
+    def ask(self, number: int, permitted: Callable[[], bool] = lambda: True) -> Deferred[list[int]]:
+        asked = self.netlink.request([adding(number)], permitted)
+        asked.addBoth(lambda result: self.done.append((number, result)))
+        return asked
+
+    def turns(self) -> None:
+        """Let the reactor turn, as often as there is something to read or to do."""
+        for _ in range(50):
+            self.reactor.advance(0)
+            self.reader.readable()
+
+    def test_alone(self) -> None:
+        """One request is sent in the turn in which it is asked for."""
+        self.ask(1)
+        self.assertEqual(self.kernel.writes, [1])
+        self.assertEqual(self.done, [(1, [0])])
+
+    def test_many(self) -> None:
+        """A thousand are a write for each hundred, in their order; each is told what became of its own."""
+        self.kernel.refused = {0, 500, 999}
+        for number in range(1000):
+            self.ask(number)
+        self.turns()
+        self.assertEqual(len(self.kernel.writes), 1 + -(-999 // SLICE))
+        wanted = [(n, [errno.EACCES if n in self.kernel.refused else 0]) for n in range(1000)]
+        self.assertEqual(self.done, wanted)
+
+    def test_permitted(self) -> None:
+        """Each is asked for its own permission, last, just before it would be sent."""
+        asked: list[int] = []
+
+        def permitted(number: int) -> Callable[[], bool]:
+            def asking() -> bool:
+                asked.append(number)
+                return number % 2 == 0
+
+            return asking
+
+        for number in range(10):
+            self.ask(number, permitted(number))
+        self.assertEqual(asked, [0])
+        self.turns()
+        self.assertEqual(asked, list(range(10)))
+        wanted = [(n, [errno.ECANCELED if n % 2 else 0]) for n in range(10)]
+        self.assertEqual((sorted(self.done), self.kernel.writes), (wanted, [1, 4]))
+
+    def test_cancelled(self) -> None:
+        """One that is cancelled is not sent, and the others are."""
+        asked = [self.ask(number) for number in range(5)]
+        asked[2].cancel()
+        self.turns()
+        self.assertEqual(self.kernel.writes, [1, 3])
+        self.assertEqual([n for n, result in self.done if result == [0]], [0, 1, 3, 4])
+        (failure,) = [result for n, result in self.done if n == 2]
+        self.assertTrue(failure.check(CancelledError))
+
+    def test_dumps(self) -> None:
+        """Who asks before the next change shares a dump, and who asks after it does not."""
+        found: list[int] = []
+
+        def dump(asked: Deferred[Any], number: int) -> None:
+            asked.addCallback(lambda _: found.append(number))
+
+        for number in range(3):
+            dump(self.netlink.dumpLinks(), number)
+        for number in range(3, 6):
+            dump(self.netlink.dumpRoutes(), number)
+            dump(self.netlink.dumpLinks(), 10 + number)
+        self.ask(7)
+        dump(self.netlink.dumpLinks(), 99)
+        self.turns()
+        self.assertEqual(sorted(found), [0, 1, 2, 3, 4, 5, 13, 14, 15, 99])
+        self.assertEqual(found[-1], 99)
+        self.assertEqual(len(self.kernel.writes), 5)  # links, links, routes, the change, links
+
+    def test_stopped(self) -> None:
+        """What waits when it is stopped fails, whoever asked for it."""
+        self.netlink.dumpLinks()
+        waiting = [self.netlink.dumpLinks(), self.netlink.dumpLinks()]
+        self.ask(3)
+        self.netlink.stop()
+        for each in waiting:
+            self.failureResultOf(each, OSError)
+        self.assertIsInstance(self.done[-1][1].value, OSError)
+        self.turns()
+        self.assertEqual(self.kernel.writes, [1])
+
+
+def link(index: int, name: str) -> KernelLink:
+    return KernelLink(index, name, 0, bytes(6))
+
+
+def address(text: str, present: bool = True) -> AddressChange:
+    parsed = ip_interface(text)
+    return AddressChange(present, KernelAddress(parsed.ip, parsed.network.prefixlen, 2))
+
+
+class SubscribersTests(SynchronousTestCase):
+    """Who is told."""
+
+    def setUp(self) -> None:
+        self.subscribers = Subscribers()
+        self.told: list[tuple[str, Event]] = []
+
+    def add(self, name: str, about: Sequence[About] | None) -> Callable[[], None]:
+        def tell(events: Sequence[Event]) -> None:
+            self.told.extend((name, event) for event in events)
+
+        return self.subscribers.add(tell, about)
+
+    def names(self, *events: Event) -> list[str]:
+        self.told.clear()
+        self.subscribers.tell(events)
+        return [name for name, _ in self.told]
+
+    def test_topics(self) -> None:
+        """Each is told what it asked for, and all are when events were lost."""
+        self.add("web", [ip_address("10.9.0.1"), "eth0"])
+        self.add("mail", [ip_address("10.9.0.2"), 3])
+        self.add("links", [LINKS])
+        self.add("all", None)
+        for event, wanted in (
+            (address("10.9.0.1/24"), ["web", "all"]),
+            (address("10.9.0.2/24", False), ["mail", "all"]),
+            (address("10.9.0.3/24"), ["all"]),
+            (LinkChange(True, link(2, "eth0")), ["web", "links", "all"]),
+            (LinkChange(True, link(3, "eth1")), ["mail", "links", "all"]),
+            (LinkChange(True, link(4, "eth2")), ["links", "all"]),
+            (EventsLost(), ["web", "mail", "links", "all"]),
+        ):
+            self.assertEqual(self.names(event), wanted, event)
+
+    def test_order(self) -> None:
+        """Several events reach each in one call, in their order."""
+        calls: list[list[Event]] = []
+        self.subscribers.add(lambda events: calls.append(list(events)), [ip_address("10.9.0.1")])
+        events = [address("10.9.0.1/24"), address("10.9.0.2/24"), address("10.9.0.1/24", False)]
+        self.subscribers.tell(events)
+        self.assertEqual(calls, [[events[0], events[2]]])
+
+    def test_renamed(self) -> None:
+        """An interface that is renamed is news for who asked for either name, known from a dump or from events."""
+        self.subscribers.learn([link(2, "eth0")])
+        self.add("old", ["eth0"])
+        self.add("new", ["lan0"])
+        self.assertEqual(self.names(LinkChange(True, link(2, "lan0"))), ["old", "new"])
+        self.assertEqual(self.names(LinkChange(False, link(2, "lan0"))), ["new"])
+
+    def test_ended(self) -> None:
+        """Who has ended is told nothing, also where another subscriber ends it in the middle of it."""
+        ends: list[Callable[[], None]] = []
+        self.subscribers.add(lambda events: ends[0](), None)
+        ends.append(self.add("web", [ip_address("10.9.0.1")]))
+        self.assertEqual(self.names(address("10.9.0.1/24")), [])
+        ends[0]()
+
+    def test_failing(self) -> None:
+        """One that fails is logged, and the others are told."""
+
+        def fail(events: Sequence[Event]) -> None:
+            raise ZeroDivisionError
+
+        self.subscribers.add(fail, None)
+        self.add("web", None)
+        self.assertEqual(self.names(EventsLost()), ["web"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
