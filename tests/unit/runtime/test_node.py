@@ -457,7 +457,7 @@ class PersisterTests(SynchronousTestCase):
         clock, store = Clock(), MemoryStore()
         told: list[Record] = []
         persister = Persister(clock, lambda: 1, store, lambda group, record: told.append(record))
-        older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
+        older, newer = (Record(16, Grant("alpha", 1, 3)), Record(32, Grant("beta", 1, 20)))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", older)
         store.failure = None
