@@ -146,7 +146,7 @@ class Election:
 
         @param lastSent: when the newest packet of this node left.
         """
-        turn = Turn(now, self.effects, self.me.rules.name)
+        turn, before = Turn(now, self.effects, self.me.rules.name), self.standing.state
         others = self.others(view, turn)
         self.backoff.look(turn)
         self.terms.learn(*others.highest())
@@ -164,7 +164,9 @@ class Election:
         elif standing.holding and self.tenure is not None:
             self._apply(self.tenure.decide(others, turn), turn)
         self.told = self._tell(self.others(view, turn))
-        self.wake, self.attentive = turn.wake, turn.attentive
+        # What was asked before the state changed is not what matters in the new one.
+        self.wake = turn.wake if standing.state is before else now
+        self.attentive = turn.attentive
         self._close(turn)
 
     def settle(self) -> None:

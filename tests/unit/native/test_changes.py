@@ -108,7 +108,12 @@ class CountTests(SynchronousTestCase):
 
     def test_calm(self) -> None:
         """In a calm cluster no group is decided, whether votes are needed, the LAN is asked, or a witness."""
-        for more in ({}, {"members": ("alpha", "beta", "gamma")}, {"asks": True}, {"witness": True}):
+        for more in (
+            {},
+            {"members": ("alpha", "beta", "gamma")},
+            {"asks": True},
+            {"witness": True},
+        ):
             sim = self.cluster(**more)
             sim.run(3.0)
             self.assertEqual(self.decided, {}, more)

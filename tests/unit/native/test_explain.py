@@ -357,7 +357,7 @@ class ParagraphTests(SynchronousTestCase):
     def test_elsewhere(self) -> None:
         """A standby tells who holds, and why it does not itself."""
         scene = holder(Scene())
-        scene.chronicle.look(scene.view, NOW - 1)
+        scene.chronicle.look(scene.view, ["web"], NOW - 1)
         self.assertEqual(
             scene.text(),
             "b holds web with term 5, for 1.00 s: it held already when it was first heard. "

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Claim, Released, Role
+from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
+from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
 from hatwist.protocols.native.membership import REMEMBERED, Membership
-from hatwist.core.turn import Turn
-from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import GroupRules, Timing
 from hatwist.protocols.native.words import Word
@@ -286,8 +286,8 @@ class MembershipTests(SynchronousTestCase):
         self.assertEqual(
             [heard._replace(age=round(heard.age, 6)) for heard in self.view.heard(10.2)],
             [
-                Heard("b", 1, 3, 0.2, True, True, 20, (HOLDS,), named=True),
-                Heard("c", 1, 4, 0.1, True, False, 20),
+                Heard("b", 1, 3, 0.2, True, True, 20, (HOLDS,), named=True, lag=0),
+                Heard("c", 1, 4, 0.1, True, False, 20, lag=0),
                 Heard("d", 1, 9, 0.2, False, False, 20),
             ],
         )

@@ -8,10 +8,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
+from hatwist.core.turn import Turn
 from hatwist.protocols.native import rules
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.rules import Timing
-from hatwist.core.turn import Turn
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP
 from hatwist.testing.lan import WITNESS
