@@ -133,6 +133,7 @@ class Agenda:
         while heap and heap[0][0] <= now:
             time, group = heappop(heap)
             if self._wakes.get(group) == time:
+                self._wakes[group] = inf
                 self.touch((group,))
         found, self.touched = sorted(self.touched), set()
         return found

@@ -146,7 +146,7 @@ class Election:
 
         @param lastSent: when the newest packet of this node left.
         """
-        turn, before = Turn(now, self.effects, self.me.rules.name), self.standing.state
+        turn, claim = Turn(now, self.effects, self.me.rules.name), self.standing.claim
         others = self.others(view, turn)
         self.backoff.look(turn)
         self.terms.learn(*others.highest())
@@ -159,13 +159,15 @@ class Election:
             self._apply(self.candidacy.starting(others, turn), turn)
         if standing.state is State.ASKING and self.candidacy is not None:
             self._apply(self.candidacy.asking(others, turn), turn)
+        asked = standing.state
         if standing.state is State.STANDBY and self.candidacy is not None:
             self._apply(self.candidacy.decide(others, lastSent, turn), turn)
         elif standing.holding and self.tenure is not None:
             self._apply(self.tenure.decide(others, turn), turn)
         self.told = self._tell(self.others(view, turn))
-        # What was asked before the state changed is not what matters in the new one.
-        self.wake = turn.wake if standing.state is before else now
+        # What was asked before a change is not all that matters after it.
+        same = standing.state is asked and standing.claim is claim
+        self.wake = turn.wake if same else now
         self.attentive = turn.attentive
         self._close(turn)
 

@@ -124,7 +124,8 @@ class NativeMachine:
 
     @property
     def deadline(self) -> float:
-        return min(self._wake, self.outbox.deadline, self.agenda.deadline)
+        due = self.outbox.deadline
+        return due if self.over else min(due, self._wake, self.agenda.deadline)
 
     @property
     def over(self) -> bool:

@@ -208,6 +208,7 @@ class ChronicleTests(SynchronousTestCase):
     def test_acquiring(self) -> None:
         """A claim with steps still to do is no holder yet; who it is and why, stays known."""
         chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        view.serve([GROUP])
         found = []
         for seq, (role, step, steps) in enumerate(
             ((Role.STANDBY, 0, 0), (Role.ACTIVE, 1, 2), (Role.ACTIVE, 2, 2), (Role.ACTIVE, 0, 0)), 1
@@ -228,6 +229,7 @@ class ChronicleTests(SynchronousTestCase):
     def test_failed(self) -> None:
         """Who could not acquire everything did not hold; when it claims again, nobody is blamed for that."""
         chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        view.serve([GROUP])
         found = []
         gone = Released(7, "gamma")
         for seq, (role, steps, lettingGo, released) in enumerate(
@@ -262,6 +264,7 @@ class ChronicleTests(SynchronousTestCase):
     def test_acquiringByHearsay(self) -> None:
         """Word from others that a node is ACTIVE does not say that it has everything: its own next packet does."""
         chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        view.serve([GROUP])
         found = []
 
         def hear(name: str, seq: int, role: Role, *heard: Heard) -> None:
