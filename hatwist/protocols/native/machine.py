@@ -82,15 +82,13 @@ class NativeMachine:
         self.tally = Tally()
         self.outbox = Outbox(rules, self.view, self.elections, self.tally, now)
         self.identity = Identity(rules, session, now, self.tally, self.outbox, self._say)
-        self.intake = Intake(rules.name, self.view, self.identity)
+        self.intake = Intake(clusterId(rules.cluster), rules.name, self.view, self.identity)
         self.chronicle = Chronicle(rules.name)
         self.drained = False
         self.news = True
         self._node: tuple[int, bool] = (session, False)
-        self._going: set[str] = set()
         self._witnessed = self.agenda.moment()
         self._attendance = Attendance(self.view, self._say)
-        self._clusterId = clusterId(rules.cluster)
         self._lastRun = self._wake = now
         self._stopped = False
         self._events: list[Event] = []
@@ -144,8 +142,8 @@ class NativeMachine:
     # What comes in
 
     def receive(self, packet: Packet, now: float) -> Received:
-        beat = self.keyring.open(packet.data, self._clusterId)
-        if beat.cluster != self._clusterId:
+        beat = self.keyring.open(packet.data, self.intake.cluster)
+        if beat.cluster != self.intake.cluster:
             raise BadPacket("cluster")
         self.hear(beat, packet.link, now)
         said = Statement(beat.name, beat.session, beat.seq, packet.link, beat.groups)
@@ -235,7 +233,7 @@ class NativeMachine:
         self._events = []
         if decided:
             effects += self.chronicle.look(self.view, decided, now)
-        if self._going:
+        if self.tally.going:
             self._forget()
         self._wake = min(wake, self.identity.rivalUntil) if displaced else wake
         return effects
@@ -253,7 +251,7 @@ class NativeMachine:
         self.tally.note(name, election.standing)
         self.agenda.decided(name, election.wake, election.attentive)
         if election.told is not None:
-            self.outbox.tell(election.told)
+            self.outbox.sayings.tell(election.told)
         return urgent
 
     def outgoing(self, now: float) -> list[Outgoing]:
@@ -321,7 +319,7 @@ class NativeMachine:
         @raise ValueError: a group that comes is still being let go of, under the same name.
         """
         wanted = {group.name: group for group in rules.groups}
-        if back := sorted(self._going & set(wanted)):
+        if back := sorted(self.tally.going & set(wanted)):
             raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = self.outbox.rules = rules
         self.view.digest = rules.digest
@@ -330,7 +328,7 @@ class NativeMachine:
             group = wanted.pop(election.rules.name, None)
             election.change(self.timing, group)
             if group is None:
-                self._going.add(election.rules.name)
+                self.tally.going.add(election.rules.name)
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
@@ -349,14 +347,13 @@ class NativeMachine:
 
     def _forget(self) -> None:
         """Groups that went are told of until everybody has had time to hear it."""
-        for name in sorted(self._going):
+        for name in sorted(self.tally.going):
             standing = self.elections[name].standing
             if standing.state is State.SHUTDOWN and standing.released is None:
                 del self.elections[name]
-                self._going.discard(name)
                 self.agenda.drop(name)
                 self.tally.forget(name)
-                self.outbox.forget(name)
+                self.outbox.sayings.forget(name)
                 self.view.serve(self.elections)
 
 

@@ -11,6 +11,7 @@ from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heart
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import NodeRules
+from hatwist.protocols.native.sayings import Sayings
 from hatwist.protocols.native.tally import Tally
 
 BURST = 2
@@ -31,6 +32,7 @@ class Outbox:
 
     @param elections: this node's groups, by name, as they come and go; C{tally}: of them.
     @ivar rules: the present ones.
+    @ivar sayings: what it says of the groups.
     @ivar seq: the number of its newest packet.
     @ivar lastSent: when the newest one left; C{-inf}: none did.
     @ivar deadline: when a packet is due that neither a beat nor a change brings; L{inf}: never.
@@ -51,14 +53,11 @@ class Outbox:
         self._view = view
         self._elections = elections
         self._tally = tally
+        self.sayings = Sayings()
         self._answer = False
         self._bursts = 0
         self._goodbyes = 1 + BURST
         self._pending = 0  # packets that are to leave by the last decision
-        self._next: dict[str, GroupState] = {}
-        self._said: dict[str, GroupState] = {}
-        self._unsaid: set[str] = set()
-        self._groups: tuple[GroupState, ...] | None = None
         self._hurried = self._follows = self._mute = self._over = False
         self._silentUntil = now + FIRST_WORD * rules.interval
         self._uncleanUntil = now + rules.tolerance
@@ -91,21 +90,6 @@ class Outbox:
         """As at a start, say nothing before all is released, for a tolerance at most."""
         self._uncleanUntil = now + self.rules.tolerance
 
-    def tell(self, told: GroupState) -> None:
-        """What is to be said of a group from now on."""
-        name = told.name
-        self._next[name], self._groups = told, None
-        if name not in self._said or _differs(self._said[name], told):
-            self._unsaid.add(name)
-        else:
-            self._unsaid.discard(name)
-
-    def forget(self, group: str) -> None:
-        """Nothing is to be said of it any more."""
-        self._next.pop(group, None)
-        self._groups = None
-        self._unsaid.add(group)
-
     def decide(
         self,
         now: float,
@@ -127,7 +111,7 @@ class Outbox:
         urgent = urgent or self._answer or self._pending > 0
         self._answer = False
         self._pending = 0
-        if self._unsaid:
+        if self.sayings.unsaid:
             self._bursts, urgent = BURST, True
         if displaced or (not over and self._quiet(now) > now):
             pass  # others listen to another node of its name, or "nothing is held here" is not yet true
@@ -207,12 +191,8 @@ class Outbox:
         self.seq += 1
         self.lastSent = now
         self._view.departed(self.seq, now)
-        if self._groups is None:
-            self._groups = tuple(self._next.values())
-            self._said = dict(self._next)
-            self._unsaid.clear()
         heard = self._view.heard(now)
-        return self._heartbeat(session, self.seq, self._groups, heard, self._over)
+        return self._heartbeat(session, self.seq, self.sayings.say(), heard, self._over)
 
     def _heartbeat(
         self,
@@ -263,18 +243,3 @@ class Outbox:
 def lossy(peer: Peer) -> bool:
     """It has not received all that this node sent of late."""
     return peer.receivedOfMine < LOSSY
-
-
-def _differs(old: GroupState, new: GroupState) -> bool:
-    """Others are to hear of it at once; of the rest with the next packet."""
-    return (
-        old.role != new.role
-        or old.eligible != new.eligible
-        or old.claim != new.claim
-        or old.fitness != new.fitness
-        or old.listening != new.listening
-        or old.witnessed != new.witnessed
-        or old.grant != new.grant
-        or (new.request is not None and old.request != new.request)
-        or (new.released is not None and old.released != new.released)
-    )

@@ -13,6 +13,7 @@ class Tally:
     @ivar holds: the same for those by which something is held.
     @ivar unclean: groups of which an earlier start may have left something.
     @ivar running: groups that are not over.
+    @ivar going: groups that are no longer configured, and of which others still hear.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,7 @@ class Tally:
         self.holds: dict[str, int] = {}
         self.unclean: set[str] = set()
         self.running: set[str] = set()
+        self.going: set[str] = set()
 
     def note(self, group: str, standing: Standing) -> None:
         """A group may have changed."""
@@ -38,6 +40,7 @@ class Tally:
         self.holds.pop(group, None)
         self.unclean.discard(group)
         self.running.discard(group)
+        self.going.discard(group)
 
 
 def _mark(groups: set[str], group: str, belongs: bool) -> None:

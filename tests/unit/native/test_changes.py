@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Record
 from hatwist.core.effects import Effect
+from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Outgoing, Packet, Received
 from hatwist.core.reports import Judged, Report
 from hatwist.core.worth import Fitness
@@ -39,16 +40,9 @@ class Twin(NativeMachine):
         self.diligent = NativeMachine(rules, keyring, session, now, records)
 
     def receive(self, packet: Packet, now: float) -> Received:
-        try:
-            return super().receive(packet, now)
-        finally:
-            self._same(partial(self.diligent.receive, packet, now))
-
-    def _same(self, receive: Callable[[], object]) -> None:
-        try:
-            receive()
-        except Exception as e:
-            assert type(e).__name__ == "BadPacket", e
+        with suppress(BadPacket):
+            self.diligent.receive(packet, now)
+        return super().receive(packet, now)
 
     def tell(self, report: Report, now: float) -> None:
         super().tell(report, now)
