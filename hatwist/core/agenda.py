@@ -2,7 +2,7 @@
 Which groups are to be decided: those that something concerns, and those whose own time has come.
 
 A decision asks whether a time has come, see L{hatwist.core.turn.Turn}. A time that is renewed all the while, such as
-when a node was last heard, is a L{Moment}: it remembers who asked how old it is, so that nobody need be asked again
+when a node was last heard, is a L{Pulse}: it remembers who asked how old it is, so that nobody need be asked again
 before the answer changes.
 """
 
@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 
 
-class Moment:
+class Pulse:
     """
     When something last happened that happens again and again.
 
@@ -79,7 +79,7 @@ class Agenda:
 
     def __init__(self, before: Callable[[str], None] = lambda group: None) -> None:
         self.touched: set[str] = set()
-        self.waiting: set[Moment] = set()
+        self.waiting: set[Pulse] = set()
         self._before = before
         self._attentive: set[str] = set()
         self._wakes: dict[str, float] = {}
@@ -117,18 +117,18 @@ class Agenda:
             attentive, self._attentive = self._attentive, set()
             self.touch(attentive)
 
-    def moment(self, at: float = -inf) -> Moment:
+    def pulse(self, at: float = -inf) -> Pulse:
         """A time that will be renewed."""
-        return Moment(self, at)
+        return Pulse(self, at)
 
     # Decisions
 
     def due(self, now: float) -> list[str]:
         """The groups that are to be decided now, in the order of their names."""
-        for moment in [moment for moment in self.waiting if now >= moment.due]:
-            moment.look(now)
-            if moment.due == inf:
-                self.waiting.discard(moment)
+        for pulse in [pulse for pulse in self.waiting if now >= pulse.due]:
+            pulse.look(now)
+            if pulse.due == inf:
+                self.waiting.discard(pulse)
         heap = self._heap
         while heap and heap[0][0] <= now:
             time, group = heappop(heap)
@@ -164,5 +164,5 @@ class Agenda:
         heap = self._heap
         while heap and self._wakes.get(heap[0][1]) != heap[0][0]:
             heappop(heap)
-        times = [moment.due for moment in self.waiting]
+        times = [pulse.due for pulse in self.waiting]
         return min([*times, heap[0][0]] if heap else times, default=inf)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from hatwist.core.agenda import Moment
+from hatwist.core.agenda import Pulse
 from hatwist.core.effects import Effect
 
 
@@ -37,9 +37,9 @@ class Turn:
             self.wake = time
         return False
 
-    def older(self, moment: Moment, age: float) -> bool:
+    def older(self, pulse: Pulse, age: float) -> bool:
         """Is it so long ago? Decide again when that is no longer the answer."""
-        return moment.older(age, self.now, self._group)
+        return pulse.older(age, self.now, self._group)
 
     def attend(self) -> None:
         """Decide again with the next packet: what matters now is in each of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hatwist.core.agenda import Moment
+from hatwist.core.agenda import Pulse
 from hatwist.core.fitness import Verdicts
 from hatwist.core.worth import Worth
 from hatwist.protocols.native.rules import GroupRules, Timing
@@ -28,7 +28,7 @@ class Candidate:
         address: int,
         rules: GroupRules,
         timing: Timing,
-        witnessed: Moment,
+        witnessed: Pulse,
     ) -> None:
         self.cluster = cluster
         self.name = name

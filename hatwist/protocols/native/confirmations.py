@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
-from hatwist.core.agenda import Agenda, Moment
+from hatwist.core.agenda import Agenda, Pulse
 from hatwist.protocols.native.peer import Peer
 
 Votes = tuple[frozenset[str], int]
@@ -23,29 +23,29 @@ class Confirmations:
     def __init__(self, peers: Mapping[str, Peer], agenda: Agenda) -> None:
         self._peers = peers
         self._agenda = agenda
-        self._moments: dict[Votes, tuple[Moment, set[str]]] = {}
+        self._pulses: dict[Votes, tuple[Pulse, set[str]]] = {}
 
-    def join(self, group: str, votes: Votes) -> Moment:
+    def join(self, group: str, votes: Votes) -> Pulse:
         """When the newest packet left that so many of these have received; kept up to date until L{leave}."""
-        if votes not in self._moments:
-            self._moments[votes] = (self._agenda.moment(self._time(votes)), set())
-        moment, groups = self._moments[votes]
+        if votes not in self._pulses:
+            self._pulses[votes] = (self._agenda.pulse(self._time(votes)), set())
+        pulse, groups = self._pulses[votes]
         groups.add(group)
-        return moment
+        return pulse
 
     def leave(self, group: str, votes: Votes) -> None:
         """The group goes by these votes no longer."""
-        moment, groups = self._moments[votes]
+        pulse, groups = self._pulses[votes]
         groups.discard(group)
         if not groups:
-            del self._moments[votes]
-            moment.end()
+            del self._pulses[votes]
+            pulse.end()
 
     def reached(self, name: str, now: float) -> None:
         """A node has told which packet it received."""
-        for votes, (moment, _) in self._moments.items():
+        for votes, (pulse, _) in self._pulses.items():
             if name in votes[0]:
-                moment.renew(max(moment.at, self._time(votes)), now)
+                pulse.renew(max(pulse.at, self._time(votes)), now)
 
     def _time(self, votes: Votes) -> float:
         names, needed = votes

@@ -62,7 +62,7 @@ class Conflict:
             )
         if others.lettingGo(peer):
             return None
-        due = self._answers.due(now)
+        due = self._answers.due(turn)
         if not self._evidence.proves(peer, others):
             if due:
                 self._answers.given(now)

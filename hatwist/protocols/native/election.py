@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from hatwist.core.agenda import Agenda, Moment
+from hatwist.core.agenda import Agenda, Pulse
 from hatwist.core.backoff import Backoff
 from hatwist.core.causes import Cause
 from hatwist.core.claims import NOTHING, Claim, Record
@@ -75,14 +75,14 @@ class Election:
         now: float,
         quorum: Quorum | None = None,
         record: Record = NOTHING,
-        witnessed: Moment | None = None,
+        witnessed: Pulse | None = None,
     ) -> None:
         self.effects: list[Effect] = []
         self.wake = inf
         self.sendNow = self.attentive = False
         self.told: GroupState | None = None
         address, name = node
-        witnessed = Agenda().moment() if witnessed is None else witnessed
+        witnessed = Agenda().pulse() if witnessed is None else witnessed
         self.me = me = Candidate(cluster, name, address, rules, timing, witnessed)
         self.standing = standing = Standing(
             cluster, rules.name, self._claimant, Turn(now, self.effects)

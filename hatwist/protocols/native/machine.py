@@ -87,7 +87,7 @@ class NativeMachine:
         self.drained = False
         self.news = True
         self._node: tuple[int, bool] = (session, False)
-        self._witnessed = self.agenda.moment()
+        self._witnessed = self.agenda.pulse()
         self._attendance = Attendance(self.view, self._say)
         self._lastRun = self._wake = now
         self._stopped = False

@@ -30,7 +30,7 @@ class Membership:
     All other nodes, as one node knows them.
 
     What changes that concerns a group touches it in the agenda, before it changes. Facts of a node concern every
-    group; its times, those that have asked for them, see L{Moment<hatwist.core.agenda.Moment>}.
+    group; its times, those that have asked for them, see L{Pulse<hatwist.core.agenda.Pulse>}.
 
     @param name: this node, about which nobody's word is taken.
     @param tolerance: seconds; used for a node that is known by hearsay only.
@@ -50,7 +50,7 @@ class Membership:
         self.agenda = agenda or Agenda()
         self.peers: dict[str, Peer] = {}
         self.groups: tuple[str, ...] = ()
-        self.received = self.agenda.moment()
+        self.received = self.agenda.pulse()
         self.confirmations = Confirmations(self.peers, self.agenda)
         self._terms: dict[str, tuple[int, float]] = {}
         self._sent: dict[int, float] = {}

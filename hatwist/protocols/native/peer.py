@@ -72,15 +72,15 @@ class Peer:
         self.name = name
         self.tolerance = tolerance
         self.reception = Reception()
-        self.lastWord, self.lastPacket, self.lastListed = [agenda.moment() for _ in range(3)]
+        self.lastWord, self.lastPacket, self.lastListed = [agenda.pulse() for _ in range(3)]
         self.words = Words()
         self.restart(session, groups)
 
     def restart(self, session: int, groups: Iterable[str]) -> None:
         self.session = session
         self.seq = -1
-        for moment in (self.lastWord, self.lastPacket, self.lastListed):
-            moment.forget()
+        for pulse in (self.lastWord, self.lastPacket, self.lastListed):
+            pulse.forget()
         self.directSince = -inf
         self.directSeq = -1
         self.beat: Heartbeat | None = None

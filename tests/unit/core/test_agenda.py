@@ -75,8 +75,8 @@ class AgendaTests(SynchronousTestCase):
     def test_dropped(self) -> None:
         """A group that went is never due, whatever it waited for."""
         found = agenda("a")
-        moment = found.moment(0.0)
-        Turn(0.0, group="a").older(moment, 1.0)
+        pulse = found.pulse(0.0)
+        Turn(0.0, group="a").older(pulse, 1.0)
         found.decided("a", 1.0, True)
         found.touch(("a",))
         found.drop("a")
@@ -96,47 +96,45 @@ class AgendaTests(SynchronousTestCase):
             self.assertEqual(found.due(now), sorted(g for g, wake in last.items() if wake == now))
 
 
-class MomentTests(SynchronousTestCase):
+class PulseTests(SynchronousTestCase):
     """A time that is renewed, and who asked how long ago it is."""
 
     def test_renewed(self) -> None:
         """For as long as it is renewed in time nobody is decided."""
         found = agenda("a")
-        moment = found.moment(0.0)
-        self.assertFalse(Turn(0.0, group="a").older(moment, 1.0))
+        pulse = found.pulse(0.0)
+        self.assertFalse(Turn(0.0, group="a").older(pulse, 1.0))
         for now in (0.5, 1.2, 2.0):
             self.assertEqual(found.due(now), [])
-            moment.renew(now, now)
+            pulse.renew(now, now)
             self.assertEqual(found.deadline, now + 1.0)
 
     def test_passes(self) -> None:
         """Once it is too old, who asked is decided, once; and again when it is renewed."""
         found = agenda("a", "b")
-        moment = found.moment(0.0)
-        Turn(0.0, group="a").older(moment, 1.0)
-        Turn(0.0, group="b").older(moment, 2.0)
+        pulse = found.pulse(0.0)
+        Turn(0.0, group="a").older(pulse, 1.0)
+        Turn(0.0, group="b").older(pulse, 2.0)
         self.assertEqual((found.due(0.9), found.due(1.0), found.due(1.5)), ([], ["a"], []))
-        self.assertTrue(Turn(1.5, group="a").older(moment, 1.0))
-        moment.renew(0.4, 1.5)  # it is too old all the same
+        self.assertTrue(Turn(1.5, group="a").older(pulse, 1.0))
+        pulse.renew(0.4, 1.5)  # it is too old all the same
         self.assertEqual(found.due(1.5), [])
-        moment.renew(1.5, 1.5)
+        pulse.renew(1.5, 1.5)
         self.assertEqual((found.due(1.5), found.deadline), (["a"], 3.5))
 
     def test_question(self) -> None:
         """A mere question has nobody decided."""
         found = agenda("a")
-        moment = found.moment(0.0)
-        self.assertEqual(
-            (Turn(1.0).older(moment, 1.0), Turn(0.9).older(moment, 1.0)), (True, False)
-        )
+        pulse = found.pulse(0.0)
+        self.assertEqual((Turn(1.0).older(pulse, 1.0), Turn(0.9).older(pulse, 1.0)), (True, False))
         self.assertEqual((found.deadline, found.due(5.0)), (inf, []))
 
     def test_ended(self) -> None:
         """Of one that nobody goes by any more nothing comes."""
         found = agenda("a")
-        moment = found.moment(0.0)
-        Turn(0.0, group="a").older(moment, 1.0)
-        moment.end()
+        pulse = found.pulse(0.0)
+        Turn(0.0, group="a").older(pulse, 1.0)
+        pulse.end()
         self.assertEqual((found.deadline, found.due(5.0)), (inf, []))
 
     @given(st.lists(st.tuples(st.floats(0, 0.4), st.booleans()), max_size=60))
@@ -144,12 +142,12 @@ class MomentTests(SynchronousTestCase):
     def test_neverWrong(self, steps: list[tuple[float, bool]]) -> None:
         """Whenever the answer to what a group asked last has changed, the group is due."""
         found = agenda("a")
-        moment, now = found.moment(0.0), 0.0
-        answer = Turn(now, group="a").older(moment, 1.0)
+        pulse, now = found.pulse(0.0), 0.0
+        answer = Turn(now, group="a").older(pulse, 1.0)
         for gap, renewed in steps:
             now += gap
             if renewed:
-                moment.renew(now, now)
+                pulse.renew(now, now)
             if found.due(now):
-                answer = Turn(now, group="a").older(moment, 1.0)
-            self.assertEqual(answer, now >= moment.at + 1.0)
+                answer = Turn(now, group="a").older(pulse, 1.0)
+            self.assertEqual(answer, now >= pulse.at + 1.0)

@@ -73,8 +73,8 @@ class ConfirmationTests(SynchronousTestCase):
         agenda = self.view.agenda
         self.hear(beat("b", 1, 3))
         for group in ("g", "h"):
-            moment = self.view.confirmations.join(group, ONE)
-            Turn(11.0, group=group).older(moment, 100.0)
+            pulse = self.view.confirmations.join(group, ONE)
+            Turn(11.0, group=group).older(pulse, 100.0)
         self.view.confirmations.leave("g", ONE)
         self.assertEqual(agenda.deadline, 110.3)
         self.view.confirmations.leave("h", ONE)
