@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -40,7 +40,7 @@ class Twin(NativeMachine):
         self.diligent = NativeMachine(rules, keyring, session, now, records)
 
     def receive(self, packet: Packet, now: float) -> Received:
-        with suppress(BadPacket):
+        with contextlib.suppress(BadPacket):
             self.diligent.receive(packet, now)
         return super().receive(packet, now)
 

@@ -487,7 +487,11 @@ class NeededTests(SynchronousTestCase):
             for name in ("beta", "gamma"):  # they forget that it holds
                 machine = sim.nodes[name].machine
                 machine.agenda.touchAll()
-                machine.view.peers["alpha"].words.put(GROUP, heardOf(None), 0.0)
+                alpha = machine.view.peers["alpha"]
+                alpha.words.put(GROUP, heardOf(None), 0.0)
+                machine.elections[
+                    GROUP
+                ].arbiter.voter._seq = alpha.seq  # which is no word of alpha's
             sim.run(1.0)
             return sim
 
@@ -509,7 +513,7 @@ class NeededTests(SynchronousTestCase):
             return total
 
         settled = dark()
-        self.patch(votes.Voter, "_renew", lambda *args: None)
+        self.patch(votes.Voter, "_keep", lambda *args: None)
         self.assertGreater(dark(), 2 * settled)
 
     def restarted(self) -> Simulation:
