@@ -489,9 +489,9 @@ class NeededTests(SynchronousTestCase):
                 machine.agenda.touchAll()
                 alpha = machine.view.peers["alpha"]
                 alpha.words.put(GROUP, heardOf(None), 0.0)
-                machine.elections[
-                    GROUP
-                ].arbiter.voter._seq = alpha.seq  # which is no word of alpha's
+                majority = machine.elections[GROUP].arbiter
+                assert isinstance(majority, votes.Majority)
+                majority.voter._seq = alpha.seq  # which is no word of alpha's
             sim.run(1.0)
             return sim
 
