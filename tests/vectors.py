@@ -89,7 +89,6 @@ FULL = (
     Field("05 67616d6d61", "grant: to gamma"),
     Field("0000000000000002", "grant: its session 2"),
     Field("0000000000000004", "grant: its term 4"),
-    Field("0000000000000063", "grant: its sequence number 99"),
     Field("00", "reason: none"),
     # Heard
     Field("04 62657461", "heard: beta"),
@@ -97,6 +96,7 @@ FULL = (
     Field("00000000000001f4", "sequence number 500"),
     Field("0003d090", "age 0.25 s"),
     Field("0b", "flags: direct, lists me, has named me"),
+    Field("02", "received itself: number 498"),
     Field("14", "received 20 of its last 20"),
     Field("0000", "groups that are more than a plain standby: 0"),
     Field("05 67616d6d61", "heard: gamma"),
@@ -104,6 +104,7 @@ FULL = (
     Field("0000000000000064", "sequence number 100"),
     Field("00000001", "age 0.000001 s"),
     Field("00", "flags: by hearsay, does not list me"),
+    Field("ff", "received itself: none"),
     Field("00", "received 0 of its last 20"),
     Field("0002", "groups that are more than a plain standby: 2"),
     Field("0001", "group 1: db"),
@@ -160,12 +161,12 @@ FULL_VALUE = Heartbeat(
             listening=True,
             highest=4,
             released=Released(3, "gamma", True),
-            grant=Grant("gamma", 2, 4, 99),
+            grant=Grant("gamma", 2, 4),
             request=Request("gamma", 2, 4, "beta"),
         ),
     ),
     (
-        Heard("beta", 3, 500, 0.25, True, True, 20, named=True),
+        Heard("beta", 3, 500, 0.25, True, True, 20, named=True, lag=2),
         Heard(
             "gamma",
             2,

@@ -45,12 +45,11 @@ class Released(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """A vote for one claim: who, which start of it, which claim, at which of its packets."""
+    """A vote for one claim: who, which start of it, which claim."""
 
     name: str
     session: int
     term: int
-    seq: int
 
 
 class Record(NamedTuple):

@@ -164,8 +164,8 @@ class Store:
 def _grant(entry: Any) -> Grant | None:
     if entry is None:
         return None
-    name, session, term, seq = entry
-    return Grant(str(name), int(session), int(term), int(seq))
+    name, session, term = entry
+    return Grant(str(name), int(session), int(term))
 
 
 def _ran(entry: Any) -> Ran | None:

@@ -15,7 +15,7 @@ from twisted.internet import reactor
 from hatwist.core.claims import Grant, Record
 from hatwist.runtime.store import Store
 
-RECORD = Record(65, Grant("beta", 1_700_000_000_000, 7, 99))
+RECORD = Record(65, Grant("beta", 1_700_000_000_000, 7))
 
 
 def fill(path: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+from hatwist.core.turn import Turn
 from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import ANSWER
@@ -17,9 +18,9 @@ class Answers:
         self._at = -inf
         self._stamps: dict[str, tuple[int, int]] = {}
 
-    def due(self, now: float) -> bool:
+    def due(self, turn: Turn) -> bool:
         """The last answer is long enough ago."""
-        return now >= self._at + ANSWER * self._me.timing.interval
+        return turn.passed(self._at + ANSWER * self._me.timing.interval)
 
     def given(self, now: float) -> None:
         """An answer is sent now."""

@@ -14,7 +14,6 @@ from hatwist.core.states import Input
 from hatwist.core.turn import Turn
 from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.others import Others
-from hatwist.protocols.native.rules import FRESH
 
 
 class Arbiter(Protocol):
@@ -45,13 +44,15 @@ class Arbiter(Protocol):
     def storable(self) -> bool:
         """The next term is as safe on disk as it must be."""
 
-    def look(self, others: Others, sent: dict[int, float], turn: Turn) -> bool:
+    def look(self, others: Others, turn: Turn) -> bool:
         """
         Take in what has arrived.
 
-        @param sent: when each recent packet of this node left, by its number.
         @return: L{vote} has changed, and must be written to disk.
         """
+
+    def settle(self) -> None:
+        """What is known is about to change: keep what was true by it."""
 
     def reach(self, others: Others, since: int) -> Obstacle | None:
         """
@@ -79,7 +80,7 @@ class Arbiter(Protocol):
     def confirmed(self, now: float) -> float:
         """Since when the claim may have been without consent, at the earliest: a lease runs from then."""
 
-    def lapsed(self, others: Others, sent: dict[int, float], turn: Turn) -> Decision | None:
+    def lapsed(self, others: Others, turn: Turn) -> Decision | None:
         """Why a holder must let go, if it must; what it sends must be heard again before it may claim."""
 
 
@@ -96,15 +97,18 @@ class Alone:
         self._me = me
         self._standing = standing
 
-    def look(self, others: Others, sent: dict[int, float], turn: Turn) -> bool:
+    def look(self, others: Others, turn: Turn) -> bool:
         return False
 
+    def settle(self) -> None:
+        pass
+
     def reach(self, others: Others, since: int) -> Obstacle | None:
-        found, now = None, others.now
+        found = None
         for peer in others:
-            if peer.twoWay(now):
+            if others.twoWay(peer):
                 return None
-            if found is None and peer.direct(now):
+            if found is None and others.direct(peer):
                 found = Obstacle.ONE_WAY
         return found
 
@@ -123,7 +127,7 @@ class Alone:
     def confirmed(self, now: float) -> float:
         return now
 
-    def lapsed(self, others: Others, sent: dict[int, float], turn: Turn) -> Decision | None:
+    def lapsed(self, others: Others, turn: Turn) -> Decision | None:
         """
         A holder whose heartbeats demonstrably arrive nowhere lets go before the others take over.
 
@@ -131,17 +135,21 @@ class Alone:
         node has heard of this start of this one. One that never has may be a recording; if it is none, it
         will claim, and the LAN tells so.
         """
-        timing, asks, now = self._me.timing, self._me.rules.asks, turn.now
-        newest, heardSince = self._standing.claimedAt, inf
+        me, claimedAt, received = self._me, self._standing.claimedAt, others.view.received
+        if not turn.passed(claimedAt + me.hold) or not turn.older(received, me.hold):
+            return None
+        heardSince = inf
         for peer in others:
-            if not peer.alive(now) or (asks and peer.listedSeq < 0):
-                continue
-            newest = max(newest, sent.get(peer.listedSeq, -inf))
             said = others.said(peer)
-            if said is not None and said.eligible and now - peer.directAt < FRESH * timing.interval:
+            if (
+                said is not None
+                and said.eligible
+                and not (me.rules.asks and not others.lists(peer, 0))
+                and others.fresh(peer)
+            ):
                 heardSince = min(heardSince, peer.directSince)
         # One that is heard again only now had no time yet to list a new heartbeat.
-        if not turn.passed(max(newest, heardSince) + self._me.hold):
+        if not turn.passed(heardSince + me.hold):
             return None
-        why = f"no node has received its heartbeats for {now - newest:.3f} s"
+        why = f"no node has received its heartbeats for {turn.now - max(claimedAt, received.at):.3f} s"
         return Decision(Input.YIELD, why, Cause.UNHEARD)

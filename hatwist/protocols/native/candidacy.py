@@ -66,8 +66,8 @@ class Candidacy:
                 said is not None
                 and said.listening
                 and said.fitness > Fitness.UNFIT
-                and peer.direct(turn.now)
                 and peer.worth(said) > worth
+                and others.direct(peer)
                 and not turn.passed(self.listenUntil + self._me.timing.interval / 2)
             ):
                 return Obstacle.STARTING
@@ -118,9 +118,6 @@ class Candidacy:
         if not turn.passed(self._backoff.patience):
             return None
         if not self._mayClaim(others, turn):
-            for peer in others:
-                if peer.alive(turn.now):
-                    turn.passed(max(peer.at, peer.directAt) + peer.tolerance)
             return None
         released, since, by = self._lastRelease(others)
         heir = self._succession.expected(others, released, since)
@@ -157,13 +154,12 @@ class Candidacy:
         self._succession.over()
         for peer in holders:
             self._succession.held(peer.name)
-            evidence.holderHeard(peer.at)
-            if turn.passed(peer.at + ASK_AFTER * timing.interval):
+            if turn.older(peer.lastWord, ASK_AFTER * timing.interval):
                 evidence.probe(turn)
-            turn.passed(peer.at + peer.tolerance)
-            call = peer.at + LAST_CALL * self._me.hold
-            if turn.passed(call) and lastSent < call:
+            call = LAST_CALL * self._me.hold
+            if turn.older(peer.lastWord, call) and lastSent < peer.at + call:
                 turn.hurry()
+        evidence.follow(holders)
 
     def _mayClaim(self, others: Others, turn: Turn) -> bool:
         if self._eligibility.unable(others) is not None or not self._arbiter.storable:
@@ -188,15 +184,12 @@ class Candidacy:
             said = others.said(successor)
             # One that holds may not be eligible: it has just been cut off, say.
             able = said is not None and (said.eligible or said.role is Role.ACTIVE)
-            if able and successor.alive(turn.now) and not turn.passed(heir.until):
+            if able and others.alive(successor) and not turn.passed(heir.until):
                 return Obstacle.SUCCESSOR
         better = self._better(heir, released, others)
         if better:
             since = turn.now if self.deferringSince is None else self.deferringSince
             if not turn.passed(since + self._me.timing.tolerance):
-                for peer in better:
-                    turn.passed(peer.directAt + peer.tolerance)
-                    turn.passed(peer.listedAt + peer.tolerance)
                 return Obstacle.DEFERS
             name = max(better, key=others.worth).name
             return Decision(claim, f"{name} was worthier but did not claim", Cause.DEFAULT)
@@ -208,9 +201,7 @@ class Candidacy:
         worth = self._me.worth
         better = others.worthier(worth)
         # To ask against a worthier node that asks would name a higher term, and cost that node this one's vote.
-        better += [
-            p for p, claim in others.askers() if claim.worth > worth and p.twoWay(others.now)
-        ]
+        better += [p for p, claim in others.askers() if claim.worth > worth and others.twoWay(p)]
         if released is not None:
             # One that let its time pass is no longer deferred to.
             better = [peer for peer in better if peer.name != heir.name]

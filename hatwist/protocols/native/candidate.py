@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hatwist.core.agenda import Pulse
 from hatwist.core.fitness import Verdicts
 from hatwist.core.worth import Worth
 from hatwist.protocols.native.rules import GroupRules, Timing
@@ -16,11 +17,18 @@ class Candidate:
     @ivar hold: that of the timing, which each decision needs.
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar muted: the node is silent, since another one has its name: it may hold nothing.
+    @ivar witnessed: when the last probe was sent that the witness has answered, the same for all groups.
     @ivar verdicts: of all that judges whether this node is fit.
     """
 
     def __init__(
-        self, cluster: str, name: str, address: int, rules: GroupRules, timing: Timing
+        self,
+        cluster: str,
+        name: str,
+        address: int,
+        rules: GroupRules,
+        timing: Timing,
+        witnessed: Pulse,
     ) -> None:
         self.cluster = cluster
         self.name = name
@@ -28,6 +36,7 @@ class Candidate:
         self.configure(rules, timing)
         self.session = 0
         self.muted = False
+        self.witnessed = witnessed
         self.verdicts = Verdicts()
 
     def configure(self, rules: GroupRules, timing: Timing) -> None:

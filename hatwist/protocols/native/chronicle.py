@@ -7,7 +7,7 @@ naming whom, and who fell silent.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from hatwist.core.claims import Released, Role
 from hatwist.core.effects import ACQUIRING, SILENT, Change, RoleChange
@@ -27,13 +27,11 @@ _CLAIMED = ("ACTIVE", ACQUIRING)
 class Chronicle:
     """
     @param name: of this node, which tells its own changes itself, see L{own}.
-    @param groups: those of interest; it may change.
     @ivar holders: for each group that somebody holds, how each of its holders came to that.
     """
 
-    def __init__(self, name: str, groups: Collection[str]) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.groups = groups
         self.holders: dict[str, dict[str, Change]] = {}
         self._known: dict[str, dict[str, str]] = {}
         self._freed: dict[str, tuple[str, str, Released | None]] = {}
@@ -51,17 +49,21 @@ class Chronicle:
         )
         return self._note(found, "released it", released)
 
-    def look(self, view: Membership, now: float) -> list[Change]:
-        """What has changed among the others since the last look."""
+    def look(self, view: Membership, groups: Sequence[str], now: float) -> list[Change]:
+        """
+        What has changed among the others since the last look.
+
+        @param groups: those to look at; they are touched when a node falls silent, or is heard again.
+        """
         found: list[Change] = []
         for peer in view:
             known = self._known.get(peer.name)
             if known is None:
                 known = self._known[peer.name] = {}
-            heard = now < peer.at + peer.tolerance or peer.left()
-            for group in self.groups:
+            left = peer.left()
+            for group in groups:
                 new = SILENT
-                if heard:
+                if not peer.lastWord.older(peer.tolerance, now, group) or left:
                     new = _NAMES[peer.state(group).role]
                     if new == "ACTIVE" and known.get(group) != "ACTIVE":
                         new = _progress(peer, group, now, known.get(group, ""))
@@ -72,8 +74,8 @@ class Chronicle:
             return found
         for name in set(self._known) - set(view.peers):
             del self._known[name]
-            for group in self.groups:
-                self._unheard.pop((name, group), None)
+            for place in [place for place in self._unheard if place[0] == name]:
+                del self._unheard[place]
         # Who released comes before who took over, so that the one explains the other.
         found.sort(key=lambda change: change.new in _CLAIMED)
         return [self._explained(change, view) for change in found]
@@ -178,7 +180,7 @@ class Chronicle:
 def _progress(peer: Peer, group: str, now: float, before: str) -> str:
     """Whether a holder that is new here has everything already: that is in its own packets only."""
     said = peer.announced(group)
-    if said is None or not peer.direct(now):
+    if said is None or peer.lastPacket.older(peer.tolerance, now, group):
         return "ACTIVE"
     if said.lettingGo:
         return ACQUIRING if before == ACQUIRING else "ACTIVE"

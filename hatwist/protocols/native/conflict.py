@@ -54,6 +54,7 @@ class Conflict:
         self, peer: Peer, other: Claim, others: Others, claim: Claim, turn: Turn
     ) -> Decision | None:
         name, now = peer.name, turn.now
+        turn.attend()  # each packet of the other one is answered, and each word on whom it hears counts
         if name not in self.known:
             self.known[name] = now
             self._standing.event(
@@ -61,7 +62,7 @@ class Conflict:
             )
         if others.lettingGo(peer):
             return None
-        due = self._answers.due(now)
+        due = self._answers.due(turn)
         if not self._evidence.proves(peer, others):
             if due:
                 self._answers.given(now)
@@ -89,6 +90,6 @@ class Conflict:
         """When one that has not noticed this node by then never will: it is left alone with the group."""
         since, interval = self.known[peer.name], self._me.timing.interval
         if peer.direct(now):
-            return max(since, peer.listedAt) + DEAF * interval
+            return max(since, peer.lastListed.at) + DEAF * interval
         deaf = peer.deafSince
         return inf if deaf is None else max(since, deaf) + DEAF_BY_RELAY * interval

@@ -181,7 +181,7 @@ class _Reader:
 
     def heard(self, names: list[str]) -> Heard:
         name = self.name()
-        session, seq, age, flags, received, count = self.take(HEARD)
+        session, seq, age, flags, lag, received, count = self.take(HEARD)
         if session > MAX_SESSION:
             raise BadPacket("malformed", "session of a heard node")
         if received > 20:
@@ -199,6 +199,7 @@ class _Reader:
             bool(flags & LEFT),
             bool(flags & NAMED),
             tuple([group for group in told if isinstance(group, str)]),
+            lag,
         )
 
     def heardGroup(self, names: list[str], sender: str) -> HeardGroup | str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
+from hatwist.core.agenda import Agenda, Pulse
 from hatwist.core.backoff import Backoff
 from hatwist.core.causes import Cause
 from hatwist.core.claims import NOTHING, Claim, Record
@@ -56,9 +57,12 @@ class Election:
     @param node: its address as a number, and its name.
     @param quorum: C{None}: claims take no votes.
     @param record: what an earlier start left on disk.
+    @param witnessed: see L{Candidate}; default: there is no witness.
     @ivar candidacy: while it is not held, C{tenure}: while it is; the other one is C{None}.
     @ivar effects: what was decided since the driver last took it.
     @ivar wake: the time of the next decision that no packet brings; L{inf}: none.
+    @ivar attentive: the next packet is to be decided on, whatever it says.
+    @ivar told: this group's part of the next packet, as of the last decision; C{None}: there was none yet.
     @ivar sendNow: something changed or must be answered: a packet is due now.
     """
 
@@ -71,12 +75,15 @@ class Election:
         now: float,
         quorum: Quorum | None = None,
         record: Record = NOTHING,
+        witnessed: Pulse | None = None,
     ) -> None:
         self.effects: list[Effect] = []
         self.wake = inf
-        self.sendNow = False
+        self.sendNow = self.attentive = False
+        self.told: GroupState | None = None
         address, name = node
-        self.me = me = Candidate(cluster, name, address, rules, timing)
+        witnessed = Agenda().pulse() if witnessed is None else witnessed
+        self.me = me = Candidate(cluster, name, address, rules, timing, witnessed)
         self.standing = standing = Standing(
             cluster, rules.name, self._claimant, Turn(now, self.effects)
         )
@@ -122,19 +129,6 @@ class Election:
         return self.me.rules
 
     @property
-    def calm(self) -> bool:
-        """Nothing is under way here that a packet could decide that says nothing new."""
-        if self.orders.request is not None or self.eligibility.unheardSeq is not None:
-            return False
-        state = self.standing.state
-        if self.tenure is not None:
-            return state is State.ACTIVE and not (
-                self.tenure.worthierSince or self.tenure.conflict.known
-            )
-        assert self.candidacy is not None
-        return state is State.STANDBY and self.candidacy.deferringSince is None
-
-    @property
     def conflicts(self) -> dict[str, float]:
         """Since when each other node is known to hold what this one holds."""
         return self.tenure.conflict.known if self.tenure is not None else {}
@@ -144,46 +138,50 @@ class Election:
     def decide(
         self,
         view: Membership,
-        sent: dict[int, float],
         lastSent: float,
         now: float,
-        session: int = 0,
     ) -> None:
         """
         Look at everything known, once all that has arrived was taken in.
 
-        @param sent: when each recent packet of this node left, by its number.
-        @param lastSent: when the newest one left.
-        @param session: of this node, which votes for it name.
+        @param lastSent: when the newest packet of this node left.
         """
-        self.me.session = session
-        turn = Turn(now, self.effects)
+        turn, claim = Turn(now, self.effects, self.me.rules.name), self.standing.claim
         others = self.others(view, turn)
         self.backoff.look(turn)
-        if self.me.rules.witness:
-            turn.passed(self.evidence.doubtAt)
         self.terms.learn(*others.highest())
-        self._forgetRelease(now)
+        self._forgetRelease(turn)
         self.orders.expire(others, turn)
-        if self.arbiter.look(others, sent, turn) or self.terms.scarce:
+        if self.arbiter.look(others, turn) or self.terms.scarce:
             self._persist(turn)
         standing = self.standing
         if standing.state is State.STARTING and self.candidacy is not None:
             self._apply(self.candidacy.starting(others, turn), turn)
         if standing.state is State.ASKING and self.candidacy is not None:
             self._apply(self.candidacy.asking(others, turn), turn)
+        asked = standing.state
         if standing.state is State.STANDBY and self.candidacy is not None:
             self._apply(self.candidacy.decide(others, lastSent, turn), turn)
         elif standing.holding and self.tenure is not None:
-            self._apply(self.tenure.decide(others, sent, turn), turn)
-        self.wake = turn.wake
+            self._apply(self.tenure.decide(others, turn), turn)
+        self.told = self._tell(self.others(view, turn))
+        # What was asked before a change is not all that matters after it.
+        same = standing.state is asked and standing.claim is claim
+        self.wake = turn.wake if same else now
+        self.attentive = turn.attentive
         self._close(turn)
 
-    def _forgetRelease(self, now: float) -> None:
+    def settle(self) -> None:
+        """What is known of the other nodes is about to change."""
+        self.arbiter.settle()
+        self.evidence.settle()
+
+    def _forgetRelease(self, turn: Turn) -> None:
         standing, timing = self.standing, self.me.timing
         if standing.released is not None:
             heard = max(timing.tolerance, SUCCESSION * timing.interval)
-            if self.terms.highestAt > standing.releasedAt or now >= standing.releasedAt + heard:
+            late = turn.passed(standing.releasedAt + heard)
+            if late or self.terms.highestAt > standing.releasedAt:
                 standing.forgetRelease()
 
     def _persist(self, turn: Turn) -> None:
@@ -192,7 +190,7 @@ class Election:
 
     def others(self, view: Membership, turn: Turn) -> Others:
         """What the other nodes are in this group."""
-        return Others(view, self.me.rules.name, turn, self.succession.passedOver)
+        return Others(view, self.me, turn, self.succession.passedOver)
 
     def _close(self, turn: Turn) -> None:
         self.sendNow = self.sendNow or turn.hurried
@@ -294,10 +292,11 @@ class Election:
 
     def eligible(self, view: Membership, now: float) -> bool:
         """Others may defer to this node and name it as successor."""
-        return (
-            self.standing.state not in _INELIGIBLE
-            and self.eligibility.obstacle(self.others(view, Turn(now))) is None
-        )
+        return self._eligible(self.others(view, Turn(now)))
+
+    def _eligible(self, others: Others) -> bool:
+        ready = self.standing.state not in _INELIGIBLE
+        return ready and self.eligibility.obstacle(others) is None
 
     def obstacle(self, others: Others) -> Obstacle | None:
         """Why this node does not hold the group, or what it does about it; C{None}: nothing keeps it from a claim."""
@@ -316,10 +315,13 @@ class Election:
         return self.orders.hindrance(to, self.others(view, Turn(now)))
 
     def tell(self, view: Membership, now: float) -> GroupState:
-        """This group's part of the next packet."""
+        """What this node would say of the group, if it were to decide on it now."""
+        return self._tell(self.others(view, Turn(now)))
+
+    def _tell(self, others: Others) -> GroupState:
         me, standing, backoff = self.me, self.standing, self.backoff
         reason = me.verdicts.reason
-        if not reason and now < backoff.until and backoff.refusal:
+        if not reason and backoff.refusal and not others.turn.passed(backoff.until):
             reason = f"could not hold the resources: {backoff.refusal}"
         step, steps, reason = standing.underway.told(reason)
         return GroupState(
@@ -327,7 +329,7 @@ class Election:
             standing.role,
             me.verdicts.fitness,
             me.rules.priority,
-            self.eligible(view, now),
+            self._eligible(others),
             standing.state is State.STARTING,
             self.terms.highest,
             standing.claim,
@@ -338,6 +340,6 @@ class Election:
             max(steps, 1) if standing.state is State.ACQUIRING else steps,
             reason,
             standing.lettingGo,
-            me.rules.witness and now < self.evidence.doubtAt,
+            self.evidence.tellsWitness(others.turn),
             self.orders.request,
         )

@@ -32,17 +32,17 @@ class Eligibility:
 
     def unable(self, others: Others) -> Obstacle | None:
         """What keeps it from any claim: it is not fit, or nobody would hear it."""
-        me, now = self._me, others.now
+        me = self._me
         if me.muted:
             return Obstacle.NAME
         if me.verdicts.fitness is Fitness.UNFIT and (not me.rules.keepUnfit or others.anyFit()):
             return Obstacle.UNFIT
         since = self.unheardSeq
         if since is not None:
-            alive = [peer for peer in others if peer.alive(now)]
-            if alive and not any(peer.listedSeq >= since for peer in alive):
+            alive = [peer for peer in others if others.alive(peer)]
+            if alive and not any(others.lists(peer, since) for peer in alive):
                 return Obstacle.UNHEARD
-        if not self._evidence.witnessed(now):
+        if not self._evidence.witnessed(others.turn):
             return Obstacle.WITNESS
         return self._arbiter.reach(others, since if since is not None else -1)
 

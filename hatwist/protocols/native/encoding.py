@@ -94,7 +94,9 @@ def _parts(heartbeat: Heartbeat, keyId: bytes) -> list[bytes]:
         known = [g for g in other.groups if g.name in index]
         untold = [index[group] for group in other.untold]
         count = len(known) + len(untold)
-        parts.append(HEARD.pack(other.session, other.seq, age, flags, other.received, count))
+        parts.append(
+            HEARD.pack(other.session, other.seq, age, flags, other.lag, other.received, count)
+        )
         parts += [HEARD_GROUP.pack(number, 0, UNTOLD) for number in untold]
         for entry in known:
             flags = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 from hatwist.core.claims import Released
@@ -29,19 +30,20 @@ class Evidence:
     @ivar answeredBy: the MAC address that last answered for an address of the group.
     @ivar lanAnsweredAt: when it did; C{lanProbedAt}: when the LAN was last asked, C{lanProbedSince}: since when
         without a pause.
-    @ivar witnessedAt: when the last probe was sent that the witness has answered.
     """
 
     def __init__(self, me: Candidate, standing: Standing, now: float) -> None:
         self._me = me
         self._standing = standing
         self._startedAt = self._holderAt = now
+        self._followed: Sequence[Peer] = ()
         self.answeredBy = ""
         self.lanAnsweredAt = self.lanProbedAt = self.lanProbedSince = -inf
         self._answeredWhileHeld: set[str] = set()
         self._warned = (False, False)
         self._warnAgainAt = -inf
-        self.witnessedAt = self._keptAt = -inf
+        self._keptAt = -inf
+        self._keeps = False
 
     # The LAN
 
@@ -64,7 +66,7 @@ class Evidence:
         if by:
             self.answeredBy = by
             # A stranger may announce it at any time, and is to fill no memory.
-            heard = self._startedAt < self._holderAt > now - ASK_AFTER * self._me.timing.interval
+            heard = self._startedAt < self.holderAt > now - ASK_AFTER * self._me.timing.interval
             if heard and len(self._answeredWhileHeld) < STRANGERS:
                 self._answeredWhileHeld.add(by)
 
@@ -75,12 +77,21 @@ class Evidence:
     @property
     def askUntil(self) -> float:
         """Until when an answer of the LAN prevents a claim; L{inf}: for as long as there are any."""
-        return self._holderAt + self._me.rules.askLimit
+        return self.holderAt + self._me.rules.askLimit
 
-    def holderHeard(self, at: float) -> None:
-        """A holder's newest word is of that time: the LAN need not be asked about it."""
-        self._holderAt = max(self._holderAt, at)
+    @property
+    def holderAt(self) -> float:
+        """When the newest word of a holder was true, or this node started."""
+        return max([self._holderAt, *[peer.at for peer in self._followed]])
+
+    def follow(self, holders: Sequence[Peer]) -> None:
+        """These hold: the LAN need not be asked about what they say, from now on too."""
+        self._followed = holders
         self._warned = (False, False)
+
+    def settle(self) -> None:
+        """What is known is about to change: it may be that they hold no longer."""
+        self._holderAt, self._followed = self.holderAt, ()
 
     def blocks(self, holder: Peer, others: Others, turn: Turn) -> bool:
         """
@@ -91,9 +102,7 @@ class Evidence:
         judge.
         """
         timing = self._me.timing
-        if not self._me.rules.asks or not holder.direct(turn.now):
-            return True
-        if others.view.believed(holder, turn.now):
+        if not self._me.rules.asks or not others.direct(holder) or others.believed(holder):
             return True
         limit = max(holder.directSince, self._startedAt) + 2 * timing.tolerance
         if not turn.passed(limit):
@@ -110,7 +119,9 @@ class Evidence:
         now = others.now
         if not self._me.rules.asks or self.served(now):
             return True
-        return others.view.believed(holder, now) if holder.direct(now) else holder.deafSince is None
+        return (
+            others.believed(holder) if others.direct(holder) else others.deafSince(holder) is None
+        )
 
     def doubt(self, released: Released | None, by: Peer | None, turn: Turn) -> Obstacle | None:
         """
@@ -168,28 +179,29 @@ class Evidence:
 
     # The witness
 
-    def witness(self, sentAt: float) -> None:
-        """The witness has answered the probe that was sent then."""
-        self.witnessedAt = max(self.witnessedAt, sentAt)
-
-    def witnessed(self, now: float) -> bool:
+    def witnessed(self, turn: Turn) -> bool:
         """The witness has answered recently enough to hold, or none is asked."""
-        return not self._me.rules.witness or now < self.witnessedAt + self._me.timing.witnessHold
+        me = self._me
+        return not me.rules.witness or not turn.older(me.witnessed, me.timing.witnessHold)
 
-    @property
-    def doubtAt(self) -> float:
-        """When others are told that the witness does not answer: well before one lets go for that."""
-        return self.witnessedAt + WITNESSED * self._me.timing.interval
+    def tellsWitness(self, turn: Turn) -> bool:
+        """Others are told that the witness answers: well before one lets go they are not."""
+        me = self._me
+        fresh = WITNESSED * me.timing.interval
+        return me.rules.witness and not turn.older(me.witnessed, fresh)
 
     def unwitnessed(self, others: Others, turn: Turn) -> bool:
         """A holder that the witness does not answer may be the one that is cut off: it must let go."""
         rules, timing = self._me.rules, self._me.timing
-        if not rules.witness or not turn.passed(self.witnessedAt + timing.witnessHold):
+        if self.witnessed(turn):
+            self._keeps = False
             return False
         if rules.keepUnwitnessed:
-            told = [others.said(peer) for peer in others if peer.twoWay(turn.now)]
-            if told and not any(said is not None and said.witnessed for said in told):
-                self._keptAt = turn.now
+            told = [others.said(peer) for peer in others if others.twoWay(peer)]
+            keeps = bool(told) and not any(said is not None and said.witnessed for said in told)
+            if keeps or self._keeps:
+                self._keeps, self._keptAt = keeps, turn.now
+            if keeps:
                 return False
             # It is back, and another node was answered first: this node's next question will tell.
             if told and not turn.passed(self._keptAt + WITNESSED * timing.interval):

@@ -9,6 +9,8 @@ from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.worth import Fitness
 
 MAX_SEQ = (1 << 64) - 1
+NO_LAG = 255
+"""What is told in place of L{Heard.lag} where none of the last so many packets came directly."""
 
 
 class Request(NamedTuple):
@@ -79,6 +81,7 @@ class Heard(NamedTuple):
     @ivar left: it said goodbye.
     @ivar named: it has named this start of the sender.
     @ivar untold: the sender's groups of which it has no word as new as C{seq}: nothing follows for them.
+    @ivar lag: C{seq}, less the number of the newest packet that the sender itself received; L{NO_LAG}: none.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Heard(NamedTuple):
     left: bool = False
     named: bool = False
     untold: tuple[str, ...] = ()
+    lag: int = NO_LAG
 
 
 class Heartbeat(NamedTuple):

@@ -6,7 +6,7 @@ Others listen to the latest start only. Of two nodes of one name exactly one goe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address
 from math import inf
 
@@ -14,10 +14,10 @@ from hatwist.core.claims import Role
 from hatwist.core.counting import follow
 from hatwist.core.errors import BadPacket
 from hatwist.core.worth import NO_ADDRESS
-from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
-from hatwist.protocols.native.outbox import Outbox, claimless
+from hatwist.protocols.native.outbox import Outbox
 from hatwist.protocols.native.rules import NodeRules
+from hatwist.protocols.native.tally import Tally
 
 REPEAT = 10.0
 """Seconds between two warnings of one kind of which each packet gives a reason: of two nodes of one name, say."""
@@ -26,7 +26,7 @@ REPEAT = 10.0
 class Identity:
     """
     @param rules: name, address, tolerance and quorum stay what they are here, whatever a reload changes.
-    @param elections: this node's groups, by name.
+    @param tally: of this node's groups.
     @param say: reports something: its kind, the node concerned or C{""}, the reason.
     @ivar session: which start of this node; it grows when others remember a greater one, and after a farewell.
     @ivar rivalUntil: until when a node of the same name, to which this one yields, is alive; C{-inf}: there is none.
@@ -37,14 +37,14 @@ class Identity:
         rules: NodeRules,
         session: int,
         now: float,
-        elections: Mapping[str, Election],
+        tally: Tally,
         outbox: Outbox,
         say: Callable[[str, str, str], None],
     ) -> None:
         self.session = session
         self.rivalUntil = -inf
         self._rules = rules
-        self._elections = elections
+        self._tally = tally
         self._outbox = outbox
         self._say = say
         self._startedAt = now
@@ -105,7 +105,7 @@ class Identity:
         Votes were given to the present one: it goes on until nothing is held by them.
         """
         self._wanted = max(self._wanted, session + 1)
-        if self._rules.quorum is None or claimless(self._elections):
+        if self._rules.quorum is None or not self._tally.claims:
             self.session = max(self.session, self._wanted)
 
     # Another node of this name
@@ -142,10 +142,13 @@ class Identity:
 
     def _rank(self) -> tuple[bool, int, int, int]:
         """Of two nodes of one name the one that goes on is greater: has it spoken, what does it hold, since when."""
-        standings = [election.standing for election in self._elections.values()]
-        claims = [s.claim.term for s in standings if s.claim and s.role is Role.ACTIVE]
         spoken = self._outbox.seq > 0 and not self.displaced
-        return (spoken, max(claims, default=0), self.session, -self._rules.address)
+        return (
+            spoken,
+            max(self._tally.holds.values(), default=0),
+            self.session,
+            -self._rules.address,
+        )
 
     def _yieldName(self, until: float, host: str) -> None:
         """Be silent, and hold nothing, until the other node of this name was not heard for a tolerance."""

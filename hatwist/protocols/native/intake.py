@@ -31,11 +31,13 @@ class Codec(Protocol):
 
 class Intake:
     """
+    @param cluster: eight bytes, see L{clusterId<hatwist.protocols.native.heartbeat.clusterId>}.
     @param name: of this node.
     @param view: what is known of the others.
     """
 
-    def __init__(self, name: str, view: Membership, identity: Identity) -> None:
+    def __init__(self, cluster: bytes, name: str, view: Membership, identity: Identity) -> None:
+        self.cluster = cluster
         self._name = name
         self._view = view
         self._identity = identity

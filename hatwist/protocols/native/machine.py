@@ -6,10 +6,10 @@ Deciding only when all that has arrived is read is what keeps a node that was fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from math import inf
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from hatwist.core.agenda import Agenda
 from hatwist.core.claims import NOTHING, Record
 from hatwist.core.effects import Effect, Event, RoleChange
 from hatwist.core.errors import BadPacket
@@ -41,11 +41,12 @@ from hatwist.protocols.native.heartbeat import Heartbeat, clusterId
 from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.intake import Codec, Intake, Statement
 from hatwist.protocols.native.leases import leased, until
-from hatwist.protocols.native.membership import Membership, repeats
-from hatwist.protocols.native.outbox import Outbox, leads
+from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.outbox import Outbox, lossy
 from hatwist.protocols.native.picture import picture
 from hatwist.protocols.native.prospects import hindrance
 from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
+from hatwist.protocols.native.tally import Tally
 
 STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
@@ -58,6 +59,7 @@ class NativeMachine:
     @param session: which start of this node; greater than that of any earlier start.
     @param records: what earlier starts left on disk, by group.
     @ivar rules, keyring: by which it goes on; the keyring may be replaced at any time.
+    @ivar agenda: the groups that are to be decided.
     @ivar view: what is known of the others.
     @ivar elections: each group, by name.
     @ivar drained: the operator wants nothing to be held here.
@@ -75,19 +77,21 @@ class NativeMachine:
         self.rules = rules
         self.keyring = keyring
         self.timing = Timing(rules.interval, rules.tolerance, rules.release, rules.guarding)
-        self.view = Membership(rules.name, rules.tolerance, rules.digest)
         self.elections: dict[str, Election] = {}
-        self.outbox = Outbox(rules, self.view, self.elections, now)
-        self.identity = Identity(rules, session, now, self.elections, self.outbox, self._say)
-        self.intake = Intake(rules.name, self.view, self.identity)
-        self.chronicle = Chronicle(rules.name, self.elections)
+        self.agenda = Agenda(lambda group: self.elections[group].settle())
+        self.view = Membership(rules.name, rules.tolerance, rules.digest, self.agenda)
+        self.tally = Tally()
+        self.outbox = Outbox(rules, self.view, self.elections, self.tally, now)
+        self.identity = Identity(rules, session, now, self.tally, self.outbox, self._say)
+        self.intake = Intake(clusterId(rules.cluster), rules.name, self.view, self.identity)
+        self.chronicle = Chronicle(rules.name)
         self.drained = False
         self.news = True
+        self._node: tuple[int, bool] = (session, False)
+        self._witnessed = self.agenda.pulse()
         self._attendance = Attendance(self.view, self._say)
-        self._clusterId = clusterId(rules.cluster)
         self._lastRun = self._wake = now
         self._stopped = False
-        self._going: set[str] = set()  # no longer configured
         self._events: list[Event] = []
         self._farewells: list[Outgoing] | None = None  # as of the last decision
         for group in rules.groups:
@@ -120,13 +124,12 @@ class NativeMachine:
 
     @property
     def deadline(self) -> float:
-        return min(self._wake, self.outbox.deadline)
+        due = self.outbox.deadline
+        return due if self.over else min(due, self._wake, self.agenda.deadline)
 
     @property
     def over(self) -> bool:
-        return self._stopped and all(
-            e.standing.state is State.SHUTDOWN for e in self.elections.values()
-        )
+        return self._stopped and not self.tally.running
 
     @property
     def displaced(self) -> bool:
@@ -141,8 +144,8 @@ class NativeMachine:
     # What comes in
 
     def receive(self, packet: Packet, now: float) -> Received:
-        beat = self.keyring.open(packet.data, self._clusterId)
-        if beat.cluster != self._clusterId:
+        beat = self.keyring.open(packet.data, self.intake.cluster)
+        if beat.cluster != self.intake.cluster:
             raise BadPacket("cluster")
         self.hear(beat, packet.link, now)
         said = Statement(beat.name, beat.session, beat.seq, packet.link, beat.groups)
@@ -155,35 +158,40 @@ class NativeMachine:
         self.identity.listed(beat, now)
         known = self.view.peers.get(beat.name)
         back = known is not None and not known.alive(now) and not known.left()
-        self.news = self.news or not (
-            known is not None
-            and known.session == beat.session
-            and known.direct(now)
-            and not leads(known)
-            and repeats(known.beat, beat, self.rules.name)
-            and all(election.calm for election in self.elections.values())
-        )
+        lost = known is not None and lossy(known)
         fresh = self.view.receive(beat, link, self.identity.session, now)
+        peer = self.view.peers[beat.name]
         if fresh and beat.digest != self.rules.digest:
             self._say("configuration-differs", beat.name, "its shared configuration is another")
         if back:  # what it knows of this node is out of date, whatever was sent to it meanwhile
             self.outbox.answer()
         elif fresh:
             self.outbox.heard(now)
-        elif leads(self.view.peers[beat.name]):
+        elif peer.words.leading:
             self.outbox.led(now)
+        if self.agenda.touched or self.outbox.answers or fresh or lossy(peer) != lost:
+            self.news = True
 
     def tell(self, report: Report, now: float) -> None:
         if type(report) in OF_NODE:
             OF_NODE[type(report)](self, report, now)
         elif type(report) in OF_GROUP:
-            election = self.elections.get(groupOf(report) or "")
+            group = groupOf(report) or ""
+            election = self.elections.get(group)
             if election is not None:  # else it went meanwhile
+                self.agenda.touch((group,))
                 OF_GROUP[type(report)](election, report, self.view, now)
+                self.tally.note(group, election.standing)
 
-    def _witnessed(self, report: Witnessed, now: float) -> None:
-        for election in self.elections.values():
-            election.evidence.witness(report.sentAt)
+    def _each(self) -> Iterator[Election]:
+        """All groups, each of which is about to change."""
+        self.agenda.touchAll()
+        for name, election in self.elections.items():
+            yield election
+            self.tally.note(name, election.standing)
+
+    def _answered(self, report: Witnessed, now: float) -> None:
+        self._witnessed.renew(max(self._witnessed.at, report.sentAt), now)
 
     def _fenced(self, report: Fenced, now: float) -> None:
         """After a farewell this session is dead to all others."""
@@ -191,18 +199,18 @@ class NativeMachine:
         if said:
             self.identity.session += 1
             self.outbox.beginAnew(now)
-        for election in self.elections.values():
+        for election in self._each():
             election.fenced(report.why, now, said)
 
     def _drain(self, report: Drained, now: float) -> None:
         self.drained = report.on
         verdict = DRAINED if report.on else (Fitness.FIT, "")
-        for election in self.elections.values():
+        for election in self._each():
             election.setFitness(*verdict, "drain")
 
     def _stop(self, report: Stopped, now: float) -> None:
         self._stopped = True
-        for election in self.elections.values():
+        for election in self._each():
             election.input(Input.STOP, now, report.why)
 
     # What goes out
@@ -213,32 +221,41 @@ class NativeMachine:
         self._farewells = None
         self.view.forget(now)
         self.identity.decide(now)
-        identity, outbox = self.identity, self.outbox
-        displaced, session = identity.displaced, identity.session
+        displaced = self.displaced
+        if self._node != (self.session, displaced):
+            self._node = (self.session, displaced)
+            self.agenda.touchAll()
+        decided = self.agenda.due(now)
         effects: list[Effect] = []
-        wake = inf
         urgent = False
-        for election in self.elections.values():
-            election.me.muted = displaced
-            election.decide(self.view, outbox.sent, outbox.lastSent, now, session)
-            for effect in leased(election, election.effects):
-                if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
-                    effects.append(self.chronicle.own(effect, election.standing.released, now))
-                effects.append(effect)
-            election.effects = []
-            urgent = urgent or election.sendNow
-            election.sendNow = False
-            wake = min(wake, election.wake)
-        wake = min(wake, self._attendance.look(now))
-        told = [election.tell(self.view, now) for election in self.elections.values()]
-        outbox.decide(told, now, beat, urgent, displaced, self.over)
+        for name in decided:
+            urgent = self._decide(name, effects, now) or urgent
+        wake = self._attendance.look(now)
+        self.outbox.decide(now, beat, urgent, displaced, self.over)
         effects += self._events
         self._events = []
-        effects += self.chronicle.look(self.view, now)
-        if self._going:
+        if decided:
+            effects += self.chronicle.look(self.view, decided, now)
+        if self.tally.going:
             self._forget()
         self._wake = min(wake, self.identity.rivalUntil) if displaced else wake
         return effects
+
+    def _decide(self, name: str, effects: list[Effect], now: float) -> bool:
+        """Decide one group; the result is whether others must hear of it at once."""
+        election = self.elections[name]
+        election.me.session, election.me.muted = self._node
+        election.decide(self.view, self.outbox.lastSent, now)
+        for effect in leased(election, election.effects):
+            if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
+                effects.append(self.chronicle.own(effect, election.standing.released, now))
+            effects.append(effect)
+        urgent, election.effects, election.sendNow = election.sendNow, [], False
+        self.tally.note(name, election.standing)
+        self.agenda.decided(name, election.wake, election.attentive)
+        if election.told is not None:
+            self.outbox.sayings.tell(election.told)
+        return urgent
 
     def outgoing(self, now: float) -> list[Outgoing]:
         beats = self.outbox.collect(now, self.identity.session)
@@ -291,7 +308,7 @@ class NativeMachine:
         if gap > STALL * self.rules.interval:
             self.news = True
             self._say("stalled", "", f"this node did nothing for {gap:.3f} s")
-            for election in self.elections.values():
+            for election in self._each():
                 election.stalled(gap, self.view, now)
 
     def _say(self, kind: str, peer: str, reason: str) -> None:
@@ -309,39 +326,44 @@ class NativeMachine:
         @raise ValueError: a group that comes is still being let go of, under the same name.
         """
         wanted = {group.name: group for group in rules.groups}
-        if back := sorted(self._going & set(wanted)):
+        if back := sorted(self.tally.going & set(wanted)):
             raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = self.outbox.rules = rules
         self._farewells = None
         self.view.digest = rules.digest
         self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
-        for name, election in self.elections.items():
-            election.change(self.timing, wanted.get(name))
-            if wanted.pop(name, None) is None:
+        for election in self._each():
+            group = wanted.pop(election.rules.name, None)
+            election.change(self.timing, group)
+            if group is None:
+                self.tally.going.add(election.rules.name)
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
-        self._going = set(self.elections).difference(group.name for group in rules.groups)
         self.view.serve(self.elections)
 
     def _add(self, group: GroupRules, record: Record, now: float) -> None:
         rules = self.rules
         node = (rules.address, rules.name)
-        self.elections[group.name] = Election(
-            rules.cluster, group, self.timing, node, now, rules.quorum, record
+        self.elections[group.name] = election = Election(
+            rules.cluster, group, self.timing, node, now, rules.quorum, record, self._witnessed
         )
         if self.drained:
-            self.elections[group.name].setFitness(*DRAINED, "drain")
+            election.setFitness(*DRAINED, "drain")
         if self._stopped:
-            self.elections[group.name].input(Input.STOP, now, "stopped")
+            election.input(Input.STOP, now, "stopped")
+        self.tally.note(group.name, election.standing)
+        self.agenda.add(group.name)
 
     def _forget(self) -> None:
         """Groups that went are told of until everybody has had time to hear it."""
-        for name in sorted(self._going):
+        for name in sorted(self.tally.going):
             standing = self.elections[name].standing
             if standing.state is State.SHUTDOWN and standing.released is None:
                 del self.elections[name]
-                self._going.discard(name)
+                self.agenda.drop(name)
+                self.tally.forget(name)
+                self.outbox.sayings.forget(name)
                 self.view.serve(self.elections)
 
 
@@ -362,7 +384,7 @@ OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
     MoveWanted: lambda election, report, view, now: election.move(report.to, view, now),
 }
 OF_NODE: dict[type, Callable[[NativeMachine, Any, float], None]] = {
-    Witnessed: NativeMachine._witnessed,
+    Witnessed: NativeMachine._answered,
     Fenced: NativeMachine._fenced,
     Drained: NativeMachine._drain,
     Stopped: NativeMachine._stop,

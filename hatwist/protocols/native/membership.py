@@ -7,12 +7,14 @@ be kept alive by word of it going round in circles. What is known of one node: s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from hatwist.core.claims import Claim, Role
+from hatwist.core.agenda import Agenda
+from hatwist.core.claims import Role
 from hatwist.core.counting import TRUSTED, follow
-from hatwist.protocols.native.heartbeat import Heard, HeardGroup, Heartbeat
-from hatwist.protocols.native.peer import Peer, Word
+from hatwist.protocols.native.confirmations import Confirmations
+from hatwist.protocols.native.heartbeat import NO_LAG, GroupState, Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.peer import Peer
 
 MAX_PEERS = 250
 MAX_TERMS = 4096
@@ -21,54 +23,58 @@ REMEMBERED = 3600.0
 """Seconds after which a silent node is forgotten; far beyond any tolerance."""
 
 
-def repeats(before: Heartbeat | None, beat: Heartbeat, name: str) -> bool:
-    """
-    Does a node say nothing new, but that it goes on hearing the node C{name}?
-
-    What a vote names changes with each packet of the claim; it matters to the claim itself only.
-    """
-    if before is None or len(before.groups) != len(beat.groups) or beat.leaving:
-        return False
-    for old, new in zip(before.groups, beat.groups, strict=True):
-        if new.request is not None or (new.grant is not None and new.grant.name == name):
-            return False
-        if old != new and old._replace(grant=new.grant) != new:
-            return False
-        if (old.grant and old.grant[:3]) != (new.grant and new.grant[:3]):
-            return False
-    if len(before.heard) != len(beat.heard):
-        return False
-    newer = False
-    for was, now in zip(before.heard, beat.heard, strict=True):
-        if was[:2] != now[:2] or was[4:] != now[4:]:
-            return False
-        newer = newer or (now.name == name and now.seq > was.seq)
-    return newer
+KEPT = 512
+"""Packets of this node of which is remembered when they left."""
 
 
 class Membership:
     """
     All other nodes, as one node knows them.
 
+    What changes that concerns a group touches it in the agenda, before it changes. Facts of a node concern every
+    group; its times, those that have asked for them, see L{Pulse<hatwist.core.agenda.Pulse>}.
+
     @param name: this node, about which nobody's word is taken.
     @param tolerance: seconds; used for a node that is known by hearsay only.
     @param digest: of this node's shared configuration.
+    @param agenda: the groups that are to be decided; default: none is.
     @ivar groups: the names of this node's groups; see L{serve}.
+    @ivar received: when the newest packet of this node left that any node has listed.
+    @ivar confirmations: the packets that voters have received.
     """
 
-    def __init__(self, name: str, tolerance: float, digest: bytes = b"") -> None:
+    def __init__(
+        self, name: str, tolerance: float, digest: bytes = b"", agenda: Agenda | None = None
+    ) -> None:
         self.name = name
         self.tolerance = tolerance
         self.digest = digest
+        self.agenda = agenda or Agenda()
         self.peers: dict[str, Peer] = {}
         self.groups: tuple[str, ...] = ()
+        self.received = self.agenda.pulse()
+        self.confirmations = Confirmations(self.peers, self.agenda)
         self._terms: dict[str, tuple[int, float]] = {}
+        self._sent: dict[int, float] = {}
 
     def serve(self, groups: Iterable[str]) -> None:
         """This node has these groups from now on."""
-        self.groups = tuple(groups)
+        before, self.groups = set(self.groups), tuple(groups)
         for peer in self:
-            peer.complete = False
+            own = (peer.directSeq, peer.directAt)
+            peer.words.serve(self.groups, before, None if peer.directSeq == peer.seq else own)
+
+    @property
+    def next(self) -> int:
+        """The number of this node's next packet."""
+        return max(self._sent, default=0) + 1
+
+    def departed(self, seq: int, now: float) -> None:
+        """This node's packet of that number leaves now."""
+        self._sent[seq] = now
+        if len(self._sent) > KEPT:
+            for old in list(self._sent)[: KEPT // 2]:
+                del self._sent[old]
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self.peers.values())
@@ -80,34 +86,70 @@ class Membership:
         @param session: the session of this node now, to know its own name in C{beat.heard}.
         @return: it is the first packet of this session of the sender.
         """
+        self.agenda.packet()
         peer = self.peers.get(beat.name)
         fresh = peer is None or beat.session > peer.session or peer.directSeq < 0
         if peer is None:
-            peer = self.peers[beat.name] = Peer(beat.name, beat.session, beat.tolerance)
+            peer = self._new(beat.name, beat.session, beat.tolerance)
         elif beat.session > peer.session:
-            peer.restart(beat.session)
+            self._restart(peer, beat.session)
         if beat.session < peer.session:
             return False
         peer.reception.links[link] = now
         if beat.seq <= peer.directSeq:
             return False
-        peer.arrived(beat, now)
-        peer.tell(
-            [HeardGroup(g.name, g.role, g.claim, g.released, g.lettingGo) for g in beat.groups],
-            beat.seq,
-            now,
-        )
-        names = {group.name for group in beat.groups}
-        for group in beat.groups:
-            self._term(group.name, group.highest, now)
+        before = peer.beat
+        changed: Collection[str] = ()
+        if (
+            before is None
+            or beat.seq < peer.seq
+            or not peer.direct(now)
+            or beat.leaving
+            or (before.tolerance, before.address, before.digest)
+            != (beat.tolerance, beat.address, beat.digest)
+        ):
+            self.agenda.touchAll()
+        if beat.seq >= peer.seq:
+            changed = peer.words.changes(beat.groups)
+            self.agenda.touch(changed)
+            peer.arrived(beat, changed, now)
+            self._noteTerms(
+                [peer.words.said[name] for name in changed if name in peer.words.said], now
+            )
+        else:
+            peer.arrived(beat, (), now)
+            peer.words.late(beat.groups, self.groups, beat.seq, peer.seq, now)
+            self._noteTerms(beat.groups, now)
+        names: set[str] | None = None
         for heard in beat.heard:
             if heard.name != self.name:
+                if names is None:
+                    names = {group.name for group in beat.groups}
                 self._hearsay(heard, names, now)
             elif heard.session == session:
-                peer.listedSeq, peer.receivedOfMine = heard.seq, heard.received
-                if heard.direct and heard.age < self.tolerance:
-                    peer.listedAt = now
+                self._listed(peer, heard, now)
         return fresh
+
+    def _new(self, name: str, session: int, tolerance: float) -> Peer:
+        self.agenda.touchAll()
+        peer = self.peers[name] = Peer(name, session, tolerance, self.agenda, self.groups)
+        return peer
+
+    def _restart(self, peer: Peer, session: int) -> None:
+        self.agenda.touchAll()
+        peer.restart(session, self.groups)
+
+    def _listed(self, peer: Peer, heard: Heard, now: float) -> None:
+        """A node says which packets of this one it knows of, and which it has received itself."""
+        peer.listedSeq, peer.receivedOfMine = heard.seq, heard.received
+        if heard.direct and heard.age < self.tolerance:
+            peer.lastListed.renew(now, now)
+        left = self._sent.get(heard.seq, float("-inf"))
+        if left > self.received.at:
+            self.received.renew(left, now)
+        if heard.lag < NO_LAG:
+            peer.reachedAt = self._sent.get(heard.seq - heard.lag, float("-inf"))
+            self.confirmations.reached(peer.name, now)
 
     def _hearsay(self, heard: Heard, groups: set[str], now: float) -> None:
         """@param groups: those of the teller: on others it has no word."""
@@ -119,7 +161,7 @@ class Membership:
         if peer is None:
             if len(self.peers) >= MAX_PEERS:
                 return
-            peer = self.peers[heard.name] = Peer(heard.name, heard.session, self.tolerance)
+            peer = self._new(heard.name, heard.session, self.tolerance)
         if heard.direct:
             # Does anybody at all receive a word of ours through the teller?
             if heard.lists:
@@ -134,24 +176,40 @@ class Membership:
             patience = max(self.tolerance, peer.tolerance)
             if heard.age >= patience and now < peer.at + patience:
                 return
-            peer.restart(heard.session)
+            self._restart(peer, heard.session)
         at = now - heard.age
-        if newer:
-            peer.heard(heard.seq, at, heard.left)
         told = {state.name: state for state in heard.groups}
-        for name in groups:
-            if name not in heard.untold:
-                state = told.get(name) or HeardGroup(name, Role.STANDBY)
-                if heard.seq > peer.word(name).seq:
-                    peer.learn(Word(heard.seq, at, state), now)
-                if state.claim:
-                    self._term(name, state.claim.term, now)
-        peer.complete = all(peer.word(name).seq >= peer.seq for name in self.groups)
+        known = groups.intersection(self.groups).difference(heard.untold)
+        news = {
+            name: told.get(name) or HeardGroup(name, Role.STANDBY)
+            for name in known
+            if heard.seq > peer.asOf(name)[0]
+        }
+        words, stamp = peer.words, (peer.seq, peer.at)
+        if newer and heard.left != peer.left():
+            self.agenda.touchAll()
+        untold = set(self.groups).difference(news) if newer else set()
+        self.agenda.touch([name for name in untold if name not in words.stale])
+        for name, state in news.items():
+            if name in words.stale or words.differs(name, state):
+                self.agenda.touch((name,))
+                words.overrule(name, state, now)
+            if not newer and heard.seq < peer.seq:
+                words.stale[name] = (heard.seq, at)
+        for name in untold:
+            words.stale.setdefault(name, stamp)
+        if newer:
+            peer.heard(heard.seq, at, heard.left, now)
+        for name in told.keys() & known:
+            claim = told[name].claim
+            if claim:
+                self._term(name, claim.term, now)
 
     def forget(self, now: float) -> None:
         """Drop who has been silent for longer than anybody would ask about."""
         for peer in list(self):
             if now - peer.at > REMEMBERED and now - peer.directAt > REMEMBERED:
+                self.agenda.touchAll()
                 del self.peers[peer.name]
 
     def heard(self, now: float) -> tuple[Heard, ...]:
@@ -164,40 +222,18 @@ class Membership:
                     peer.seq,
                     now - peer.at,
                     peer.direct(now),
-                    now < peer.listedAt + peer.tolerance,
+                    peer.lists(now),
                     peer.reception.ofLast20,
-                    tuple(
-                        [
-                            state
-                            for word in peer.words.values()
-                            if word.seq >= peer.seq
-                            and ((state := word.state).role != Role.STANDBY or state.released)
-                        ]
-                    ),
+                    peer.words.relayed(),
                     peer.left(),
                     peer.listedSeq >= 0,
-                    ()
-                    if peer.complete
-                    else tuple([n for n in self.groups if peer.word(n).seq < peer.seq]),
+                    tuple(peer.words.stale),
+                    min(peer.seq - peer.directSeq, NO_LAG) if peer.directSeq >= 0 else NO_LAG,
                 )
                 for peer in self
                 if peer.seq >= 0
             ]
         )
-
-    def actives(self, group: str, now: float) -> list[tuple[Peer, Claim]]:
-        """The live nodes that are ACTIVE in a group, known directly or by hearsay."""
-        found = []
-        for peer in self:
-            word = peer.words.get(group)
-            if (
-                word is not None
-                and word.state.role == Role.ACTIVE
-                and word.state.claim is not None
-                and now < word.at + peer.tolerance
-            ):
-                found.append((peer, word.state.claim))
-        return found
 
     def believed(self, peer: Peer, now: float) -> bool:
         """
@@ -217,8 +253,7 @@ class Membership:
     def recall(self, name: str, session: int, seq: int, now: float) -> None:
         """A node that was forgotten sends as an earlier start: list what it must be told, its last one."""
         if name not in self.peers and len(self.peers) < MAX_PEERS:
-            peer = self.peers[name] = Peer(name, session, self.tolerance)
-            peer.heard(seq, now - REMEMBERED / 2, False)
+            self._new(name, session, self.tolerance).heard(seq, now - REMEMBERED / 2, False, now)
 
     def agrees(self, peer: Peer) -> bool:
         """Its shared configuration is this node's, as far as is known."""
@@ -228,7 +263,12 @@ class Membership:
         """The highest term anybody told of, as far as it is believed, and when it was first told here."""
         return self._terms.get(group, (0, float("-inf")))
 
+    def _noteTerms(self, states: Iterable[GroupState], now: float) -> None:
+        for state in states:
+            self._term(state.name, state.highest, now)
+
     def _term(self, group: str, term: int, now: float) -> None:
         known = self.highest(group)[0]
         if term > known and (known or len(self._terms) < MAX_TERMS or group in self.groups):
+            self.agenda.touch((group,))
             self._terms[group] = (follow(known, term), now)

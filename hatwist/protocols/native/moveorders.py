@@ -19,7 +19,6 @@ from hatwist.core.worth import Fitness
 from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.heartbeat import Request
 from hatwist.protocols.native.others import Others
-from hatwist.protocols.native.rules import FRESH
 
 _HERE = {
     Obstacle.UNCLEAN: "{to} has only just started",
@@ -179,7 +178,7 @@ class MoveOrder:
                 standing.unbind()
                 continue
             # One that may have just died is waited for.
-            if target is not None and turn.now - target.directAt < FRESH * me.timing.interval:
+            if target is not None and others.fresh(target):
                 self.movingTo, self.request = request.to, None
                 why = f"moved to {target.name} by the operator"
                 return Decision(Input.YIELD, why, Cause.MOVE)
@@ -189,7 +188,7 @@ class MoveOrder:
         found = [self.request] if self.request is not None else []
         for peer in others:
             said = others.said(peer)
-            if said is not None and said.request is not None and peer.direct(others.now):
+            if said is not None and said.request is not None and others.direct(peer):
                 found.append(said.request)
         return found
 

@@ -8,9 +8,11 @@ from hatwist.core.claims import Claim, Released, Role
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
+from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
+from hatwist.protocols.native.rules import FRESH
 
 
 class Others:
@@ -19,26 +21,33 @@ class Others:
 
     @param passedOver: is this node passed over at present, because it let a succession pass?
     @ivar now: the time for which it is true.
+    @ivar turn: the decision, if it is more than a question.
     """
 
     __slots__ = (
         "_able",
         "_candidates",
+        "_freshness",
         "_group",
         "_holders",
         "_passedOver",
-        "_turn",
         "now",
+        "turn",
         "view",
     )
 
     def __init__(
-        self, view: Membership, group: str, turn: Turn, passedOver: Callable[[str, Turn], bool]
+        self,
+        view: Membership,
+        me: Candidate,
+        turn: Turn,
+        passedOver: Callable[[str, Turn], bool],
     ) -> None:
         self.view = view
         self.now = turn.now
-        self._group = group
-        self._turn = turn
+        self._group = me.rules.name
+        self._freshness = FRESH * me.timing.interval
+        self.turn = turn
         self._passedOver = passedOver
         self._holders: list[tuple[Peer, Claim]] | None = None
         self._able: list[Peer] | None = None
@@ -55,14 +64,60 @@ class Others:
     def holders(self) -> list[tuple[Peer, Claim]]:
         """The live nodes that are ACTIVE, known directly or by hearsay, and by which claims."""
         if self._holders is None:
-            self._holders = self.view.actives(self._group, self.now)
+            found = [
+                (p, p.state(self._group).claim) for p in self if self._group in p.words.leading
+            ]
+            self._holders = [(p, c) for p, c in found if c is not None and self._fresh(p)]
         return self._holders
+
+    def _fresh(self, peer: Peer) -> bool:
+        """The word on the group is younger than a tolerance."""
+        at = peer.words.stale.get(self._group)
+        if at is not None:
+            return not self.turn.passed(at[1] + peer.tolerance)
+        return not self.turn.older(peer.lastWord, peer.tolerance)
+
+    # The node, whatever it is in the group
+
+    def alive(self, peer: Peer) -> bool:
+        """It is heard or heard of."""
+        return not peer.left() and not self.turn.older(peer.lastWord, peer.tolerance)
+
+    def direct(self, peer: Peer) -> bool:
+        """Its own packets arrive here."""
+        return not peer.left() and not self.turn.older(peer.lastPacket, peer.tolerance)
+
+    def twoWay(self, peer: Peer) -> bool:
+        """The same, and this node's arrive there."""
+        return self.direct(peer) and not self.turn.older(peer.lastListed, peer.tolerance)
+
+    def fresh(self, peer: Peer) -> bool:
+        """Its own newest packet is recent enough for a positive word."""
+        return not self.turn.older(peer.lastPacket, self._freshness)
+
+    def lists(self, peer: Peer, seq: int) -> bool:
+        """It has heard this packet of this node, or a later one, by whichever way."""
+        if peer.listedSeq < seq:
+            self.turn.attend()
+            return False
+        return True
+
+    def believed(self, peer: Peer) -> bool:
+        """It is no recording, see L{Membership.believed}."""
+        if peer.listedSeq < 0:
+            self.turn.attend()
+        return self.view.believed(peer, self.now)
+
+    def deafSince(self, peer: Peer) -> float | None:
+        """Since when hearsay says that it receives nobody; C{None}: no such word."""
+        self.turn.attend()
+        return peer.deafSince
 
     @property
     def able(self) -> list[Peer]:
         """Who could hold the group instead: eligible, in both directions, and not holding now."""
         if self._able is None:
-            group, now = self._group, self.now
+            group = self._group
             self._able = [
                 peer
                 for peer in self
@@ -70,7 +125,7 @@ class Others:
                 and said.eligible
                 # If hearsay has newer word of its role, its own word on the rest is out of date.
                 and said.role == peer.state(group).role == Role.STANDBY
-                and peer.twoWay(now)
+                and self.twoWay(peer)
             ]
         return self._able
 
@@ -78,14 +133,14 @@ class Others:
     def candidates(self) -> list[Peer]:
         """Those of them that are not passed over."""
         if self._candidates is None:
-            able, turn = self.able, self._turn
+            able, turn = self.able, self.turn
             self._candidates = [peer for peer in able if not self._passedOver(peer.name, turn)]
         return self._candidates
 
     def anyFit(self) -> bool:
         """One of the candidates is not unfit."""
         fit = [peer for peer in self.able if self.worth(peer).fitness > Fitness.UNFIT]
-        return len([peer for peer in fit if not self._passedOver(peer.name, self._turn)]) > 0
+        return len([peer for peer in fit if not self._passedOver(peer.name, self.turn)]) > 0
 
     def worth(self, peer: Peer) -> Worth:
         """What a node says that it is worth; it must have said so."""
@@ -115,17 +170,17 @@ class Others:
 
     def present(self, names: Collection[str], since: int) -> set[str]:
         """Who of them is heard, and has heard this packet of this node, or a later one."""
-        now = self.now
         return {
             peer.name
-            for peer in self.view
-            if peer.name in names and peer.twoWay(now) and peer.listedSeq >= since
+            for peer in self
+            if peer.name in names and self.twoWay(peer) and self.lists(peer, since)
         }
 
     def askers(self) -> list[tuple[Peer, Claim]]:
         """Who asks for votes, and is heard."""
-        states = [(peer, peer.state(self._group)) for peer in self.view if peer.direct(self.now)]
-        return [(p, s.claim) for p, s in states if s.role is Role.ASKING and s.claim is not None]
+        states = [(peer, peer.state(self._group)) for peer in self]
+        asking = [(p, s.claim) for p, s in states if s.role is Role.ASKING and s.claim is not None]
+        return [(peer, claim) for peer, claim in asking if self.direct(peer)]
 
     def highest(self) -> tuple[int, float]:
         """The highest term that anybody told of, as far as it is believed, and when it was first told here."""
@@ -150,7 +205,7 @@ class Others:
         for peer in self.view:
             state = peer.state(self._group)
             if state.released:
-                told = peer.releasedSince(self._group)
+                told = peer.words.releasedSince(self._group)
                 if best is None or told > since:
                     best, since, by = state.released, told, peer
         return (None if highestAt > since else best), since, by

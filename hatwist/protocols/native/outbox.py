@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import inf
 
 from hatwist.core.claims import Released, Role
-from hatwist.core.states import State
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import NodeRules
+from hatwist.protocols.native.sayings import Sayings
+from hatwist.protocols.native.tally import Tally
 
 BURST = 2
 """A packet that tells of a change is sent again this often, a tenth of an interval apart."""
@@ -21,8 +22,6 @@ HURRY = 1 / 3
 """Intervals between packets while a holder misses a peer, or a peer misses packets."""
 LOSSY = 19
 """Of 20 packets: a peer that received fewer of this node's makes it send more of them."""
-KEPT = 512
-"""Send times remembered."""
 FIRST_WORD = 1.1
 """Intervals from the start to the first packet: by then every other node has spoken, one of the same name too."""
 
@@ -31,35 +30,44 @@ class Outbox:
     """
     What this node has sent, and is to send.
 
-    @param elections: this node's groups, by name, as they come and go.
+    @param elections: this node's groups, by name, as they come and go; C{tally}: of them.
     @ivar rules: the present ones.
+    @ivar sayings: what it says of the groups.
     @ivar seq: the number of its newest packet.
-    @ivar sent: when each recent one left, by its number.
     @ivar lastSent: when the newest one left; C{-inf}: none did.
     @ivar deadline: when a packet is due that neither a beat nor a change brings; L{inf}: never.
     """
 
     def __init__(
-        self, rules: NodeRules, view: Membership, elections: Mapping[str, Election], now: float
+        self,
+        rules: NodeRules,
+        view: Membership,
+        elections: Mapping[str, Election],
+        tally: Tally,
+        now: float,
     ) -> None:
         self.rules = rules
         self.seq = 0
-        self.sent: dict[int, float] = {}
         self.lastSent = self.deadline = -inf
         self._cluster = clusterId(rules.cluster)
         self._view = view
         self._elections = elections
+        self._tally = tally
+        self.sayings = Sayings()
         self._answer = False
         self._bursts = 0
         self._goodbyes = 1 + BURST
         self._pending = 0  # packets that are to leave by the last decision
-        self._next: list[GroupState] = []
-        self._said: list[GroupState] = []
         self._hurried = self._follows = self._mute = self._over = False
         self._silentUntil = now + FIRST_WORD * rules.interval
         self._uncleanUntil = now + rules.tolerance
 
     # When
+
+    @property
+    def answers(self) -> bool:
+        """A packet is due at the next decision, whatever that is."""
+        return self._answer
 
     def answer(self) -> None:
         """A packet is due at the next decision."""
@@ -72,7 +80,7 @@ class Outbox:
     def led(self, now: float) -> None:
         """A holder was heard, with nothing new: a standby sends then, in place of its own beat."""
         if now >= self.lastSent + self.rules.interval / 2:
-            self._answer = self._answer or claimless(self._elections)
+            self._answer = self._answer or not self._tally.claims
 
     def hush(self, until: float) -> None:
         """Say nothing until then: nobody would believe it."""
@@ -84,7 +92,6 @@ class Outbox:
 
     def decide(
         self,
-        told: list[GroupState],
         now: float,
         beat: bool,
         urgent: bool,
@@ -94,21 +101,19 @@ class Outbox:
         """
         Is a packet due?
 
-        @param told: what it would say of each group.
         @param urgent: something has changed, or must be answered.
         @param displaced: another node of this name is heard.
         @param over: what is sent from now on are this node's last words.
         """
-        self._next = told
         self._mute, self._over = displaced or over, over
-        free = claimless(self._elections)
+        free = not self._tally.claims
         self._hurried = self._isHurried(free, now)
         self._follows = free and self._isFollowing(now)
         # What is decided once more before it was sent is still to be sent.
         urgent = urgent or self._answer or self._pending > 0
         self._answer = False
         self._pending = 0
-        if self._differs(told):
+        if self.sayings.unsaid:
             self._bursts, urgent = BURST, True
         if displaced or (not over and self._quiet(now) > now):
             pass  # others listen to another node of its name, or "nothing is held here" is not yet true
@@ -120,21 +125,6 @@ class Outbox:
             self._pending = 1
         self.deadline = now if self._pending else self._due(now)
 
-    def _differs(self, told: Sequence[GroupState]) -> bool:
-        old = self._said
-        return len(old) != len(told) or any(
-            a.role != b.role
-            or a.eligible != b.eligible
-            or a.claim != b.claim
-            or a.fitness != b.fitness
-            or a.listening != b.listening
-            or a.witnessed != b.witnessed
-            or (b.request is not None and a.request != b.request)
-            or (a.grant and a.grant[:3]) != (b.grant and b.grant[:3])
-            or (b.released is not None and a.released != b.released)
-            for a, b in zip(old, told, strict=True)
-        )
-
     def _quiet(self, now: float) -> float:
         """
         Until when nothing may be said; C{-inf}: it may.
@@ -145,10 +135,7 @@ class Outbox:
         """
         if now < self._silentUntil:
             return self._silentUntil
-        if now < self._uncleanUntil and any(
-            e.standing.state is State.STARTING and not e.standing.clean
-            for e in self._elections.values()
-        ):
+        if now < self._uncleanUntil and self._tally.unclean:
             return self._uncleanUntil
         return -inf
 
@@ -159,13 +146,13 @@ class Outbox:
                 continue
             if not free and not peer.alive(now):
                 return True
-            if peer.receivedOfMine < LOSSY and peer.direct(now):
+            if lossy(peer) and peer.direct(now):
                 return True
         return False
 
     def _isFollowing(self, now: float) -> bool:
         """Who claims nothing sends when it has heard the holder, in place of its own beat."""
-        return any(leads(peer) and peer.direct(now) for peer in self._view)
+        return any(peer.words.leading and peer.direct(now) for peer in self._view)
 
     def _due(self, now: float) -> float:
         """When a packet is due that neither beat nor change brings."""
@@ -202,13 +189,10 @@ class Outbox:
 
     def _compose(self, now: float, session: int) -> Heartbeat:
         self.seq += 1
-        self.sent[self.seq] = self.lastSent = now
-        if len(self.sent) > KEPT:
-            for old in list(self.sent)[: KEPT // 2]:
-                del self.sent[old]
-        self._said = self._next
+        self.lastSent = now
+        self._view.departed(self.seq, now)
         heard = self._view.heard(now)
-        return self._heartbeat(session, self.seq, tuple(self._next), heard, self._over)
+        return self._heartbeat(session, self.seq, self.sayings.say(), heard, self._over)
 
     def _heartbeat(
         self,
@@ -256,11 +240,6 @@ class Outbox:
         return self._heartbeat(session, MAX_SEQ, tuple(states), (), True)
 
 
-def claimless(elections: Mapping[str, Election]) -> bool:
-    """None of these groups is claimed by this node."""
-    return all(election.standing.claim is None for election in elections.values())
-
-
-def leads(peer: Peer) -> bool:
-    """It holds some group, by its newest word."""
-    return any(word.state.role == Role.ACTIVE for word in peer.words.values())
+def lossy(peer: Peer) -> bool:
+    """It has not received all that this node sent of late."""
+    return peer.receivedOfMine < LOSSY

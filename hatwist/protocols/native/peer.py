@@ -7,30 +7,16 @@ nothing, whichever way it came. Who tells by hearsay may lack a group: so the wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
+from math import inf
 
-from hatwist.core.claims import Role
+from hatwist.core.agenda import Agenda
 from hatwist.core.worth import Worth
 from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, HeardGroup, Heartbeat
+from hatwist.protocols.native.words import Word, Words
 
-_UNTOLD = HeardGroup("", Role.STANDBY)
-"""What a node is taken for in a group of which it said nothing."""
 _ALL = 0xFFFFF
 """A bit for each of 20 packets that have arrived."""
-
-
-class Word(NamedTuple):
-    """
-    The newest word on one group of one node.
-
-    @ivar seq: of the packet in which that node said so; -1: no word of this session.
-    @ivar at: when it was true, in seconds of the local clock.
-    """
-
-    seq: int
-    at: float
-    state: HeardGroup
 
 
 class Reception:
@@ -66,45 +52,61 @@ class Peer:
     """
     Everything known of one other node. Times are seconds of the local clock.
 
-    @ivar at: when the newest word of it was true, directly or by hearsay.
-    @ivar directAt: when its own newest packet arrived; C{-inf}: never in this session.
-    @ivar directSince: since when they have arrived without a gap of a tolerance.
-    @ivar beat: that packet, or C{None}; see L{announced}.
-    @ivar listedAt: when it last said that it receives this node directly; C{-inf}: never.
+    @param agenda: which groups are to be decided when it is too long ago that something was heard.
+    @param groups: those of this node.
+    @ivar lastWord: when the newest word of it was true, directly or by hearsay.
+    @ivar lastPacket: when its own newest packet of this session arrived.
+    @ivar lastListed: when it last said that it receives this node directly.
+    @ivar directSince: since when its packets have arrived without a gap of a tolerance.
+    @ivar beat: its own newest packet, or C{None}; see L{announced}.
     @ivar listedSeq: the newest packet of this node that it knew of then, by any path; -1: none.
+    @ivar reachedAt: when the newest packet of this node left that it says it received itself; C{-inf}: none.
     @ivar receivedOfMine: how many of this node's last 20 packets it said it received.
     @ivar deafSince: hearsay says that it receives nobody, since then; C{None}: no such word.
-    @ivar words: the newest word on each group of which it said something.
-    @ivar complete: no word on a group of this node is older than C{seq}.
+    @ivar words: on the groups.
     """
 
-    def __init__(self, name: str, session: int, tolerance: float) -> None:
+    def __init__(
+        self, name: str, session: int, tolerance: float, agenda: Agenda, groups: Iterable[str]
+    ) -> None:
         self.name = name
         self.tolerance = tolerance
         self.reception = Reception()
-        self.releases: dict[str, tuple[int, float]] = {}
-        self.restart(session)
+        self.lastWord, self.lastPacket, self.lastListed = [agenda.pulse() for _ in range(3)]
+        self.words = Words()
+        self.restart(session, groups)
 
-    def restart(self, session: int) -> None:
+    def restart(self, session: int, groups: Iterable[str]) -> None:
         self.session = session
         self.seq = -1
-        self.at = float("-inf")
-        self.directAt = self.directSince = float("-inf")
+        for pulse in (self.lastWord, self.lastPacket, self.lastListed):
+            pulse.forget()
+        self.directSince = -inf
         self.directSeq = -1
         self.beat: Heartbeat | None = None
-        self._said: dict[str, GroupState] = {}
-        self.listedAt = float("-inf")
         self.listedSeq = -1
+        self.reachedAt = -inf
         self.receivedOfMine = 20
         self.reception.restart()
         self.deafSince: float | None = None
-        self.words: dict[str, Word] = {}
-        self._others = Word(-1, float("-inf"), _UNTOLD)  # the word on all other groups
-        self.complete = False
+        self.words.restart(groups)
         self._left = False
 
     def __repr__(self) -> str:
         return f"<Peer {self.name} session {self.session} seq {self.seq} at {self.at:.6f}>"
+
+    @property
+    def at(self) -> float:
+        return self.lastWord.at
+
+    @property
+    def directAt(self) -> float:
+        return self.lastPacket.at
+
+    @property
+    def complete(self) -> bool:
+        """No word on a group of this node is older than C{seq}."""
+        return not self.words.stale
 
     def left(self) -> bool:
         """It said goodbye."""
@@ -119,60 +121,49 @@ class Peer:
         return now < self.directAt + self.tolerance and not self._left
 
     def twoWay(self, now: float) -> bool:
-        return self.direct(now) and now < self.listedAt + self.tolerance
+        return self.direct(now) and self.lists(now)
 
-    def releasedSince(self, group: str) -> float:
-        """When its newest release of a group was first told here."""
-        return self.releases.get(group, (0, float("-inf")))[1]
+    def lists(self, now: float) -> bool:
+        """It said of late that it receives this node."""
+        return now < self.lastListed.at + self.tolerance
 
-    def arrived(self, beat: Heartbeat, now: float) -> None:
-        """Its own packet has come, with a greater number than any before."""
+    def arrived(self, beat: Heartbeat, changed: Collection[str], now: float) -> None:
+        """
+        Its own packet has come, with a greater number than any before.
+
+        @param changed: of which groups it says anything new, see L{Words.changes}.
+        """
         self.reception.count(beat.seq, self.directSeq)
         if not self.direct(now):
             self.directSince = now
-        self.directAt, self.directSeq = now, beat.seq
+        self.directSeq = beat.seq
         self.beat, self.tolerance = beat, beat.tolerance
-        self._said = {state.name: state for state in beat.groups}
+        self.lastPacket.renew(now, now)
         self.deafSince = None
         if beat.seq >= self.seq:
-            self.heard(beat.seq, now, beat.leaving)
-            self.complete = True
+            self.heard(beat.seq, now, beat.leaving, now)
+            self.words.announce(beat.groups, changed, now)
 
-    def heard(self, seq: int, at: float, left: bool) -> None:
+    def heard(self, seq: int, at: float, left: bool, now: float) -> None:
         """There is newer word of it than any before, by whichever way."""
-        self.seq, self.at, self._left = seq, max(self.at, at), left
+        self.seq, self._left = seq, left
+        self.lastWord.renew(max(self.at, at), now)
 
-    def tell(self, states: Iterable[HeardGroup], seq: int, now: float) -> None:
-        """Its own word on all that it has."""
-        self.words = {name: word for name, word in self.words.items() if word.seq > seq}
-        self._others = Word(seq, now, _UNTOLD)
-        for state in states:
-            self.learn(Word(seq, now, state), now)
-        if len(self.releases) > len(self.words):
-            # Of a group that it no longer has.
-            self.releases = {n: told for n, told in self.releases.items() if n in self.words}
-
-    def learn(self, word: Word, now: float) -> None:
-        """Word on one group; what is not newer changes nothing."""
-        name, released = word.state.name, word.state.released
-        known = self.words.get(name)
-        if known is not None and word.seq <= known.seq:
-            return
-        self.words[name] = word
-        if released and self.releases.get(name, (0, 0.0))[0] != released.term:
-            self.releases[name] = (released.term, now)
+    def asOf(self, group: str) -> tuple[int, float]:
+        """As of which of its packets, and of when, the word on a group of this node is."""
+        return self.words.stale.get(group) or (self.seq, self.at)
 
     def word(self, group: str) -> Word:
         """The newest word on a group; of one that it does not have: that it holds nothing."""
-        return self.words.get(group, self._others)
+        return Word(*self.asOf(group), self.state(group))
 
     def state(self, group: str) -> HeardGroup:
         """What it is in a group, by the newest word."""
-        return self.word(group).state
+        return self.words.state(group)
 
     def announced(self, group: str) -> GroupState | None:
         """Its own newest word on a group, or C{None}."""
-        return self._said.get(group)
+        return self.words.said.get(group)
 
     def worth(self, state: GroupState) -> Worth:
         assert self.beat is not None

@@ -80,7 +80,7 @@ def _group(
     name, standing, evidence = election.rules.name, election.standing, election.evidence
     explanation = explain(election, view, now, chronicle, here)
     said = election.tell(view, now)
-    actives = tuple(peer.name for peer, _ in view.actives(name, now))
+    actives = tuple(peer.name for peer, _ in election.others(view, Turn(now)).holders)
     prospect = undrained(election, explanation, view, bool(here.alone), now) if drained else None
     return GroupPicture(
         name,

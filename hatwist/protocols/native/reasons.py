@@ -115,7 +115,7 @@ def _unheard(scene: Scene) -> str:
 
 
 def _witness(scene: Scene) -> str:
-    age = scene.now - scene.election.evidence.witnessedAt
+    age = scene.now - scene.me.witnessed.at
     if age == inf:
         return "has had no answer from the witness yet"
     return f"has had no answer from the witness for {duration(age)}"

@@ -16,7 +16,6 @@ from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.parts import ElectionParts
 from hatwist.protocols.native.precedence import fitter, kept
-from hatwist.protocols.native.rules import FRESH
 
 
 class Tenure:
@@ -41,7 +40,7 @@ class Tenure:
         """Everything is held, and announced."""
         self._announcedAt = now
 
-    def decide(self, others: Others, sent: dict[int, float], turn: Turn) -> Decision | None:
+    def decide(self, others: Others, turn: Turn) -> Decision | None:
         """Yield, hand over, or go on."""
         if self._me.muted:
             return Decision(Input.YIELD, "another node of this name is heard", Cause.NAME)
@@ -52,9 +51,9 @@ class Tenure:
             return found
         if self._evidence.unwitnessed(others, turn):
             return Decision(Input.YIELD, "the witness did not answer", Cause.WITNESS)
-        found = self._arbiter.lapsed(others, sent, turn)
+        found = self._arbiter.lapsed(others, turn)
         if found is not None:
-            self._eligibility.unheardFrom(max(sent, default=0) + 1)
+            self._eligibility.unheardFrom(others.view.next)
             return found
         if self._standing.state is not State.ACTIVE:
             return None
@@ -71,7 +70,7 @@ class Tenure:
         highest, since = others.highest()
         newest = since if highest > claim.term else -inf
         for peer in others:
-            newest = max(newest, peer.releasedSince(group), peer.directSince)
+            newest = max(newest, peer.words.releasedSince(group), peer.directSince)
         if newest > self._announcedAt:
             self._announcedAt = turn.now
             turn.do(Announce(group))
@@ -95,7 +94,7 @@ class Tenure:
         found = kept(worth, mine, standing.claim, me.rules)
         if found not in (Obstacle.HANDOVER, Obstacle.PREEMPT_DELAY):
             return None
-        if turn.now - best.directAt >= FRESH * me.timing.interval:
+        if not others.fresh(best):
             return None  # it may have just died; its next packet brings this up again
         urgent = fitter(worth, mine, standing.claim)
         delay = me.rules.preemptDelay
@@ -106,9 +105,8 @@ class Tenure:
             if (
                 said is not None
                 and said.listening
-                and peer.direct(turn.now)
                 and peer.worth(said) > worth
-                and not turn.passed(peer.directAt + peer.tolerance)
+                and others.direct(peer)
             ):
                 return None
         why = f"handed over to {best.name}, which was worthier"

@@ -19,6 +19,7 @@ from hatwist.core.states import Input, State
 from hatwist.core.terms import Terms
 from hatwist.core.turn import Turn
 from hatwist.protocols.native.candidate import Candidate
+from hatwist.protocols.native.confirmations import Confirmations, Votes
 from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.others import Others
@@ -30,7 +31,8 @@ class Voter:
     The one vote of this node.
 
     @param silentUntil: no vote is given before: an earlier start may have promised it.
-    @ivar grant: the claim that has it now, with the newest packet of that claim that was heard.
+    @ivar grant: the claim that has it now.
+    @ivar until: until when that was promised at least; goes on with each packet of the claimer.
     @ivar promised: the highest term voted or asked for.
     """
 
@@ -43,11 +45,18 @@ class Voter:
         self.promised = record.reserved
         self.last = record.vote
         self.grant: Grant | None = None
-        self._address = -1  # of the claimer
+        self._claimer: Peer | None = None
+        self._address = self._seq = -1  # of the claimer, and of the packet that was voted for
         self.until = -inf
         self._tolerance = tolerance
 
-    def decide(self, view: Membership, busy: bool, reserved: int, turn: Turn) -> bool:
+    def settle(self) -> None:
+        """What is known is about to change: the promise has gone on until now."""
+        grant, peer = self.grant, self._claimer
+        if grant is not None and peer is not None and peer.session == grant.session:
+            self.until = max(self.until, peer.directAt + self._term(peer))
+
+    def decide(self, others: Others, busy: bool, reserved: int, turn: Turn) -> bool:
         """
         Renew, withdraw or give the vote.
 
@@ -55,55 +64,55 @@ class Voter:
         @param reserved: the highest term that is safe on disk.
         @return: the vote is another claim's now, or free: others are waiting to be told.
         """
-        before = self.grant and self.grant[:3]
+        before = self.grant
         if self.grant is not None:
-            self._renew(view, turn)
+            self._keep(others.view, turn)
         if self.grant is None and not busy and turn.passed(self.silentUntil):
-            self._give(view, reserved, turn)
-        return (self.grant and self.grant[:3]) != before
+            self._give(others, reserved, turn)
+        return self.grant != before
 
-    def _renew(self, view: Membership, turn: Turn) -> None:
+    def _keep(self, view: Membership, turn: Turn) -> None:
+        self.settle()
         grant = self.grant
         assert grant is not None
         peer = view.peers.get(grant.name)
         if peer is not None:
-            word = peer.word(self.group)
-            claim = word.state.claim
+            claim = peer.state(self.group).claim
             # A later start of that node says that this one has ended; one of another node of its name does not.
             later = peer.session > grant.session
             if (later and peer.beat is not None and peer.beat.address == self._address) or (
                 peer.session == grant.session
-                and word.seq > grant.seq
+                and peer.asOf(self.group)[0] > self._seq
                 and (claim is None or claim.term != grant.term)
             ):
                 self.grant = None  # it says itself that nothing is held by this claim
                 return
-            if self._claims(peer) == grant.term and peer.session == grant.session:
-                self.grant = grant._replace(seq=max(peer.directSeq, grant.seq))
-                self.until = max(self.until, self._end(peer))
+            if peer.session == grant.session and not turn.older(peer.lastPacket, self._term(peer)):
+                return
         if turn.passed(self.until):
             self.grant = None
 
-    def _end(self, peer: Peer) -> float:
-        return peer.directAt + max(peer.tolerance, self._tolerance)
+    def _term(self, peer: Peer) -> float:
+        """For how long after its last packet a claimer has the vote, in seconds."""
+        return max(peer.tolerance, self._tolerance)
 
     def _claims(self, peer: Peer) -> int:
         """The term that its own newest packet claims or asks for; 0: none."""
         said = peer.announced(self.group)
         return said.claim.term if said is not None and said.claim is not None else 0
 
-    def _give(self, view: Membership, reserved: int, turn: Turn) -> None:
+    def _give(self, others: Others, reserved: int, turn: Turn) -> None:
         best: tuple[bool, object] | None = None
         chosen = None
-        for peer in view:
-            said = peer.announced(self.group)
+        for peer in others:
+            said = others.said(peer)
             if (
                 said is None
                 or said.claim is None
                 or said.lettingGo
                 or peer.name not in self.quorum.members
                 or peer.state(self.group).claim != said.claim
-                or not peer.twoWay(turn.now)
+                or not others.twoWay(peer)
                 or not self._mayHave(peer, said, reserved)
             ):
                 continue
@@ -113,12 +122,12 @@ class Voter:
         if chosen is not None:
             term = self._claims(chosen)
             self.promised = max(self.promised, term)
-            self.grant = Grant(chosen.name, chosen.session, term, chosen.directSeq)
-            self.last = self.grant
+            self.grant = self.last = Grant(chosen.name, chosen.session, term)
             assert chosen.beat is not None
+            self._claimer, self._seq = chosen, chosen.directSeq
             self._address = chosen.beat.address
-            self.until = self._end(chosen)
-            turn.passed(self.until)
+            self.until = chosen.directAt + self._term(chosen)
+            turn.older(chosen.lastPacket, self._term(chosen))
 
     def _mayHave(self, peer: Peer, said: GroupState, reserved: int) -> bool:
         assert said.claim is not None
@@ -128,14 +137,15 @@ class Voter:
         if (self.promised < term or said.role is Role.ACTIVE) and term <= reserved:
             return True
         # The same claim once more promises nothing new.
-        return self.last is not None and self.last[:3] == (peer.name, peer.session, term)
+        return self.last == (peer.name, peer.session, term)
 
 
 class Majority:
     """
     The arbiter of a cluster that votes: a claim stands for as long as a majority has promised itself to it.
 
-    @ivar confirmedAt: when the newest packet of the claim left for which it has enough votes.
+    @ivar confirmedAt: when the newest packet of the claim left for which it has enough votes; as long as these are the
+        same it goes on with what the voters say that they receive, see L{confirmed}.
     @ivar voteAgainAfter: when votes may be asked for again, after they were not given.
     """
 
@@ -158,6 +168,8 @@ class Majority:
         tolerance = me.timing.tolerance
         self.voter = Voter(me.rules.name, quorum, record, tolerance, now + tolerance)
         self.confirmedAt = self.voteAgainAfter = -inf
+        self._going: Going | None = None
+        self._goes = False
 
     @property
     def grant(self) -> Grant | None:
@@ -171,18 +183,32 @@ class Majority:
     def storable(self) -> bool:
         return self._terms.highest < self._terms.reserved
 
-    def look(self, others: Others, sent: dict[int, float], turn: Turn) -> bool:
+    def look(self, others: Others, turn: Turn) -> bool:
         standing, voter = self._standing, self.voter
+        self.settle()
         if standing.claim is not None:
-            claim = (self._me.name, self._me.session, standing.claim.term)
-            group, view = self._me.rules.name, others.view
-            time = confirmed(view, group, self.quorum, claim, sent, turn.now)
-            self.confirmedAt = max(self.confirmedAt, time)
+            claim = Grant(self._me.name, self._me.session, standing.claim.term)
+            votes = (voters(others, self.quorum, claim), self.quorum.needed - 1)
+            if self._going is None or self._going.votes != votes:
+                self._goBy(Going(others.view.confirmations, self._me.rules.name, votes))
+            self._goes = True
+        else:
+            self._goBy(None)
         busy = standing.claim is not None or not standing.clean or standing.state is State.SHUTDOWN
-        if not voter.decide(others.view, busy, self._terms.reserved, turn):
+        if not voter.decide(others, busy, self._terms.reserved, turn):
             return False
         turn.hurry()
         return voter.grant is not None
+
+    def settle(self) -> None:
+        """A packet that tells of other votes confirms nothing by those that were there before."""
+        self.voter.settle()
+        self.confirmedAt, self._goes = self.confirmed(-inf), False
+
+    def _goBy(self, going: Going | None) -> None:
+        if self._going is not None:
+            self._going.end()
+        self._going, self._goes = going, False
 
     def reach(self, others: Others, since: int) -> Obstacle | None:
         present = len(others.present(self.quorum.members, since)) + 1
@@ -200,54 +226,72 @@ class Majority:
     def named(self, term: int) -> None:
         self.voter.promised = term
         self.confirmedAt = -inf
+        self._goBy(None)
 
     def defeated(self, until: float) -> None:
         self.voteAgainAfter = until
 
     def granted(self, now: float) -> bool:
-        return self.confirmedAt + self._me.hold > now
+        return self.confirmed(now) + self._me.hold > now
 
     def confirmed(self, now: float) -> float:
-        return self.confirmedAt
+        if self.quorum.needed <= 1:
+            return now
+        if self._going is None or not self._goes:
+            return self.confirmedAt
+        return max(self.confirmedAt, self._going.at)
 
-    def lapsed(self, others: Others, sent: dict[int, float], turn: Turn) -> Decision | None:
+    def lapsed(self, others: Others, turn: Turn) -> Decision | None:
         """
         Once the votes are too old, others may have them: the claim is over.
 
         A little earlier than the guard believes so: that is for a daemon that cannot decide any more. This node
         may claim again once a majority has heard of it since.
         """
-        since = self.confirmed(turn.now)
-        if not turn.passed(since + self._me.hold - self._me.timing.lateness):
+        if self.quorum.needed <= 1:
+            return None
+        since, hold = self.confirmed(turn.now), self._me.hold - self._me.timing.lateness
+        if self._going is not None and self._going.at >= since:
+            if self._going.lasts(hold, turn):
+                return None
+        elif not turn.passed(since + hold):
             return None
         age = turn.now - since
         why = f"no majority has confirmed its heartbeats for {age:.3f} s"
         return Decision(Input.YIELD, why, Cause.VOTES)
 
 
-def confirmed(
-    view: Membership,
-    group: str,
-    quorum: Quorum,
-    claim: tuple[str, int, int],
-    sent: dict[int, float],
-    now: float,
-) -> float:
-    """
-    When the newest packet of a claim left for which it has enough votes; C{-inf}: it never had.
+class Going:
+    """The confirmation of one group for as long as the same nodes vote for it."""
 
-    @param claim: the claimer's name and session, and the term.
-    @param sent: when its recent packets left, by number.
-    """
-    times = []
-    for peer in view:
-        if peer.name not in quorum.members:
-            continue
-        said = peer.announced(group)
-        if said is not None and said.grant is not None and said.grant[:3] == claim:
-            times.append(sent.get(said.grant.seq, -inf))
-    if quorum.needed <= 1:
-        return now
-    if len(times) < quorum.needed - 1:
-        return -inf
-    return sorted(times, reverse=True)[quorum.needed - 2]
+    def __init__(self, confirmations: Confirmations, group: str, votes: Votes) -> None:
+        self._confirmations = confirmations
+        self._group = group
+        self.votes = votes
+        self._moment = confirmations.join(group, votes)
+
+    @property
+    def at(self) -> float:
+        """When the newest packet left that enough of them have received; C{-inf}: none, or they are too few."""
+        return self._moment.at
+
+    def lasts(self, seconds: float, turn: Turn) -> bool:
+        """That is no longer ago."""
+        return not turn.older(self._moment, seconds)
+
+    def end(self) -> None:
+        """The group goes by other votes."""
+        self._confirmations.leave(self._group, self.votes)
+
+
+def voters(others: Others, quorum: Quorum, claim: Grant) -> frozenset[str]:
+    """Who votes for a claim."""
+    return frozenset(
+        [
+            peer.name
+            for peer in others
+            if peer.name in quorum.members
+            and (said := others.said(peer)) is not None
+            and said.grant == claim
+        ]
+    )

@@ -29,7 +29,7 @@ class CauseTests(SynchronousTestCase):
         self.group.letGo(self.view, 0.0)
 
     def decide(self, now: float) -> None:
-        self.group.decide(self.view, {}, now, now)
+        self.group.decide(self.view, now, now)
 
     def claimed(self) -> None:
         """It has claimed at 1.0, and holds since 1.5."""

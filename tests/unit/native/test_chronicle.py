@@ -26,7 +26,7 @@ class Watched:
 
     def __init__(self, **more: Any) -> None:
         self.sim = Simulation(seed=3, **more)
-        self.chronicle = Chronicle("gamma", [GROUP])
+        self.chronicle = Chronicle("gamma")
         self.changes: list[Change] = []
         self.sim.transcript.watchers.append(self._watch)
         for number, name in enumerate(("alpha", "beta", "gamma")):
@@ -41,7 +41,7 @@ class Watched:
     def look(self) -> None:
         node = self.sim.nodes["gamma"]
         now = node.now
-        self.changes += self.chronicle.look(node.machine.view, now)
+        self.changes += self.chronicle.look(node.machine.view, [GROUP], now)
 
     def since(self, seconds: float) -> list[tuple[str, str, str, str]]:
         """What changed while time passes: node, old, new, reason."""
@@ -184,9 +184,9 @@ class ChronicleTests(SynchronousTestCase):
     def test_late(self) -> None:
         """One that comes late does not invent a cause."""
         watched = Watched()
-        chronicle = Chronicle("gamma", [GROUP])
+        chronicle = Chronicle("gamma")
         node = watched.sim.nodes["gamma"]
-        found = chronicle.look(node.machine.view, node.now)
+        found = chronicle.look(node.machine.view, [GROUP], node.now)
         self.assertEqual(
             [(c.old, c.new, c.reason) for c in found if c.node == "alpha"],
             [("", "ACTIVE", "it held already when it was first heard")],
@@ -194,7 +194,7 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_own(self) -> None:
         """A node's own changes come with the reason that it decided for."""
-        chronicle = Chronicle("gamma", [GROUP])
+        chronicle = Chronicle("gamma")
         change = RoleChange("c", GROUP, Role.STANDBY, Role.ACTIVE, 4, "no holder was heard")
         found = chronicle.own(change, None, 9.0)
         self.assertEqual(
@@ -207,7 +207,8 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_acquiring(self) -> None:
         """A claim with steps still to do is no holder yet; who it is and why, stays known."""
-        chronicle, view = Chronicle("gamma", [GROUP]), Membership("gamma", 0.35)
+        chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        view.serve([GROUP])
         found = []
         for seq, (role, step, steps) in enumerate(
             ((Role.STANDBY, 0, 0), (Role.ACTIVE, 1, 2), (Role.ACTIVE, 2, 2), (Role.ACTIVE, 0, 0)), 1
@@ -215,7 +216,7 @@ class ChronicleTests(SynchronousTestCase):
             state = GroupState(GROUP, role, Fitness.FIT, 100, step=step, steps=steps)
             beat = Heartbeat(clusterId("c"), "beta", 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,))
             view.receive(beat, "eth0", 1, seq / 10)
-            found += chronicle.look(view, seq / 10)
+            found += chronicle.look(view, [GROUP], seq / 10)
         self.assertEqual(
             [(c.old, c.new, c.reason) for c in found],
             [
@@ -227,7 +228,8 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_failed(self) -> None:
         """Who could not acquire everything did not hold; when it claims again, nobody is blamed for that."""
-        chronicle, view = Chronicle("gamma", [GROUP]), Membership("gamma", 0.35)
+        chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        view.serve([GROUP])
         found = []
         gone = Released(7, "gamma")
         for seq, (role, steps, lettingGo, released) in enumerate(
@@ -246,7 +248,7 @@ class ChronicleTests(SynchronousTestCase):
             )
             beat = Heartbeat(clusterId("c"), "beta", 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,))
             view.receive(beat, "eth0", 1, seq / 10)
-            found += chronicle.look(view, seq / 10)
+            found += chronicle.look(view, [GROUP], seq / 10)
         again = "it claimed again, after it gave up acquiring it"
         self.assertEqual(
             [(c.old, c.new, c.reason) for c in found],
@@ -261,14 +263,15 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_acquiringByHearsay(self) -> None:
         """Word from others that a node is ACTIVE does not say that it has everything: its own next packet does."""
-        chronicle, view = Chronicle("gamma", [GROUP]), Membership("gamma", 0.35)
+        chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        view.serve([GROUP])
         found = []
 
         def hear(name: str, seq: int, role: Role, *heard: Heard) -> None:
             state = GroupState(GROUP, role, Fitness.FIT, 100)
             beat = Heartbeat(clusterId("c"), name, 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,), heard)
             view.receive(beat, "eth0", 1, 1.0)
-            found.extend(chronicle.look(view, 1.0))
+            found.extend(chronicle.look(view, [GROUP], 1.0))
 
         hear("beta", 1, Role.STANDBY)
         said = HeardGroup(GROUP, Role.ACTIVE)
@@ -282,11 +285,11 @@ class ChronicleTests(SynchronousTestCase):
         watched = Watched()
         view = watched.sim.nodes["gamma"].machine.view
         view.peers.clear()
-        watched.chronicle.look(view, 1.0)
+        watched.chronicle.look(view, [GROUP], 1.0)
         state = GroupState(GROUP, Role.STANDBY, Fitness.FIT, 100)
         beat = Heartbeat(clusterId("c"), "new", 1, 1, 0.1, 0.35, 1, b"d" * 8, (state,))
         view.receive(beat, "eth0", 1, 2.0)
-        watched.chronicle.look(view, 2.0)
+        watched.chronicle.look(view, [GROUP], 2.0)
         self.assertEqual(list(watched.chronicle._known), ["new"])
 
 

@@ -59,7 +59,7 @@ class ShutdownTests(SynchronousTestCase):
             group.setFitness(Fitness.UNFIT, what.value)
         self.assertEqual(group.standing.role, Role.SHUTDOWN)
         self.assertTrue(all(isinstance(e, Event) and e.kind == "fitness" for e in group.effects))
-        group.decide(Membership("a", 0.35), {}, 0.0, 99.0)
+        group.decide(Membership("a", 0.35), 0.0, 99.0)
         self.assertEqual((group.standing.role, group.wake), (Role.SHUTDOWN, inf))
 
 

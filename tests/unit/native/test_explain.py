@@ -48,7 +48,8 @@ class Scene:
         group = GroupRules("web", **rules)
         self.election = Election("home", group, Timing(I, T), (1, "a"), 0.0, quorum)
         self.view = Membership("a", T, b"d" * 8)
-        self.chronicle = Chronicle("a", ["web"])
+        self.view.serve(("web",))
+        self.chronicle = Chronicle("a")
         if ready:
             self.do(Input.RELEASED, Input.READY)
         self.election.terms.reserved = 64
@@ -94,6 +95,10 @@ class Scene:
             setattr(owner, name, value)
         return self
 
+    def witnessed(self, at: float) -> Scene:
+        self.election.me.witnessed.renew(at, NOW)
+        return self
+
     def unfit(self) -> Scene:
         self.election.setFitness(Fitness.UNFIT, "no carrier on eth0")
         return self
@@ -120,7 +125,7 @@ def voting() -> Scene:
 def granted() -> Scene:
     scene = voting()
     assert isinstance(scene.election.arbiter, Majority)
-    scene.election.arbiter.voter.grant = Grant("c", 1, 9, 1)
+    scene.election.arbiter.voter.grant = Grant("c", 1, 9)
     return scene
 
 
@@ -174,7 +179,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     (
         "witness",
         "no answer from the witness for 5.00 s",
-        lambda: Scene(witness=True).set("evidence", witnessedAt=NOW - 5),
+        lambda: Scene(witness=True).witnessed(NOW - 5),
     ),
     ("votes", "has 1 vote (its own) of the 2 it needs", lambda: Scene("abc")),
     ("votes", "no two-way contact with b, c", lambda: Scene("abc").hear(heard=False)),
@@ -352,7 +357,7 @@ class ParagraphTests(SynchronousTestCase):
     def test_elsewhere(self) -> None:
         """A standby tells who holds, and why it does not itself."""
         scene = holder(Scene())
-        scene.chronicle.look(scene.view, NOW - 1)
+        scene.chronicle.look(scene.view, ["web"], NOW - 1)
         self.assertEqual(
             scene.text(),
             "b holds web with term 5, for 1.00 s: it held already when it was first heard. "

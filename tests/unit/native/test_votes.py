@@ -19,9 +19,11 @@ from hatwist.core.claims import Grant, Role
 from hatwist.core.electorate import Quorum
 from hatwist.core.states import TABLE, Input, State
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native import rules, votes
+from hatwist.protocols.native import confirmations, rules, votes
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.peer import Peer
+from hatwist.protocols.native.words import heardOf
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.host import GROUP, SimulatedHost
@@ -329,12 +331,12 @@ class NeededTests(SynchronousTestCase):
 
     def test_schedulesNotice(self) -> None:
         """The random schedules find two holders where votes are not asked for, and one term held twice."""
-        good = votes.confirmed
-        self.patch(votes, "confirmed", lambda *args: args[-1])
+        good = votes.Majority.confirmed
+        self.patch(votes.Majority, "confirmed", lambda self, now: now)
         found = [violation.what for violation in judge(range(40, 70, 29), "majority")]
         self.assertTrue(any("two holders" in what for what in found), found)
         self.assertTrue(any("do not rise" in what for what in found), found)
-        self.patch(votes, "confirmed", good)
+        self.patch(votes.Majority, "confirmed", good)
         self.patch(votes.Voter, "decide", lambda *args: False)
         found = [violation.what for violation in judge(range(1), "majority")]
         self.assertTrue(any("no holder although" in what for what in found), found)
@@ -348,30 +350,34 @@ class NeededTests(SynchronousTestCase):
         sim.run(1.0)
         return sim
 
+    def confirmedAt(self, time: Callable[[Peer], float]) -> None:
+        """What a voter confirms is no longer when the packet left that it received."""
+
+        def kth(self: Any, votes: Any) -> float:
+            times = sorted([time(self._peers[name]) for name in votes[0]], reverse=True)
+            return times[votes[1] - 1] if len(times) >= votes[1] else -inf
+
+        self.patch(confirmations.Confirmations, "_time", kth)
+
     def test_13_onlyVotesCount(self) -> None:
         """A holder that takes "a majority is alive and hears me" for votes stays when others have them."""
         self.assertEqual(self.cutOff().transcript.overlap(), 0)
 
-        def heard(view: Any, group: str, quorum: Any, claim: Any, sent: Any, now: float) -> float:
-            count = sum(peer.twoWay(now) for peer in view) + 1
-            return now if count >= quorum.needed else -inf
+        def heard(others: Any, quorum: Any, claim: Any) -> frozenset[str]:
+            return frozenset([peer.name for peer in others if others.twoWay(peer)])
 
-        self.patch(votes, "confirmed", heard)
+        self.patch(votes, "voters", heard)
+        self.confirmedAt(lambda peer: peer.lastListed.at + T)
         self.assertGreater(self.broken(self.cutOff).transcript.overlap(), I)
 
     def test_13_forThisClaim(self) -> None:
         """A vote that counts for any claim of its node makes two holders, of one term even."""
-        good = votes.confirmed
 
-        def anyTerm(view: Any, group: str, quorum: Any, claim: Any, sent: Any, now: float) -> float:
-            times = [-inf]
-            for peer in view:
-                said = peer.announced(group)
-                if said is not None and said.grant is not None and said.grant[:2] == claim[:2]:
-                    times.append(good(view, group, quorum, said.grant[:3], sent, now))
-            return max(times)
+        def anyTerm(others: Any, quorum: Any, claim: Any) -> frozenset[str]:
+            said = [(peer.name, others.said(peer)) for peer in others]
+            return frozenset([n for n, s in said if s and s.grant and s.grant[:2] == claim[:2]])
 
-        self.patch(votes, "confirmed", anyTerm)
+        self.patch(votes, "voters", anyTerm)
         sim, terms = VoteTests.late(self)  # type: ignore[arg-type]
         self.assertGreater(sim.transcript.overlap(), 0)
         self.assertNotEqual(terms, sorted(set(terms)))
@@ -388,15 +394,7 @@ class NeededTests(SynchronousTestCase):
         """A lease that runs from the arrival of votes, not from the sending of what they name, is too long."""
         self.assertEqual(self.mute().transcript.overlap(), 0)
 
-        def arrived(view: Any, group: str, quorum: Any, claim: Any, sent: Any, now: float) -> float:
-            times = [-inf]
-            for peer in view:
-                said = peer.announced(group)
-                if said is not None and said.grant is not None and said.grant[:3] == claim:
-                    times.append(peer.directAt)
-            return max(times)
-
-        self.patch(votes, "confirmed", arrived)
+        self.confirmedAt(lambda peer: peer.directAt)
         self.broken(self.mute)
 
     def held(self) -> list[int]:
@@ -465,12 +463,12 @@ class NeededTests(SynchronousTestCase):
         self.assertEqual([self.rivals(seed).transcript.overlap() for seed in seeds], [0] * 5)
         good = votes.Voter.decide
 
-        def fickle(self: Any, view: Any, *more: Any) -> bool:
-            for peer in view:
+        def fickle(self: Any, others: Any, *more: Any) -> bool:
+            for peer in others:
                 claim = peer.state(GROUP).claim
                 if claim is not None and claim.term > self.promised:
                     self.grant = self.last = None
-            return good(self, view, *more)
+            return good(self, others, *more)
 
         self.patch(votes.Voter, "decide", fickle)
         overlaps = [self.rivals(seed).transcript.overlap() for seed in seeds]
@@ -486,13 +484,19 @@ class NeededTests(SynchronousTestCase):
             sim.run(0.5)
             for other in ("beta", "gamma"):
                 sim.cut("alpha", other)
-            for peer in sim.nodes["beta"].machine.view, sim.nodes["gamma"].machine.view:
-                peer.peers["alpha"].words.clear()  # they forget that it holds
+            for name in ("beta", "gamma"):  # they forget that it holds
+                machine = sim.nodes[name].machine
+                machine.agenda.touchAll()
+                alpha = machine.view.peers["alpha"]
+                alpha.words.put(GROUP, heardOf(None), 0.0)
+                majority = machine.elections[GROUP].arbiter
+                assert isinstance(majority, votes.Majority)
+                majority.voter._seq = alpha.seq  # which is no word of alpha's
             sim.run(1.0)
             return sim
 
         self.assertEqual(lost().transcript.overlap(), 0)
-        self.patch(votes.Voter, "_end", lambda self, peer: peer.directAt + T / 4)
+        self.patch(votes.Voter, "_term", lambda self, peer: T / 4)
         self.broken(lost)
 
     def test_15_votesAreWithdrawn(self) -> None:
@@ -509,7 +513,7 @@ class NeededTests(SynchronousTestCase):
             return total
 
         settled = dark()
-        self.patch(votes.Voter, "_renew", lambda *args: None)
+        self.patch(votes.Voter, "_keep", lambda *args: None)
         self.assertGreater(dark(), 2 * settled)
 
     def restarted(self) -> Simulation:

@@ -41,7 +41,7 @@ fitnesses = st.sampled_from(Fitness)
 microseconds = st.integers(1, 0xFFFFFFFE)
 reasons = st.text(max_size=80).filter(lambda text: len(text.encode()) <= 255)
 requests = st.none() | st.builds(Request, names, sessions, terms, names | st.just(""))
-grants = st.none() | st.builds(Grant, names, sessions, terms, sixtyFour)
+grants = st.none() | st.builds(Grant, names, sessions, terms)
 
 
 @st.composite
@@ -106,6 +106,7 @@ def heards(draw: st.DrawFn, groups: list[str]) -> Heard:
         draw(st.booleans()),
         draw(st.booleans()),
         tuple(sorted({*groups} - {group.name for group in known})) if draw(st.booleans()) else (),
+        draw(st.integers(0, 255)),
     )
 
 
@@ -320,7 +321,7 @@ class BadBytesTests(SynchronousTestCase):
             FULL.index(b"\x02db"),
             FULL.rindex(b"\x05gamma", 0, -34),
         )
-        heardDb = gamma + 6 + 24  # name, then the fixed fields of a heard node
+        heardDb = gamma + 6 + 25  # name, then the fixed fields of a heard node
         grant = db + 37  # after the release and the name voted for
         for at, raw in (
             (17, b"\xff"),  # the node's name: not of the allowed letters
@@ -345,7 +346,7 @@ class BadBytesTests(SynchronousTestCase):
             (grant + 8, bytes(8)),  # its term: 0
             (grant + 8, b"\xff" * 8),  # its term: too high
             (gamma + 6, b"\xff" * 8),  # the session of a heard node
-            (gamma + 6 + 21, b"\x15"),  # received 21 of 20
+            (gamma + 6 + 22, b"\x15"),  # received 21 of 20
             (heardDb, b"\x00\x02"),  # a group index that nobody announced
             (heardDb + 2, b"\x01\x00"),  # ASKING without a claim
         ):
@@ -358,7 +359,7 @@ class BadBytesTests(SynchronousTestCase):
         top, highest = MAX_SESSION + 1, MAX_TERM + 1
         minimal = vectors.MINIMAL_VALUE
         worth = Worth(Fitness.FIT, 1, minimal.address, "a")
-        claim, vote = Claim(highest, worth), Grant("b", top, highest, 1)
+        claim, vote = Claim(highest, worth), Grant("b", top, highest)
         for group in (
             GroupState("g", Role.ACTIVE, Fitness.FIT, 1, highest=highest, claim=claim),
             GroupState("g", Role.STANDBY, Fitness.FIT, 1, released=Released(highest, "")),

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
+from hatwist.core.turn import Turn
 from hatwist.protocols.native import rules
 from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.rules import Timing
@@ -238,4 +239,4 @@ class ArithmeticTests(SynchronousTestCase):
         self.assertTrue(peer.announced(GROUP).witnessed)  # type: ignore[union-attr]
         sim.cut("beta", WITNESS)
         sim.runUntil(lambda: not peer.announced(GROUP).witnessed, I)  # type: ignore[union-attr]
-        self.assertTrue(beta.elections[GROUP].evidence.witnessed(sim.nodes["beta"].now))
+        self.assertTrue(beta.elections[GROUP].evidence.witnessed(Turn(sim.nodes["beta"].now)))

@@ -25,7 +25,7 @@ class PersisterTests(SynchronousTestCase):
         persister = Persister(
             clock, lambda: 1, store, lambda records: told.extend(records.values())
         )
-        older, newer = (Record(16, Grant("alpha", 1, 3, 7)), Record(32, Grant("beta", 1, 20, 9)))
+        older, newer = (Record(16, Grant("alpha", 1, 3)), Record(32, Grant("beta", 1, 20)))
         store.failure = OSError(errno.ENOSPC, "No space left on device")
         persister.persist("g", older)
         persister.flush()

@@ -20,7 +20,7 @@ from hatwist.core.electorate import Quorum, Ran
 from hatwist.runtime import disk
 from hatwist.runtime.store import MemoryStore, Store
 
-VOTE = Grant("beta", 1_700_000_000_000, 7, 99)
+VOTE = Grant("beta", 1_700_000_000_000, 7)
 
 
 def _note(done: list[int], session: int, result: None) -> None:
