@@ -213,9 +213,8 @@ class Driver:
             self._guard.check()
 
     def decided(self, now: float, effects: Sequence[Effect]) -> None:
-        """Record it; most decisions change nothing."""
-        if effects:
-            self.recorder.decided(now, effects)
+        """Record it."""
+        self.recorder.decided(now, effects)
 
     def perform(self, machine: Machine, effect: Effect) -> None:
         """Tell the fence, then do it. What goes wrong is logged; the machine goes by what it is told."""
@@ -357,10 +356,7 @@ class Driver:
 
     def _dismiss(self) -> None:
         """What the machines have forgotten needs no keeper."""
-        count = 0
-        for machine in self.machines:
-            count += len(machine.groups)
-        if len(self.fences) == count:
+        if len(self.fences) == sum(len(machine.groups) for machine in self.machines):
             return
         known = self._groups()
         for name in set(self.fences).difference(known):
