@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ def used(host: Host) -> float:
 
 
 async def proven(lab: Lab) -> None:
-    """Returns when no daemon has the process any more that proves its frames at its start."""
+    """Returns when no daemon has the process any more that proves its frames after its start."""
     for daemon in lab.programs.values():
         await daemon.says("scapy's", LIMIT + 30)
 
@@ -93,8 +93,21 @@ def loop() -> float:
     return best
 
 
+def inWorld(
+    script: str, argv: Sequence[str], main: Callable[[Any], Coroutine[Any, Any, None]]
+) -> None:
+    """Run a benchmark in a private world, with timers on the monotonic clock; outside of one, enter one first."""
+    if not world.inside():
+        sys.exit(world.enter([sys.executable, script, *argv]))
+
+    def run(reactor: Any) -> Deferred[None]:
+        useMonotonic(reactor, time.monotonic)
+        return Deferred.fromCoroutine(main(reactor))
+
+    react(run)
+
+
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
-    useMonotonic(reactor, time.monotonic)
     print(f"a million steps of an empty loop: {loop() * 1000:.0f} ms", flush=True)
     failed = False
     for setup in (PLAIN, VOTES):
@@ -108,13 +121,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="What an idle node costs.")
     parser.add_argument("--seconds", type=float, default=20, help="how long to look (20)")
     options = parser.parse_args(argv)
-    if not world.inside():
-        sys.exit(world.enter([sys.executable, __file__, *argv]))
-
-    def run(reactor: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(_main(reactor, options))
-
-    react(run)
+    inWorld(__file__, argv, lambda reactor: _main(reactor, options))
 
 
 if __name__ == "__main__":

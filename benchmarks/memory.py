@@ -23,17 +23,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idle import loop, proven, used
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
+from idle import inWorld, loop, proven, used
 
 import hatwist
-from hatwist.lab import world
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT, TWISTD, Lab, Setup, haDaemon
 from hatwist.lab.lan import Host
 from hatwist.linux.guard import program
-from hatwist.runtime.clock import useMonotonic
 
 HOSTS = Setup(hosts=("alpha", "beta"))
 BUDGETS = {"daemon": 45.0, "guard": 8.0}
@@ -148,7 +144,6 @@ async def starting(reactor: Any, count: int) -> bool:
 
 
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
-    useMonotonic(reactor, time.monotonic)
     print(f"a million steps of an empty loop: {loop() * 1000:.0f} ms", flush=True)
     # As pip does. Where that may not be written, each start compiles anew, which takes as long as all else.
     compileall.compile_dir(Path(hatwist.__file__).parent, quiet=2)
@@ -161,13 +156,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="What an idle node has in memory.")
     parser.add_argument("--starts", type=int, default=10, help="how many starts to time (10)")
     options = parser.parse_args(argv)
-    if not world.inside():
-        sys.exit(world.enter([sys.executable, __file__, *argv]))
-
-    def run(reactor: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(_main(reactor, options))
-
-    react(run)
+    inWorld(__file__, argv, lambda reactor: _main(reactor, options))
 
 
 if __name__ == "__main__":

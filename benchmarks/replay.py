@@ -23,16 +23,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
+from idle import inWorld
 
 from hatwist.core.claims import Role
 from hatwist.core.errors import BadPacket
-from hatwist.lab import world
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
 from hatwist.protocols.native.auth import Keyring
-from hatwist.runtime.clock import useMonotonic
 
 KEY = b"the key of benchmarks/replay.py, for no other use"
 # Datagrams in one go, and seconds until the next: what a receive buffer takes without a loss.
@@ -207,7 +204,6 @@ def word(good: bool) -> str:
 
 
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
-    useMonotonic(reactor, time.monotonic)
     with tempfile.TemporaryDirectory() as directory:
         keyFile = Path(directory, "key")
         keyFile.write_bytes(KEY)
@@ -242,13 +238,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--write", type=Path, help="keep the recording in this pcap file")
     parser.add_argument("--read", type=Path, help="play this one")
     options = parser.parse_args(argv)
-    if not world.inside():
-        sys.exit(world.enter([sys.executable, __file__, *argv]))
-
-    def run(reactor: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(_main(reactor, options))
-
-    react(run)
+    inWorld(__file__, argv, lambda reactor: _main(reactor, options))
 
 
 if __name__ == "__main__":

@@ -229,9 +229,8 @@ class Driver:
             self._guard.check()
 
     def decided(self, now: float, effects: Sequence[Effect]) -> None:
-        """Record it; most decisions change nothing."""
-        if effects:
-            self.recorder.decided(now, effects)
+        """Record it."""
+        self.recorder.decided(now, effects)
 
     def perform(self, machine: Machine, effect: Effect) -> None:
         """Tell the fence, then do it. What goes wrong is logged; the machine goes by what it is told."""

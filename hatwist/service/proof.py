@@ -1,5 +1,5 @@
 """
-scapy proves the frames of a daemon at each start, byte for byte, and is gone again a second later.
+scapy proves the frames of a daemon after each start, byte for byte, and is gone again a second later.
 
 The frames that are sent (L{hatwist.protocols.frames.TEMPLATES}) never wait for the proof and never depend on it: it
 tells of a scapy, or a Python, that sees them differently than those with which hatwist was tested.
@@ -22,8 +22,8 @@ from hatwist.protocols.frames import TEMPLATES
 from hatwist.resources.process import run
 
 COMMAND = (sys.executable, "-P", building.__file__)
-AFTER = 1.0
-"""Seconds after the start of a daemon: its first heartbeats and claims do not share a processor with scapy."""
+AFTER = 10.0
+"""Seconds after the start of a daemon: who holds what is settled by then, and shared no processor with scapy."""
 LIMIT = 60.0
 """Seconds that scapy may take: a process that runs when nobody else wants to may wait for long."""
 

@@ -148,7 +148,7 @@ async def test_taken(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
         alpha = pair.programs["alpha"]
         await alpha.ended()
     assert alpha.status != 0
-    assert f"tcp:{PORT}: cannot listen there" in alpha.tail(1000)
+    assert f'http = "tcp:{PORT}": cannot listen there' in alpha.tail(1000)
     assert "in use" in alpha.tail(1000)
     await judge.untilHeldBy(ADDRESS, "beta")
 

@@ -37,7 +37,7 @@ _RUN = (
 _PYTHON = (sys.executable, "-I", "-S", "-B", "-c", _RUN)
 COMMAND = (*_PYTHON, program.__file__)
 REALTIME = (*_PYTHON, realtime.__file__, program.__file__)
-"""A guard that comes before ordinary processes, and before its daemon; it needs 1 MB more."""
+"""A guard that comes before ordinary processes, and before its daemon."""
 START_LIMIT = 5.0
 """Seconds within which a guard must be ready."""
 END_LIMIT = 2.0

@@ -69,14 +69,12 @@ class Identity:
 
     def listed(self, beat: Heartbeat, now: float) -> None:
         """Look what another node has heard under this node's name."""
-        name, session = self._rules.name, self.session
         for heard in beat.heard:
-            if heard.name == name and heard.session > session:
+            if heard.name == self._rules.name:
                 # As far as it is believed: the teller may have followed further, in more steps than reached this node.
-                told = follow(session, heard.session)
-                if told > session:
+                told = follow(self.session, heard.session)
+                if told > self.session:
                     self._later(heard._replace(session=told), beat.name, now)
-                    session = self.session
 
     def _later(self, heard: Heard, by: str, now: float) -> None:
         """A later start of this node is known: an earlier one, and the clock was behind, or another node."""

@@ -61,7 +61,7 @@ class Intake:
             raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
         if name in peers:
             session = peers[name].session
-            if beat.session > session and beat.session > follow(session, beat.session):
+            if beat.session > follow(session, beat.session):
                 raise BadPacket("malformed", f"session {beat.session} after {session}")
         try:
             self._window.accept(beat, link)

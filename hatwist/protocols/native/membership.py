@@ -155,9 +155,8 @@ class Membership:
         """@param groups: those of the teller: on others it has no word."""
         peer = self.peers.get(heard.name)
         session = heard.session
-        if peer is None or session > peer.session:
-            if session > (TRUSTED if peer is None else follow(peer.session, session)):
-                return  # its own packets may say so
+        if session > (TRUSTED if peer is None else follow(peer.session, session)):
+            return  # its own packets may say so
         if peer is None:
             if len(self.peers) >= MAX_PEERS:
                 return

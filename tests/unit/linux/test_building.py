@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
+from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -62,6 +64,20 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(
             printed("-c", code, environment=environment).split(), [str(os.SCHED_IDLE), "1000"]
         )
+
+    def test_yieldsToOtherSessions(self) -> None:
+        """A session of its own comes after all others; one that it shares is left alone."""
+        if not os.path.exists("/proc/self/autogroup"):
+            raise SkipTest("this kernel does not group sessions")
+        code = (
+            "from hatwist.linux.lan import building; building.yieldToEverybody()\n"
+            "print(open('/proc/self/autogroup').read())\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        before = Path("/proc/self/autogroup").read_text()
+        self.assertEqual(printed("-c", code, environment=environment).strip(), before.strip())
+        own = printed("-c", f"import os; os.setsid()\n{code}", environment=environment)
+        self.assertTrue(own.strip().endswith(" nice 19"), own)
 
     def test_mayNotYield(self) -> None:
         """A sandbox that forbids it keeps it from nothing."""
