@@ -56,7 +56,7 @@ class Twin(NativeMachine):
         for name, election in self.elections.items():
             twin = self.diligent.elections[name]
             assert election.told == twin.told, (self.name, now, election.told, twin.told)
-            mine, its = self.lease(name, now), self.diligent.lease(name, now)
+            mine, its = self.until(name, now), self.diligent.until(name, now)
             assert mine == its, (self.name, now, mine, its)
         return found
 
