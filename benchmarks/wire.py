@@ -12,7 +12,7 @@ import sys
 from timeit import repeat
 
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.testing import Simulation
 
 BUDGET = 50.0

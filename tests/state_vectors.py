@@ -1,15 +1,15 @@
 """
 Golden vectors of the datagrams that tell changes: two of them, field by field, with the values they stand for.
 
-They were written by hand from L{hatwist.protocols.native.state.layout}.
+They were written by hand from L{hatwist.protocols.native.layout}.
 """
 
 from __future__ import annotations
 
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.worth import NO_ADDRESS, Fitness, Worth
-from hatwist.protocols.native.heartbeat import GroupState, Request, clusterId
-from hatwist.protocols.native.state.datagram import (
+from hatwist.protocols.native.datagram import GroupState, Request, clusterId
+from hatwist.protocols.native.datagram import (
     Datagram,
     GroupRecord,
     Header,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, Request
+from hatwist.protocols.native.datagram import GroupState, Heard, HeardGroup, Heartbeat, Request
 
 
 class Field(NamedTuple):

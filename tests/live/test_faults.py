@@ -23,7 +23,7 @@ from hatwist.lab.judge import LabJudge
 from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupState, Heartbeat, clusterId
 from tests.daemons import (
     ADDRESS,
     CIDR,

@@ -13,7 +13,7 @@ from hatwist.core.claims import Role
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, clusterId
+from hatwist.protocols.native.datagram import GroupState, clusterId
 from tests.recipes import Rig
 
 CONFIGURATION = """\

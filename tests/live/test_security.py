@@ -21,7 +21,7 @@ from hatwist.core.worth import Fitness, Worth
 from hatwist.lab.capture import SO_TIMESTAMPNS, Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupState, Heartbeat, clusterId
 
 KEY = b"the key of the pair, 32 bytes..."
 OTHER_KEY = b"a key that somebody else made up"

@@ -20,7 +20,7 @@ from hatwist.core.reports import Gone, Held, Persisted
 from hatwist.core.terms import MARGIN
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupState, Heard, HeardGroup, Heartbeat, clusterId
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.runtime.store import Store

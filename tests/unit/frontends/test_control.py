@@ -31,7 +31,7 @@ from hatwist.frontends.control.boxes import CommandRefused
 from hatwist.frontends.control.client import Client, NotRunning, Unclear, find
 from hatwist.frontends.control.levels import Threshold
 from hatwist.frontends.control.server import Control, Server
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat
+from hatwist.protocols.native.datagram import GroupState, Heartbeat
 from hatwist.service.service import HAService
 from hatwist.service.snapshot import RECALLED
 from hatwist.settings import GroupSettings

@@ -17,7 +17,7 @@ from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.packet import Packet
 from hatwist.frontends.web.metrics import registry
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.runtime.history import History
 from hatwist.runtime.node import Node
 from hatwist.service.figures import Figures, figures

@@ -12,7 +12,7 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import Ask
 from hatwist.core.reports import Served
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.protocols.native.rules import ANSWER_FRESH, ASK_AFTER, ASK_EVERY
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP

@@ -14,7 +14,7 @@ from hatwist.core.recorder import Recorder
 from hatwist.core.reports import MoveWanted, NotHeld
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.chronicle import Chronicle
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupState, Heard, HeardGroup, Heartbeat, clusterId
 from hatwist.protocols.native.intake import Statement
 from hatwist.protocols.native.membership import Membership
 from hatwist.testing import Simulation

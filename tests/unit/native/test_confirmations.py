@@ -7,7 +7,7 @@ from math import inf
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.turn import Turn
-from hatwist.protocols.native.heartbeat import NO_LAG, Heard, Heartbeat
+from hatwist.protocols.native.datagram import NO_LAG, Heard, Heartbeat
 from hatwist.protocols.native.membership import Membership
 from tests import vectors
 

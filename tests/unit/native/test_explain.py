@@ -19,7 +19,7 @@ from hatwist.protocols.native import reasons
 from hatwist.protocols.native.chronicle import Chronicle
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.explain import explain
-from hatwist.protocols.native.heartbeat import (
+from hatwist.protocols.native.datagram import (
     MAX_SEQ,
     GroupState,
     Heard,

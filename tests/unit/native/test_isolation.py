@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import GroupState, Heard, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupState, Heard, Heartbeat, clusterId
 from hatwist.protocols.native.isolation import isolated, missing, split
 from hatwist.protocols.native.membership import Membership
 

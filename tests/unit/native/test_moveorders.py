@@ -9,7 +9,7 @@ from __future__ import annotations
 from hatwist.core.claims import Role
 from hatwist.core.reports import Drained, Judged, MoveWanted
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import Heartbeat, Request
+from hatwist.protocols.native.datagram import Heartbeat, Request
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP
 from tests.unit.native.test_scenarios import HANDOVER, LATE, RANKS, TRAVEL, I, Scenario, T

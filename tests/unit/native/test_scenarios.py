@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Role
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.testing import Simulation
 

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Role
 from hatwist.core.errors import REASONS, BadPacket
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import GroupState
-from hatwist.protocols.native.state.datagram import (
+from hatwist.protocols.native.datagram import GroupState
+from hatwist.protocols.native.datagram import (
     Datagram,
     GroupRecord,
     Header,
@@ -18,15 +18,15 @@ from hatwist.protocols.native.state.datagram import (
     Range,
     Want,
 )
-from hatwist.protocols.native.state.decoding import decode
-from hatwist.protocols.native.state.encoding import (
+from hatwist.protocols.native.decoding import decode
+from hatwist.protocols.native.encoding import (
     encode,
     fingerprint,
     listingSize,
     recordSize,
 )
 from hatwist.protocols.native.state.journal import toldOf
-from hatwist.protocols.native.state.layout import MAX_VERSION, MIN_SIZE, RANGE, reasonBytes
+from hatwist.protocols.native.layout import MAX_VERSION, MIN_SIZE, RANGE, reasonBytes
 from tests import state_vectors as vectors
 from tests.unit.native.test_wire import (
     addresses,

@@ -21,7 +21,7 @@ from hatwist.core.states import TABLE, Input, State
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native import confirmations, rules, votes
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.words import heardOf
 from hatwist.testing import Simulation

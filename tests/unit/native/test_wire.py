@@ -15,7 +15,7 @@ from hatwist.core.errors import REASONS, BadPacket
 from hatwist.core.worth import NO_ADDRESS, Fitness, Worth
 from hatwist.protocols.native.decoding import decode
 from hatwist.protocols.native.encoding import encode
-from hatwist.protocols.native.heartbeat import (
+from hatwist.protocols.native.datagram import (
     MAX_SEQ,
     GroupState,
     Heard,
@@ -24,7 +24,7 @@ from hatwist.protocols.native.heartbeat import (
     Request,
     clusterId,
 )
-from hatwist.protocols.native.wire import keyIdOf
+from hatwist.protocols.native.layout import keyIdOf
 from tests import vectors
 
 MINIMAL = vectors.toBytes(vectors.MINIMAL)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Role
 from hatwist.core.turn import Turn
 from hatwist.protocols.native import rules
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.protocols.native.rules import Timing
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP

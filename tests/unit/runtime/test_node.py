@@ -22,7 +22,7 @@ from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import Farewell
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import Heard, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import Heard, Heartbeat, clusterId
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.memory import MemoryResource

@@ -25,7 +25,7 @@ from hatwist.protocols.native.candidacy import Candidacy
 from hatwist.protocols.native.conflict import Conflict
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.eligibility import Eligibility
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others

@@ -18,7 +18,7 @@ from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native import votes
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Heartbeat
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.testing import Simulation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from hatwist.protocols.native.state.datagram import Datagram, Header, Listing
+from hatwist.protocols.native.datagram import MAX_SEQ, Datagram, Header, Listing
 from hatwist.protocols.native.state.journal import Journal
 from hatwist.protocols.native.state.ledger import Ledger
 from hatwist.protocols.native.state.telling import Telling
@@ -39,6 +39,7 @@ class Knowledge:
     in the datagram that has it.
 
     @param limit: bytes of a datagram at most, without the signature.
+    @ivar seq: the number of its newest datagram; it counts on from session to session.
     @ivar ledgers: what is known of each other node.
     @ivar journal: what this node is.
     @ivar telling: what it tells.
@@ -49,6 +50,7 @@ class Knowledge:
     ) -> None:
         self.name = name
         self.ledgers: dict[str, Ledger] = {}
+        self.seq = 0
         self._interval, self._tolerance, self._limit = interval, tolerance, limit
         self.renew(session, now)
 
@@ -66,7 +68,6 @@ class Knowledge:
             self._limit,
             now,
         )
-        self._seq = 0
 
     def begin(self, name: str, session: int, tolerance: float, now: float) -> None:
         """A node is known, or has a new session: nothing is known of its groups."""
@@ -126,7 +127,7 @@ class Knowledge:
         if listing.session != self.session:
             return False
         highest = max(listing.known, listing.version)
-        if listing.seq > self._seq or highest > self.journal.version:
+        if listing.seq > self.seq or highest > self.journal.version:
             return not listing.left
         self.telling.confirm(by, listing.known, now)
         return False
@@ -161,10 +162,24 @@ class Knowledge:
         """The header of the next datagram, of which the rest is given."""
         return plain._replace(
             session=self.session,
-            seq=self._seq + 1,
+            seq=self.seq + 1,
             version=self.journal.version,
             sum=self.journal.records.sum,
+            claims=self.journal.claims,
         )
+
+    def goodbye(self, plain: Header) -> Datagram:
+        """Last words: whatever is held is released to nobody in particular."""
+        self.seq += 1
+        return Datagram(plain._replace(session=self.session, seq=self.seq, leaving=True))
+
+    def farewell(self, plain: Header) -> Datagram:
+        """
+        The goodbye that the guard says for this node, the same as long as the session is.
+
+        Its number is the last there can be: this session is dead to everybody who hears it.
+        """
+        return Datagram(plain._replace(session=self.session, seq=MAX_SEQ, leaving=True))
 
     def listing(
         self,
@@ -209,5 +224,5 @@ class Knowledge:
         """What leaves now, see L{Telling.compose}; each datagram has a number of its own."""
         header = self._header(plain)
         datagrams = self.telling.compose(header, listings, present, live, whole, now)
-        self._seq += len(datagrams)
+        self.seq += len(datagrams)
         return datagrams
