@@ -7,6 +7,7 @@ Deciding only when all that has arrived is read is what keeps a node that was fr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from math import inf
 from typing import Any
 
 from hatwist.core.agenda import Agenda
@@ -48,7 +49,7 @@ from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.outbox import Outbox, lossy
 from hatwist.protocols.native.picture import picture
 from hatwist.protocols.native.prospects import hindrance
-from hatwist.protocols.native.rules import WITNESSED, GroupRules, NodeRules, Timing
+from hatwist.protocols.native.rules import WITNESSED, GroupRules, NodeRules
 from hatwist.protocols.native.state.knowledge import Knowledge
 from hatwist.protocols.native.tally import Tally
 
@@ -80,7 +81,6 @@ class NativeMachine:
     ) -> None:
         self.rules = rules
         self.keyring = keyring
-        self.timing = Timing(rules.interval, rules.tolerance, rules.release, rules.guarding)
         self.elections: dict[str, Election] = {}
         self.agenda = Agenda(lambda group: self.elections[group].settle())
         self.knowledge = Knowledge(
@@ -256,7 +256,7 @@ class NativeMachine:
         for name in decided:
             urgent = self._decide(name, effects, now) or urgent
         common, until = self._common(now)
-        wake = min(self._attendance.look(now), until)
+        wake = inf if self.over else min(self._attendance.look(now), until)
         self.outbox.decide(now, beat, urgent, common, displaced, self.over)
         effects += self._events
         self._events = []
@@ -298,7 +298,7 @@ class NativeMachine:
         return [Outgoing(seal(each), None, each.header.seq) for each in self.outbox.collect(now)]
 
     def until(self, lease: str, now: float) -> float:
-        return until(lease, self.elections, self.timing, now)
+        return until(lease, self.elections, self.rules.timing, now)
 
     def farewells(self, group: str) -> list[Outgoing]:
         """
@@ -367,10 +367,9 @@ class NativeMachine:
             raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = self.outbox.rules = rules
         self.view.digest = rules.digest
-        self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
         for election in self._each():
             group = wanted.pop(election.rules.name, None)
-            election.change(self.timing, group)
+            election.change(self.rules.timing, group)
             if group is None:
                 self.tally.going.add(election.rules.name)
                 election.input(Input.STOP, now, "no longer configured")
@@ -382,7 +381,14 @@ class NativeMachine:
         rules = self.rules
         node = (rules.address, rules.name)
         self.elections[group.name] = election = Election(
-            rules.cluster, group, self.timing, node, now, rules.quorum, record, self._witnessed
+            rules.cluster,
+            group,
+            self.rules.timing,
+            node,
+            now,
+            rules.quorum,
+            record,
+            self._witnessed,
         )
         if self.drained:
             election.setFitness(*DRAINED, "drain")
