@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.worth import NO_ADDRESS, Fitness, Worth
-from hatwist.protocols.native.datagram import GroupState, Request, clusterId
 from hatwist.protocols.native.datagram import (
     Datagram,
     GroupRecord,
+    GroupState,
     Header,
     Listing,
     Range,
+    Request,
     Want,
+    clusterId,
 )
 from tests.vectors import Field
 

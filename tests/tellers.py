@@ -18,8 +18,7 @@ from typing import Any
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.errors import BadPacket
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.datagram import GroupState, clusterId
-from hatwist.protocols.native.datagram import Datagram, Header
+from hatwist.protocols.native.datagram import Datagram, GroupState, Header, clusterId
 from hatwist.protocols.native.decoding import decode
 from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.state.journal import toldOf

@@ -35,6 +35,12 @@ def hears(machine: NativeMachine, other: NativeMachine) -> bool:
     return peer is not None and peer.session == other.session and peer.header is not None
 
 
+def hearsHolder(machine: NativeMachine, other: NativeMachine, group: str) -> bool:
+    """A node has heard that another one holds a group, in its present session."""
+    peer = machine.view.peers.get(other.name)
+    return peer is not None and peer.session == other.session and group in peer.words.leading
+
+
 def unknown(before: Words, after: Words, known: Words) -> list[str]:
     """
     Of which groups another node has an old word.

@@ -136,7 +136,7 @@ class Peer:
     @property
     def twoWayUntil(self) -> float:
         """When that is over unless it is heard again; C{-inf}: it said goodbye."""
-        return -inf if self._left else min(self.directAt, self.lastListed.at) + self.tolerance
+        return -inf if self.ledger.left else min(self.directAt, self.lastListed.at) + self.tolerance
 
     def lists(self, now: float) -> bool:
         """It said of late that it receives this node."""

@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.errors import BadPacket
 from hatwist.protocols.native.auth import UNSIGNED, Keyring, ReplayWindow, keyId
-from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.datagram import MAX_SEQ, Heartbeat
+from hatwist.protocols.native.encoding import encode
 from tests import vectors
 from tests.unit.native.test_wire import flips
 

@@ -17,23 +17,19 @@ from hatwist.core.states import Input
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native import reasons
 from hatwist.protocols.native.chronicle import Chronicle
-from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.explain import explain
 from hatwist.protocols.native.datagram import (
     MAX_SEQ,
     GroupState,
-    Heard,
-    HeardGroup,
-    Heartbeat,
-    clusterId,
 )
+from hatwist.protocols.native.election import Election
+from hatwist.protocols.native.explain import explain
 from hatwist.protocols.native.isolation import NOTHING, Here
 from hatwist.protocols.native.machine import DRAINED
-from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.reasons import ownReason, peerReason
 from hatwist.protocols.native.rules import GroupRules, Timing
 from hatwist.protocols.native.votes import Majority
 from hatwist.service.status import because
+from tests.statements import Statement, Word, hear, membership
 
 I, T = 0.1, 0.35  # noqa: E741
 NOW = 100.0
@@ -47,7 +43,7 @@ class Scene:
         quorum = Quorum(frozenset(voters), len(voters) // 2 + 1) if voters else None
         group = GroupRules("web", **rules)
         self.election = Election("home", group, Timing(I, T), (1, "a"), 0.0, quorum)
-        self.view = Membership("a", T, b"d" * 8)
+        self.view = membership("a", T, b"d" * 8, SESSION)
         self.view.serve(("web",))
         self.chronicle = Chronicle("a")
         if ready:
@@ -72,20 +68,22 @@ class Scene:
         priority: int = 100,
         eligible: bool = True,
         group: str = "web",
-        third: tuple[Heard, ...] = (),
+        third: tuple[Word, ...] = (),
         seq: int | None = None,
         **state: Any,
     ) -> Scene:
         claim = Claim(term, Worth(fitness, priority, address, name), moved) if term else None
         told = GroupState(group, role, fitness, priority, eligible, claim=claim, **state)
-        me = (Heard("a", SESSION, 1, 0.0, True, True, 20),) if heard else ()
+        me = (Word("a", SESSION, 1),) if heard else ()
         known = self.view.peers.get(name)
         if seq is None:
             seq = known.seq + 1 if known is not None else 1
-        beat = Heartbeat(
-            clusterId("home"), name, 1, seq, I, T, address, b"d" * 8, (told,), me + third
-        )._replace(leaving=role is Role.SHUTDOWN)
-        self.view.receive(beat, "eth0", SESSION, at)
+        leaving = role is Role.SHUTDOWN
+        self.view.knowledge.seq = 1
+        statement = Statement(
+            name, seq, 1, (told,), me + third, leaving, address=address, digest=b"d" * 8
+        )
+        hear(self.view, statement, at)
         return self
 
     def set(self, part: str, **attributes: Any) -> Scene:
@@ -235,9 +233,9 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
 ]
 
 
-def _told(name: str, role: Role, term: int) -> Heard:
+def _told(name: str, role: Role, term: int) -> Word:
     claim = Claim(term, Worth(Fitness.FIT, 150, 2, name))
-    return Heard(name, 1, 1, 0.01, True, True, 20, (HeardGroup("web", role, claim),))
+    return Word(name, 1, 1, 0.01, groups=(GroupState("web", role, Fitness.FIT, 100, claim=claim),))
 
 
 # The same for what is known of node b.

@@ -17,8 +17,8 @@ from hatwist.core.reports import Gone, Held, Judged, Persisted, Stopped
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.datagram import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
+from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.membership import MAX_PEERS, REMEMBERED
 from hatwist.protocols.native.outbox import FIRST_WORD

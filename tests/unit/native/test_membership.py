@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Released, Role
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.datagram import GroupState, Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.membership import MAX_TERMS, REMEMBERED, Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import GroupRules, Timing

@@ -16,9 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Claim, Role
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.datagram import GroupState
+from hatwist.protocols.native.datagram import Datagram, GroupRecord, GroupState, Listing
 from hatwist.protocols.native.state.asking import Asking
-from hatwist.protocols.native.datagram import Datagram, GroupRecord, Listing
 from hatwist.protocols.native.state.journal import Journal
 from hatwist.protocols.native.state.knowledge import Knowledge, News
 from hatwist.protocols.native.state.ledger import Ledger

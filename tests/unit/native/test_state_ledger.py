@@ -12,10 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.errors import BadPacket
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.datagram import MAX_SEQ, GroupState
-from hatwist.protocols.native.state import journal as journals
-from hatwist.protocols.native.datagram import GroupRecord, Range
+from hatwist.protocols.native.datagram import MAX_SEQ, GroupRecord, GroupState, Range
 from hatwist.protocols.native.encoding import fingerprint
+from hatwist.protocols.native.state import journal as journals
 from hatwist.protocols.native.state.journal import Journal
 from hatwist.protocols.native.state.ledger import MAX_SPANS, NEVER, AsOf, Ledger
 from hatwist.protocols.native.state.spans import joined, without

@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Role
 from hatwist.core.errors import REASONS, BadPacket
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.datagram import GroupState
 from hatwist.protocols.native.datagram import (
     Datagram,
     GroupRecord,
+    GroupState,
     Header,
     Listing,
     Range,
@@ -25,8 +25,8 @@ from hatwist.protocols.native.encoding import (
     listingSize,
     recordSize,
 )
-from hatwist.protocols.native.state.journal import toldOf
 from hatwist.protocols.native.layout import MAX_VERSION, MIN_SIZE, RANGE, reasonBytes
+from hatwist.protocols.native.state.journal import toldOf
 from tests import state_vectors as vectors
 from tests.unit.native.test_wire import (
     addresses,

@@ -13,8 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import MAX_SESSION, MAX_TERM, Claim, Grant, Released, Role
 from hatwist.core.errors import REASONS, BadPacket
 from hatwist.core.worth import NO_ADDRESS, Fitness, Worth
-from hatwist.protocols.native.decoding import decode
-from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.datagram import (
     MAX_SEQ,
     GroupState,
@@ -24,6 +22,8 @@ from hatwist.protocols.native.datagram import (
     Request,
     clusterId,
 )
+from hatwist.protocols.native.decoding import decode
+from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.layout import keyIdOf
 from tests import vectors
 
