@@ -48,6 +48,7 @@ class Word(NamedTuple):
     named: bool = False
     lag: int = 255
     lapses: int = 0
+    claims: int = 0
 
     @property
     def listing(self) -> Listing:
@@ -65,7 +66,7 @@ class Word(NamedTuple):
             self.lapses,
             self.received,
             version,
-            _claims(self.groups),
+            max(self.claims, _claims(self.groups)),
             version,
         )
 

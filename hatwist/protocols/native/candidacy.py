@@ -250,6 +250,5 @@ class Candidacy:
     def _against(self, holder: Peer, claim: Claim, others: Others) -> Obstacle:
         """What an able standby waits for while another node holds."""
         said = others.said(holder)
-        if said is None:
-            return Obstacle.WORTH
+        assert said is not None
         return kept(self._me.worth, holder.worth(said), claim, self._me.rules)

@@ -112,7 +112,7 @@ MIN_FRAME = 1100
 
 def reasonBytes(reason: str) -> bytes:
     """As much of a reason as there is room for; never half a character."""
-    raw = reason.encode()
+    raw = reason.encode(errors="replace")
     return raw if len(raw) <= MAX_REASON else raw[:MAX_REASON].decode(errors="ignore").encode()
 
 

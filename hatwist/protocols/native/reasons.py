@@ -139,8 +139,6 @@ def _oneWay(scene: Scene) -> str:
 
 def _lessWorthy(scene: Scene) -> str:
     peer = scene.others.holders[0][0]
-    if scene.others.said(peer) is None:
-        return f"is ready; {peer.name} is known through others only"
     mine, theirs = scene.me.worth, scene.others.worth(peer)
     return (
         f"is ready, and less worthy ({worthOf(mine)}) than {peer.name} "

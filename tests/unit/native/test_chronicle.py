@@ -311,7 +311,7 @@ class RecorderTests(SynchronousTestCase):
         self.assertEqual(
             [tuple(line) for line in recorder.lines()],
             [
-                (1.0, "packet", "beta 17.4 on eth0: web ACTIVE fit 120 eligible"),
+                (1.0, "packet", "beta 17.4 on eth0: version 1; web ACTIVE fit 120 eligible"),
                 (1.1, "told", "notheld web in use"),
                 (1.2, "decided", "conflict web beta: too"),
                 (1.2, "sent", "4"),

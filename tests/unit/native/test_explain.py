@@ -194,7 +194,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ),
     (
         "worth",
-        "through others only",
+        "less worthy (fit, priority 100) than b (fit, priority 150)",
         lambda: Scene().hear("c", third=(_told("b", Role.ACTIVE, 5),)),
     ),
     (
@@ -229,13 +229,23 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
         lambda: Scene().hear(priority=150),
     ),
     ("asks-lan", "asking the LAN", lambda: Scene(asks=True).set("evidence", lanProbedSince=NOW)),
+    (
+        "doubt",
+        "waits until b, which holds something",
+        lambda: Scene().hear("c", third=(unknownOf("b"),)),
+    ),
     ("eligible", "is ready", lambda: Scene()),
 ]
 
 
 def _told(name: str, role: Role, term: int) -> Word:
     claim = Claim(term, Worth(Fitness.FIT, 150, 2, name))
-    return Word(name, 1, 1, 0.01, groups=(GroupState("web", role, Fitness.FIT, 100, claim=claim),))
+    return Word(name, 1, 1, 0.01, groups=(GroupState("web", role, Fitness.FIT, 150, claim=claim),))
+
+
+def unknownOf(name: str) -> Word:
+    """A later word of it, of which no record has come."""
+    return Word(name, 1, 9, 0.01, claims=1)
 
 
 # The same for what is known of node b.
@@ -254,6 +264,11 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
         "acquiring",
         "step 2 of 5: r0",
         lambda: holder(Scene(), step=2, steps=5, reason="acquiring, step 2 of 5: r0"),
+    ),
+    (
+        "untold",
+        "has not told everything yet",
+        lambda: Scene().hear("c", third=(unknownOf("b"),)).hear(group="mail"),
     ),
     ("unknown-group", "in its configuration", lambda: Scene().hear(group="mail")),
     (

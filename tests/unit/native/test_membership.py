@@ -11,22 +11,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Released, Role
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.datagram import GroupState, Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.datagram import GroupState
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.membership import MAX_TERMS, REMEMBERED, Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import GroupRules, Timing
-from hatwist.protocols.native.words import Word
-from tests import vectors
+from tests import statements
+from tests.statements import Statement, Word, hear
 
 T = 0.35
 CLAIM = Claim(5, Worth(Fitness.FIT, 100, 1, "b"))
-HOLDS = HeardGroup("g", Role.ACTIVE, CLAIM)
+HOLDS = GroupState("g", Role.ACTIVE, Fitness.FIT, 100, claim=CLAIM, highest=5)
+STANDBY = GroupState("g", Role.STANDBY, Fitness.FIT, 100)
 
 
 def membership(name: str) -> Membership:
     """What a node of that name knows, which has the group "g"."""
-    found = Membership(name, T)
+    found = statements.membership(name, T)
     found.serve(("g",))
     return found
 
@@ -42,14 +43,12 @@ def beat(
     seq: int,
     session: int = 1,
     role: Role = Role.STANDBY,
-    heard: tuple[Heard, ...] = (),
+    heard: tuple[Word, ...] = (),
     released: Released | None = None,
-) -> Heartbeat:
+) -> Statement:
     claim = CLAIM if role == Role.ACTIVE else None
     group = GroupState("g", role, Fitness.FIT, 100, True, claim=claim, released=released)
-    return vectors.MINIMAL_VALUE._replace(
-        name=name, session=session, seq=seq, groups=(group,), heard=heard
-    )
+    return Statement(name, seq, session, (group,), heard)
 
 
 def word(
@@ -57,12 +56,12 @@ def word(
     seq: int,
     age: float = 0.0,
     session: int = 1,
-    groups: tuple[HeardGroup, ...] = (),
+    groups: tuple[GroupState, ...] = (),
     direct: bool = True,
     lists: bool = True,
     named: bool = False,
-) -> Heard:
-    return Heard(name, session, seq, age, direct, lists, 20, groups, named=named)
+) -> Word:
+    return Word(name, session, seq, age, direct, lists, 20, groups, named=named)
 
 
 class MembershipTests(SynchronousTestCase):
@@ -71,9 +70,9 @@ class MembershipTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.view = membership("a")
 
-    def receive(self, heartbeat: Heartbeat, now: float) -> Peer:
-        self.view.receive(heartbeat, "eth0", 1, now)
-        return self.view.peers[heartbeat.name]
+    def receive(self, statement: Statement, now: float) -> Peer:
+        hear(self.view, statement, now)
+        return self.view.peers[statement.name]
 
     def test_aliveForOneTolerance(self) -> None:
         """A node is alive for its own tolerance after its newest packet, and not a moment longer."""
@@ -117,7 +116,7 @@ class MembershipTests(SynchronousTestCase):
     def test_firstPacketOfASession(self) -> None:
         """The first packet of each start of a node is told apart from the rest."""
         told = [
-            self.view.receive(beat("b", seq, session), "eth0", 1, 10.0)
+            self.hear(view, beat("b", seq, session), 10.0)
             for session, seq in ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3))
         ]
         self.assertEqual(told, [True, False, True, False, False])
@@ -149,7 +148,7 @@ class MembershipTests(SynchronousTestCase):
         """Nodes that tell each other of a dead one agree on when it was last heard."""
         views = {name: membership(name) for name in "abc"}
         for name in "abc":
-            views[name].receive(beat("x", 9, role=Role.ACTIVE), "eth0", 1, 10.0)
+            hear(views[name], beat("x", 9, role=Role.ACTIVE), 10.0)
         now = 10.0
         for seq in range(1, 20):
             now += 0.05
@@ -157,7 +156,7 @@ class MembershipTests(SynchronousTestCase):
                 told = beat(name, seq, heard=views[name].heard(now))
                 for other in "abc":
                     if other != name:
-                        views[other].receive(told, "eth0", 1, now)
+                        hear(views[other], told, now)
         for view in views.values():
             self.assertAlmostEqual(view.peers["x"].at, 10.0)
             self.assertEqual(actives(view, 10.0 + T), [])
@@ -169,10 +168,10 @@ class MembershipTests(SynchronousTestCase):
         newest = (0, -1)
         for number, (session, seq, direct) in enumerate(facts):
             if direct:
-                view.receive(beat("c", seq, session), "eth0", 1, 10.0)
+                hear(view, beat("c", seq, session), 10.0)
             else:
                 told = (word("c", seq, session=session),)
-                view.receive(beat("b", number, heard=told), "eth0", 1, 10.0)
+                hear(view, beat("b", number, heard=told), 10.0)
             newest = max(newest, (session, seq))
             peer = view.peers["c"]
             self.assertEqual((peer.session, peer.seq), newest)

@@ -67,6 +67,6 @@ def toldOf(state: GroupState) -> GroupState:
     released = state.released
     if released is not None and released.moved and state.claim is not None:
         state = state._replace(released=released._replace(moved=False))
-    if len(state.reason) > 63:
+    if len(state.reason) > 63 or not state.reason.isascii():
         state = state._replace(reason=reasonBytes(state.reason).decode())
     return state
