@@ -26,6 +26,8 @@ from hatwist.protocols.native.state.knowledge import Knowledge
 
 STEP = 2048
 """Versions that each packet of a statement has."""
+ME = "a"
+"""The node that listens: of its own groups others need not know any."""
 
 
 class Word(NamedTuple):
@@ -52,7 +54,7 @@ class Word(NamedTuple):
 
     @property
     def listing(self) -> Listing:
-        version = _version(self.seq)
+        version = _version(self.seq) if self.name != ME else 0
         return Listing(
             self.name,
             self.session,

@@ -94,7 +94,7 @@ class Teller:
         telling = self.knowledge.telling
         if self.answers:
             return now
-        rest = telling.restDue(self.present(now), self.live(now))
+        rest = telling.restDue(lambda: (self.present(now), self.live(now)))
         return min(self.beatAt, telling.wordDue(), rest)
 
     def act(self, now: float) -> list[Datagram]:

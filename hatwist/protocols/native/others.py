@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from math import inf
 
 from hatwist.core.claims import Claim, Released, Role
 from hatwist.core.obstacles import Obstacle
@@ -26,6 +27,7 @@ class Others:
 
     __slots__ = (
         "_able",
+        "_asks",
         "_candidates",
         "_freshness",
         "_group",
@@ -46,6 +48,7 @@ class Others:
         self.view = view
         self.now = turn.now
         self._group = me.rules.name
+        self._asks = me.rules.asks
         self._freshness = FRESH * me.timing.interval
         self.turn = turn
         self._passedOver = passedOver
@@ -82,12 +85,17 @@ class Others:
         return not self.turn.passed(peer.ledger.trueAt(self._group) + seconds)
 
     def doubted(self) -> Peer | None:
-        """One that may hold the group, which is not known yet, see L{Ledger.doubtful}; C{None}: nobody."""
+        """
+        One that holds something, and has not told yet what; C{None}: nobody.
+
+        Where the LAN can be asked it is waited for no longer than its ledger's patience after its last word on that:
+        it may be a recording, which never tells.
+        """
         for peer in self:
-            ledger = peer.ledger
-            if ledger.claims and not ledger.complete and self.alive(peer):
+            until = peer.ledger.doubtUntil
+            if until > -inf and self.alive(peer):
                 self.turn.attend()
-                if not self.turn.passed(ledger.movedAt + ledger.patience):
+                if not self._asks or not self.turn.passed(until):
                     return peer
         return None
 

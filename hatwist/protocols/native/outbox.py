@@ -194,10 +194,13 @@ class Outbox:
         """What is due by the last decision: it leaves now."""
         if not (self._word or self._rest):
             return []
-        found = self._compose(now)
-        if self._over:
-            self._goodbyes, count = 0, self._goodbyes
-            found += [self._knowledge.goodbye(self._plain()) for _ in range(count)]
+        found = []
+        if self._over:  # each has what was released last, which names who is to follow
+            while self._goodbyes:
+                self._goodbyes -= 1
+                found += self._compose(now)
+        else:
+            found = self._compose(now)
         for datagram in found:
             self._view.departed(datagram.header.seq, now)
         self._word = self._rest = False
@@ -205,7 +208,6 @@ class Outbox:
         return found
 
     def _compose(self, now: float) -> list[Datagram]:
-        """The records of what was released last go before a goodbye, for they name who follows."""
         view, word = self._view, self._word
         if word:
             self.lastSent, self._told = now, self._common
@@ -227,6 +229,7 @@ class Outbox:
             rules.tolerance,
             rules.address,
             rules.digest,
+            leaving=self._over,
             eligible=eligible,
             listening=listening,
             drained=drained,
@@ -235,10 +238,7 @@ class Outbox:
 
     def farewell(self) -> Datagram:
         """The goodbye that the guard says for this node once it has let go of everything."""
-        plain = self._plain()._replace(
-            eligible=False, listening=False, drained=False, witnessed=False
-        )
-        return self._knowledge.farewell(plain)
+        return self._knowledge.farewell(self._plain())
 
 
 def lossy(peer: Peer) -> bool:

@@ -17,7 +17,7 @@ from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.packet import Packet
 from hatwist.frontends.web.metrics import registry
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.datagram import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.runtime.history import History
 from hatwist.runtime.node import Node
 from hatwist.service.figures import Figures, figures
@@ -135,10 +135,10 @@ class MetricsTests(MetricsTestCase):
         self.pass_(2 * T)
         self.assertEqual(self.one("hatwist_peer_alive", peer="beta"), 0)
 
-    def farewell(self) -> Heartbeat:
+    def farewell(self) -> Datagram:
         """What beta's guard would say."""
         [packet] = self.beta.machine.farewells("g")
-        found: Heartbeat = self.beta.machine.keyring.open(packet.data)
+        found: Datagram = self.beta.machine.keyring.open(packet.data)
         return found
 
     def test_goodbyeIsNoLoss(self) -> None:
@@ -210,8 +210,9 @@ class MetricsTests(MetricsTestCase):
         self.settle()
         before = {(name, labels) for name, found in self.read().items() for labels in found}
         for sender in range(50):
-            beat = self.farewell()._replace(name=f"stranger{sender}")
-            datagram = Keyring([b"z" * 16]).seal(beat)
+            beat = self.farewell()
+            stranger = beat._replace(header=beat.header._replace(name=f"stranger{sender}"))
+            datagram = Keyring([b"z" * 16]).seal(stranger)
             with self.assertRaises(BadPacket):
                 self.alpha.machine.receive(Packet(datagram, "memory"), self.clock.seconds())
         after = {(name, labels) for name, found in self.read().items() for labels in found}

@@ -268,7 +268,7 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
     (
         "untold",
         "has not told everything yet",
-        lambda: Scene().hear("c", third=(unknownOf("b"),)).hear(group="mail"),
+        lambda: Scene().hear("c", third=(unknownOf("b"),)).hear(group="mail", seq=5),
     ),
     ("unknown-group", "in its configuration", lambda: Scene().hear(group="mail")),
     (

@@ -129,6 +129,7 @@ class TranscriptTests(MachineTests):
         )
         goodbyes = self.sent(effects)
         self.assertEqual([b.groups[0].role for b in goodbyes], [Role.SHUTDOWN] * 3)
+        self.assertEqual([b.leaving for b in goodbyes], [True] * 3)
         self.assertEqual(len({b.seq for b in goodbyes}), 3)
         self.assertTrue(self.machine.over)
         self.hear(beat("b", 1, role=Role.ACTIVE), 100.45)
@@ -312,9 +313,9 @@ class RefusalTests(MachineTests):
         self.assertEqual(len(self.sent(effects)), 1)
 
     def test_lesserHolderYields(self) -> None:
-        """Of two holders the one of the lower term releases, and says nothing, not even goodbye."""
+        """Of two that hold as much the one of the earlier start releases, and says nothing, not even goodbye."""
         self.hold()
-        self.twin(1, 4, Role.ACTIVE)
+        self.twin(1, 9, Role.ACTIVE)
         effects = self.decide(100.5)
         self.assertIn(Release("web"), effects)
         self.assertEqual(self.sent(effects), [])
@@ -479,10 +480,36 @@ class SessionTests(MachineTests):
 
     def test_stays(self) -> None:
         """Listed with its own session or an earlier one, it keeps it."""
+        self.machine.knowledge.seq = 3
         for seq, session in enumerate((5, 4, 0)):
             heard = (Word("a", session, 3, 0.0),)
             self.hear(beat("b", seq, heard=heard), 100.0)
         self.assertEqual(self.machine.session, 5)
+
+
+class RestoredTests(MachineTests):
+    """A node that was restored from a snapshot is known by more than it ever said."""
+
+    def test_letsGo(self) -> None:
+        """It lets go of what it held then, and takes a new session; what it says of its groups is said anew."""
+        self.hold()
+        seq = self.machine.outbox.seq
+        heard = (Word("a", 5, seq + 1),)
+        self.hear(beat("b", 1, heard=heard), 100.45)
+        effects = self.decide(100.45)
+        self.assertIn(Release("web"), effects)
+        self.assertEqual(self.machine.session, 6)
+        self.assertEqual(
+            {(b.session, b.groups[0].lettingGo) for b in self.sent(effects)}, {(6, True)}
+        )
+
+    def test_version(self) -> None:
+        """So it is if others know of later changes of it."""
+        self.hold()
+        datagram = beat("b", 1, heard=(Word("a", 5, 1),)).datagram
+        known = datagram.heard[0]._replace(known=self.machine.knowledge.journal.version + 1)
+        self.machine.hear(datagram._replace(heard=(known,)), "eth0", 100.45)
+        self.assertIn(Release("web"), self.decide(100.45))
 
 
 class EventTests(MachineTests):

@@ -212,7 +212,7 @@ class NamedTests(SynchronousTestCase):
         b.hear(Datagram(header), lan.now)
         ledger = b.knowledge.ledgers["z"]
         self.assertEqual((ledger.left, ledger.claims, ledger.of("g001")), (True, 0, None))
-        self.assertFalse(ledger.doubtful(lan.now))
+        self.assertGreaterEqual(lan.now, ledger.doubtUntil)
 
     def test_calm(self) -> None:
         """When everything is known nobody sends records, and each sends a packet an interval."""

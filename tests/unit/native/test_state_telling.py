@@ -76,7 +76,7 @@ class TellingCase(SynchronousTestCase):
         return sent
 
     def rest(self) -> float:
-        return self.telling.restDue(self.present, self.live)
+        return self.telling.restDue(lambda: (self.present, self.live))
 
 
 class ChangeTests(TellingCase):

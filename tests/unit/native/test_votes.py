@@ -23,7 +23,6 @@ from hatwist.protocols.native import confirmations, rules, votes
 from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.peer import Peer
-from hatwist.protocols.native.words import heardOf
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.host import GROUP, SimulatedHost
@@ -488,10 +487,10 @@ class NeededTests(SynchronousTestCase):
                 machine = sim.nodes[name].machine
                 machine.agenda.touchAll()
                 alpha = machine.view.peers["alpha"]
-                alpha.words.put(GROUP, heardOf(None), 0.0)
+                alpha.words.put(GROUP, None, 0.0)
                 majority = machine.elections[GROUP].arbiter
                 assert isinstance(majority, votes.Majority)
-                majority.voter._seq = alpha.seq  # which is no word of alpha's
+                majority.voter._version = alpha.ledger.newest  # which is no word of alpha's
             sim.run(1.0)
             return sim
 

@@ -236,7 +236,7 @@ class ArithmeticTests(SynchronousTestCase):
         beta = sim.nodes["beta"].machine
         peer = sim.nodes["alpha"].machine.view.peers["beta"]
         sim.run(I)
-        self.assertTrue(peer.announced(GROUP).witnessed)  # type: ignore[union-attr]
+        self.assertTrue(peer.state(GROUP).witnessed)  # type: ignore[union-attr]
         sim.cut("beta", WITNESS)
-        sim.runUntil(lambda: not peer.announced(GROUP).witnessed, I)  # type: ignore[union-attr]
+        sim.runUntil(lambda: not peer.state(GROUP).witnessed, I)  # type: ignore[union-attr]
         self.assertTrue(beta.elections[GROUP].evidence.witnessed(Turn(sim.nodes["beta"].now)))

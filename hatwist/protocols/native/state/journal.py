@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hatwist.protocols.native.datagram import GroupRecord, GroupState
 from hatwist.protocols.native.layout import reasonBytes
+from hatwist.protocols.native.state.ledger import MAX_GROUPS
 from hatwist.protocols.native.state.records import Records
-
-MAX_GROUPS = 0xFFFF
 
 
 class Journal:

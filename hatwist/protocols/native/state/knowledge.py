@@ -93,8 +93,7 @@ class Knowledge:
         if header.session != ledger.session:
             return OLD
         if header.leaving:
-            ledger.leave(header.seq, now)
-            return News(False, {}, (), False)
+            return News(False, {sender: self._goodbye(ledger, datagram, now)}, (), False)
         touched = {sender: ledger.complete}
         groups: dict[str, set[str]] = {}
         seq = ledger.arrived(header.seq, header.version, header.claims, now)
@@ -121,6 +120,15 @@ class Knowledge:
             if self.ledgers[name].complete is not before:
                 turned.append(name)
         return News(seq < 0, {name: told for name, told in groups.items() if told}, turned, ahead)
+
+    def _goodbye(self, ledger: Ledger, datagram: Datagram, now: float) -> set[str]:
+        """Nothing counts but what it released last: that names who is to follow."""
+        changed: set[str] = set()
+        for told in datagram.ranges:
+            if told.owner == datagram.header.name:
+                changed |= ledger.take(told, -1, now)
+        ledger.leave(datagram.header.seq, now)
+        return changed
 
     def _confirmed(self, by: str, listing: Listing, now: float) -> bool:
         """What another node has heard of this one. Is it more than was said?"""
@@ -168,18 +176,23 @@ class Knowledge:
             claims=self.journal.claims,
         )
 
-    def goodbye(self, plain: Header) -> Datagram:
-        """Last words: whatever is held is released to nobody in particular."""
-        self.seq += 1
-        return Datagram(plain._replace(session=self.session, seq=self.seq, leaving=True))
-
     def farewell(self, plain: Header) -> Datagram:
         """
         The goodbye that the guard says for this node, the same as long as the session is.
 
         Its number is the last there can be: this session is dead to everybody who hears it.
         """
-        return Datagram(plain._replace(session=self.session, seq=MAX_SEQ, leaving=True))
+        return Datagram(
+            plain._replace(
+                session=self.session,
+                seq=MAX_SEQ,
+                leaving=True,
+                eligible=False,
+                listening=False,
+                drained=False,
+                witnessed=False,
+            )
+        )
 
     def listing(
         self,

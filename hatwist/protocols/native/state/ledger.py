@@ -11,6 +11,8 @@ from hatwist.protocols.native.datagram import GroupState, Range
 from hatwist.protocols.native.state.records import Records
 from hatwist.protocols.native.state.spans import Spans, joined
 
+MAX_GROUPS = 0xFFFF
+"""Of one session of a node, those that went included."""
 MAX_SPANS = 32
 
 
@@ -137,6 +139,12 @@ class Ledger:
         newer = record is not None and record.version > self.stated.version
         return max(at, self.settled.at, self.stated.at if newer else -inf)
 
+    @property
+    def doubtUntil(self) -> float:
+        """Until when it may hold anything: it claims something, and what it is comes in; C{-inf}: that is known."""
+        doubtful = self.claims > 0 and not self.complete
+        return self.movedAt + self.patience if doubtful else -inf
+
     def empty(self, group: str) -> bool:
         """It holds nothing, and asks for nothing, whatever its record of this group says, which is older."""
         record = self.records.get(group)
@@ -200,11 +208,14 @@ class Ledger:
 
         @param seq: of the node's own packet that brought them, if that is newer than any before; else -1.
         @return: the groups of which something new is known.
+        @raise BadPacket: these are more groups than there can be.
         """
         changed = set()
         put, dated, settled = self.records.put, self._dated, self.settled.version
         for record in told.records:
             name = record.name
+            if len(self.records) >= MAX_GROUPS and self.records.get(name) is None:
+                raise BadPacket("malformed", f"more than {MAX_GROUPS} groups")
             # Up to the version at which all was known there is nothing new, but from a node that lives twice.
             if record.version > settled and put(record):
                 changed.add(name)
