@@ -36,6 +36,7 @@ from tests.daemons import (
     start,
     until,
 )
+from tests.statements import Statement
 
 KEY, OTHER = b"the key of this cluster", b"another, not known here"
 SPAN = 4 * TOLERANCE
@@ -226,7 +227,6 @@ from twisted.internet import reactor
 from hatwist.runtime.clock import useMonotonic
 from hatwist.service.service import HAService
 from hatwist.settings import settings
-from tests.statements import Statement
 
 useMonotonic(reactor)
 application = Application("two clusters")
