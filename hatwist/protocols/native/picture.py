@@ -116,6 +116,7 @@ def _peer(peer: Peer, view: Membership, groups: Iterable[str], now: float) -> Pe
         view.agrees(peer),
         peer.reception.ofLast20,
         peer.reception.lost,
+        peer.ledger.diverged,
         {link: now - at for link, at in peer.reception.links.items()},
         {
             name: _member(state, state.role, state.claim)

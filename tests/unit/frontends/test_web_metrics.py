@@ -30,7 +30,14 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def counted(link: Any) -> None:
     """Give a link in memory what a real one counts."""
-    link.beats, link.unsent, link.bad, link.dropped, link.failing = 7, Counter(), Counter(), {}, ""
+    link.beats, link.bytes, link.unsent, link.bad, link.dropped, link.failing = (
+        7,
+        1400,
+        Counter(),
+        Counter(),
+        {},
+        "",
+    )
 
 
 SETTINGS = settings(interface="eth0", cluster="c", node="alpha", interval=str(I), tolerance=str(T))
@@ -155,6 +162,7 @@ class MetricsTests(MetricsTestCase):
         link.bad["signature"] = 5
         found = self.read()
         self.assertEqual(self.one("hatwist_heartbeats_sent_total", link="memory"), 7)
+        self.assertEqual(self.one("hatwist_heartbeats_sent_bytes_total", link="memory"), 1400)
         self.assertEqual(
             self.one("hatwist_heartbeats_unsent_total", link="memory", error="ENETUNREACH"), 3
         )
