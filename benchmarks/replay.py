@@ -25,7 +25,6 @@ from typing import Any
 
 from idle import inWorld
 
-from hatwist.core.claims import Role
 from hatwist.core.errors import BadPacket
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
@@ -155,9 +154,10 @@ def describe(datagrams: Sequence[bytes]) -> str:
             beats.append(keyring.open(data))
         except BadPacket as bad:
             raise SystemExit(f"this is no recording of this benchmark: {bad}") from bad
-    terms = {s.claim.term for b in beats for s in b.groups if s.claim is not None}
-    goodbyes = sum(all(s.role is Role.SHUTDOWN for s in b.groups) for b in beats)
-    starts = len({(b.name, b.session) for b in beats})
+    states = [r.state for b in beats for told in b.ranges for r in told.records]
+    terms = {s.claim.term for s in states if s is not None and s.claim is not None}
+    goodbyes = sum(b.header.leaving for b in beats)
+    starts = len({(b.header.name, b.header.session) for b in beats})
     return f"{len(beats)} heartbeats, {starts} starts, {len(terms)} claims, {goodbyes} goodbyes"
 
 

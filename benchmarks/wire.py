@@ -12,19 +12,19 @@ import sys
 from timeit import repeat
 
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.testing import Simulation
 
 BUDGET = 50.0
 PACKETS, ROUNDS = 2000, 7
 
 
-def packet() -> Heartbeat:
+def packet() -> Datagram:
     """What the holder of a settled cluster of three sends."""
     sim = Simulation(seed=1)
-    found: list[Heartbeat] = []
+    found: list[Datagram] = []
 
-    def note(source: str, target: str, beat: Heartbeat) -> bool:
+    def note(source: str, target: str, beat: Datagram) -> bool:
         if source == "alpha":
             found.append(beat)
         return True
@@ -46,7 +46,8 @@ def main() -> int:
             repeat(lambda: keyring.open(datagram), number=PACKETS, repeat=ROUNDS)
         ),
     }
-    print(f"{len(datagram)} bytes, {len(beat.groups)} group, {len(beat.heard)} others heard")
+    records = sum(len(told.records) for told in beat.ranges)
+    print(f"{len(datagram)} bytes, {records} records, {len(beat.heard)} others heard")
     for what, seconds in figures.items():
         print(f"{what:18} {seconds / PACKETS * 1e6:6.1f} µs  (budget {BUDGET:.0f})")
     return 1 if any(s / PACKETS * 1e6 > BUDGET for s in figures.values()) else 0

@@ -18,10 +18,9 @@ from typing import Any
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.errors import BadPacket
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.heartbeat import GroupState, clusterId
-from hatwist.protocols.native.state.datagram import Datagram, Header
-from hatwist.protocols.native.state.decoding import decode
-from hatwist.protocols.native.state.encoding import encode
+from hatwist.protocols.native.datagram import Datagram, GroupState, Header, clusterId
+from hatwist.protocols.native.decoding import decode
+from hatwist.protocols.native.encoding import encode
 from hatwist.protocols.native.state.journal import toldOf
 from hatwist.protocols.native.state.knowledge import Knowledge
 
@@ -95,7 +94,7 @@ class Teller:
         telling = self.knowledge.telling
         if self.answers:
             return now
-        rest = telling.restDue(self.present(now), self.live(now))
+        rest = telling.restDue(lambda: (self.present(now), self.live(now)))
         return min(self.beatAt, telling.wordDue(), rest)
 
     def act(self, now: float) -> list[Datagram]:

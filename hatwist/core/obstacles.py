@@ -41,6 +41,7 @@ class Obstacle(Enum):
 
     SUCCESSOR = "successor"
     DEFERS = "defers"
+    DOUBT = "doubt"
     SERVED = "served"
     ASKS_LAN = "asks-lan"
     VOTE_GIVEN = "vote-given"
@@ -51,6 +52,7 @@ class Obstacle(Enum):
     SILENT = "silent"
     HEARSAY = "hearsay"
     UNKNOWN_GROUP = "unknown-group"
+    UNTOLD = "untold"
     INELIGIBLE = "ineligible"
 
     @property

@@ -142,6 +142,7 @@ class PeerPicture(NamedTuple):
     @ivar left: it has said goodbye; C{fenced}: its guard did so, in place of a daemon that died or hung.
     @ivar agrees: its shared configuration is that of this node, as far as is known.
     @ivar received: how many of its last 20 heartbeats arrived; C{lost}: how many are missing since it is known.
+    @ivar diverged: how often what it told of its groups could not be so, in its present session.
     @ivar links: seconds since it was last heard on a link, by the link's name.
     @ivar groups: those of this node's groups of which it says something.
     """
@@ -157,6 +158,7 @@ class PeerPicture(NamedTuple):
     agrees: bool
     received: int
     lost: int
+    diverged: int
     links: Mapping[str, float]
     groups: Mapping[str, MemberPicture]
 

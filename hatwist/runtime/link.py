@@ -57,7 +57,7 @@ class Link(DatagramProtocol):
         self.name = way.name
         self.bad: Counter[str] = Counter()
         self.dropped: dict[str, Dropped] = {}
-        self.beats = 0
+        self.beats = self.bytes = 0
         self.unsent: Counter[str] = Counter()
         self._reactor = reactor
         self._port: Any = None
@@ -125,6 +125,7 @@ class Link(DatagramProtocol):
                 self._failed(error)
         if error is None:
             self.beats += 1
+            self.bytes += len(datagram)
             if self._failing:
                 self._log.info("Heartbeats on {link} are sent again", link=self.name)
                 self._failing = ""

@@ -23,6 +23,7 @@ class LinkFigures(NamedTuple):
 
     name: str
     beats: int
+    bytes: int
     unsent: Mapping[str, int]
     bad: Mapping[str, int]
     dropped: Mapping[str, Dropped]
@@ -85,6 +86,7 @@ def figures(node: Node) -> Figures:
             LinkFigures(
                 link.name,
                 link.beats,
+                link.bytes,
                 dict(link.unsent),
                 dict(link.bad),
                 dict(link.dropped),

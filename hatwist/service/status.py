@@ -140,6 +140,7 @@ def _self(picture: Picture, links: Iterable[str]) -> dict[str, Any]:
         "configuration": "same",
         "links": dict.fromkeys(links, 0.0),
         "received": 20,
+        "diverged": 0,
         "groups": {name: _member(group.own) for name, group in picture.groups.items()},
     }
 
@@ -155,6 +156,7 @@ def _peer(peer: PeerPicture, links: Iterable[str]) -> dict[str, Any]:
         "configuration": "same" if peer.agrees else "differs",
         "links": ages,
         "received": peer.received,
+        "diverged": peer.diverged,
         "left": peer.left,
         "fenced": peer.fenced,
         "hears_us": peer.twoWay,

@@ -8,7 +8,7 @@ from typing import Any
 from hatwist.testing.lan import Arrival
 from hatwist.testing.schedules import HANDLING, TRAVEL, Violation
 from hatwist.testing.simulation import NativeHost, Simulation
-from hatwist.testing.words import Words, heard, hears, saying, unknown
+from hatwist.testing.words import Words, heard, hears, hearsHolder, saying, unknown
 
 CLOCKS = 1.01
 """By how much clocks may differ."""
@@ -78,10 +78,12 @@ class GroupsJudge:
                 self._meets(group, node, source, sentAt)
 
     def _meets(self, group: str, node: NativeHost, source: NativeHost, sentAt: float) -> None:
-        """A holder hears another one, which hears it too: one of both lets go as soon as the other hears it, too."""
+        """A holder hears that another one holds, which hears it too: one of both lets go as soon as the other does."""
         since = self.sim.transcript.groups[group].since
         if node.name not in since or sentAt <= since.get(source.name, sentAt):
             return
+        if not hearsHolder(node.machine, source.machine, group):
+            return  # its packets come, of which none has told of this group yet
         self._met.setdefault((group, node.name, source.name), self.sim.now)
         back = self._met.get((group, source.name, node.name))
         if back is None:
@@ -182,6 +184,7 @@ class GroupsJudge:
             and max(self._stillAt[one], self._stillAt[other]) < since
             and sim.nodes[one].up
             and sim.nodes[other].up
+            and not sim.nodes[one].machine.silent
             and not sim.nodes[other].machine.silent
         )
 

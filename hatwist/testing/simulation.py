@@ -12,7 +12,7 @@ from hatwist.core.electorate import Quorum
 from hatwist.core.reports import Drained, Judged, MoveWanted, Report, Stopped
 from hatwist.core.worth import Fitness, addressNumber
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.intake import Codec
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
@@ -28,13 +28,13 @@ OPENED = 256
 
 
 class Values:
-    """A codec that leaves heartbeats what they are: packets travel as values, which is faster."""
+    """A codec that leaves datagrams what they are: packets travel as values, which is faster."""
 
-    def seal(self, heartbeat: Heartbeat) -> bytes:
-        return cast(bytes, heartbeat)
+    def seal(self, datagram: Datagram) -> bytes:
+        return cast(bytes, datagram)
 
-    def open(self, datagram: bytes, cluster: bytes | None = None) -> Heartbeat:
-        return cast(Heartbeat, datagram)
+    def open(self, raw: bytes, cluster: bytes | None = None) -> Datagram:
+        return cast(Datagram, raw)
 
 
 class Opened:
@@ -42,17 +42,17 @@ class Opened:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._known: dict[bytes, Heartbeat] = {}
+        self._known: dict[bytes, Datagram] = {}
 
-    def seal(self, heartbeat: Heartbeat) -> bytes:
-        return self._keyring.seal(heartbeat)
+    def seal(self, datagram: Datagram) -> bytes:
+        return self._keyring.seal(datagram)
 
-    def open(self, datagram: bytes, cluster: bytes | None = None) -> Heartbeat:
-        found = self._known.get(datagram)
+    def open(self, raw: bytes, cluster: bytes | None = None) -> Datagram:
+        found = self._known.get(raw)
         if found is None:
             if len(self._known) >= OPENED:
                 self._known.clear()
-            found = self._known[datagram] = self._keyring.open(datagram, cluster)
+            found = self._known[raw] = self._keyring.open(raw, cluster)
         return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hatwist.protocols.native.machine import NativeMachine
+from hatwist.protocols.native.state.journal import toldOf
 
 Words = Mapping[str, Any]
 """A value for each group that a node has; equal if the same is said of the group."""
@@ -17,21 +18,27 @@ Words = Mapping[str, Any]
 
 def saying(machine: NativeMachine, now: float) -> Words:
     """What a node says of each of its groups."""
-    return {name: e.tell(machine.view, now) for name, e in machine.elections.items()}
+    return {name: toldOf(e.tell(machine.view, now)) for name, e in machine.elections.items()}
 
 
 def heard(machine: NativeMachine, other: str) -> Words:
     """What a node has heard of the groups of another one, as the newest word."""
     peer = machine.view.peers.get(other)
-    if peer is None or peer.beat is None:
+    if peer is None or not peer.ledger.complete:
         return {}
-    return {state.name: state for state in peer.beat.groups}
+    return {record.name: record.state for record in peer.ledger.records if record.state is not None}
 
 
 def hears(machine: NativeMachine, other: NativeMachine) -> bool:
     """A node has received packets of the present session of another one."""
     peer = machine.view.peers.get(other.name)
-    return peer is not None and peer.session == other.session and peer.directSeq >= 0
+    return peer is not None and peer.session == other.session and peer.header is not None
+
+
+def hearsHolder(machine: NativeMachine, other: NativeMachine, group: str) -> bool:
+    """A node has heard that another one holds a group, in its present session."""
+    peer = machine.view.peers.get(other.name)
+    return peer is not None and peer.session == other.session and group in peer.words.leading
 
 
 def unknown(before: Words, after: Words, known: Words) -> list[str]:

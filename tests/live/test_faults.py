@@ -23,7 +23,7 @@ from hatwist.lab.judge import LabJudge
 from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import Datagram, GroupState, clusterId
 from tests.daemons import (
     ADDRESS,
     CIDR,
@@ -36,6 +36,7 @@ from tests.daemons import (
     start,
     until,
 )
+from tests.statements import Statement
 
 KEY, OTHER = b"the key of this cluster", b"another, not known here"
 SPAN = 4 * TOLERANCE
@@ -120,7 +121,7 @@ class Forger:
             )
         self._seq = 0
 
-    def beat(self) -> Heartbeat:
+    def beat(self) -> Datagram:
         """A heartbeat of a node that is worthier than all, and ACTIVE."""
         self._seq += 1
         worth = Worth(Fitness.FIT, 254, 1, "forger")
@@ -133,10 +134,16 @@ class Forger:
             highest=99,
             claim=Claim(99, worth),
         )
-        cluster = clusterId("default")
-        return Heartbeat(
-            cluster, "forger", 10**15, self._seq, INTERVAL, TOLERANCE, 1, bytes(8), (group,)
-        )
+        return Statement(
+            "forger",
+            self._seq,
+            10**15,
+            (group,),
+            cluster=clusterId("default"),
+            interval=INTERVAL,
+            tolerance=TOLERANCE,
+            address=1,
+        ).datagram
 
     def send(self, datagram: bytes) -> None:
         self._socket.sendto(datagram, ("239.2.3.4", 5555))

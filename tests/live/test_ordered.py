@@ -13,8 +13,9 @@ from hatwist.core.claims import Role
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, clusterId
+from hatwist.protocols.native.datagram import GroupState, clusterId
 from tests.recipes import Rig
+from tests.statements import Listener
 
 CONFIGURATION = """\
 cluster = "ordered"
@@ -50,12 +51,12 @@ TELL = f'#!/bin/sh\necho "event|{VALUES}|$*" >>"$LOG"\n'
 
 def states(frames: list[Frame], host: str) -> list[tuple[float, GroupState]]:
     """What the heartbeats of one host among these say of its group, with their times."""
-    keyring = Keyring([])
+    keyring, listener = Keyring([]), Listener()
     found = []
     for frame in frames:
         if frame.kind == 0x0800 and frame.data[36:38] == PORT.to_bytes(2):
-            beat = keyring.open(frame.data[42:], clusterId("ordered"))
-            if beat.name == host:
+            beat = listener.read(keyring.open(frame.data[42:], clusterId("ordered")))
+            if beat.name == host and beat.groups:
                 found.append((frame.time, beat.groups[0]))
     return found
 

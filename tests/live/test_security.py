@@ -21,7 +21,8 @@ from hatwist.core.worth import Fitness, Worth
 from hatwist.lab.capture import SO_TIMESTAMPNS, Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import Datagram, GroupState, clusterId
+from tests.statements import Statement
 
 KEY = b"the key of the pair, 32 bytes..."
 OTHER_KEY = b"a key that somebody else made up"
@@ -65,14 +66,12 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Secure
         await made.close()
 
 
-def forged(**changes: Any) -> Heartbeat:
+def forged(**changes: Any) -> Datagram:
     """What a stranger would like to be believed: alpha, newer than all, holds by a huge claim."""
     claim = Claim(1 << 40, Worth(Fitness.FIT, 254, 0, "alpha"))
     state = GroupState("default", Role.ACTIVE, Fitness.FIT, 254, True, False, 1 << 40, claim)
-    beat = Heartbeat(
-        clusterId("default"), "alpha", 1 << 60, 1 << 40, 0.1, 0.35, 0, bytes(8), (state,)
-    )
-    return beat._replace(**changes)
+    beat = Statement("alpha", 1 << 40, 1 << 60, (state,), cluster=clusterId("default"), address=0)
+    return beat._replace(**changes).datagram
 
 
 def forgeries() -> dict[str, bytes]:

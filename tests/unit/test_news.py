@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.effects import Change
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.testing import Simulation, majority, schedules
 
@@ -23,7 +23,7 @@ class NewsTests(SynchronousTestCase):
         self.wrong: list[str] = []
         hear = NativeMachine.hear
 
-        def hearAndDecide(machine: NativeMachine, beat: Heartbeat, link: str, now: float) -> None:
+        def hearAndDecide(machine: NativeMachine, beat: Datagram, link: str, now: float) -> None:
             hear(machine, beat, link, now)
             self.packets["news" if machine.news else "none"] += 1
             if not machine.news and now < machine.deadline:

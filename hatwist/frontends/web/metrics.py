@@ -241,6 +241,12 @@ def _heartbeats(figures: Figures) -> Iterator[Metric]:
         link,
     )
     yield _counter(
+        "hatwist_heartbeats_sent_bytes",
+        "Bytes of these, without those of lower layers.",
+        [((way.name,), way.bytes) for way in figures.links],
+        link,
+    )
+    yield _counter(
         "hatwist_heartbeats_unsent",
         "Heartbeats that could not be sent, by the name of the error.",
         [((way.name, error), n) for way in figures.links for error, n in way.unsent.items()],
@@ -297,6 +303,12 @@ def _peers(picture: Picture, figures: Figures) -> Iterator[Metric]:
         "hatwist_heartbeats_lost",
         "Heartbeats of a node that no link had brought when a later one came.",
         [((p.name,), p.lost) for p in peers],
+        peer,
+    )
+    yield _counter(
+        "hatwist_peer_diverged",
+        "Times that what a node told of its groups could not be so; all of it is asked for again.",
+        [((p.name,), p.diverged) for p in peers],
         peer,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from hatwist.protocols.native.heartbeat import MAX_SEQ
+from hatwist.protocols.native.datagram import MAX_SEQ
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
 
@@ -34,7 +34,7 @@ class Attendance:
                 wake = min(wake, peer.at + peer.tolerance)
             if alive and peer.name not in self._present:
                 self._present.add(peer.name)
-                self._say("peer-joined", peer.name, "heard" if peer.beat else "heard of")
+                self._say("peer-joined", peer.name, "heard" if peer.header else "heard of")
             elif not alive and peer.name in self._present:
                 self._present.discard(peer.name)
                 why = "it said goodbye" if peer.left() else f"silent for {now - peer.at:.3f} s"

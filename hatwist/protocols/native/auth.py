@@ -1,9 +1,8 @@
 """
 Who may speak: signatures, key ids and the replay rule.
 
-A signed datagram is the encoded heartbeat followed by the 32 bytes of HMAC-SHA256 (RFC 2104) over
-all of it. The key id inside is derived from the key, so that nobody has to number keys and two
-may be accepted during a change.
+A signed datagram is followed by the 32 bytes of HMAC-SHA256 (RFC 2104) over all of it. The key id inside is derived
+from the key, so that nobody has to number keys and two may be accepted during a change.
 """
 
 from __future__ import annotations
@@ -13,13 +12,15 @@ import hmac
 from collections.abc import Iterable
 
 from hatwist.core.errors import BadPacket
+from hatwist.protocols.native.datagram import MAX_SEQ, Datagram, Header
 from hatwist.protocols.native.decoding import decode
 from hatwist.protocols.native.encoding import encode
-from hatwist.protocols.native.heartbeat import MAX_SEQ, Heartbeat
-from hatwist.protocols.native.wire import MIN_SIZE, clusterOf, keyIdOf
+from hatwist.protocols.native.layout import MIN_SIZE, clusterOf, keyIdOf
 
 SIGNATURE_SIZE = 32
 UNSIGNED = b"\0\0\0\0"
+WINDOW = 256
+"""By how many packets one may be overtaken; what was overtaken by more counts as a copy."""
 MIN_KEY_SIZE = 16
 """Bytes; a shorter key is refused where keys are read."""
 
@@ -36,34 +37,34 @@ class Keyring:
         self._macs = {keyId(key): hmac.new(key, digestmod=hashlib.sha256) for key in keys}
         self.signs = next(iter(self._macs), UNSIGNED)
 
-    def seal(self, heartbeat: Heartbeat) -> bytes:
-        """The datagram of a heartbeat, signed if there is a key."""
-        data = encode(heartbeat, self.signs)
+    def seal(self, datagram: Datagram) -> bytes:
+        """The bytes of a datagram, signed if there is a key."""
+        data = encode(datagram, self.signs)
         if not self._macs:
             return data
         return data + self._sign(self.signs, data)
 
-    def open(self, datagram: bytes, cluster: bytes | None = None) -> Heartbeat:
+    def open(self, raw: bytes, cluster: bytes | None = None) -> Datagram:
         """
-        The heartbeat of a datagram; nothing of it is believed before its signature holds.
+        The datagram in these bytes; nothing of it is believed before its signature holds.
 
         @param cluster: drop what says it is of another cluster before any signature is computed.
         @raise BadPacket: see L{hatwist.core.errors.REASONS}.
         """
-        signer = keyIdOf(datagram)
-        if cluster is not None and clusterOf(datagram) != cluster:
+        signer = keyIdOf(raw)
+        if cluster is not None and clusterOf(raw) != cluster:
             raise BadPacket("cluster")
         if not self._macs:
             if signer != UNSIGNED:
                 raise BadPacket("unknown-key", "signed, but no key is configured here")
-            return decode(datagram)
+            return decode(raw)
         if signer == UNSIGNED:
             raise BadPacket("unsigned")
         if signer not in self._macs:
             raise BadPacket("unknown-key", signer.hex())
-        if len(datagram) < MIN_SIZE + SIGNATURE_SIZE:
+        if len(raw) < MIN_SIZE + SIGNATURE_SIZE:
             raise BadPacket("truncated")
-        data, signature = datagram[:-SIGNATURE_SIZE], datagram[-SIGNATURE_SIZE:]
+        data, signature = raw[:-SIGNATURE_SIZE], raw[-SIGNATURE_SIZE:]
         if not hmac.compare_digest(self._sign(signer, data), signature):
             raise BadPacket("signature")
         return decode(data)
@@ -82,33 +83,40 @@ def keyId(key: bytes) -> bytes:
 
 class ReplayWindow:
     """
-    The newest stamp of every sender on every link: what is not newer was seen before.
+    Which packets of every sender have come on every link: what came before is a copy.
 
-    The window is one packet wide: a heartbeat that was overtaken says nothing that a later one did
-    not. Each link counts for itself, since one heartbeat travels on all of them.
+    A packet that was overtaken is let through once, for the records in it: they are numbered, so that it does not
+    matter when they come. Each link counts for itself, since one packet travels on all of them.
     """
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str], tuple[int, int]] = {}
+        # The newest stamp, and a bit for it and for each of those before it.
+        self._newest: dict[tuple[str, str], tuple[tuple[int, int], int]] = {}
         self._sessions: dict[str, int] = {}
 
     def newest(self, name: str) -> tuple[int, int]:
         """The greatest stamp of a sender, on whichever link."""
-        return max(stamp for (sender, _), stamp in self._newest.items() if sender == name)
+        return max(stamp for (sender, _), (stamp, _) in self._newest.items() if sender == name)
 
-    def accept(self, heartbeat: Heartbeat, link: str) -> None:
+    def accept(self, header: Header, link: str) -> bool:
         """
-        Note a heartbeat.
+        Note a packet. Is it the newest on its link?
 
         @raise BadPacket: C{replayed}; C{repeated} for a copy of a guard's goodbye, which is said several times.
         """
-        name, session = heartbeat.name, heartbeat.session
-        stamp = (session, heartbeat.seq)
-        if heartbeat.seq == MAX_SEQ and self._newest.get((name, link)) == stamp:
-            raise BadPacket("repeated")
-        if session < self._sessions.get(name, 0) or stamp <= self._newest.get(
-            (name, link), (-1, -1)
-        ):
+        name, session, seq = header.name, header.session, header.seq
+        known, seen = self._newest.get((name, link), ((-1, -1), 0))
+        if session < self._sessions.get(name, 0):
             raise BadPacket("replayed")
-        self._sessions[name] = session
-        self._newest[(name, link)] = stamp
+        if (session, seq) > known:
+            ahead = seq - known[1] if session == known[0] else WINDOW
+            seen = ((seen << min(ahead, WINDOW)) | 1) & (1 << WINDOW) - 1
+            self._sessions[name] = session
+            self._newest[(name, link)] = ((session, seq), seen)
+            return True
+        behind = known[1] - seq
+        if session < known[0] or behind >= WINDOW or seen >> behind & 1:
+            copy = seq == MAX_SEQ and (session, seq) == known
+            raise BadPacket("repeated" if copy else "replayed")
+        self._newest[(name, link)] = (known, seen | 1 << behind)
+        return False

@@ -125,7 +125,8 @@ class Candidacy:
         found = self._vacancy(heir, released, others, turn)
         successor = others.view.peers.get(heir.name)
         if released is not None and successor is not None:
-            holds = successor.state(self._me.rules.name).role is Role.ACTIVE
+            said = others.said(successor)
+            holds = said is not None and said.role is Role.ACTIVE
             self._succession.judge(successor.name, holds, since, turn)
         self._defer(found, turn.now)
         found = self._undisputed(found, released, by, turn, self._stillServed)
@@ -186,6 +187,8 @@ class Candidacy:
             able = said is not None and (said.eligible or said.role is Role.ACTIVE)
             if able and others.alive(successor) and not turn.passed(heir.until):
                 return Obstacle.SUCCESSOR
+        if released is None and others.doubted() is not None:
+            return Obstacle.DOUBT
         better = self._better(heir, released, others)
         if better:
             since = turn.now if self.deferringSince is None else self.deferringSince
@@ -247,6 +250,5 @@ class Candidacy:
     def _against(self, holder: Peer, claim: Claim, others: Others) -> Obstacle:
         """What an able standby waits for while another node holds."""
         said = others.said(holder)
-        if said is None:
-            return Obstacle.WORTH
+        assert said is not None
         return kept(self._me.worth, holder.worth(said), claim, self._me.rules)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hatwist.core.claims import Released, Role
+from hatwist.core.claims import Released
 from hatwist.core.effects import ACQUIRING, SILENT, Change, RoleChange
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.membership import Membership
@@ -62,9 +62,11 @@ class Chronicle:
                 known = self._known[peer.name] = {}
             left = peer.left()
             for group in groups:
-                new = SILENT
+                state, new = peer.state(group), SILENT
+                if state is None and known.get(group) not in _CLAIMED:
+                    continue  # it does not have the group, or has not told of it yet
                 if not peer.lastWord.older(peer.tolerance, now, group) or left:
-                    new = _NAMES[peer.state(group).role]
+                    new = _NAMES[state.role] if state is not None else "STANDBY"
                     if new == "ACTIVE" and known.get(group) != "ACTIVE":
                         new = _progress(peer, group, now, known.get(group, ""))
                 if known.get(group) != new:
@@ -83,7 +85,7 @@ class Chronicle:
     def _changed(self, peer: Peer, group: str, old: str, new: str, now: float) -> Change:
         state = peer.state(group)
         term = 0
-        if new in _CLAIMED and state.claim is not None:
+        if new in _CLAIMED and state is not None and state.claim is not None:
             term = state.claim.term
         elif old in _CLAIMED:
             held = self.holders.get(group, {}).get(peer.name)
@@ -99,7 +101,7 @@ class Chronicle:
         elif change.new in _CLAIMED:
             reason = self._takeover(change)
         elif change.new == "SHUTDOWN":
-            said = peer.announced(change.group)
+            said = peer.state(change.group)
             why = said.reason if said is not None else ""
             how = "died or hung" if fenced(peer) else "stopped"
             reason = f"{how}: {why}" if why else how
@@ -111,12 +113,11 @@ class Chronicle:
             reason = self._release(peer, change)
         else:
             reason = "heard again" if change.old == SILENT else "heard"
-        released = peer.state(change.group).released
-        return self._note(change._replace(reason=reason), how, released)
+        return self._note(change._replace(reason=reason), how, _released(peer, change.group))
 
     def _release(self, peer: Peer, change: Change, first: str = "") -> str:
-        released = peer.state(change.group).released
-        said = peer.announced(change.group)
+        released = _released(peer, change.group)
+        said = peer.state(change.group)
         reason = ""
         if released is not None and released.successor:
             reason = f"handed over to {released.successor}"
@@ -177,12 +178,16 @@ class Chronicle:
         return change
 
 
+def _released(peer: Peer, group: str) -> Released | None:
+    said = peer.state(group)
+    return said.released if said is not None else None
+
+
 def _progress(peer: Peer, group: str, now: float, before: str) -> str:
     """Whether a holder that is new here has everything already: that is in its own packets only."""
-    said = peer.announced(group)
+    said = peer.state(group)
     if said is None or peer.lastPacket.older(peer.tolerance, now, group):
         return "ACTIVE"
     if said.lettingGo:
         return ACQUIRING if before == ACQUIRING else "ACTIVE"
-    # If hearsay has newer word of its role, its own next packet will tell.
-    return ACQUIRING if said.steps or said.role != Role.ACTIVE else "ACTIVE"
+    return ACQUIRING if said.steps else "ACTIVE"

@@ -1,65 +1,122 @@
-"""Bytes to a heartbeat, in the layout of L{hatwist.protocols.native.wire}; nothing that is out of its range passes."""
+"""Bytes to a datagram, see L{hatwist.protocols.native.layout}; nothing that is out of its range passes."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct, error
+from typing import Any
 
 from hatwist.core.claims import MAX_SESSION, MAX_TERM, Claim, Grant, Released, Role
 from hatwist.core.errors import BadPacket
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, Request
-from hatwist.protocols.native.wire import (
+from hatwist.protocols.native.datagram import (
+    Datagram,
+    GroupRecord,
+    GroupState,
+    Header,
+    Listing,
+    Range,
+    Request,
+    Want,
+)
+from hatwist.protocols.native.layout import (
+    BEHIND,
     CLAIM,
     CLAIM_ADDRESS,
     DIRECT,
+    DRAINED,
     ELIGIBLE,
-    EXTENSION,
     GRANT,
-    GROUP,
+    GRANT_NAMED,
     HAS_CLAIM,
     HAS_GRANT,
     HAS_RELEASED,
-    HEARD,
-    HEARD_GROUP,
+    HAS_REQUEST,
     LEAVING,
     LEFT,
     LENGTH,
     LETTING_GO,
     LISTENING,
+    LISTING,
     LISTS,
+    MAX_VERSION,
     MICROSECONDS,
-    MOVE,
     MOVED,
     NAME,
     NAMED,
-    NODE,
+    NODE_ELIGIBLE,
+    NODE_LISTENING,
+    NODE_WITNESSED,
+    NONE,
     PREFIX,
-    REQUEST,
+    RANGE,
+    RECORD,
+    RECORD_FLAGS,
+    REMOVED,
+    SENDER,
+    SESSION_TERM,
     TERM,
-    UNTOLD,
+    WANT,
     WITNESSED,
     keyIdOf,
 )
 
-# By their numbers: a call of the class takes four times as long, and each packet has several.
-ROLES = tuple(sorted(Role))
-FITNESSES = tuple(sorted(Fitness))
+_ROLES = tuple(Role)
+_FITNESSES = tuple(Fitness)
+_REMOVED = (REMOVED, 0, 0, 0, 0, 0, 0, 0)
 
 
-def decode(data: bytes) -> Heartbeat:
+def decode(data: bytes) -> Datagram:
     """
-    The heartbeat in these bytes, whose signature was already cut off.
+    The datagram in these bytes, whose signature was already cut off.
 
-    @raise BadPacket: it is not one, see L{hatwist.core.errors.REASONS}.
+    @raise BadPacket: it is none, see L{hatwist.core.errors.REASONS}.
     """
     keyIdOf(data)
+    reader = _Reader(data)
     try:
-        heartbeat, end = _Reader(data).heartbeat()
+        datagram = reader.datagram()
     except (error, IndexError) as e:
         raise BadPacket("truncated") from e
-    if end != len(data):
-        raise BadPacket("trailing", f"{len(data) - end} bytes")
-    return heartbeat
+    if reader.at != len(data):
+        raise BadPacket("trailing", f"{len(data) - reader.at} bytes")
+    return datagram
+
+
+@lru_cache(4096)
+def _name(raw: bytes) -> str:
+    if not NAME.match(raw):
+        raise BadPacket("malformed", "a name")
+    return raw.decode("ascii")
+
+
+@lru_cache(4096)
+def _text(raw: bytes) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text:
+        raise BadPacket("malformed", "a text")
+    return text
+
+
+def _term(term: int) -> int:
+    if not 0 < term <= MAX_TERM:
+        raise BadPacket("malformed", "a term")
+    return term
+
+
+def _session(session: int) -> int:
+    if session > MAX_SESSION:
+        raise BadPacket("malformed", "a session")
+    return session
+
+
+def _worth(fitness: int, priority: int, address: int, name: str) -> Worth:
+    if fitness >= len(_FITNESSES) or priority > 254:
+        raise BadPacket("malformed", "fitness or priority")
+    return Worth(_FITNESSES[fitness], priority, address, name)
 
 
 class _Reader:
@@ -69,7 +126,7 @@ class _Reader:
         self.data = data
         self.at = 0
 
-    def take(self, struct: Struct) -> tuple:  # type: ignore[type-arg]
+    def take(self, struct: Struct) -> tuple[Any, ...]:
         values = struct.unpack_from(self.data, self.at)
         self.at += struct.size
         return values
@@ -81,174 +138,187 @@ class _Reader:
             raise BadPacket("truncated")
         return self.data[start : self.at]
 
-    def name(self, empty: bool = False) -> str:
+    def anybody(self) -> str:
+        """A name, or C{""}: nobody in particular."""
         raw = self.raw()
-        if not NAME.match(raw) and not (empty and not raw):
-            raise BadPacket("malformed", "a name")
-        return raw.decode("ascii")
+        return _name(raw) if raw else ""
 
-    def heartbeat(self) -> tuple[Heartbeat, int]:
+    def datagram(self) -> Datagram:
         _, _, flags, _, cluster = self.take(PREFIX)
-        name = self.name()
-        session, seq, interval, tolerance, raw, digest, groupCount, heardCount = self.take(NODE)
-        if session > MAX_SESSION:
-            raise BadPacket("malformed", "session")
+        name = _name(self.raw())
+        session, seq, interval, tolerance, raw, digest, *rest = self.take(SENDER)
+        version, sum_, claims, heardCount, wantCount, rangeCount = rest
         if not 0 < interval < tolerance:
             raise BadPacket("malformed", "interval and tolerance")
-        address = int.from_bytes(raw, "big")
-        groups = tuple([self.group(address, name) for _ in range(groupCount)])
-        names = [group.name for group in groups]
-        if len(set(names)) != len(names):
-            raise BadPacket("malformed", "a group twice")
-        heard = tuple([self.heard(names) for _ in range(heardCount)])
-        (length,) = self.take(LENGTH)
-        if self.at + length > len(self.data):
-            raise BadPacket("truncated", "extensions")
-        groups = self.extensions(self.at + length, groups)
-        heartbeat = Heartbeat(
+        if version >= MAX_VERSION:
+            raise BadPacket("malformed", "version")
+        header = Header(
             cluster,
             name,
-            session,
+            _session(session),
             seq,
             interval / MICROSECONDS,
             tolerance / MICROSECONDS,
-            address,
+            int.from_bytes(raw, "big"),
             digest,
-            groups,
-            heard,
+            version,
+            sum_,
+            claims,
             bool(flags & LEAVING),
+            bool(flags & NODE_ELIGIBLE),
+            bool(flags & NODE_LISTENING),
+            bool(flags & DRAINED),
+            bool(flags & NODE_WITNESSED),
         )
-        return heartbeat, self.at
+        heard = tuple([self.listing() for _ in range(heardCount)])
+        if len({listing.name for listing in heard}) != heardCount:
+            raise BadPacket("malformed", "a node twice in heard")
+        wants = tuple([self.want(heard) for _ in range(wantCount)])
+        ranges = tuple([self.range(header, heard) for _ in range(rangeCount)])
+        (length,) = self.take(LENGTH)
+        self.at += length
+        if self.at > len(self.data):
+            raise BadPacket("truncated", "what follows")
+        return Datagram(header, heard, wants, ranges)
 
-    def extensions(self, end: int, groups: tuple[GroupState, ...]) -> tuple[GroupState, ...]:
-        """What follows the heard nodes, up to C{end}; kinds that are not known are skipped."""
-        states = list(groups)
-        while self.at < end:
-            kind, length = self.take(EXTENSION)
-            last = self.at + length
-            if kind == MOVE:
-                index, request = self.request()
-                if index >= len(states) or states[index].request is not None:
-                    raise BadPacket("malformed", "group index of a request")
-                states[index] = states[index]._replace(request=request)
-            if not self.at <= last <= end:
-                raise BadPacket("malformed", "length of an extension")
-            self.at = last
-        return tuple(states)
-
-    def request(self) -> tuple[int, Request]:
-        index, session, term = self.take(REQUEST)
-        if session > MAX_SESSION or not 0 < term <= MAX_TERM:
-            raise BadPacket("malformed", "claim of a request")
-        return index, Request(self.name(), session, term, self.name(empty=True))
-
-    def group(self, address: int, sender: str) -> GroupState:
-        name = self.name()
-        flags, role, fitness, priority, highest, step, steps = self.take(GROUP)
-        if highest > MAX_TERM:
-            raise BadPacket("malformed", "highest term")
-        claim = None
-        if flags & HAS_CLAIM:
-            term, claimFitness, claimPriority = self.take(CLAIM)
-            claim = self.claim(term, claimFitness, claimPriority, address, sender, flags)
-        released = self.released(flags) if flags & HAS_RELEASED else None
-        grant = None
-        if flags & HAS_GRANT:
-            grant = Grant(self.name(), *self.take(GRANT))
-            if grant.session > MAX_SESSION or not 0 < grant.term <= MAX_TERM:
-                raise BadPacket("malformed", "grant")
-        try:
-            reason = self.raw().decode()
-        except UnicodeDecodeError:
-            raise BadPacket("malformed", "reason") from None
-        return GroupState(
+    def listing(self) -> Listing:
+        name = _name(self.raw())
+        session, seq, age, flags, lag, lapses, received, version, claims = self.take(LISTING)
+        known = self.take(TERM)[0] if flags & BEHIND else version
+        if received > 20 or (lag != NONE and lag > seq):
+            raise BadPacket("malformed", "what is received of a node")
+        if version >= MAX_VERSION or known >= MAX_VERSION:
+            raise BadPacket("malformed", "version of a heard node")
+        return Listing(
             name,
-            self.role(role, claim),
-            self.fitness(fitness),
-            self.priority(priority),
-            bool(flags & ELIGIBLE),
-            bool(flags & LISTENING),
-            highest,
-            claim,
-            released,
-            grant,
-            step,
-            steps,
-            reason,
-            bool(flags & LETTING_GO),
-            bool(flags & WITNESSED),
-        )
-
-    def heard(self, names: list[str]) -> Heard:
-        name = self.name()
-        session, seq, age, flags, lag, received, count = self.take(HEARD)
-        if session > MAX_SESSION:
-            raise BadPacket("malformed", "session of a heard node")
-        if received > 20:
-            raise BadPacket("malformed", "received")
-        told = [self.heardGroup(names, name) for _ in range(count)]
-        return Heard(
-            name,
-            session,
+            _session(session),
             seq,
             age / MICROSECONDS,
             bool(flags & DIRECT),
             bool(flags & LISTS),
-            received,
-            tuple([group for group in told if isinstance(group, HeardGroup)]),
             bool(flags & LEFT),
             bool(flags & NAMED),
-            tuple([group for group in told if isinstance(group, str)]),
-            lag,
+            -1 if lag == NONE else seq - lag,
+            lapses,
+            received,
+            version,
+            claims,
+            known,
         )
 
-    def heardGroup(self, names: list[str], sender: str) -> HeardGroup | str:
-        """What is known of one group; its bare name: nothing is told of it."""
-        index, role, flags = self.take(HEARD_GROUP)
-        if index >= len(names):
-            raise BadPacket("malformed", "group index")
-        if flags & UNTOLD:
-            return str(names[index])
-        claim = None
-        if flags & HAS_CLAIM:
-            term, fitness, priority, raw = self.take(CLAIM_ADDRESS)
-            claim = self.claim(term, fitness, priority, int.from_bytes(raw, "big"), sender, flags)
-        released = self.released(flags) if flags & HAS_RELEASED else None
-        lettingGo = bool(flags & LETTING_GO)
-        return HeardGroup(names[index], self.role(role, claim), claim, released, lettingGo)
+    def want(self, heard: tuple[Listing, ...]) -> Want:
+        owner, teller, start, end = self.take(WANT)
+        if owner >= len(heard) or (teller != NONE and teller >= len(heard)):
+            raise BadPacket("malformed", "index of a want")
+        if not start < end < MAX_VERSION:
+            raise BadPacket("malformed", "bounds of a want")
+        whose = heard[owner]
+        by = whose.name if teller == NONE else heard[teller].name
+        return Want(whose.name, whose.session, by, start, end)
 
-    def claim(
-        self, term: int, fitness: int, priority: int, address: int, sender: str, flags: int
-    ) -> Claim:
-        if not 0 < term <= MAX_TERM:
-            raise BadPacket("malformed", "term of a claim")
-        worth = Worth(self.fitness(fitness), self.priority(priority), address, sender)
-        return Claim(term, worth, bool(flags & MOVED))
+    def range(self, header: Header, heard: tuple[Listing, ...]) -> Range:
+        owner, session, start, end, newest, textCount, count = self.take(RANGE)
+        relayed = owner != NONE
+        if relayed and owner >= len(heard):
+            raise BadPacket("malformed", "index of a range")
+        if not start < end <= newest < MAX_VERSION:
+            raise BadPacket("malformed", "bounds of a range")
+        if not relayed and (session, newest) != (header.session, header.version):
+            raise BadPacket("malformed", "a range of the sender that is not as of this packet")
+        name = heard[owner].name if relayed else header.name
+        texts = [""] + [_text(self.raw()) for _ in range(textCount)]
+        address = None if relayed else header.address
+        records = []
+        before = start
+        for _ in range(count):
+            record = self.record(start, texts, address, name, heard)
+            if not before < record.version <= end:
+                raise BadPacket("malformed", "version of a record")
+            before = record.version
+            records.append(record)
+        if len({record.name for record in records}) != count:
+            raise BadPacket("malformed", "a group twice")
+        return Range(name, _session(session), start, end, newest, tuple(records))
 
-    def released(self, flags: int) -> Released:
-        (term,) = self.take(TERM)
-        if not 0 < term <= MAX_TERM:
-            raise BadPacket("malformed", "term of a release")
-        moved = flags & MOVED and not flags & HAS_CLAIM
-        return Released(term, self.name(empty=True), bool(moved))
-
-    @staticmethod
-    def role(number: int, claim: Claim | None) -> Role:
-        if number > Role.SHUTDOWN:
-            raise BadPacket("malformed", "role")
-        role = ROLES[number]
+    def record(
+        self,
+        start: int,
+        texts: list[str],
+        address: int | None,
+        owner: str,
+        heard: tuple[Listing, ...],
+    ) -> GroupRecord:
+        """@param address: of the owner; C{None}: each claim has it."""
+        name = _name(self.raw())
+        values = self.take(RECORD)
+        flags, role, fitness, priority, delta, highest, step, steps, text = values
+        if flags & REMOVED:
+            if values[:4] + values[5:] != _REMOVED:
+                raise BadPacket("malformed", "a group that was removed, and is something")
+            return GroupRecord(name, start + delta, None)
+        if flags > RECORD_FLAGS or text >= len(texts) or role >= len(_ROLES):
+            raise BadPacket("malformed", "a record")
+        if highest > MAX_TERM:
+            raise BadPacket("malformed", "highest term")
+        worth = _worth(fitness, priority, 0, owner)
+        moved = bool(flags & MOVED)
+        claim = self.claim(owner, address, moved) if flags & HAS_CLAIM else None
         if (claim is not None) != (role in (Role.ACTIVE, Role.ASKING)):
             raise BadPacket("malformed", "a claim goes with ACTIVE and ASKING")
-        return role
+        released = None
+        if flags & HAS_RELEASED:
+            term = _term(self.take(TERM)[0])
+            released = Released(term, self.anybody(), moved and claim is None)
+        elif moved and claim is None:
+            raise BadPacket("malformed", "moved goes with a claim or a release")
+        grant = None
+        if flags & HAS_GRANT:
+            grant = self.grant(bool(flags & GRANT_NAMED), heard)
+        elif flags & GRANT_NAMED:
+            raise BadPacket("malformed", "a grant")
+        return GroupRecord(
+            name,
+            start + delta,
+            GroupState(
+                name,
+                _ROLES[role],
+                worth.fitness,
+                priority,
+                bool(flags & ELIGIBLE),
+                bool(flags & LISTENING),
+                highest,
+                claim,
+                released,
+                grant,
+                step,
+                steps,
+                texts[text],
+                bool(flags & LETTING_GO),
+                bool(flags & WITNESSED),
+                self.request() if flags & HAS_REQUEST else None,
+            ),
+        )
 
-    @staticmethod
-    def fitness(number: int) -> Fitness:
-        if number > Fitness.FIT:
-            raise BadPacket("malformed", "fitness")
-        return FITNESSES[number]
+    def claim(self, owner: str, address: int | None, moved: bool) -> Claim:
+        if address is None:
+            term, fitness, priority, raw = self.take(CLAIM_ADDRESS)
+            address = int.from_bytes(raw, "big")
+        else:
+            term, fitness, priority = self.take(CLAIM)
+        return Claim(_term(term), _worth(fitness, priority, address, owner), moved)
 
-    @staticmethod
-    def priority(number: int) -> int:
-        if number > 254:
-            raise BadPacket("malformed", "priority")
-        return number
+    def grant(self, named: bool, heard: tuple[Listing, ...]) -> Grant:
+        if named:
+            name = _name(self.raw())
+            session, term = self.take(SESSION_TERM)
+        else:
+            index, term = self.take(GRANT)
+            if index >= len(heard):
+                raise BadPacket("malformed", "index of a grant")
+            name, session = heard[index].name, heard[index].session
+        return Grant(name, _session(session), _term(term))
+
+    def request(self) -> Request:
+        holder = _name(self.raw())
+        session, term = self.take(SESSION_TERM)
+        return Request(holder, _session(session), _term(term), self.anybody())

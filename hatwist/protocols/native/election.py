@@ -26,9 +26,9 @@ from hatwist.protocols.native.answers import Answers
 from hatwist.protocols.native.arbiter import Alone, Arbiter
 from hatwist.protocols.native.candidacy import Candidacy
 from hatwist.protocols.native.candidate import Candidate
+from hatwist.protocols.native.datagram import GroupState
 from hatwist.protocols.native.eligibility import Eligibility
 from hatwist.protocols.native.evidence import Evidence
-from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others
@@ -47,6 +47,8 @@ _DOES = {
     State.ASKING: Obstacle.ASKING,
 }
 """What a node does with a group in each state, apart from those in which that is not all."""
+SHOWN = 2.0
+"""Tolerances after which this node tells a term that no live node shows any more."""
 _INELIGIBLE = (State.STARTING, State.STOPPING, State.SHUTDOWN)
 
 
@@ -81,6 +83,7 @@ class Election:
         self.wake = inf
         self.sendNow = self.attentive = False
         self.told: GroupState | None = None
+        self._shownAt = -inf
         address, name = node
         witnessed = Agenda().pulse() if witnessed is None else witnessed
         self.me = me = Candidate(cluster, name, address, rules, timing, witnessed)
@@ -318,6 +321,21 @@ class Election:
         """What this node would say of the group, if it were to decide on it now."""
         return self._tell(self.others(view, Turn(now)))
 
+    def _highest(self, others: Others) -> int:
+        """The highest term, which need not be told by who only repeats what another live node tells."""
+        highest, told = self.terms.highest, self.told
+        if told is None or told.highest >= highest or self.standing.claim is not None:
+            return highest
+        if any(
+            said.highest >= highest and others.alive(peer)
+            for peer in others
+            if (said := others.said(peer)) is not None
+        ):
+            self._shownAt = others.now
+            return told.highest
+        passed = others.turn.passed(self._shownAt + SHOWN * self.me.timing.tolerance)
+        return highest if passed else told.highest
+
     def _tell(self, others: Others) -> GroupState:
         me, standing, backoff = self.me, self.standing, self.backoff
         reason = me.verdicts.reason
@@ -329,9 +347,9 @@ class Election:
             standing.role,
             me.verdicts.fitness,
             me.rules.priority,
-            self._eligible(others),
+            standing.state not in _INELIGIBLE and self.eligibility.own(others) is None,
             standing.state is State.STARTING,
-            self.terms.highest,
+            self._highest(others),
             standing.claim,
             standing.released,
             self.arbiter.grant,
@@ -340,6 +358,6 @@ class Election:
             max(steps, 1) if standing.state is State.ACQUIRING else steps,
             reason,
             standing.lettingGo,
-            self.evidence.tellsWitness(others.turn),
+            me.rules.witness,
             self.orders.request,
         )

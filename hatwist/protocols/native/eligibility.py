@@ -32,9 +32,17 @@ class Eligibility:
 
     def unable(self, others: Others) -> Obstacle | None:
         """What keeps it from any claim: it is not fit, or nobody would hear it."""
+        return self._muted() or self._unfit(others) or self._arbiter.reach(others, self._since)
+
+    @property
+    def _since(self) -> int:
+        return self.unheardSeq if self.unheardSeq is not None else -1
+
+    def _muted(self) -> Obstacle | None:
+        return Obstacle.NAME if self._me.muted else None
+
+    def _unfit(self, others: Others) -> Obstacle | None:
         me = self._me
-        if me.muted:
-            return Obstacle.NAME
         if me.verdicts.fitness is Fitness.UNFIT and (not me.rules.keepUnfit or others.anyFit()):
             return Obstacle.UNFIT
         since = self.unheardSeq
@@ -42,9 +50,7 @@ class Eligibility:
             alive = [peer for peer in others if others.alive(peer)]
             if alive and not any(others.lists(peer, since) for peer in alive):
                 return Obstacle.UNHEARD
-        if not self._evidence.witnessed(others.turn):
-            return Obstacle.WITNESS
-        return self._arbiter.reach(others, since if since is not None else -1)
+        return None if self._evidence.witnessed(others.turn) else Obstacle.WITNESS
 
     def obstacle(self, others: Others) -> Obstacle | None:
         """
@@ -52,7 +58,11 @@ class Eligibility:
 
         In back-off it may all the same claim what nobody else could take.
         """
-        if self._me.muted:
-            return Obstacle.NAME
-        found = self._backoff.obstacle(others.now) or self.unable(others)
+        return self._muted() or self.own(others) or self._arbiter.reach(others, self._since)
+
+    def own(self, others: Others) -> Obstacle | None:
+        """The same, but for what keeps it from all groups alike: a packet says that once."""
+        found = self._backoff.obstacle(others.now) or self._unfit(others)
+        if found is None and self.unheardSeq is not None:
+            found = self._arbiter.reach(others, self.unheardSeq)
         return found or (None if self._arbiter.storable else Obstacle.DISK)

@@ -184,12 +184,6 @@ class Evidence:
         me = self._me
         return not me.rules.witness or not turn.older(me.witnessed, me.timing.witnessHold)
 
-    def tellsWitness(self, turn: Turn) -> bool:
-        """Others are told that the witness answers: well before one lets go they are not."""
-        me = self._me
-        fresh = WITNESSED * me.timing.interval
-        return me.rules.witness and not turn.older(me.witnessed, fresh)
-
     def unwitnessed(self, others: Others, turn: Turn) -> bool:
         """A holder that the witness does not answer may be the one that is cut off: it must let go."""
         rules, timing = self._me.rules, self._me.timing

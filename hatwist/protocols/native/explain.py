@@ -37,11 +37,10 @@ def explain(
     term, age, because = 0, None, ""
     holder = holders[0] if len(holders) == 1 else None
     if holder is not None:
-        claim = (
-            election.standing.claim
-            if holder == election.me.name
-            else view.peers[holder].state(group).claim
-        )
+        claim = election.standing.claim
+        if holder != election.me.name:
+            said = view.peers[holder].state(group)
+            claim = said.claim if said is not None else None
         term, age = (claim.term if claim is not None else 0), 0.0
         change = chronicle.holders.get(group, {}).get(holder) if chronicle is not None else None
         if change is not None:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address
 from math import inf
 
-from hatwist.core.claims import Role
 from hatwist.core.counting import follow
 from hatwist.core.errors import BadPacket
 from hatwist.core.worth import NO_ADDRESS
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.datagram import Header, Listing
 from hatwist.protocols.native.outbox import Outbox
 from hatwist.protocols.native.rules import NodeRules
 from hatwist.protocols.native.tally import Tally
@@ -67,16 +66,16 @@ class Identity:
 
     # Earlier and later starts of this node
 
-    def listed(self, beat: Heartbeat, now: float) -> None:
+    def listed(self, heard: Iterable[Listing], by: str, now: float) -> None:
         """Look what another node has heard under this node's name."""
-        for heard in beat.heard:
-            if heard.name == self._rules.name:
+        for listing in heard:
+            if listing.name == self._rules.name:
                 # As far as it is believed: the teller may have followed further, in more steps than reached this node.
-                told = follow(self.session, heard.session)
+                told = follow(self.session, listing.session)
                 if told > self.session:
-                    self._later(heard._replace(session=told), beat.name, now)
+                    self._later(listing._replace(session=told), by, now)
 
-    def _later(self, heard: Heard, by: str, now: float) -> None:
+    def _later(self, heard: Listing, by: str, now: float) -> None:
         """A later start of this node is known: an earlier one, and the clock was behind, or another node."""
         if now >= self._remembered.get(by, -inf) + REPEAT:
             self._remembered[by] = now
@@ -91,7 +90,7 @@ class Identity:
         elif spoke < self._startedAt:
             # It may live: what is said meanwhile nobody would believe.
             self._outbox.hush(spoke + self._rules.tolerance)
-        elif self._rank()[1] > _holds(heard.groups):
+        elif self._rank()[1] > heard.claims:
             self._outbid(heard.session)
         else:
             self._yieldName(spoke + self._rules.tolerance, "another host")
@@ -106,44 +105,55 @@ class Identity:
         if self._rules.quorum is None or not self._tally.claims:
             self.session = max(self.session, self._wanted)
 
+    def ahead(self, by: str, now: float) -> None:
+        """Another node has heard of this session what was never said in it: this one must have a later one."""
+        if now >= self._remembered.get(by, -inf) + REPEAT:
+            self._remembered[by] = now
+            self._say(
+                "session", by, "it has heard what this node never said: it was restored perhaps"
+            )
+        self._outbid(self.session)
+
     # Another node of this name
 
-    def check(self, beat: Heartbeat) -> None:
+    def check(self, header: Header) -> None:
         """
         Is a packet with this node's own name of another host?
 
         @raise BadPacket: it is an echo or a recording, or nobody can have counted that far.
         """
         address = self._rules.address
-        if beat.session == self.session and beat.address == address:
+        if header.session == self.session and header.address == address:
             raise BadPacket("reflected")
-        if beat.address == address != NO_ADDRESS:
+        if header.address == address != NO_ADDRESS:
             raise BadPacket("replayed", "of an earlier start of this node")
-        if beat.session > follow(self.session, beat.session):
-            raise BadPacket("malformed", f"session {beat.session} of a node of this name")
+        if header.session > follow(self.session, header.session):
+            raise BadPacket("malformed", f"session {header.session} of a node of this name")
 
-    def meet(self, beat: Heartbeat, now: float) -> None:
+    def meet(self, header: Header, now: float) -> None:
         """
         Two nodes have one name, and exactly one of them goes on.
 
-        A holder comes before one that holds nothing, one that has spoken before one that has not, then the later
+        Who has more claims comes before who has fewer, one that has spoken before one that has not, then the later
         start, to which all others listen.
         """
-        if self._rank() > (True, _holds(beat.groups), beat.session, -beat.address):
+        if self._rank() > (True, header.claims, header.session, -header.address):
             if now >= self._rivalToldAt + REPEAT:
                 self._rivalToldAt = now
-                self._say("same-name", beat.name, f"{_host(beat)} runs a node of this name, too")
-            self._outbid(beat.session)
+                self._say(
+                    "same-name", header.name, f"{_host(header)} runs a node of this name, too"
+                )
+            self._outbid(header.session)
             self._outbox.answer()
         else:
-            self._yieldName(now + max(beat.tolerance, self._rules.tolerance), _host(beat))
+            self._yieldName(now + max(header.tolerance, self._rules.tolerance), _host(header))
 
     def _rank(self) -> tuple[bool, int, int, int]:
-        """Of two nodes of one name the one that goes on is greater: has it spoken, what does it hold, since when."""
+        """Of two nodes of one name the greater goes on: has it spoken, how many claims has it, since when."""
         spoken = self._outbox.seq > 0 and not self.displaced
         return (
             spoken,
-            max(self._tally.holds.values(), default=0),
+            len(self._tally.claims),
             self.session,
             -self._rules.address,
         )
@@ -160,14 +170,9 @@ class Identity:
         self.rivalUntil = max(self.rivalUntil, until)
 
 
-def _holds(groups: Iterable[GroupState | HeardGroup]) -> int:
-    """The highest term by which something is held; 0: nothing is."""
-    return max((g.claim.term for g in groups if g.claim and g.role is Role.ACTIVE), default=0)
-
-
-def _host(beat: Heartbeat) -> str:
+def _host(header: Header) -> str:
     """The host that sent it, as far as it says."""
-    if beat.address == NO_ADDRESS:
+    if header.address == NO_ADDRESS:
         return "another host"
-    address = IPv6Address(beat.address)
+    address = IPv6Address(header.address)
     return str(address.ipv4_mapped or address)

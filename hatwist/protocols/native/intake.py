@@ -1,4 +1,4 @@
-"""Which heartbeats count: those that say something new, of a node for which there is room."""
+"""Which packets count: those that were not seen before, of a node for which there is room."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import NamedTuple, Protocol
 from hatwist.core.counting import follow
 from hatwist.core.errors import BadPacket
 from hatwist.protocols.native.auth import ReplayWindow
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat
+from hatwist.protocols.native.datagram import Datagram, GroupRecord, GroupState, Header
 from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.membership import MAX_PEERS, Membership
 
 
 class Codec(Protocol):
-    """Makes datagrams of heartbeats, and heartbeats of datagrams; see L{hatwist.protocols.native.auth.Keyring}."""
+    """Makes bytes of datagrams, and datagrams of bytes; see L{hatwist.protocols.native.auth.Keyring}."""
 
-    def seal(self, heartbeat: Heartbeat) -> bytes:
-        """The datagram of a heartbeat."""
+    def seal(self, datagram: Datagram) -> bytes:
+        """The bytes of a datagram."""
         ...
 
-    def open(self, datagram: bytes, cluster: bytes | None = None) -> Heartbeat:
+    def open(self, raw: bytes, cluster: bytes | None = None) -> Datagram:
         """
-        The heartbeat of a datagram.
+        The datagram in these bytes.
 
         @param cluster: drop what is of another cluster.
         @raise BadPacket: it is none, or not to be believed.
@@ -31,7 +31,7 @@ class Codec(Protocol):
 
 class Intake:
     """
-    @param cluster: eight bytes, see L{clusterId<hatwist.protocols.native.heartbeat.clusterId>}.
+    @param cluster: eight bytes, see L{clusterId<hatwist.protocols.native.datagram.clusterId>}.
     @param name: of this node.
     @param view: what is known of the others.
     """
@@ -43,17 +43,18 @@ class Intake:
         self._identity = identity
         self._window = ReplayWindow()
 
-    def accept(self, beat: Heartbeat, link: str, now: float) -> None:
+    def accept(self, header: Header, link: str, now: float) -> bool:
         """
-        Does it count? Nothing but that it came is noted.
+        Does a packet count? Nothing but that it came is noted. The result is whether it is the newest on its link.
 
         @raise BadPacket: it does not.
         """
-        name, peers = beat.name, self._view.peers
+        name, peers = header.name, self._view.peers
         if name == self._name:
-            self._identity.check(beat)
-            self._window.accept(beat, "")
-            self._identity.meet(beat, now)
+            self._identity.check(header)
+            if not self._window.accept(header, ""):
+                raise BadPacket("replayed")
+            self._identity.meet(header, now)
             raise BadPacket(
                 "same-name", "another host runs a node of this name; --node must differ"
             )
@@ -61,10 +62,10 @@ class Intake:
             raise BadPacket("crowded", f"{MAX_PEERS} nodes are known already")
         if name in peers:
             session = peers[name].session
-            if beat.session > follow(session, beat.session):
-                raise BadPacket("malformed", f"session {beat.session} after {session}")
+            if header.session > follow(session, header.session):
+                raise BadPacket("malformed", f"session {header.session} after {session}")
         try:
-            self._window.accept(beat, link)
+            return self._window.accept(header, link)
         except BadPacket:
             if name not in peers:
                 self._view.recall(name, *self._window.newest(name), now)
@@ -72,20 +73,38 @@ class Intake:
 
 
 class Statement(NamedTuple):
-    """What a heartbeat said of its sender, for the flight recorder. What it said of third nodes is not kept."""
+    """
+    What a packet said of its sender, for the flight recorder. What it said of third nodes is not kept.
+
+    @ivar version: of its state; 0: it says goodbye.
+    @ivar records: those of its groups that were told.
+    """
 
     name: str
     session: int
     seq: int
     link: str
-    groups: tuple[GroupState, ...]
+    version: int
+    records: tuple[GroupRecord, ...]
+
+    @classmethod
+    def of(cls, datagram: Datagram, link: str) -> Statement:
+        header, _, _, ranges = datagram
+        own = [told.records for told in ranges if told.owner == header.name]
+        version = 0 if header.leaving else header.version
+        records = tuple([record for records in own for record in records])
+        return cls(header.name, header.session, header.seq, link, version, records)
 
     def __str__(self) -> str:
-        states = ", ".join(map(_state, self.groups))
-        return f"{self.name} {self.session}.{self.seq} on {self.link}: {states}"
+        told = ", ".join([_state(record.name, record.state) for record in self.records])
+        said = f"version {self.version}" if self.version else "nothing held"
+        words = f"{self.name} {self.session}.{self.seq} on {self.link}: {said}"
+        return f"{words}; {told}" if told else words
 
 
-def _state(state: GroupState) -> str:
+def _state(name: str, state: GroupState | None) -> str:
+    if state is None:
+        return f"{name} removed"
     words = [state.name, state.role.name, f"{state.fitness.name.lower()} {state.priority}"]
     if state.claim is not None:
         words.append(f"term {state.claim.term}")

@@ -36,17 +36,21 @@ from hatwist.core.states import Input, State
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.attendance import Attendance
+from hatwist.protocols.native.auth import SIGNATURE_SIZE
 from hatwist.protocols.native.chronicle import Chronicle
+from hatwist.protocols.native.common import Common, reaches
+from hatwist.protocols.native.datagram import Datagram, clusterId
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.heartbeat import Heartbeat, clusterId
 from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.intake import Codec, Intake, Statement
+from hatwist.protocols.native.layout import FRAME
 from hatwist.protocols.native.leases import leased, until
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.outbox import Outbox, lossy
 from hatwist.protocols.native.picture import picture
 from hatwist.protocols.native.prospects import hindrance
-from hatwist.protocols.native.rules import GroupRules, NodeRules
+from hatwist.protocols.native.rules import WITNESSED, GroupRules, NodeRules
+from hatwist.protocols.native.state.knowledge import Knowledge
 from hatwist.protocols.native.tally import Tally
 
 STALL = 1.5
@@ -79,9 +83,12 @@ class NativeMachine:
         self.keyring = keyring
         self.elections: dict[str, Election] = {}
         self.agenda = Agenda(lambda group: self.elections[group].settle())
-        self.view = Membership(rules.name, rules.tolerance, rules.digest, self.agenda)
+        self.knowledge = Knowledge(
+            rules.name, session, rules.interval, rules.tolerance, FRAME - SIGNATURE_SIZE, now
+        )
+        self.view = Membership(self.knowledge, rules.tolerance, rules.digest, self.agenda)
         self.tally = Tally()
-        self.outbox = Outbox(rules, self.view, self.elections, self.tally, now)
+        self.outbox = Outbox(rules, self.knowledge, self.view, self.tally, now)
         self.identity = Identity(rules, session, now, self.tally, self.outbox, self._say)
         self.intake = Intake(clusterId(rules.cluster), rules.name, self.view, self.identity)
         self.chronicle = Chronicle(rules.name)
@@ -93,7 +100,7 @@ class NativeMachine:
         self._lastRun = self._wake = now
         self._stopped = False
         self._events: list[Event] = []
-        self._farewells: list[Outgoing] | None = None  # as of the last decision
+        self._farewell: tuple[tuple[Datagram, Codec], Outgoing] | None = None
         for group in rules.groups:
             self._add(group, (records or {}).get(group.name, NOTHING), now)
         self.view.serve(self.elections)
@@ -144,33 +151,50 @@ class NativeMachine:
     # What comes in
 
     def receive(self, packet: Packet, now: float) -> Received:
-        beat = self.keyring.open(packet.data, self.intake.cluster)
-        if beat.cluster != self.intake.cluster:
+        datagram = self.keyring.open(packet.data, self.intake.cluster)
+        header = datagram.header
+        if header.cluster != self.intake.cluster:
             raise BadPacket("cluster")
-        self.hear(beat, packet.link, now)
-        said = Statement(beat.name, beat.session, beat.seq, packet.link, beat.groups)
-        return Received(beat.name, beat.digest, said)
+        self.hear(datagram, packet.link, now)
+        return Received(header.name, header.digest, Statement.of(datagram, packet.link))
 
-    def hear(self, beat: Heartbeat, link: str, now: float) -> None:
-        """As L{receive}, for a heartbeat that is already decoded and known to be of this cluster."""
-        self.intake.accept(beat, link, now)
+    def hear(self, datagram: Datagram, link: str, now: float) -> None:
+        """As L{receive}, for a packet that is already decoded and known to be of this cluster."""
+        header = datagram.header
+        newest = self.intake.accept(header, link, now)
         self._notice(now)
-        self.identity.listed(beat, now)
-        known = self.view.peers.get(beat.name)
+        self.identity.listed(datagram.heard, header.name, now)
+        known = self.view.peers.get(header.name)
         back = known is not None and not known.alive(now) and not known.left()
-        lost = known is not None and lossy(known)
-        fresh = self.view.receive(beat, link, self.identity.session, now)
-        peer = self.view.peers[beat.name]
-        if fresh and beat.digest != self.rules.digest:
-            self._say("configuration-differs", beat.name, "its shared configuration is another")
+        before = (lossy(known), known.twoWay(now)) if known is not None else None
+        fresh = known is None or header.session > known.session or known.header is None
+        if self.view.receive(datagram, link, newest, now):
+            self._ahead(header.name, now)
+        peer = self.view.peers[header.name]
+        fresh = fresh and peer.header is not None
+        if fresh and header.digest != self.rules.digest:
+            self._say("configuration-differs", header.name, "its shared configuration is another")
         if back:  # what it knows of this node is out of date, whatever was sent to it meanwhile
             self.outbox.answer()
         elif fresh:
             self.outbox.heard(now)
         elif peer.words.leading:
             self.outbox.led(now)
-        if self.agenda.touched or self.outbox.answers or fresh or lossy(peer) != lost:
+        if (
+            self.agenda.touched
+            or self.outbox.answers
+            or fresh
+            or before != (lossy(peer), peer.twoWay(now))
+            or self.outbox.early(now)
+        ):
             self.news = True
+
+    def _ahead(self, by: str, now: float) -> None:
+        """This node was restored from a snapshot: what it held may be another one's by now."""
+        for election in self._each():
+            if election.standing.claim is not None:
+                election.input(Input.YIELD, now, "others know more of this node than it ever said")
+        self.identity.ahead(by, now)
 
     def tell(self, report: Report, now: float) -> None:
         if type(report) in OF_NODE:
@@ -218,20 +242,22 @@ class NativeMachine:
     def decide(self, now: float, beat: bool = False) -> list[Effect]:
         self._notice(now)
         self.news = False
-        self._farewells = None
         self.view.forget(now)
         self.identity.decide(now)
         displaced = self.displaced
         if self._node != (self.session, displaced):
             self._node = (self.session, displaced)
             self.agenda.touchAll()
+        if self.knowledge.session != self.session:
+            self.outbox.renew(self.session, now)
         decided = self.agenda.due(now)
         effects: list[Effect] = []
         urgent = False
         for name in decided:
             urgent = self._decide(name, effects, now) or urgent
-        wake = inf if self.over else self._attendance.look(now)
-        self.outbox.decide(now, beat, urgent, displaced, self.over)
+        common, until = self._common(now)
+        wake = inf if self.over else min(self._attendance.look(now), until)
+        self.outbox.decide(now, beat, urgent, common, displaced, self.over)
         effects += self._events
         self._events = []
         if decided:
@@ -240,6 +266,16 @@ class NativeMachine:
             self._forget()
         self._wake = min(wake, self.identity.rivalUntil) if displaced else wake
         return effects
+
+    def _common(self, now: float) -> tuple[Common, float]:
+        """What is said once for all groups, and until when it is so if nothing happens."""
+        reached, until = reaches(self.view, self.rules.quorum, now)
+        answered = self._witnessed.at + WITNESSED * self.rules.interval
+        if answered > now:
+            until = min(until, answered)
+        return Common(
+            reached and not self.displaced, bool(self.tally.starting), self.drained, answered > now
+        ), until
 
     def _decide(self, name: str, effects: list[Effect], now: float) -> bool:
         """Decide one group; the result is whether others must hear of it at once."""
@@ -258,8 +294,8 @@ class NativeMachine:
         return urgent
 
     def outgoing(self, now: float) -> list[Outgoing]:
-        beats = self.outbox.collect(now, self.identity.session)
-        return [Outgoing(self.keyring.seal(beat), None, beat.seq) for beat in beats]
+        seal = self.keyring.seal
+        return [Outgoing(seal(each), None, each.header.seq) for each in self.outbox.collect(now)]
 
     def until(self, lease: str, now: float) -> float:
         return until(lease, self.elections, self.rules.timing, now)
@@ -268,14 +304,15 @@ class NativeMachine:
         """
         See L{hatwist.core.machine.Machine.farewells}.
 
-        One is for all groups, so there is none while the guard could leave something of any group here.
+        One is for all groups, so there is none while the guard could leave something of any group here. It is the
+        same for all claims of a session, so that the guard is told of it once.
         """
-        if self._farewells is None:  # one does for all claims of a decision
-            self._farewells = []
-            if self._saysFarewell:
-                farewell = self.outbox.farewell(self.session)
-                self._farewells.append(Outgoing(self.keyring.seal(farewell)))
-        return self._farewells
+        if not self._saysFarewell:
+            return []
+        key = (self.outbox.farewell(), self.keyring)
+        if self._farewell is None or self._farewell[0] != key:
+            self._farewell = (key, Outgoing(self.keyring.seal(key[0])))
+        return [self._farewell[1]]
 
     @property
     def _saysFarewell(self) -> bool:
@@ -329,7 +366,6 @@ class NativeMachine:
         if back := sorted(self.tally.going & set(wanted)):
             raise ValueError(f"{', '.join(back)}: still being released; try again when it is done")
         self.rules = self.outbox.rules = rules
-        self._farewells = None
         self.view.digest = rules.digest
         for election in self._each():
             group = wanted.pop(election.rules.name, None)

@@ -17,8 +17,9 @@ from hatwist.core.states import Input, State
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.candidate import Candidate
-from hatwist.protocols.native.heartbeat import Request
+from hatwist.protocols.native.datagram import Request
 from hatwist.protocols.native.others import Others
+from hatwist.protocols.native.rules import FRESH
 
 _HERE = {
     Obstacle.UNCLEAN: "{to} has only just started",
@@ -178,7 +179,7 @@ class MoveOrder:
                 standing.unbind()
                 continue
             # One that may have just died is waited for.
-            if target is not None and others.fresh(target):
+            if target is not None and others.known(target, FRESH * me.timing.interval):
                 self.movingTo, self.request = request.to, None
                 why = f"moved to {target.name} by the operator"
                 return Decision(Input.YIELD, why, Cause.MOVE)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from math import inf
 
 from hatwist.core.claims import Claim, Released, Role
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.candidate import Candidate
-from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState
+from hatwist.protocols.native.datagram import MAX_SEQ, GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import FRESH
@@ -26,6 +27,7 @@ class Others:
 
     __slots__ = (
         "_able",
+        "_asks",
         "_candidates",
         "_freshness",
         "_group",
@@ -46,6 +48,7 @@ class Others:
         self.view = view
         self.now = turn.now
         self._group = me.rules.name
+        self._asks = me.rules.asks
         self._freshness = FRESH * me.timing.interval
         self.turn = turn
         self._passedOver = passedOver
@@ -57,25 +60,44 @@ class Others:
         return iter(self.view.peers.values())
 
     def said(self, peer: Peer) -> GroupState | None:
-        """A node's own newest word on the group, or C{None}."""
-        return peer.announced(self._group)
+        """The newest word on the group; C{None}: the node does not have it, or nothing is known."""
+        return peer.state(self._group)
 
     @property
     def holders(self) -> list[tuple[Peer, Claim]]:
         """The live nodes that are ACTIVE, known directly or by hearsay, and by which claims."""
         if self._holders is None:
-            found = [
-                (p, p.state(self._group).claim) for p in self if self._group in p.words.leading
+            self._holders = [
+                (peer, said.claim)
+                for peer in self
+                if self._group in peer.words.leading
+                and (said := peer.state(self._group)) is not None
+                and said.claim is not None
+                and not peer.ledger.empty(self._group)
+                and self.known(peer, peer.tolerance)
             ]
-            self._holders = [(p, c) for p, c in found if c is not None and self._fresh(p)]
         return self._holders
 
-    def _fresh(self, peer: Peer) -> bool:
-        """The word on the group is younger than a tolerance."""
-        at = peer.words.stale.get(self._group)
-        if at is not None:
-            return not self.turn.passed(at[1] + peer.tolerance)
-        return not self.turn.older(peer.lastWord, peer.tolerance)
+    def known(self, peer: Peer, seconds: float) -> bool:
+        """The word on the group is younger than that."""
+        if not self.turn.older(peer.lastKnown, seconds):
+            return True
+        return not self.turn.passed(peer.ledger.trueAt(self._group) + seconds)
+
+    def doubted(self) -> Peer | None:
+        """
+        One that holds something, and has not told yet what; C{None}: nobody.
+
+        Where the LAN can be asked it is waited for no longer than its ledger's patience after its last word on that:
+        it may be a recording, which never tells.
+        """
+        for peer in self:
+            until = peer.ledger.doubtUntil
+            if until > -inf and self.alive(peer):
+                self.turn.attend()
+                if not self._asks or not self.turn.passed(until):
+                    return peer
+        return None
 
     # The node, whatever it is in the group
 
@@ -121,10 +143,9 @@ class Others:
             self._able = [
                 peer
                 for peer in self
-                if (said := peer.announced(group)) is not None
+                if (said := peer.state(group)) is not None
                 and said.eligible
-                # If hearsay has newer word of its role, its own word on the rest is out of date.
-                and said.role == peer.state(group).role == Role.STANDBY
+                and said.role is Role.STANDBY
                 and self.twoWay(peer)
             ]
         return self._able
@@ -144,7 +165,7 @@ class Others:
 
     def worth(self, peer: Peer) -> Worth:
         """What a node says that it is worth; it must have said so."""
-        said = peer.announced(self._group)
+        said = peer.state(self._group)
         assert said is not None
         return peer.worth(said)
 
@@ -178,7 +199,7 @@ class Others:
 
     def askers(self) -> list[tuple[Peer, Claim]]:
         """Who asks for votes, and is heard."""
-        states = [(peer, peer.state(self._group)) for peer in self]
+        states = [(peer, said) for peer in self if (said := peer.state(self._group)) is not None]
         asking = [(p, s.claim) for p, s in states if s.role is Role.ASKING and s.claim is not None]
         return [(peer, claim) for peer, claim in asking if self.direct(peer)]
 
@@ -188,7 +209,8 @@ class Others:
 
     def lettingGo(self, peer: Peer) -> bool:
         """It holds no longer than its release takes."""
-        return peer.state(self._group).lettingGo
+        said = peer.state(self._group)
+        return said is not None and said.lettingGo
 
     def lastRelease(
         self, released: Released | None, releasedAt: float, highestAt: float
@@ -204,7 +226,7 @@ class Others:
         best, since, by = released, releasedAt, None
         for peer in self.view:
             state = peer.state(self._group)
-            if state.released:
+            if state is not None and state.released:
                 told = peer.words.releasedSince(self._group)
                 if best is None or told > since:
                     best, since, by = state.released, told, peer
@@ -212,12 +234,11 @@ class Others:
 
     def obstacle(self, peer: Peer) -> Obstacle | None:
         """Why another node does not hold the group, as far as can be known here; C{None}: it could."""
-        state = peer.state(self._group)
-        if state.role is Role.ACTIVE and peer.alive(self.now):
-            if state.lettingGo:
+        said = peer.state(self._group)
+        if said is not None and said.role is Role.ACTIVE and peer.alive(self.now):
+            if said.lettingGo:
                 return Obstacle.RELEASING
-            said = self.said(peer)
-            return Obstacle.ACQUIRING if said is not None and said.steps else Obstacle.HOLDS
+            return Obstacle.ACQUIRING if said.steps else Obstacle.HOLDS
         return self.unable(peer)
 
     def unable(self, peer: Peer) -> Obstacle | None:
@@ -230,7 +251,7 @@ class Others:
             return Obstacle.ONE_WAY
         said = self.said(peer)
         if said is None:
-            return Obstacle.UNKNOWN_GROUP
+            return Obstacle.UNKNOWN_GROUP if peer.ledger.complete else Obstacle.UNTOLD
         if said.fitness is Fitness.UNFIT and not said.eligible:
             return Obstacle.UNFIT
         if said.listening:

@@ -1,23 +1,20 @@
-"""When a heartbeat of this node is due that no beat brings, and what it says."""
+"""When a packet of this node is due that no beat brings, and what leaves then."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import inf
 
-from hatwist.core.claims import Released, Role
-from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
+from hatwist.protocols.native.common import Common
+from hatwist.protocols.native.datagram import Datagram, Header, clusterId
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import NodeRules
 from hatwist.protocols.native.sayings import Sayings
+from hatwist.protocols.native.state.knowledge import Knowledge
 from hatwist.protocols.native.tally import Tally
 
-BURST = 2
-"""A packet that tells of a change is sent again this often, a tenth of an interval apart."""
-SPACING = 0.1
-"""Intervals between two packets at least, unless something changed."""
+GOODBYES = 3
+"""How often a node says that it goes."""
 HURRY = 1 / 3
 """Intervals between packets while a holder misses a peer, or a peer misses packets."""
 LOSSY = 19
@@ -30,47 +27,53 @@ class Outbox:
     """
     What this node has sent, and is to send.
 
-    @param elections: this node's groups, by name, as they come and go; C{tally}: of them.
+    A I{word} is a packet, or several, that tells of all nodes heard; others may leave between two words, which only
+    tell records, or ask for some.
+
+    @param knowledge: what is told; C{tally}: of this node's groups.
     @ivar rules: the present ones.
     @ivar sayings: what it says of the groups.
-    @ivar seq: the number of its newest packet.
-    @ivar lastSent: when the newest one left; C{-inf}: none did.
-    @ivar deadline: when a packet is due that neither a beat nor a change brings; L{inf}: never.
+    @ivar lastSent: when the newest word left; C{-inf}: none did.
+    @ivar deadline: when something is due that neither a beat nor a change brings; L{inf}: never.
     """
 
     def __init__(
         self,
         rules: NodeRules,
+        knowledge: Knowledge,
         view: Membership,
-        elections: Mapping[str, Election],
         tally: Tally,
         now: float,
     ) -> None:
         self.rules = rules
-        self.seq = 0
         self.lastSent = self.deadline = -inf
         self._cluster = clusterId(rules.cluster)
+        self._knowledge = knowledge
         self._view = view
-        self._elections = elections
         self._tally = tally
-        self.sayings = Sayings()
+        self.sayings = Sayings(knowledge)
+        self._common = self._told = Common()
         self._answer = False
-        self._bursts = 0
-        self._goodbyes = 1 + BURST
-        self._pending = 0  # packets that are to leave by the last decision
+        self._goodbyes = GOODBYES
+        self._word = self._rest = False  # what is to leave by the last decision
         self._hurried = self._follows = self._mute = self._over = False
         self._silentUntil = now + FIRST_WORD * rules.interval
         self._uncleanUntil = now + rules.tolerance
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest packet; 0: none was sent."""
+        return self._knowledge.seq
 
     # When
 
     @property
     def answers(self) -> bool:
-        """A packet is due at the next decision, whatever that is."""
+        """A word is due at the next decision, whatever that is."""
         return self._answer
 
     def answer(self) -> None:
-        """A packet is due at the next decision."""
+        """A word is due at the next decision."""
         self._answer = True
 
     def heard(self, now: float) -> None:
@@ -90,18 +93,28 @@ class Outbox:
         """As at a start, say nothing before all is released, for a tolerance at most."""
         self._uncleanUntil = now + self.rules.tolerance
 
+    def renew(self, session: int, now: float) -> None:
+        """A new session says the same, and nobody knows any of it."""
+        self.sayings.renew(session, now)
+
+    def early(self, now: float) -> bool:
+        """By what was heard since the last decision, something is due sooner than was known then."""
+        return not self._mute and not self._over and self._restDue(now) < self.deadline
+
     def decide(
         self,
         now: float,
         beat: bool,
         urgent: bool,
+        common: Common,
         displaced: bool,
         over: bool,
     ) -> None:
         """
-        Is a packet due?
+        What is due?
 
         @param urgent: something has changed, or must be answered.
+        @param common: what is said once for all groups.
         @param displaced: another node of this name is heard.
         @param over: what is sent from now on are this node's last words.
         """
@@ -109,21 +122,18 @@ class Outbox:
         free = not self._tally.claims
         self._hurried = self._isHurried(free, now)
         self._follows = free and self._isFollowing(now)
+        self._common = common
         # What is decided once more before it was sent is still to be sent.
-        urgent = urgent or self._answer or self._pending > 0
-        self._answer = False
-        self._pending = 0
-        if self.sayings.unsaid:
-            self._bursts, urgent = BURST, True
+        urgent = urgent or self._answer or self._word or common != self._told
+        self._answer = self._word = self._rest = False
         if displaced or (not over and self._quiet(now) > now):
             pass  # others listen to another node of its name, or "nothing is held here" is not yet true
         elif over:  # its last words, and none after them; who has said nothing has none
-            self._pending = self._goodbyes if self.seq else 0
-        elif urgent or now >= self._due(now) or (beat and self._beats(now)):
-            if not urgent and self._bursts:
-                self._bursts -= 1
-            self._pending = 1
-        self.deadline = now if self._pending else self._due(now)
+            self._word = self._goodbyes > 0 and self.seq > 0
+        else:
+            self._word = urgent or now >= self._wordDue() or (beat and self._beats(now))
+            self._rest = now >= self._restDue(now)
+        self.deadline = now if self._word or self._rest else self._due(now)
 
     def _quiet(self, now: float) -> float:
         """
@@ -155,88 +165,80 @@ class Outbox:
         return any(peer.words.leading and peer.direct(now) for peer in self._view)
 
     def _due(self, now: float) -> float:
-        """When a packet is due that neither beat nor change brings."""
+        """When something is due that neither beat nor change brings."""
         if self._mute:
             return inf
         if (quiet := self._quiet(now)) > now:
             return quiet
+        return min(self._wordDue(), self._restDue(now))
+
+    def _wordDue(self) -> float:
         interval = self.rules.interval
-        due = inf
-        if self._bursts:
-            due = self.lastSent + SPACING * interval
+        due = self._knowledge.telling.wordDue()
         if self._hurried:
             due = min(due, self.lastSent + HURRY * interval)
         if self._follows:
             due = min(due, self.lastSent + 1.25 * interval)
         return due
 
+    def _restDue(self, now: float) -> float:
+        view = self._view
+        return self._knowledge.telling.restDue(lambda: (view.present(now), view.live(now)))
+
     def _beats(self, now: float) -> bool:
         return not self._follows and now >= self.lastSent + 0.3 * self.rules.interval
 
     # What
 
-    def collect(self, now: float, session: int) -> list[Heartbeat]:
-        """The packets that are due by the last decision: they leave now."""
-        beats = []
-        while self._pending:
-            self._pending -= 1
-            if self._over:
+    def collect(self, now: float) -> list[Datagram]:
+        """What is due by the last decision: it leaves now."""
+        if not (self._word or self._rest):
+            return []
+        found = []
+        if self._over:  # each has what was released last, which names who is to follow
+            while self._goodbyes:
                 self._goodbyes -= 1
-            beats.append(self._compose(now, session))
-        if beats:
-            self.deadline = self._due(now)
-        return beats
+                found += self._compose(now)
+        else:
+            found = self._compose(now)
+        for datagram in found:
+            self._view.departed(datagram.header.seq, now)
+        self._word = self._rest = False
+        self.deadline = self._due(now)
+        return found
 
-    def _compose(self, now: float, session: int) -> Heartbeat:
-        self.seq += 1
-        self.lastSent = now
-        self._view.departed(self.seq, now)
-        heard = self._view.heard(now)
-        return self._heartbeat(session, self.seq, self.sayings.say(), heard, self._over)
+    def _compose(self, now: float) -> list[Datagram]:
+        view, word = self._view, self._word
+        if word:
+            self.lastSent, self._told = now, self._common
+            self.sayings.say()
+        return self._knowledge.compose(
+            self._plain(), view.listings(now), view.present(now), view.live(now), word, now
+        )
 
-    def _heartbeat(
-        self,
-        session: int,
-        seq: int,
-        groups: tuple[GroupState, ...],
-        heard: tuple[Heard, ...],
-        leaving: bool,
-    ) -> Heartbeat:
+    def _plain(self) -> Header:
+        """A header without what is numbered."""
         rules = self.rules
-        return Heartbeat(
+        eligible, listening, drained, witnessed = self._common
+        return Header(
             self._cluster,
             rules.name,
-            session,
-            seq,
+            0,
+            0,
             rules.interval,
             rules.tolerance,
             rules.address,
             rules.digest,
-            groups,
-            heard,
-            leaving,
+            leaving=self._over,
+            eligible=eligible,
+            listening=listening,
+            drained=drained,
+            witnessed=witnessed,
         )
 
-    def farewell(self, session: int) -> Heartbeat:
-        """
-        The goodbye that the guard says for this node once it has let go of its addresses.
-
-        Its number is the last there can be: this session is dead to everybody who hears it.
-        """
-        states = []
-        for election in self._elections.values():
-            claim = election.standing.claim
-            released = Released(claim.term, "") if claim is not None else None
-            state = GroupState(
-                election.rules.name,
-                Role.SHUTDOWN,
-                election.me.verdicts.fitness,
-                election.rules.priority,
-                highest=election.terms.highest,
-                released=released,
-            )
-            states.append(state)
-        return self._heartbeat(session, MAX_SEQ, tuple(states), (), True)
+    def farewell(self) -> Datagram:
+        """The goodbye that the guard says for this node once it has let go of everything."""
+        return self._knowledge.farewell(self._plain())
 
 
 def lossy(peer: Peer) -> bool:

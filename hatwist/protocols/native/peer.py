@@ -2,18 +2,18 @@
 What is known of one other node: whether it is alive, by which way that is known, and what it says of each group.
 
 A fact about a node is ordered by its stamp, the pair (session, seq): what is not newer than the known fact changes
-nothing, whichever way it came. Who tells by hearsay may lack a group: so the word on each group has a stamp of its own.
+nothing, whichever way it came. What is known of its groups: see L{hatwist.protocols.native.state.ledger}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from math import inf
 
 from hatwist.core.agenda import Agenda
-from hatwist.core.worth import Worth
-from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, HeardGroup, Heartbeat
-from hatwist.protocols.native.words import Word, Words
+from hatwist.core.worth import NO_ADDRESS, Fitness, Worth
+from hatwist.protocols.native.datagram import MAX_SEQ, GroupState, Header
+from hatwist.protocols.native.state.ledger import Ledger
+from hatwist.protocols.native.words import Words
 
 _ALL = 0xFFFFF
 """A bit for each of 20 packets that have arrived."""
@@ -25,11 +25,12 @@ class Reception:
 
     @ivar links: when one last came on each link.
     @ivar lost: how many were missing when a later one came.
+    @ivar lapses: how often they came again after a tolerance without any.
     """
 
     def __init__(self) -> None:
         self.links: dict[str, float] = {}
-        self.lost = 0
+        self.lost = self.lapses = 0
         self._arrivals = _ALL
 
     def restart(self) -> None:
@@ -53,47 +54,60 @@ class Peer:
     Everything known of one other node. Times are seconds of the local clock.
 
     @param agenda: which groups are to be decided when it is too long ago that something was heard.
-    @param groups: those of this node.
+    @param ledger: of its session.
+    @ivar ledger: what is known of its groups, in its present session.
     @ivar lastWord: when the newest word of it was true, directly or by hearsay.
+    @ivar lastKnown: when the newest word was true as of which all its groups are known.
     @ivar lastPacket: when its own newest packet of this session arrived.
     @ivar lastListed: when it last said that it receives this node directly.
     @ivar directSince: since when its packets have arrived without a gap of a tolerance.
-    @ivar beat: its own newest packet, or C{None}; see L{announced}.
+    @ivar header: what its own newest packet said once for all groups; C{None}: there was none.
     @ivar listedSeq: the newest packet of this node that it knew of then, by any path; -1: none.
     @ivar reachedAt: when the newest packet of this node left that it says it received itself; C{-inf}: none.
     @ivar receivedOfMine: how many of this node's last 20 packets it said it received.
+    @ivar lapses: how often it said that this node's packets came again after a tolerance, modulo 256; -1: it has not.
+    @ivar lapsedSeq: its first packet that said so.
+    @ivar named: of which nodes it said that they have named its start, by their session.
     @ivar deafSince: hearsay says that it receives nobody, since then; C{None}: no such word.
-    @ivar words: on the groups.
+    @ivar words: what follows from its records.
     """
 
-    def __init__(
-        self, name: str, session: int, tolerance: float, agenda: Agenda, groups: Iterable[str]
-    ) -> None:
+    def __init__(self, name: str, tolerance: float, agenda: Agenda, ledger: Ledger) -> None:
         self.name = name
         self.tolerance = tolerance
         self.reception = Reception()
-        self.lastWord, self.lastPacket, self.lastListed = [agenda.pulse() for _ in range(3)]
+        self.lastWord, self.lastKnown, self.lastPacket, self.lastListed = [
+            agenda.pulse() for _ in range(4)
+        ]
         self.words = Words()
-        self.restart(session, groups)
+        self.restart(ledger)
 
-    def restart(self, session: int, groups: Iterable[str]) -> None:
-        self.session = session
-        self.seq = -1
-        for pulse in (self.lastWord, self.lastPacket, self.lastListed):
+    def restart(self, ledger: Ledger) -> None:
+        """It has a new session."""
+        self.ledger = ledger
+        for pulse in (self.lastWord, self.lastKnown, self.lastPacket, self.lastListed):
             pulse.forget()
         self.directSince = -inf
-        self.directSeq = -1
-        self.beat: Heartbeat | None = None
-        self.listedSeq = -1
+        self.header: Header | None = None
+        self.listedSeq = self.lapses = self.lapsedSeq = -1
         self.reachedAt = -inf
         self.receivedOfMine = 20
+        self.named: dict[str, int] = {}
         self.reception.restart()
         self.deafSince: float | None = None
-        self.words.restart(groups)
-        self._left = False
+        self.words.restart()
 
     def __repr__(self) -> str:
         return f"<Peer {self.name} session {self.session} seq {self.seq} at {self.at:.6f}>"
+
+    @property
+    def session(self) -> int:
+        return self.ledger.session
+
+    @property
+    def seq(self) -> int:
+        """The number of its newest packet that is known of, by whichever way; -1: none."""
+        return self.ledger.stated.seq
 
     @property
     def at(self) -> float:
@@ -103,22 +117,17 @@ class Peer:
     def directAt(self) -> float:
         return self.lastPacket.at
 
-    @property
-    def complete(self) -> bool:
-        """No word on a group of this node is older than C{seq}."""
-        return not self.words.stale
-
     def left(self) -> bool:
         """It said goodbye."""
-        return self._left
+        return self.ledger.left
 
     def alive(self, now: float) -> bool:
         # As deadlines are computed: at that very moment it is over, whatever the rounding.
-        return now < self.at + self.tolerance and not self._left
+        return now < self.at + self.tolerance and not self.ledger.left
 
     def direct(self, now: float) -> bool:
         """Its own packets arrive here."""
-        return now < self.directAt + self.tolerance and not self._left
+        return now < self.directAt + self.tolerance and not self.ledger.left
 
     def twoWay(self, now: float) -> bool:
         """It receives this node's packets, and this node its."""
@@ -127,50 +136,63 @@ class Peer:
     @property
     def twoWayUntil(self) -> float:
         """When that is over unless it is heard again; C{-inf}: it said goodbye."""
-        return -inf if self._left else min(self.directAt, self.lastListed.at) + self.tolerance
+        return -inf if self.ledger.left else min(self.directAt, self.lastListed.at) + self.tolerance
 
     def lists(self, now: float) -> bool:
         """It said of late that it receives this node."""
         return now < self.lastListed.at + self.tolerance
 
-    def arrived(self, beat: Heartbeat, changed: Collection[str], now: float) -> None:
+    def arrived(self, header: Header, before: int, back: bool, now: float) -> None:
         """
         Its own packet has come, with a greater number than any before.
 
-        @param changed: of which groups it says anything new, see L{Words.changes}.
+        @param before: the one before it; -1: none.
+        @param back: for a tolerance there was none.
         """
-        self.reception.count(beat.seq, self.directSeq)
-        if not self.direct(now):
+        self.reception.count(header.seq, before)
+        if back:
             self.directSince = now
-        self.directSeq = beat.seq
-        self.beat, self.tolerance = beat, beat.tolerance
+            self.reception.lapses += before >= 0
+        self.header, self.tolerance = header, header.tolerance
         self.lastPacket.renew(now, now)
         self.deafSince = None
-        if beat.seq >= self.seq:
-            self.heard(beat.seq, now, beat.leaving, now)
-            self.words.announce(beat.groups, changed, now)
 
-    def heard(self, seq: int, at: float, left: bool, now: float) -> None:
-        """There is newer word of it than any before, by whichever way."""
-        self.seq, self._left = seq, left
-        self.lastWord.renew(max(self.at, at), now)
+    def heard(self, now: float) -> None:
+        """There may be newer word of it, by whichever way."""
+        ledger = self.ledger
+        if ledger.stated.at > self.lastWord.at:
+            self.lastWord.renew(ledger.stated.at, now)
+        if ledger.settled.at > self.lastKnown.at:
+            self.lastKnown.renew(ledger.settled.at, now)
 
-    def asOf(self, group: str) -> tuple[int, float]:
-        """As of which of its packets, and of when, the word on a group of this node is."""
-        return self.words.stale.get(group) or (self.seq, self.at)
+    def state(self, group: str) -> GroupState | None:
+        """
+        What it is in a group, by the newest word; C{None}: it does not have it, or nothing is known.
 
-    def word(self, group: str) -> Word:
-        """The newest word on a group; of one that it does not have: that it holds nothing."""
-        return Word(*self.asOf(group), self.state(group))
-
-    def state(self, group: str) -> HeardGroup:
-        """What it is in a group, by the newest word."""
-        return self.words.state(group)
-
-    def announced(self, group: str) -> GroupState | None:
-        """Its own newest word on a group, or C{None}."""
-        return self.words.said.get(group)
+        What its newest packet said once for all groups counts as well: so that holds at once for every group.
+        """
+        state, header = self.ledger.of(group), self.header
+        if state is None or header is None:
+            return state
+        eligible = state.eligible and header.eligible
+        fitness, listening = state.fitness, state.listening and header.listening
+        if header.drained and fitness > Fitness.UNFIT:
+            fitness, eligible = Fitness.UNFIT, False
+        witnessed = state.witnessed and header.witnessed
+        if (eligible, listening, fitness, witnessed) == (
+            state.eligible,
+            state.listening,
+            state.fitness,
+            state.witnessed,
+        ):
+            return state
+        return state._replace(
+            eligible=eligible, listening=listening, fitness=fitness, witnessed=witnessed
+        )
 
     def worth(self, state: GroupState) -> Worth:
-        assert self.beat is not None
-        return Worth(state.fitness, state.priority, self.beat.address, self.name)
+        """What it is worth; a node that is known by hearsay only tells its address by its claim."""
+        address = self.header.address if self.header is not None else NO_ADDRESS
+        if self.header is None and state.claim is not None:
+            address = state.claim.worth.address
+        return Worth(state.fitness, state.priority, address, self.name)

@@ -8,9 +8,9 @@ from hatwist.core.claims import Claim, Role
 from hatwist.core.picture import Context, GroupPicture, MemberPicture, PeerPicture, Picture
 from hatwist.core.turn import Turn
 from hatwist.protocols.native.chronicle import Chronicle
+from hatwist.protocols.native.datagram import GroupState
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.explain import explain
-from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.isolation import Here, isolated, missing, split
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.others import fenced
@@ -103,7 +103,7 @@ def _group(
 
 
 def _peer(peer: Peer, view: Membership, groups: Iterable[str], now: float) -> PeerPicture:
-    said = [(name, peer.announced(name), peer.state(name)) for name in groups]
+    said = [(name, peer.state(name)) for name in groups]
     return PeerPicture(
         peer.name,
         peer.session,
@@ -116,11 +116,12 @@ def _peer(peer: Peer, view: Membership, groups: Iterable[str], now: float) -> Pe
         view.agrees(peer),
         peer.reception.ofLast20,
         peer.reception.lost,
+        peer.ledger.diverged,
         {link: now - at for link, at in peer.reception.links.items()},
         {
-            name: _member(announced, state.role, state.claim)
-            for name, announced, state in said
-            if announced is not None
+            name: _member(state, state.role, state.claim)
+            for name, state in said
+            if state is not None
         },
     )
 

@@ -94,7 +94,8 @@ def undrained(
         return Prospect(
             f"stays on {holder}: {name} is {mine.fitness.name.lower()}: {fitnessReason}"
         )
-    claim = view.peers[holder].state(group).claim
+    held = view.peers[holder].state(group)
+    claim = held.claim if held is not None else None
     # As the holder decides.
     kind = kept(mine, said, claim, election.rules) if claim is not None else None
     text = f"from {holder} to {name}, which is worthier ({worthOf(mine)})"
@@ -134,5 +135,5 @@ def _worth(election: Election, view: Membership, name: str) -> Worth | None:
     if name == election.me.name:
         return election.me.worth
     peer = view.peers.get(name)
-    said = peer.announced(election.rules.name) if peer is not None else None
+    said = peer.state(election.rules.name) if peer is not None else None
     return peer.worth(said) if peer is not None and said is not None else None

@@ -139,8 +139,6 @@ def _oneWay(scene: Scene) -> str:
 
 def _lessWorthy(scene: Scene) -> str:
     peer = scene.others.holders[0][0]
-    if scene.others.said(peer) is None:
-        return f"is ready; {peer.name} is known through others only"
     mine, theirs = scene.me.worth, scene.others.worth(peer)
     return (
         f"is ready, and less worthy ({worthOf(mine)}) than {peer.name} "
@@ -197,6 +195,12 @@ def _defers(scene: Scene) -> str:
     )
 
 
+def _doubt(scene: Scene) -> str:
+    peer = scene.others.doubted()
+    name = peer.name if peer is not None else "another node"
+    return f"waits until {name}, which holds something, has told whether it holds this group"
+
+
 def _served(scene: Scene) -> str:
     left = scene.election.evidence.askUntil - scene.now
     until = "" if left == inf else f". That counts for {duration(left)} more"
@@ -246,6 +250,7 @@ OWN: dict[Obstacle, Callable[[Scene], str]] = {
     Obstacle.PREEMPT_DELAY: _worthier(_preemptDelay),
     Obstacle.SUCCESSOR: _successor,
     Obstacle.DEFERS: _defers,
+    Obstacle.DOUBT: _doubt,
     Obstacle.SERVED: _served,
     Obstacle.ASKS_LAN: lambda scene: "is asking the LAN whether somebody has the address",
     Obstacle.VOTE_GIVEN: _voteGiven,
@@ -272,7 +277,7 @@ def peerReason(election: Election, peer: Peer, view: Membership, now: float) -> 
 
 def _told(election: Election, peer: Peer) -> str:
     """The reason that it tells itself."""
-    said = peer.announced(election.rules.name)
+    said = peer.state(election.rules.name)
     return said.reason if said is not None else ""
 
 
@@ -282,11 +287,11 @@ def _acquiring(election: Election, peer: Peer, now: float) -> str:
 
 
 def _hearsay(election: Election, peer: Peer, now: float) -> str:
-    return f"is {'known through' if peer.beat is None else 'heard by'} others only"
+    return f"is {'known through' if peer.header is None else 'heard by'} others only"
 
 
 def _ineligible(election: Election, peer: Peer, now: float) -> str:
-    said = peer.announced(election.rules.name)
+    said = peer.state(election.rules.name)
     # It may also be late, without its witness or majority: it does not say which.
     fit = said is not None and said.fitness is Fitness.FIT and said.reason
     return "says that it cannot take it now" + (f": it {_told(election, peer)}" if fit else "")
@@ -308,6 +313,7 @@ OTHER: dict[Obstacle, Callable[[Election, Peer, float], str]] = {
     Obstacle.UNKNOWN_GROUP: lambda election, peer, now: (
         "does not have this group in its configuration"
     ),
+    Obstacle.UNTOLD: lambda election, peer, now: "has not told everything yet",
     Obstacle.UNFIT: lambda election, peer, now: unfit(_told(election, peer)),
     Obstacle.LISTENING: lambda election, peer, now: "has just started, and listens",
     Obstacle.INELIGIBLE: _ineligible,

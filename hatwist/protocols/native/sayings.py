@@ -1,43 +1,48 @@
-"""What is to be said of each group, and what others have been told already."""
+"""What is to be said of each group: written into the journal at once, or with the next packet."""
 
 from __future__ import annotations
 
-from hatwist.protocols.native.heartbeat import GroupState
+from hatwist.protocols.native.datagram import GroupState
+from hatwist.protocols.native.state.journal import toldOf
+from hatwist.protocols.native.state.knowledge import Knowledge
 
 
 class Sayings:
-    """
-    @ivar unsaid: the groups of which others are to hear at once.
-    """
+    """@param knowledge: has the journal."""
 
-    def __init__(self) -> None:
-        self.unsaid: set[str] = set()
-        self._next: dict[str, GroupState] = {}
-        self._said: dict[str, GroupState] = {}
-        self._packed: tuple[GroupState, ...] | None = None
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self._waiting: dict[str, GroupState] = {}
 
     def tell(self, told: GroupState) -> None:
-        """What is to be said of a group from now on."""
-        name = told.name
-        self._next[name], self._packed = told, None
-        if name not in self._said or _differs(self._said[name], told):
-            self.unsaid.add(name)
+        """This is to be said of a group from now on; others hear at once of what may concern them."""
+        name, journal = told.name, self._knowledge.journal
+        record = journal.records.get(name)
+        self._waiting.pop(name, None)
+        if record is None or record.state is None or _differs(record.state, toldOf(told)):
+            journal.put(told)
         else:
-            self.unsaid.discard(name)
+            self._waiting[name] = told
 
     def forget(self, group: str) -> None:
-        """Nothing is to be said of it any more."""
-        self._next.pop(group, None)
-        self._packed = None
-        self.unsaid.add(group)
+        """This node does not have it any more."""
+        self._waiting.pop(group, None)
+        self._knowledge.journal.remove(group)
 
-    def say(self) -> tuple[GroupState, ...]:
-        """All of it: it is said now."""
-        if self._packed is None:
-            self._said = dict(self._next)
-            self._packed = tuple(self._said.values())
-            self.unsaid.clear()
-        return self._packed
+    def say(self) -> None:
+        """A packet leaves: it says the rest, too."""
+        for told in self._waiting.values():
+            self._knowledge.journal.put(told)
+        self._waiting.clear()
+
+    def renew(self, session: int, now: float) -> None:
+        """A new session says the same."""
+        self.say()
+        states = [record.state for record in self._knowledge.journal.records]
+        self._knowledge.renew(session, now)
+        for state in states:
+            if state is not None:
+                self._knowledge.journal.put(state)
 
 
 def _differs(old: GroupState, new: GroupState) -> bool:

@@ -16,6 +16,7 @@ from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.parts import ElectionParts
 from hatwist.protocols.native.precedence import fitter, kept
+from hatwist.protocols.native.rules import FRESH
 
 
 class Tenure:
@@ -94,7 +95,7 @@ class Tenure:
         found = kept(worth, mine, standing.claim, me.rules)
         if found not in (Obstacle.HANDOVER, Obstacle.PREEMPT_DELAY):
             return None
-        if not others.fresh(best):
+        if not others.known(best, FRESH * me.timing.interval):
             return None  # it may have just died; its next packet brings this up again
         urgent = fitter(worth, mine, standing.claim)
         delay = me.rules.preemptDelay

@@ -20,7 +20,7 @@ from hatwist.core.terms import Terms
 from hatwist.core.turn import Turn
 from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.confirmations import Confirmations, Votes
-from hatwist.protocols.native.heartbeat import GroupState
+from hatwist.protocols.native.datagram import GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.others import Others
 from hatwist.protocols.native.peer import Peer
@@ -46,7 +46,7 @@ class Voter:
         self.last = record.vote
         self.grant: Grant | None = None
         self._claimer: Peer | None = None
-        self._address = self._seq = -1  # of the claimer, and of the packet that was voted for
+        self._address = self._version = -1  # of the claimer, and of its record that was voted for
         self.until = -inf
         self._tolerance = tolerance
 
@@ -77,14 +77,10 @@ class Voter:
         assert grant is not None
         peer = view.peers.get(grant.name)
         if peer is not None:
-            claim = peer.state(self.group).claim
             # A later start of that node says that this one has ended; one of another node of its name does not.
             later = peer.session > grant.session
-            if (later and peer.beat is not None and peer.beat.address == self._address) or (
-                peer.session == grant.session
-                and peer.asOf(self.group)[0] > self._seq
-                and (claim is None or claim.term != grant.term)
-            ):
+            same = peer.header is not None and peer.header.address == self._address
+            if (later and same) or (peer.session == grant.session and self._over(peer, grant.term)):
                 self.grant = None  # it says itself that nothing is held by this claim
                 return
             if peer.session == grant.session and not turn.older(peer.lastPacket, self._term(peer)):
@@ -96,10 +92,13 @@ class Voter:
         """For how long after its last packet a claimer has the vote, in seconds."""
         return max(peer.tolerance, self._tolerance)
 
-    def _claims(self, peer: Peer) -> int:
-        """The term that its own newest packet claims or asks for; 0: none."""
-        said = peer.announced(self.group)
-        return said.claim.term if said is not None and said.claim is not None else 0
+    def _over(self, peer: Peer, term: int) -> bool:
+        """It says itself, in a later record than the one voted for, or by its goodbye, that this claim is over."""
+        record = peer.ledger.records.get(self.group)
+        if peer.left() or record is None:
+            return peer.left()
+        claim = record.state.claim if record.state is not None else None
+        return record.version > self._version and (claim is None or claim.term != term)
 
     def _give(self, others: Others, reserved: int, turn: Turn) -> None:
         best: tuple[bool, object] | None = None
@@ -111,21 +110,31 @@ class Voter:
                 or said.claim is None
                 or said.lettingGo
                 or peer.name not in self.quorum.members
-                or peer.state(self.group).claim != said.claim
                 or not others.twoWay(peer)
                 or not self._mayHave(peer, said, reserved)
             ):
+                continue
+            if peer.ledger.provenBy(self.group) < 0:
+                turn.attend()  # others told of it: its own word will come
                 continue
             rank = (said.role == Role.ACTIVE, said.claim.worth)
             if best is None or rank > best:
                 best, chosen = rank, peer
         if chosen is not None:
-            term = self._claims(chosen)
+            record, header, said = (
+                chosen.ledger.records.get(self.group),
+                chosen.header,
+                others.said(chosen),
+            )
+            assert header is not None
+            assert record is not None
+            assert said is not None
+            assert said.claim is not None
+            term = said.claim.term
             self.promised = max(self.promised, term)
             self.grant = self.last = Grant(chosen.name, chosen.session, term)
-            assert chosen.beat is not None
-            self._claimer, self._seq = chosen, chosen.directSeq
-            self._address = chosen.beat.address
+            self._claimer, self._version = chosen, record.version
+            self._address = header.address
             self.until = chosen.directAt + self._term(chosen)
             turn.older(chosen.lastPacket, self._term(chosen))
 
@@ -188,7 +197,10 @@ class Majority:
         self.settle()
         if standing.claim is not None:
             claim = Grant(self._me.name, self._me.session, standing.claim.term)
-            votes = (voters(others, self.quorum, claim), self.quorum.needed - 1)
+            votes = (
+                voters(others, self._me.rules.name, self.quorum, claim, turn),
+                self.quorum.needed - 1,
+            )
             if self._going is None or self._going.votes != votes:
                 self._goBy(Going(others.view.confirmations, self._me.rules.name, votes))
             self._goes = True
@@ -284,14 +296,19 @@ class Going:
         self._confirmations.leave(self._group, self.votes)
 
 
-def voters(others: Others, quorum: Quorum, claim: Grant) -> frozenset[str]:
-    """Who votes for a claim."""
-    return frozenset(
-        [
-            peer.name
-            for peer in others
-            if peer.name in quorum.members
-            and (said := others.said(peer)) is not None
-            and said.grant == claim
-        ]
-    )
+def voters(others: Others, group: str, quorum: Quorum, claim: Grant, turn: Turn) -> frozenset[str]:
+    """
+    Who votes for a claim: it has said so itself, and has received the claimer without a gap of a tolerance since.
+
+    Then its vote has not ended, whatever it has said of which nothing is known yet.
+    """
+    found = set()
+    for peer in others:
+        said = others.said(peer) if peer.name in quorum.members else None
+        if said is None or said.grant != claim:
+            continue
+        if peer.ledger.provenBy(group) >= peer.lapsedSeq >= 0:
+            found.add(peer.name)
+        else:
+            turn.attend()  # its next packet tells
+    return frozenset(found)

@@ -13,8 +13,8 @@ from hatwist.core.claims import Role
 from hatwist.core.states import Input
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.rules import GroupRules, Timing
+from tests.statements import membership
 
 ROOT = Path(hatwist.__file__).parent
 
@@ -23,7 +23,7 @@ class CauseTests(SynchronousTestCase):
     """One group, alone on its LAN."""
 
     def setUp(self) -> None:
-        self.view = Membership("alpha", 0.35)
+        self.view = membership("alpha")
         timing = Timing(0.1, 0.35)
         self.group = Election("c", GroupRules("g"), timing, (1, "alpha"), 0.0)
         self.group.letGo(self.view, 0.0)

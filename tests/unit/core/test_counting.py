@@ -20,10 +20,11 @@ from hatwist.core.reports import Gone, Held, Persisted
 from hatwist.core.terms import MARGIN
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupState
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.runtime.store import Store
+from tests.statements import Statement, Word
 from tests.unit.runtime.test_store import Threads
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -36,7 +37,7 @@ onDisk = st.integers(0, 1 << 64) | numbers | st.just(MAX_TERM + MARGIN)
 
 
 @st.composite
-def strange(draw: st.DrawFn) -> Heartbeat:
+def strange(draw: st.DrawFn) -> Statement:
     """A heartbeat of some third node, as it may come: with whatever numbers a packet may say."""
     name = draw(st.sampled_from("xy"))
     role = draw(st.sampled_from((Role.STANDBY, Role.ASKING, Role.ACTIVE)))
@@ -46,27 +47,16 @@ def strange(draw: st.DrawFn) -> Heartbeat:
     state = GroupState("web", role, Fitness.FIT, 200, True, highest=draw(numbers), claim=claim)
     heard = []
     for other in draw(st.lists(st.sampled_from("abxy"), unique=True)):
-        known = HeardGroup("web", Role.STANDBY, None, released)
-        heard.append(Heard(other, draw(numbers), draw(numbers), 0.0, True, True, 20, (known,)))
-    return Heartbeat(
-        clusterId("home"),
-        name,
-        draw(numbers),
-        draw(numbers),
-        I,
-        T,
-        9,
-        bytes(8),
-        (state._replace(released=released),),
-        tuple(heard),
-    )
+        known = GroupState("web", Role.STANDBY, Fitness.FIT, 200, released=released)
+        heard.append(Word(other, draw(numbers), draw(numbers), groups=(known,)))
+    groups = (state._replace(released=released),)
+    return Statement(name, draw(numbers), draw(numbers), groups, tuple(heard), address=9)
 
 
-def toldOf(name: str, seq: int, session: int) -> Heartbeat:
+def toldOf(name: str, seq: int, session: int) -> Statement:
     """What a third node says that it has just heard of C{name}."""
     state = GroupState("web", Role.STANDBY, Fitness.FIT, 200, True)
-    heard = Heard(name, session, 0, 0.0, True, True, 20, (HeardGroup("web", Role.STANDBY),))
-    return Heartbeat(clusterId("home"), "x", 0, seq, I, T, 9, bytes(8), (state,), (heard,))
+    return Statement("x", seq, 0, (state,), (Word(name, session, 0),), address=9)
 
 
 class Node:
@@ -147,7 +137,7 @@ class CountingTests(SynchronousTestCase):
         st.lists(st.tuples(onDisk, onDisk), min_size=2, max_size=2),
         st.booleans(),
     )
-    def test_goesOn(self, packets: list[Heartbeat], disk: list[Any], votes: bool) -> None:
+    def test_goesOn(self, packets: list[Statement], disk: list[Any], votes: bool) -> None:
         """
         Whatever state files say and third nodes send, what two nodes send is understood by each other, what they
         write is read by their next start, and one of them holds; also after many restarts and claims.
@@ -164,7 +154,7 @@ class CountingTests(SynchronousTestCase):
         for packet in packets:
             for node in nodes:
                 try:
-                    node.take(Keyring().seal(packet), now)
+                    node.take(Keyring().seal(packet.datagram), now)
                 except BadPacket:  # it may be older than the one before, or leap
                     pass
         for start in range(6):

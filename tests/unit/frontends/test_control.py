@@ -31,10 +31,11 @@ from hatwist.frontends.control.boxes import CommandRefused
 from hatwist.frontends.control.client import Client, NotRunning, Unclear, find
 from hatwist.frontends.control.levels import Threshold
 from hatwist.frontends.control.server import Control, Server
-from hatwist.protocols.native.heartbeat import GroupState, Heartbeat
+from hatwist.protocols.native.datagram import GroupState
 from hatwist.service.service import HAService
 from hatwist.service.snapshot import RECALLED
 from hatwist.settings import GroupSettings
+from tests.statements import Statement
 from tests.unit.service import test_service
 
 NOBODY = 65534
@@ -162,8 +163,8 @@ class AnswerTests(SocketTestCase):
         machine = node(service).machine
         claim = Claim(1 << 30, Worth(Fitness.FIT, 100, 1, "alpha"))
         state = GroupState("default", Role.ACTIVE, Fitness.FIT, 100, claim=claim)
-        twin = Heartbeat(b"", "alpha", machine.session + 1, 1, 0.1, 9.0, 1, b"", (state,))
-        self.assertRaises(BadPacket, machine.hear, twin, "lo", service.seconds())
+        twin = Statement("alpha", 1, machine.session + 1, (state,), tolerance=9.0, address=1)
+        self.assertRaises(BadPacket, machine.hear, twin.datagram, "lo", service.seconds())
         await self.until(lambda: service.role is Role.STANDBY)
         found = await self.ask("Status")
         self.assertRegex(

@@ -17,7 +17,7 @@ from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.packet import Packet
 from hatwist.frontends.web.metrics import registry
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.runtime.history import History
 from hatwist.runtime.node import Node
 from hatwist.service.figures import Figures, figures
@@ -30,7 +30,14 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def counted(link: Any) -> None:
     """Give a link in memory what a real one counts."""
-    link.beats, link.unsent, link.bad, link.dropped, link.failing = 7, Counter(), Counter(), {}, ""
+    link.beats, link.bytes, link.unsent, link.bad, link.dropped, link.failing = (
+        7,
+        1400,
+        Counter(),
+        Counter(),
+        {},
+        "",
+    )
 
 
 SETTINGS = settings(interface="eth0", cluster="c", node="alpha", interval=str(I), tolerance=str(T))
@@ -135,10 +142,10 @@ class MetricsTests(MetricsTestCase):
         self.pass_(2 * T)
         self.assertEqual(self.one("hatwist_peer_alive", peer="beta"), 0)
 
-    def farewell(self) -> Heartbeat:
+    def farewell(self) -> Datagram:
         """What beta's guard would say."""
         [packet] = self.beta.machine.farewells("g")
-        found: Heartbeat = self.beta.machine.keyring.open(packet.data)
+        found: Datagram = self.beta.machine.keyring.open(packet.data)
         return found
 
     def test_goodbyeIsNoLoss(self) -> None:
@@ -155,6 +162,7 @@ class MetricsTests(MetricsTestCase):
         link.bad["signature"] = 5
         found = self.read()
         self.assertEqual(self.one("hatwist_heartbeats_sent_total", link="memory"), 7)
+        self.assertEqual(self.one("hatwist_heartbeats_sent_bytes_total", link="memory"), 1400)
         self.assertEqual(
             self.one("hatwist_heartbeats_unsent_total", link="memory", error="ENETUNREACH"), 3
         )
@@ -210,8 +218,9 @@ class MetricsTests(MetricsTestCase):
         self.settle()
         before = {(name, labels) for name, found in self.read().items() for labels in found}
         for sender in range(50):
-            beat = self.farewell()._replace(name=f"stranger{sender}")
-            datagram = Keyring([b"z" * 16]).seal(beat)
+            beat = self.farewell()
+            stranger = beat._replace(header=beat.header._replace(name=f"stranger{sender}"))
+            datagram = Keyring([b"z" * 16]).seal(stranger)
             with self.assertRaises(BadPacket):
                 self.alpha.machine.receive(Packet(datagram, "memory"), self.clock.seconds())
         after = {(name, labels) for name, found in self.read().items() for labels in found}

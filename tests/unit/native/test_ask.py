@@ -12,7 +12,7 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import Ask
 from hatwist.core.reports import Served
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.rules import ANSWER_FRESH, ASK_AFTER, ASK_EVERY
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP
@@ -47,12 +47,12 @@ class Recorder:
 
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
-        self.beats: list[tuple[float, str, Heartbeat]] = []
+        self.beats: list[tuple[float, str, Datagram]] = []
         self._seen: set[tuple[str, int, int]] = set()
         sim.lan.filters.append(self._travels)
 
-    def _travels(self, source: str, target: str, beat: Heartbeat) -> bool:
-        stamp = (beat.name, beat.session, beat.seq)
+    def _travels(self, source: str, target: str, beat: Datagram) -> bool:
+        stamp = (beat.header.name, beat.header.session, beat.header.seq)
         if stamp not in self._seen:
             self._seen.add(stamp)
             self.beats.append((self.sim.now, source, beat))
@@ -67,9 +67,9 @@ class Recorder:
                 if target == source:
                     continue
 
-                def arrive(beat: Heartbeat = beat, target: str = target) -> None:
+                def arrive(beat: Datagram = beat, target: str = target) -> None:
                     node = sim.nodes[target]
-                    node.arrive(_Stranger(beat.name), 0, sim.codec.seal(beat))  # type: ignore[arg-type]
+                    node.arrive(_Stranger(beat.header.name), 0, sim.codec.seal(beat))  # type: ignore[arg-type]
 
                 sim.at(at + when - begin, arrive)
         return at + self.beats[-1][0] - begin
@@ -343,12 +343,12 @@ class RecordedGoodbyeTests(SynchronousTestCase):
     def test_recordedGoodbye(self) -> None:
         """Only heartbeats are lost: one recorded goodbye of an earlier start makes no second holder."""
         sim = pair()
-        goodbyes: list[Heartbeat] = []
+        goodbyes: list[Datagram] = []
 
-        def record(source: str, target: str, beat: Heartbeat) -> bool:
-            if beat.leaving:
+        def record(source: str, target: str, beat: Datagram) -> bool:
+            if beat.header.leaving:
                 goodbyes.append(beat)
-            return not beat.leaving
+            return not beat.header.leaving
 
         sim.lan.filters.append(record)
         sim.stop("alpha")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.errors import BadPacket
-from hatwist.protocols.native.auth import UNSIGNED, Keyring, ReplayWindow, keyId
+from hatwist.protocols.native.auth import UNSIGNED, WINDOW, Keyring, ReplayWindow, keyId
+from hatwist.protocols.native.datagram import MAX_SEQ, Header
 from hatwist.protocols.native.encoding import encode
-from hatwist.protocols.native.heartbeat import MAX_SEQ, Heartbeat
 from tests import vectors
 from tests.unit.native.test_wire import flips
 
@@ -19,8 +19,8 @@ SIGNED = vectors.toBytes(vectors.SIGNED)
 PLAIN = vectors.toBytes(vectors.MINIMAL)
 
 
-def beat(session: int, seq: int, name: str = "a") -> Heartbeat:
-    return BEAT._replace(name=name, session=session, seq=seq)
+def beat(session: int, seq: int, name: str = "a") -> Header:
+    return BEAT.header._replace(name=name, session=session, seq=seq)
 
 
 class KeyringTests(SynchronousTestCase):
@@ -49,8 +49,8 @@ class KeyringTests(SynchronousTestCase):
         for datagram in (SIGNED, spoilt):
             error = self.assertRaises(BadPacket, keyring.open, datagram, b"another!")
             self.assertEqual(error.reason, "cluster")
-        self.assertEqual(keyring.open(SIGNED, BEAT.cluster), BEAT)
-        error = self.assertRaises(BadPacket, keyring.open, spoilt, BEAT.cluster)
+        self.assertEqual(keyring.open(SIGNED, BEAT.header.cluster), BEAT)
+        error = self.assertRaises(BadPacket, keyring.open, spoilt, BEAT.header.cluster)
         self.assertEqual(error.reason, "signature")
 
     def test_tooShort(self) -> None:
@@ -126,8 +126,8 @@ class ReplayTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.window = ReplayWindow()
 
-    def assertReplayed(self, heartbeat: Heartbeat, link: str = "eth0") -> None:
-        error = self.assertRaises(BadPacket, self.window.accept, heartbeat, link)
+    def assertReplayed(self, header: Header, link: str = "eth0") -> None:
+        error = self.assertRaises(BadPacket, self.window.accept, header, link)
         self.assertEqual(error.reason, "replayed")
 
     def test_sameAgain(self) -> None:
@@ -144,15 +144,18 @@ class ReplayTests(SynchronousTestCase):
             error = self.assertRaises(BadPacket, self.window.accept, beat(1, MAX_SEQ), "eth0")
             self.assertEqual(error.reason, "repeated")
         self.assertReplayed(beat(1, 7))
-        self.window.accept(beat(2, 1), "eth0")
+        self.assertTrue(self.window.accept(beat(2, 1), "eth0"))
         self.assertReplayed(beat(1, MAX_SEQ))
 
     def test_overtaken(self) -> None:
-        """A packet that was overtaken is refused; a gap is not."""
-        self.window.accept(beat(1, 1), "eth0")
-        self.window.accept(beat(1, 9), "eth0")
+        """A packet that was overtaken counts once, as one that is not the newest; too late it counts no more."""
+        self.assertTrue(self.window.accept(beat(1, 1), "eth0"))
+        self.assertTrue(self.window.accept(beat(1, 9), "eth0"))
+        self.assertFalse(self.window.accept(beat(1, 8), "eth0"))
         self.assertReplayed(beat(1, 8))
-        self.window.accept(beat(1, 10), "eth0")
+        self.assertTrue(self.window.accept(beat(1, 9 + WINDOW), "eth0"))
+        self.assertReplayed(beat(1, 9))
+        self.assertFalse(self.window.accept(beat(1, 10), "eth0"))
 
     def test_eachLink(self) -> None:
         """One heartbeat travels on every link: each counts for itself."""
@@ -180,12 +183,13 @@ class ReplayTests(SynchronousTestCase):
         self.assertReplayed(beat(0, 0))
 
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=30))
-    def test_onlyGrowing(self, stamps: list[tuple[int, int]]) -> None:
-        """On one link, what is accepted is exactly what is greater than all before."""
-        window, newest = ReplayWindow(), (-1, -1)
+    def test_once(self, stamps: list[tuple[int, int]]) -> None:
+        """On one link, each packet counts once, and none of a session that has ended."""
+        window, seen, newest = ReplayWindow(), set(), (-1, -1)
         for stamp in stamps:
-            if stamp > newest:
-                window.accept(beat(*stamp), "eth0")
-                newest = stamp
-            else:
+            if stamp in seen or stamp[0] < newest[0]:
                 self.assertRaises(BadPacket, window.accept, beat(*stamp), "eth0")
+            else:
+                self.assertEqual(window.accept(beat(*stamp), "eth0"), stamp > newest)
+                seen.add(stamp)
+                newest = max(newest, stamp)

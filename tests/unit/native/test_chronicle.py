@@ -14,11 +14,12 @@ from hatwist.core.recorder import Recorder
 from hatwist.core.reports import MoveWanted, NotHeld
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.chronicle import Chronicle
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupRecord, GroupState
 from hatwist.protocols.native.intake import Statement
-from hatwist.protocols.native.membership import Membership
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP
+from tests import statements
+from tests.statements import Word, hear, membership
 
 
 class Watched:
@@ -207,15 +208,14 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_acquiring(self) -> None:
         """A claim with steps still to do is no holder yet; who it is and why, stays known."""
-        chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        chronicle, view = Chronicle("gamma"), membership("gamma")
         view.serve([GROUP])
         found = []
         for seq, (role, step, steps) in enumerate(
             ((Role.STANDBY, 0, 0), (Role.ACTIVE, 1, 2), (Role.ACTIVE, 2, 2), (Role.ACTIVE, 0, 0)), 1
         ):
             state = GroupState(GROUP, role, Fitness.FIT, 100, step=step, steps=steps)
-            beat = Heartbeat(clusterId("c"), "beta", 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,))
-            view.receive(beat, "eth0", 1, seq / 10)
+            hear(view, statements.Statement("beta", seq, 1, (state,)), seq / 10)
             found += chronicle.look(view, [GROUP], seq / 10)
         self.assertEqual(
             [(c.old, c.new, c.reason) for c in found],
@@ -228,7 +228,7 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_failed(self) -> None:
         """Who could not acquire everything did not hold; when it claims again, nobody is blamed for that."""
-        chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        chronicle, view = Chronicle("gamma"), membership("gamma")
         view.serve([GROUP])
         found = []
         gone = Released(7, "gamma")
@@ -246,8 +246,7 @@ class ChronicleTests(SynchronousTestCase):
             state = GroupState(
                 GROUP, role, Fitness.FIT, 100, released=released, steps=steps, lettingGo=lettingGo
             )
-            beat = Heartbeat(clusterId("c"), "beta", 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,))
-            view.receive(beat, "eth0", 1, seq / 10)
+            hear(view, statements.Statement("beta", seq, 1, (state,)), seq / 10)
             found += chronicle.look(view, [GROUP], seq / 10)
         again = "it claimed again, after it gave up acquiring it"
         self.assertEqual(
@@ -262,22 +261,21 @@ class ChronicleTests(SynchronousTestCase):
         )
 
     def test_acquiringByHearsay(self) -> None:
-        """Word from others that a node is ACTIVE does not say that it has everything: its own next packet does."""
-        chronicle, view = Chronicle("gamma"), Membership("gamma", 0.35)
+        """Word from others that a node is ACTIVE says whether it has everything, as its own packets do."""
+        chronicle, view = Chronicle("gamma"), membership("gamma")
         view.serve([GROUP])
         found = []
 
-        def hear(name: str, seq: int, role: Role, *heard: Heard) -> None:
+        def said(name: str, seq: int, role: Role, *heard: Word) -> None:
             state = GroupState(GROUP, role, Fitness.FIT, 100)
-            beat = Heartbeat(clusterId("c"), name, 1, seq, 0.1, 0.35, 1, b"d" * 8, (state,), heard)
-            view.receive(beat, "eth0", 1, 1.0)
+            hear(view, statements.Statement(name, seq, 1, (state,), heard), 1.0)
             found.extend(chronicle.look(view, [GROUP], 1.0))
 
-        hear("beta", 1, Role.STANDBY)
-        said = HeardGroup(GROUP, Role.ACTIVE)
-        hear("alpha", 1, Role.STANDBY, Heard("beta", 1, 2, 0.0, True, True, 20, (said,)))
+        said("beta", 1, Role.STANDBY)
+        relayed = GroupState(GROUP, Role.ACTIVE, Fitness.FIT, 100, steps=2)
+        said("alpha", 1, Role.STANDBY, Word("beta", 1, 2, groups=(relayed,)))
         self.assertEqual([c.new for c in found if c.node == "beta"], ["STANDBY", "ACQUIRING"])
-        hear("beta", 3, Role.ACTIVE)
+        said("beta", 3, Role.ACTIVE)
         self.assertEqual(found[-1].new, "ACTIVE")
 
     def test_bounded(self) -> None:
@@ -287,8 +285,7 @@ class ChronicleTests(SynchronousTestCase):
         view.peers.clear()
         watched.chronicle.look(view, [GROUP], 1.0)
         state = GroupState(GROUP, Role.STANDBY, Fitness.FIT, 100)
-        beat = Heartbeat(clusterId("c"), "new", 1, 1, 0.1, 0.35, 1, b"d" * 8, (state,))
-        view.receive(beat, "eth0", 1, 2.0)
+        hear(view, statements.Statement("new", 1, 1, (state,)), 2.0)
         watched.chronicle.look(view, [GROUP], 2.0)
         self.assertEqual(list(watched.chronicle._known), ["new"])
 
@@ -297,7 +294,9 @@ class RecorderTests(SynchronousTestCase):
     """The flight recorder keeps what matters, and no more than that."""
 
     state = GroupState("web", Role.ACTIVE, Fitness.FIT, 120, True, reason="")
-    heard = Received("beta", b"d" * 8, Statement("beta", 17, 4, "eth0", (state,)))
+    heard = Received(
+        "beta", b"d" * 8, Statement("beta", 17, 4, "eth0", 1, (GroupRecord("web", 1, state),))
+    )
     packet = Outgoing(b"a heartbeat", None, 4)
 
     def test_lines(self) -> None:
@@ -312,7 +311,7 @@ class RecorderTests(SynchronousTestCase):
         self.assertEqual(
             [tuple(line) for line in recorder.lines()],
             [
-                (1.0, "packet", "beta 17.4 on eth0: web ACTIVE fit 120 eligible"),
+                (1.0, "packet", "beta 17.4 on eth0: version 1; web ACTIVE fit 120 eligible"),
                 (1.1, "told", "notheld web in use"),
                 (1.2, "decided", "conflict web beta: too"),
                 (1.2, "sent", "4"),

@@ -7,30 +7,32 @@ from math import inf
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.turn import Turn
-from hatwist.protocols.native.heartbeat import NO_LAG, Heard, Heartbeat
-from hatwist.protocols.native.membership import Membership
-from tests import vectors
+from tests.statements import Statement, Word, hear, membership
+
+NO_LAG = 255
 
 BOTH = (frozenset("bc"), 2)
 ONE = (frozenset("bc"), 1)
 
 
-def beat(name: str, seq: int, listed: int, lag: int = 0, session: int = 1) -> Heartbeat:
+def beat(name: str, seq: int, listed: int, lag: int = 0, session: int = 1) -> Statement:
     """A packet that lists a's packet of that number, and the one that was received itself."""
-    heard = (Heard("a", 1, listed, 0.0, lag < NO_LAG, True, 20, lag=lag),)
-    return vectors.MINIMAL_VALUE._replace(name=name, session=session, seq=seq, heard=heard)
+    return Statement(
+        name, seq, session, heard=(Word("a", 1, listed, direct=lag < NO_LAG, lag=lag),)
+    )
 
 
 class ConfirmationTests(SynchronousTestCase):
     """Node a sent packet 1 at 10.1, 2 at 10.2, and so on."""
 
     def setUp(self) -> None:
-        self.view = Membership("a", 0.35)
+        self.view = membership("a")
+        self.view.knowledge.seq = 8
         for seq in range(1, 9):
             self.view.departed(seq, 10.0 + seq / 10)
 
-    def hear(self, heartbeat: Heartbeat) -> None:
-        self.view.receive(heartbeat, "eth0", 1, 11.0)
+    def hear(self, statement: Statement) -> None:
+        hear(self.view, statement, 11.0)
 
     def test_slowest(self) -> None:
         """What so many have received left when the slowest of the quickest so many had it."""
@@ -86,18 +88,18 @@ class LagTests(SynchronousTestCase):
 
     def test_lag(self) -> None:
         """It is told how much newer the newest word is than the newest packet that came directly."""
-        view = Membership("b", 0.35)
-        other = vectors.MINIMAL_VALUE
+        view = membership("b")
         lags = []
         for sender, seq in (("a", 5), ("c", 9), ("c", 270), ("a", 271)):
-            heard = (Heard("a", 1, seq, 0.0, True, True, 20),) if sender == "c" else ()
-            view.receive(other._replace(name=sender, seq=seq, heard=heard), "eth0", 1, 10.0)
-            lags.append(next(told.lag for told in view.heard(10.0) if told.name == "a"))
-        self.assertEqual(lags, [0, 4, NO_LAG, 0])
+            heard = (Word("a", 1, seq),) if sender == "c" else ()
+            hear(view, Statement(sender, seq, heard=heard), 10.0)
+            told = view.listings(10.0)["a"]
+            lags.append(told.seq - told.directSeq)
+        self.assertEqual(lags, [0, 4, 265, 0])
 
     def test_hearsay(self) -> None:
         """Of a node that is known through others only no packet was received."""
-        view = Membership("b", 0.35)
-        heard = (Heard("a", 1, 3, 0.0, True, True, 20, lag=0),)
-        view.receive(vectors.MINIMAL_VALUE._replace(name="c", heard=heard), "eth0", 1, 10.0)
-        self.assertEqual([told.lag for told in view.heard(10.0)], [0, NO_LAG])
+        view = membership("b")
+        hear(view, Statement("c", 1, heard=(Word("a", 1, 3, lag=0),)), 10.0)
+        told = view.listings(10.0)
+        self.assertEqual({name: told[name].directSeq for name in told}, {"a": -1, "c": 1})

@@ -13,8 +13,8 @@ from hatwist.core.effects import Event, Hold, Release, RoleChange
 from hatwist.core.states import Input, State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.rules import GroupRules, Timing
+from tests.statements import membership
 from tests.unit.core.test_states import ROADS
 
 # What others are told in each state: a holder says ACTIVE until its release is proven.
@@ -59,7 +59,7 @@ class ShutdownTests(SynchronousTestCase):
             group.setFitness(Fitness.UNFIT, what.value)
         self.assertEqual(group.standing.role, Role.SHUTDOWN)
         self.assertTrue(all(isinstance(e, Event) and e.kind == "fitness" for e in group.effects))
-        group.decide(Membership("a", 0.35), 0.0, 99.0)
+        group.decide(membership("a"), 0.0, 99.0)
         self.assertEqual((group.standing.role, group.wake), (Role.SHUTDOWN, inf))
 
 
@@ -70,7 +70,7 @@ class RoleTests(SynchronousTestCase):
         """A holder is ACTIVE to others from the start of acquire to the end of release."""
         self.assertEqual(set(TOLD), set(State))
         for state, role in TOLD.items():
-            told = election(state).tell(Membership("a", 0.35), 1.0)
+            told = election(state).tell(membership("a"), 1.0)
             self.assertEqual(told.role, role, state)
             self.assertEqual(told.claim is not None, role in (Role.ACTIVE, Role.ASKING), state)
             self.assertEqual(told.listening, state is State.STARTING, state)
@@ -83,7 +83,7 @@ class RoleTests(SynchronousTestCase):
             group = election(state)
             group.standing.clean = True
             group.fenced("the guard released it", 7.0, said=True)
-            told = group.tell(Membership("a", 0.35), 7.0)
+            told = group.tell(membership("a"), 7.0)
             self.assertEqual((told.role, told.claim, told.listening), (Role.STANDBY, None, True))
             self.assertIsNone(told.released)
             assert group.candidacy is not None
@@ -172,7 +172,7 @@ class ClaimTests(SynchronousTestCase):
         before = group.standing.claim
         group.terms.highest = 9
         group.setFitness(Fitness.DEGRADED, "one link down")
-        told = group.tell(Membership("a", 0.35), 1.0)
+        told = group.tell(membership("a"), 1.0)
         self.assertEqual((told.claim, told.highest, told.fitness), (before, 9, Fitness.DEGRADED))
 
 
@@ -181,7 +181,7 @@ class BackoffTests(SynchronousTestCase):
 
     def test_doubling(self) -> None:
         """It is not eligible for 2 tolerances, then 4, doubling up to 64, and 2 again after a success."""
-        group, view = election(State.STANDBY), Membership("a", 0.35)
+        group, view = election(State.STANDBY), membership("a")
         spans = []
         for _ in range(8):
             group.input(Input.CLAIM, 10.0)
@@ -198,7 +198,7 @@ class BackoffTests(SynchronousTestCase):
 
     def test_reason(self) -> None:
         """Others are told why it failed for as long as it keeps away; a success makes that forgotten."""
-        group, view = election(State.STANDBY), Membership("a", 0.35)
+        group, view = election(State.STANDBY), membership("a")
         group.input(Input.CLAIM, 10.0)
         group.refused("no place", 10.0)
         group.input(Input.RELEASED, 10.0)

@@ -17,23 +17,19 @@ from hatwist.core.states import Input
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native import reasons
 from hatwist.protocols.native.chronicle import Chronicle
-from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.explain import explain
-from hatwist.protocols.native.heartbeat import (
+from hatwist.protocols.native.datagram import (
     MAX_SEQ,
     GroupState,
-    Heard,
-    HeardGroup,
-    Heartbeat,
-    clusterId,
 )
+from hatwist.protocols.native.election import Election
+from hatwist.protocols.native.explain import explain
 from hatwist.protocols.native.isolation import NOTHING, Here
 from hatwist.protocols.native.machine import DRAINED
-from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.reasons import ownReason, peerReason
 from hatwist.protocols.native.rules import GroupRules, Timing
 from hatwist.protocols.native.votes import Majority
 from hatwist.service.status import because
+from tests.statements import Statement, Word, hear, membership
 
 I, T = 0.1, 0.35  # noqa: E741
 NOW = 100.0
@@ -47,7 +43,7 @@ class Scene:
         quorum = Quorum(frozenset(voters), len(voters) // 2 + 1) if voters else None
         group = GroupRules("web", **rules)
         self.election = Election("home", group, Timing(I, T), (1, "a"), 0.0, quorum)
-        self.view = Membership("a", T, b"d" * 8)
+        self.view = membership("a", T, b"d" * 8, SESSION)
         self.view.serve(("web",))
         self.chronicle = Chronicle("a")
         if ready:
@@ -72,20 +68,22 @@ class Scene:
         priority: int = 100,
         eligible: bool = True,
         group: str = "web",
-        third: tuple[Heard, ...] = (),
+        third: tuple[Word, ...] = (),
         seq: int | None = None,
         **state: Any,
     ) -> Scene:
         claim = Claim(term, Worth(fitness, priority, address, name), moved) if term else None
         told = GroupState(group, role, fitness, priority, eligible, claim=claim, **state)
-        me = (Heard("a", SESSION, 1, 0.0, True, True, 20),) if heard else ()
+        me = (Word("a", SESSION, 1),) if heard else ()
         known = self.view.peers.get(name)
         if seq is None:
             seq = known.seq + 1 if known is not None else 1
-        beat = Heartbeat(
-            clusterId("home"), name, 1, seq, I, T, address, b"d" * 8, (told,), me + third
-        )._replace(leaving=role is Role.SHUTDOWN)
-        self.view.receive(beat, "eth0", SESSION, at)
+        leaving = role is Role.SHUTDOWN
+        self.view.knowledge.seq = 1
+        statement = Statement(
+            name, seq, 1, (told,), me + third, leaving, address=address, digest=b"d" * 8
+        )
+        hear(self.view, statement, at)
         return self
 
     def set(self, part: str, **attributes: Any) -> Scene:
@@ -196,7 +194,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ),
     (
         "worth",
-        "through others only",
+        "less worthy (fit, priority 100) than b (fit, priority 150)",
         lambda: Scene().hear("c", third=(_told("b", Role.ACTIVE, 5),)),
     ),
     (
@@ -231,13 +229,23 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
         lambda: Scene().hear(priority=150),
     ),
     ("asks-lan", "asking the LAN", lambda: Scene(asks=True).set("evidence", lanProbedSince=NOW)),
+    (
+        "doubt",
+        "waits until b, which holds something",
+        lambda: Scene().hear("c", third=(unknownOf("b"),)),
+    ),
     ("eligible", "is ready", lambda: Scene()),
 ]
 
 
-def _told(name: str, role: Role, term: int) -> Heard:
+def _told(name: str, role: Role, term: int) -> Word:
     claim = Claim(term, Worth(Fitness.FIT, 150, 2, name))
-    return Heard(name, 1, 1, 0.01, True, True, 20, (HeardGroup("web", role, claim),))
+    return Word(name, 1, 1, 0.01, groups=(GroupState("web", role, Fitness.FIT, 150, claim=claim),))
+
+
+def unknownOf(name: str) -> Word:
+    """A later word of it, of which no record has come."""
+    return Word(name, 1, 9, 0.01, claims=1)
 
 
 # The same for what is known of node b.
@@ -256,6 +264,11 @@ OTHERS: list[tuple[str, str, Callable[[], Scene]]] = [
         "acquiring",
         "step 2 of 5: r0",
         lambda: holder(Scene(), step=2, steps=5, reason="acquiring, step 2 of 5: r0"),
+    ),
+    (
+        "untold",
+        "has not told everything yet",
+        lambda: Scene().hear("c", third=(unknownOf("b"),)).hear(group="mail", seq=5),
     ),
     ("unknown-group", "in its configuration", lambda: Scene().hear(group="mail")),
     (

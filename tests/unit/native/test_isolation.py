@@ -6,26 +6,26 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Role
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import GroupState, Heard, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import GroupState
 from hatwist.protocols.native.isolation import isolated, missing, split
 from hatwist.protocols.native.membership import Membership
+from tests.statements import Statement, Word, hear, membership
 
 NOW = 100.0
 
 
 def view(**heard: float) -> Membership:
     """Node a, and when it heard each other one."""
-    made = Membership("a", 0.35, b"d" * 8)
+    made = membership("a", 0.35, b"d" * 8)
     for name, at in heard.items():
         told(made, name, at)
     return made
 
 
-def told(made: Membership, name: str, at: float, role: Role = Role.STANDBY, *by: Heard) -> None:
+def told(made: Membership, name: str, at: float, role: Role = Role.STANDBY, *by: Word) -> None:
     state = GroupState("web", role, Fitness.FIT, 100)
-    beat = Heartbeat(clusterId("c"), name, 1, 1, 0.1, 0.35, 1, b"d" * 8, (state,), by)
-    beat = beat._replace(leaving=role is Role.SHUTDOWN)
-    made.receive(beat, "eth0", 1, at)
+    leaving = role is Role.SHUTDOWN
+    hear(made, Statement(name, 1, 1, (state,), by, leaving, digest=b"d" * 8), at)
 
 
 class IsolationTests(SynchronousTestCase):
@@ -69,7 +69,7 @@ class IsolationTests(SynchronousTestCase):
     def test_hearsay(self) -> None:
         """One that others hear is not missing."""
         made = view()
-        told(made, "b", NOW, Role.STANDBY, Heard("c", 1, 1, 0.0, True, True, 20, ()))
+        told(made, "b", NOW, Role.STANDBY, Word("c", 1, 1))
         self.assertEqual(missing(made, (), NOW), [])
 
     def test_split(self) -> None:

@@ -17,13 +17,14 @@ from hatwist.core.reports import Gone, Held, Judged, Persisted, Stopped
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
+from hatwist.protocols.native.datagram import MAX_SEQ, Datagram, GroupState, clusterId
 from hatwist.protocols.native.encoding import encode
-from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState, Heard, Heartbeat, clusterId
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.membership import MAX_PEERS, REMEMBERED
 from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.testing import Simulation
+from tests.statements import Listener, Statement, Word
 
 I, T = 0.1, 0.35  # noqa: E741
 
@@ -33,12 +34,12 @@ def beat(
     seq: int,
     session: int = 1,
     role: Role = Role.STANDBY,
-    heard: tuple[Heard, ...] = (),
+    heard: tuple[Word, ...] = (),
     **group: Any,
-) -> Heartbeat:
+) -> Statement:
     claim = Claim(3, Worth(Fitness.FIT, 200, 2, name)) if role == Role.ACTIVE else None
     state = GroupState("web", role, Fitness.FIT, 200, claim=claim, highest=3, **group)
-    return Heartbeat(clusterId("home"), name, session, seq, I, T, 2, bytes(8), (state,), heard)
+    return Statement(name, seq, session, (state,), heard)
 
 
 class MachineTests(SynchronousTestCase):
@@ -47,6 +48,10 @@ class MachineTests(SynchronousTestCase):
     def setUp(self) -> None:
         rules = NodeRules("home", "a", I, T, (GroupRules("web"),), 1)
         self.machine = NativeMachine(rules, Keyring(), 5, 100.0)
+        self.listener = Listener()
+
+    def hear(self, statement: Statement, now: float, link: str = "eth0") -> None:
+        self.machine.hear(statement.datagram, link, now)
 
     def decide(self, now: float, beats: bool = False) -> list[Any]:
         """What it decides, and then sends; what it knows of others is in test_chronicle."""
@@ -54,12 +59,15 @@ class MachineTests(SynchronousTestCase):
         told = [effect for effect in effects if isinstance(effect, TOLD)]
         return [
             *[effect for effect in effects if effect not in told],
-            *[self.machine.keyring.open(packet.data) for packet in self.machine.outgoing(now)],
+            *[
+                self.listener.read(self.machine.keyring.open(packet.data))
+                for packet in self.machine.outgoing(now)
+            ],
             *told,
         ]
 
-    def sent(self, effects: list[Any]) -> list[Heartbeat]:
-        return [effect for effect in effects if isinstance(effect, Heartbeat)]
+    def sent(self, effects: list[Any]) -> list[Statement]:
+        return [effect for effect in effects if isinstance(effect, Statement)]
 
     def hold(self) -> None:
         """Alone, it holds from 100.4 on."""
@@ -71,12 +79,12 @@ class MachineTests(SynchronousTestCase):
         self.decide(100.4)
         self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
 
-    def assertRefused(self, heartbeat: Heartbeat, reason: str) -> None:
-        before = self.machine.view.heard(200.0)
-        datagram = Keyring().seal(heartbeat)
+    def assertRefused(self, statement: Statement, reason: str) -> None:
+        before = self.machine.view.listings(200.0)
+        datagram = Keyring().seal(statement.datagram)
         error = self.assertRaises(BadPacket, self.machine.receive, Packet(datagram, "eth0"), 200.0)
         self.assertEqual(error.reason, reason)
-        self.assertEqual(self.machine.view.heard(200.0), before)
+        self.assertEqual(self.machine.view.listings(200.0), before)
 
 
 class TranscriptTests(MachineTests):
@@ -121,9 +129,10 @@ class TranscriptTests(MachineTests):
         )
         goodbyes = self.sent(effects)
         self.assertEqual([b.groups[0].role for b in goodbyes], [Role.SHUTDOWN] * 3)
+        self.assertEqual([b.leaving for b in goodbyes], [True] * 3)
         self.assertEqual(len({b.seq for b in goodbyes}), 3)
         self.assertTrue(self.machine.over)
-        self.machine.hear(beat("b", 1, role=Role.ACTIVE), "eth0", 100.45)
+        self.hear(beat("b", 1, role=Role.ACTIVE), 100.45)
         self.assertEqual(self.sent(self.decide(100.5, True)), [])
 
     def test_stoppedForGood(self) -> None:
@@ -187,7 +196,7 @@ class DeadlineTests(MachineTests):
         """A standby wakes for its last call, and when the holder is gone: one tolerance after its packet."""
         self.standby()
         timing = self.machine.rules.timing
-        self.machine.hear(beat("b", 9, role=Role.ACTIVE), "eth0", 101.0)
+        self.hear(beat("b", 9, role=Role.ACTIVE), 101.0)
         self.decide(101.0)
         deadlines: list[float] = []
         while self.machine.deadline < 101.4 and len(deadlines) < 20:
@@ -202,8 +211,8 @@ class DeadlineTests(MachineTests):
         self.machine.tell(Gone("web"), 100.0)
         for seq in range(1, 9):
             now = 100.0 + seq * 0.1
-            heard = (Heard("a", 5, self.machine.outbox.seq, 0.0, True, True, 20),)
-            self.machine.hear(beat("b", seq, role=Role.ACTIVE, heard=heard), "eth0", now)
+            heard = (Word("a", 5, self.machine.outbox.seq, 0.0),)
+            self.hear(beat("b", seq, role=Role.ACTIVE, heard=heard), now)
             self.decide(now)
         self.decide(100.9)
 
@@ -272,7 +281,7 @@ class RefusalTests(MachineTests):
     def twin(self, seq: int, session: int, role: Role = Role.STANDBY, now: float = 100.5) -> None:
         """A packet of another host that has this node's name."""
         twin = beat("a", seq, session=session, role=role)
-        error = self.assertRaises(BadPacket, self.machine.hear, twin, "eth0", now)
+        error = self.assertRaises(BadPacket, self.hear, twin, now)
         self.assertEqual(error.reason, "same-name")
 
     def test_holderStays(self) -> None:
@@ -304,9 +313,9 @@ class RefusalTests(MachineTests):
         self.assertEqual(len(self.sent(effects)), 1)
 
     def test_lesserHolderYields(self) -> None:
-        """Of two holders the one of the lower term releases, and says nothing, not even goodbye."""
+        """Of two that hold as much the one of the earlier start releases, and says nothing, not even goodbye."""
         self.hold()
-        self.twin(1, 4, Role.ACTIVE)
+        self.twin(1, 9, Role.ACTIVE)
         effects = self.decide(100.5)
         self.assertIn(Release("web"), effects)
         self.assertEqual(self.sent(effects), [])
@@ -322,18 +331,18 @@ class RefusalTests(MachineTests):
         self.decide(100.11, True)
         for seq in range(1, 8):
             now = 100.11 + seq * I
-            heard = (Heard("a", 12, seq, 0.01, True, True, 20),)
-            self.machine.hear(beat("b", seq, heard=heard), "eth0", now)
+            heard = (Word("a", 12, seq, 0.01),)
+            self.hear(beat("b", seq, heard=heard), now)
             self.assertEqual(self.sent(self.decide(now, True)), [])
         self.assertEqual(self.machine.session, 5)
-        heard = (Heard("a", 12, 7, T, True, True, 20),)
-        self.machine.hear(beat("b", 8, heard=heard), "eth0", now + T)
+        heard = (Word("a", 12, 7, T),)
+        self.hear(beat("b", 8, heard=heard), now + T)
         self.assertEqual([b.session for b in self.sent(self.decide(now + T, True))], [13])
 
     def test_recordingOfItself(self) -> None:
         """What an earlier start of this node sent moves nothing."""
         self.hold()
-        self.assertRaises(BadPacket, self.machine.hear, beat("a", 1, session=4), "eth0", 100.5)
+        self.assertRaises(BadPacket, self.hear, beat("a", 1, session=4), 100.5)
         self.decide(100.5)
         self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
 
@@ -345,17 +354,17 @@ class RefusalTests(MachineTests):
 
     def test_replayed(self) -> None:
         """A packet that was seen is refused on the same link and counts on another."""
-        self.machine.hear(beat("b", 1), "eth0", 100.0)
+        self.hear(beat("b", 1), 100.0)
         self.assertRefused(beat("b", 1), "replayed")
-        self.machine.hear(beat("b", 1), "eth1", 100.0)
+        self.hear(beat("b", 1), 100.0, "eth1")
         self.assertEqual(set(self.machine.view.peers["b"].reception.links), {"eth0", "eth1"})
 
     def test_crowded(self) -> None:
         """One node more than a cluster may have is refused; those that are known are not."""
         for number in range(MAX_PEERS):
-            self.machine.hear(beat(f"n{number}", 1), "eth0", 100.0)
+            self.hear(beat(f"n{number}", 1), 100.0)
         self.assertRefused(beat("b", 1), "crowded")
-        self.machine.hear(beat("n7", 2), "eth0", 100.0)
+        self.hear(beat("n7", 2), 100.0)
 
 
 class SessionTests(MachineTests):
@@ -364,8 +373,8 @@ class SessionTests(MachineTests):
     def test_grows(self) -> None:
         """Listed with a greater session than its own, it takes the next one."""
         self.machine.tell(Gone("web"), 100.0)
-        heard = (Heard("a", 12, 3, T, True, True, 20),)
-        self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
+        heard = (Word("a", 12, 3, T),)
+        self.hear(beat("b", 1, heard=heard), 100.0)
         self.assertEqual(self.machine.session, 13)
         effects = self.decide(100.0)
         self.assertIn(
@@ -382,13 +391,13 @@ class SessionTests(MachineTests):
     def test_waits(self) -> None:
         """One that may still be counted on is waited for in silence, until its tolerance has passed."""
         self.machine.tell(Gone("web"), 100.0)
-        heard = (Heard("a", 12, 3, 0.05, True, True, 20),)
-        self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.0)
+        heard = (Word("a", 12, 3, 0.05),)
+        self.hear(beat("b", 1, heard=heard), 100.0)
         self.assertEqual((self.machine.session, self.machine.displaced), (5, False))
         self.assertEqual(self.sent(self.decide(100.2, True)), [])
         self.assertAlmostEqual(self.machine.deadline, 99.95 + T)
-        heard = (Heard("a", 12, 3, T, True, True, 20),)
-        self.machine.hear(beat("b", 2, heard=heard), "eth0", 100.3)
+        heard = (Word("a", 12, 3, T),)
+        self.hear(beat("b", 2, heard=heard), 100.3)
         self.assertEqual(self.sent(self.decide(100.3, True))[0].session, 13)
 
     def test_votesFirst(self) -> None:
@@ -405,8 +414,8 @@ class SessionTests(MachineTests):
         self.machine.tell(Held("web"), 100.4)
         self.decide(100.4)
         self.assertEqual(self.machine.elections["web"].standing.role, Role.ACTIVE)
-        heard = (Heard("a", 12, 3, T, True, True, 20),)
-        self.machine.hear(beat("b", 1, heard=heard), "eth0", 100.45)
+        heard = (Word("a", 12, 3, T),)
+        self.hear(beat("b", 1, heard=heard), 100.45)
         self.decide(100.45)
         self.assertEqual(self.machine.session, 5)
         self.machine.tell(Judged("web", "", Fitness.UNFIT, "told so"), 100.4)
@@ -422,8 +431,8 @@ class SessionTests(MachineTests):
         for number in range(1, 250):
             now = 100.0 + number / 10
             for name in "bc":
-                heard = (Heard("a", self.machine.session + 1, 3, T, True, True, 20),)
-                self.machine.hear(beat(name, number, heard=heard), "eth0", now)
+                heard = (Word("a", self.machine.session + 1, 3, T),)
+                self.hear(beat(name, number, heard=heard), now)
             effects = self.decide(now)
             told += [e.peer for e in effects if isinstance(e, Event) and e.kind == "session"]
         self.assertEqual(told, ["b", "c"] * 3)
@@ -436,19 +445,19 @@ class SessionTests(MachineTests):
         """
         sessions = []
         for number, session in enumerate((TRUSTED + LEAP + 1, MAX_SESSION)):
-            heard = (Heard("a", session, 1, T, True, True, 20),)
-            self.machine.hear(beat("b", number, heard=heard), "eth0", 100.0)
+            heard = (Word("a", session, 1, T),)
+            self.hear(beat("b", number, heard=heard), 100.0)
             sessions.append(self.machine.session)
         self.assertEqual(sessions, [TRUSTED + 1, TRUSTED + 1 + LEAP + 1])
-        heard = (Heard("a", TRUSTED, 1, T, True, True, 20),)
+        heard = (Word("a", TRUSTED, 1, T),)
         claim = Claim(MAX_TERM, Worth(Fitness.FIT, 200, 2, "b"))
         state = GroupState("web", Role.ACTIVE, Fitness.FIT, 200, claim=claim, highest=MAX_TERM)
-        self.machine.hear(beat("b", MAX_SEQ, heard=heard)._replace(groups=(state,)), "eth0", 100.0)
+        self.hear(beat("b", MAX_SEQ, heard=heard)._replace(groups=(state,)), 100.0)
         self.assertEqual(self.machine.session, sessions[-1])
         self.machine.tell(Gone("web"), 100.01)
         for step in range(12):
             for one in self.sent(self.decide(100.1 + step * I, True)):
-                encode(one)
+                encode(one.datagram)
         group = self.machine.elections["web"]
         self.assertEqual(
             (group.standing.state, group.terms.highest), (State.ACQUIRING, TRUSTED + 1)
@@ -456,25 +465,51 @@ class SessionTests(MachineTests):
 
     def test_forgotten(self) -> None:
         """A node that was forgotten, and starts without its memory and its clock behind, is told of its last start."""
-        self.machine.hear(beat("b", 7, session=9), "eth0", 100.0)
+        self.hear(beat("b", 7, session=9), 100.0)
         self.decide(100.0 + REMEMBERED + 1.0)
-        self.assertEqual(self.machine.view.heard(4000.0), ())
+        self.assertEqual(self.machine.view.listings(4000.0), {})
         now = 100.0 + REMEMBERED + 2.0
-        self.assertRaises(BadPacket, self.machine.hear, beat("b", 1, session=3), "eth0", now)
+        self.assertRaises(BadPacket, self.hear, beat("b", 1, session=3), now)
         self.decide(now)
-        (told,) = self.machine.view.heard(now)
+        (told,) = self.machine.view.listings(now).values()
         self.assertEqual((told.name, told.session), ("b", 9))
         self.assertGreater(told.age, T)
         self.assertFalse(self.machine.view.peers["b"].alive(now))
-        self.machine.hear(beat("b", 1, session=10), "eth0", now + 1.0)
+        self.hear(beat("b", 1, session=10), now + 1.0)
         self.assertTrue(self.machine.view.peers["b"].alive(now + 1.0))
 
     def test_stays(self) -> None:
         """Listed with its own session or an earlier one, it keeps it."""
+        self.machine.knowledge.seq = 3
         for seq, session in enumerate((5, 4, 0)):
-            heard = (Heard("a", session, 3, 0.0, True, True, 20),)
-            self.machine.hear(beat("b", seq, heard=heard), "eth0", 100.0)
+            heard = (Word("a", session, 3, 0.0),)
+            self.hear(beat("b", seq, heard=heard), 100.0)
         self.assertEqual(self.machine.session, 5)
+
+
+class RestoredTests(MachineTests):
+    """A node that was restored from a snapshot is known by more than it ever said."""
+
+    def test_letsGo(self) -> None:
+        """It lets go of what it held then, and takes a new session; what it says of its groups is said anew."""
+        self.hold()
+        seq = self.machine.outbox.seq
+        heard = (Word("a", 5, seq + 1),)
+        self.hear(beat("b", 1, heard=heard), 100.45)
+        effects = self.decide(100.45)
+        self.assertIn(Release("web"), effects)
+        self.assertEqual(self.machine.session, 6)
+        self.assertEqual(
+            {(b.session, b.groups[0].lettingGo) for b in self.sent(effects)}, {(6, True)}
+        )
+
+    def test_version(self) -> None:
+        """So it is if others know of later changes of it."""
+        self.hold()
+        datagram = beat("b", 1, heard=(Word("a", 5, 1),)).datagram
+        known = datagram.heard[0]._replace(known=self.machine.knowledge.journal.version + 1)
+        self.machine.hear(datagram._replace(heard=(known,)), "eth0", 100.45)
+        self.assertIn(Release("web"), self.decide(100.45))
 
 
 class EventTests(MachineTests):
@@ -483,9 +518,9 @@ class EventTests(MachineTests):
     def test_peers(self) -> None:
         """Peers that come, fall silent and say goodbye are reported, each once."""
         self.decide(100.0, True)
-        self.machine.hear(beat("b", 1), "eth0", 100.1)
-        relayed = (Heard("d", 1, 1, 0.0, True, True, 20),)
-        self.machine.hear(beat("c", 1, heard=relayed), "eth0", 100.1)
+        self.hear(beat("b", 1), 100.1)
+        relayed = (Word("d", 1, 1, 0.0),)
+        self.hear(beat("c", 1, heard=relayed), 100.1)
         events = [e for e in self.decide(100.1) if isinstance(e, Event)]
         self.assertEqual(
             events,
@@ -496,7 +531,7 @@ class EventTests(MachineTests):
             ],
         )
         goodbye = beat("c", 2, role=Role.SHUTDOWN)._replace(leaving=True)
-        self.machine.hear(goodbye, "eth0", 100.2)
+        self.hear(goodbye, 100.2)
         events = [e for e in self.decide(100.2) if isinstance(e, Event)]
         self.assertEqual(events, [Event("peer-left", "", "c", "it said goodbye")])
         self.decide(100.3)
@@ -508,7 +543,7 @@ class EventTests(MachineTests):
     def test_configurationDiffers(self) -> None:
         """A peer with another shared configuration is named when it starts, and not each time."""
         for seq in (1, 2):
-            self.machine.hear(beat("b", seq)._replace(digest=b"another!"), "eth0", 100.0)
+            self.hear(beat("b", seq)._replace(digest=b"another!"), 100.0)
         kinds = [e.kind for e in self.decide(100.0) if isinstance(e, Event)]
         self.assertEqual(kinds, ["configuration-differs", "peer-joined"])
 
@@ -526,13 +561,13 @@ class ConflictTests(MachineTests):
         for seq, now in enumerate((101.005, 101.016, 101.027, 101.029, 101.0305), 1):
             other = beat("b", seq, role=Role.ACTIVE)
             group = other.groups[0]._replace(priority=50, claim=lesser)
-            self.machine.hear(other._replace(groups=(group,)), "eth0", now)
+            self.hear(other._replace(groups=(group,)), now)
             effects = self.decide(now)
             if Announce("web") in effects:
                 self.assertEqual(len(self.sent(effects)), 1)
                 found.append((now, [e.kind for e in effects if isinstance(e, Event)]))
         self.assertEqual(found, [(101.005, ["conflict", "peer-joined"]), (101.0305, [])])
-        self.machine.hear(beat("b", 6), "eth0", 101.04)
+        self.hear(beat("b", 6), 101.04)
         effects = self.decide(101.04)
         self.assertIn(Announce("web"), effects)
         self.assertEqual([e.kind for e in effects if isinstance(e, Event)], ["conflict-over"])
@@ -571,7 +606,7 @@ class PacingTests(SynchronousTestCase):
         sim = self.settled("a", "b", "c")
         sent: list[tuple[float, str]] = []
 
-        def note(source: str, target: str, beat: Heartbeat) -> bool:
+        def note(source: str, target: str, beat: Datagram) -> bool:
             if target == "b" or (source == "b" and target == "a"):
                 sent.append((sim.now, source))
             return True
@@ -662,7 +697,7 @@ class NoGroupTests(SynchronousTestCase):
             count += len(machine.outgoing(now))
             self.assertFalse(machine.over)
         self.assertApproximates(count, 9, 1)
-        machine.hear(beat("b", 1), "eth0", 101.0)
+        machine.hear(beat("b", 1).datagram, "eth0", 101.0)
         count = 0
         for step in range(5):
             machine.decide(101.0 + step * 0.001)

@@ -9,24 +9,28 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Claim, Released, Role
+from hatwist.core.errors import BadPacket
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
+from hatwist.protocols.native.datagram import Datagram, GroupRecord, GroupState
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.heartbeat import GroupState, Heard, HeardGroup, Heartbeat
+from hatwist.protocols.native.encoding import fingerprint
 from hatwist.protocols.native.membership import MAX_TERMS, REMEMBERED, Membership
 from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import GroupRules, Timing
-from hatwist.protocols.native.words import Word
-from tests import vectors
+from hatwist.protocols.native.state.ledger import MAX_GROUPS
+from tests import statements
+from tests.statements import Statement, Word, hear
 
 T = 0.35
 CLAIM = Claim(5, Worth(Fitness.FIT, 100, 1, "b"))
-HOLDS = HeardGroup("g", Role.ACTIVE, CLAIM)
+HOLDS = GroupState("g", Role.ACTIVE, Fitness.FIT, 100, claim=CLAIM, highest=5)
+STANDBY = GroupState("g", Role.STANDBY, Fitness.FIT, 100)
 
 
 def membership(name: str) -> Membership:
     """What a node of that name knows, which has the group "g"."""
-    found = Membership(name, T)
+    found = statements.membership(name, T)
     found.serve(("g",))
     return found
 
@@ -42,14 +46,12 @@ def beat(
     seq: int,
     session: int = 1,
     role: Role = Role.STANDBY,
-    heard: tuple[Heard, ...] = (),
+    heard: tuple[Word, ...] = (),
     released: Released | None = None,
-) -> Heartbeat:
+) -> Statement:
     claim = CLAIM if role == Role.ACTIVE else None
     group = GroupState("g", role, Fitness.FIT, 100, True, claim=claim, released=released)
-    return vectors.MINIMAL_VALUE._replace(
-        name=name, session=session, seq=seq, groups=(group,), heard=heard
-    )
+    return Statement(name, seq, session, (group,), heard)
 
 
 def word(
@@ -57,12 +59,12 @@ def word(
     seq: int,
     age: float = 0.0,
     session: int = 1,
-    groups: tuple[HeardGroup, ...] = (),
+    groups: tuple[GroupState, ...] = (),
     direct: bool = True,
     lists: bool = True,
     named: bool = False,
-) -> Heard:
-    return Heard(name, session, seq, age, direct, lists, 20, groups, named=named)
+) -> Word:
+    return Word(name, session, seq, age, direct, lists, 20, groups, named=named)
 
 
 class MembershipTests(SynchronousTestCase):
@@ -71,9 +73,9 @@ class MembershipTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.view = membership("a")
 
-    def receive(self, heartbeat: Heartbeat, now: float) -> Peer:
-        self.view.receive(heartbeat, "eth0", 1, now)
-        return self.view.peers[heartbeat.name]
+    def receive(self, statement: Statement, now: float) -> Peer:
+        hear(self.view, statement, now)
+        return self.view.peers[statement.name]
 
     def test_aliveForOneTolerance(self) -> None:
         """A node is alive for its own tolerance after its newest packet, and not a moment longer."""
@@ -82,24 +84,23 @@ class MembershipTests(SynchronousTestCase):
         self.assertFalse(peer.alive(10.0 + T))
 
     def test_strangeGroups(self) -> None:
-        """Group names that a packet makes up fill no memory; what is told of this node's own groups is kept."""
+        """Group names that packets make up fill no memory; what is told of this node's own groups is kept."""
         self.view.serve(["mine"])
-        released = Released(7, "")
-        for seq in range(20):
-            states = [
-                GroupState(
-                    f"g{seq}-{n}", Role.STANDBY, Fitness.FIT, 100, highest=8, released=released
-                )
-                for n in range(1000)
-            ]
+        states: list[GroupState] = []
+        refused = 0
+        for seq in range(80):
+            names = [f"g{seq}-{n}" for n in range(1000)]
+            states = [GroupState(n, Role.STANDBY, Fitness.FIT, 100, highest=8) for n in names]
             states.append(GroupState("mine", Role.STANDBY, Fitness.FIT, 100, highest=9 + seq))
-            peer = self.receive(beat("b", seq)._replace(groups=tuple(states)), 10.0 + seq)
-        names = [f"g{seq}-{n}" for seq in range(20) for n in range(1000)]
-        told = [name for name in names if peer.words.releasedSince(name) > -inf]
-        self.assertLessEqual(len(told), 1001)
-        known = [name for name in names if self.view.highest(name)[0]]
+            try:
+                self.receive(Statement("b", seq, groups=tuple(states)), 10.0 + seq)
+            except BadPacket:
+                refused += 1
+        self.assertLessEqual(len(self.view.peers["b"].ledger.records), MAX_GROUPS)
+        known = [f"g{seq}-{n}" for seq in range(80) for n in range(1000)]
+        known = [name for name in known if self.view.highest(name)[0]]
         self.assertLessEqual(len(known), MAX_TERMS)
-        self.assertEqual(self.view.highest("mine"), (28, 29.0))
+        self.assertGreater(self.view.highest("mine")[0], 8)
 
     def test_toleranceOfTheSender(self) -> None:
         """The tolerance that counts is the one in the sender's packets."""
@@ -112,15 +113,9 @@ class MembershipTests(SynchronousTestCase):
         for old in (beat("b", 4, 2, Role.ACTIVE), beat("b", 9, 1, Role.ACTIVE)):
             self.receive(old, 11.0)
             self.assertEqual((peer.session, peer.seq, peer.at), (2, 5, 10.0))
-            self.assertEqual(peer.state("g").role, Role.STANDBY)
-
-    def test_firstPacketOfASession(self) -> None:
-        """The first packet of each start of a node is told apart from the rest."""
-        told = [
-            self.view.receive(beat("b", seq, session), "eth0", 1, 10.0)
-            for session, seq in ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3))
-        ]
-        self.assertEqual(told, [True, False, True, False, False])
+            state = peer.state("g")
+            assert state is not None
+            self.assertEqual(state.role, Role.STANDBY)
 
     def test_restartFrees(self) -> None:
         """What an earlier start of a node held, its newer one does not hold."""
@@ -149,15 +144,16 @@ class MembershipTests(SynchronousTestCase):
         """Nodes that tell each other of a dead one agree on when it was last heard."""
         views = {name: membership(name) for name in "abc"}
         for name in "abc":
-            views[name].receive(beat("x", 9, role=Role.ACTIVE), "eth0", 1, 10.0)
+            hear(views[name], beat("x", 9, role=Role.ACTIVE), 10.0)
         now = 10.0
         for seq in range(1, 20):
             now += 0.05
             for name in "abc":
-                told = beat(name, seq, heard=views[name].heard(now))
+                told = beat(name, seq).datagram
+                told = told._replace(heard=tuple(views[name].listings(now).values()))
                 for other in "abc":
                     if other != name:
-                        views[other].receive(told, "eth0", 1, now)
+                        views[other].receive(told, "eth0", True, now)
         for view in views.values():
             self.assertAlmostEqual(view.peers["x"].at, 10.0)
             self.assertEqual(actives(view, 10.0 + T), [])
@@ -169,10 +165,10 @@ class MembershipTests(SynchronousTestCase):
         newest = (0, -1)
         for number, (session, seq, direct) in enumerate(facts):
             if direct:
-                view.receive(beat("c", seq, session), "eth0", 1, 10.0)
+                hear(view, beat("c", seq, session), 10.0)
             else:
                 told = (word("c", seq, session=session),)
-                view.receive(beat("b", number, heard=told), "eth0", 1, 10.0)
+                hear(view, beat("b", number, heard=told), 10.0)
             newest = max(newest, (session, seq))
             peer = view.peers["c"]
             self.assertEqual((peer.session, peer.seq), newest)
@@ -210,32 +206,38 @@ class MembershipTests(SynchronousTestCase):
         self.receive(beat("b", 3, heard=(word("c", 3),)), 10.2)
         self.assertIsNone(self.view.peers["c"].deafSince)
 
-    def test_groupThatTheTellerLacks(self) -> None:
-        """Who lacks a group has no word on it: neither a newer one, nor that its holder lives, nor hearsay of it."""
-        self.view.serve(("g",))
+    def test_laterPacketThatIsNotKnown(self) -> None:
+        """Word of a later packet is no word on a group whose record did not come: that grows old, and is asked for."""
         self.receive(beat("c", 5, role=Role.ACTIVE), 10.0)
-        teller = beat("b", 1, heard=(word("c", 9),))._replace(groups=())
-        self.receive(teller, 10.2)
+        self.receive(beat("b", 1, heard=(word("c", 9)._replace(claims=1),)), 10.2)
         peer = self.view.peers["c"]
         self.assertEqual((peer.seq, peer.at), (9, 10.2))
-        self.assertEqual(peer.word("g"), Word(5, 10.0, peer.state("g")))
+        self.assertEqual((peer.ledger.asOf("g"), peer.ledger.complete), ((5, 10.0), False))
         self.assertEqual([p.name for p, _ in actives(self.view, 10.3)], ["c"])
         self.assertEqual(actives(self.view, 10.4), [])
-        told = self.view.heard(10.3)[0]
-        self.assertEqual((told.seq, told.groups, told.untold), (9, (), ("g",)))
-        self.receive(beat("d", 1, heard=(told,)), 10.3)
-        self.assertEqual(peer.word("g").seq, 5)
-        self.receive(beat("d", 2, heard=(word("c", 9),)), 10.3)
-        self.assertEqual((peer.word("g").seq, peer.state("g").role), (9, Role.STANDBY))
-        self.assertEqual(self.view.heard(10.3)[0].untold, ())
+        told = self.view.listings(10.3)["c"]
+        self.assertEqual((told.seq, told.known < told.version), (9, True))
+        self.receive(beat("d", 1, heard=(word("c", 9, groups=(STANDBY,)),)), 10.3)
+        self.assertEqual((peer.ledger.asOf("g"), peer.state("g")), ((9, 10.2), STANDBY))
+
+    def test_groupThatThisNodeLacks(self) -> None:
+        """What a node is in a group that this one does not have is kept, and can be told to others."""
+        self.view.serve(())
+        peer = self.receive(beat("b", 1, role=Role.ACTIVE), 10.0)
+        self.assertEqual([r.name for r in peer.ledger.records.between(0, 1 << 60)], ["g"])
 
     def test_groupThatIsGone(self) -> None:
         """A node that gives up its only group is still there, and holds nothing."""
         self.receive(beat("b", 1, role=Role.ACTIVE), 10.0)
-        self.receive(beat("b", 2, role=Role.SHUTDOWN), 10.1)
-        peer = self.receive(beat("b", 3)._replace(groups=()), 10.2)
+        datagram = beat("b", 2).datagram
+        gone = (GroupRecord("g", datagram.header.version, None),)
+        told = datagram.ranges[0]._replace(records=gone)
+        header = datagram.header._replace(sum=fingerprint(gone[0]))
+        self.view.receive(Datagram(header, (), (), (told,)), "eth0", True, 10.2)
+        peer = self.view.peers["b"]
         self.assertTrue(peer.alive(10.3))
-        self.assertEqual((peer.state("g").role, peer.word("g").seq), (Role.STANDBY, 3))
+        self.assertEqual((peer.state("g"), peer.ledger.knows("g")), (None, True))
+        self.assertEqual(actives(self.view, 10.3), [])
 
     def test_deadLaterStart(self) -> None:
         """Word of a later start that is older than a tolerance says nothing of the start that is heard."""
@@ -300,16 +302,20 @@ class MembershipTests(SynchronousTestCase):
         self.assertEqual(peer.reception.ofLast20, 1)
 
     def test_tellsWhatItKnows(self) -> None:
-        """What is told of the others: stamp, age, way, and the groups in which one is more than standby."""
+        """What is told of the others: stamp, age, way, how many claims one has, and whether its groups are known."""
         self.receive(beat("b", 3, role=Role.ACTIVE, heard=(word("a", 1),)), 10.0)
         self.receive(beat("c", 4, heard=(word("d", 9, age=0.1, lists=False),)), 10.1)
+        told = self.view.listings(10.2).values()
         self.assertEqual(
-            [heard._replace(age=round(heard.age, 6)) for heard in self.view.heard(10.2)],
+            [(t.name, t.seq, round(t.age, 6), t.direct, t.lists, t.named) for t in told],
             [
-                Heard("b", 1, 3, 0.2, True, True, 20, (HOLDS,), named=True, lag=0),
-                Heard("c", 1, 4, 0.1, True, False, 20, lag=0),
-                Heard("d", 1, 9, 0.2, False, False, 20),
+                ("b", 3, 0.2, True, True, True),
+                ("c", 4, 0.1, True, False, False),
+                ("d", 9, 0.2, False, False, False),
             ],
+        )
+        self.assertEqual(
+            [(t.claims, t.known == t.version) for t in told], [(1, True), (0, True), (0, False)]
         )
 
     def test_forgets(self) -> None:

@@ -9,12 +9,19 @@ from __future__ import annotations
 from hatwist.core.claims import Role
 from hatwist.core.reports import Drained, Judged, MoveWanted
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import Heartbeat, Request
+from hatwist.protocols.native.datagram import Datagram, Request
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP
+from tests.statements import told
 from tests.unit.native.test_scenarios import HANDOVER, LATE, RANKS, TRAVEL, I, Scenario, T
 
 NAMES = ("alpha", "beta", "gamma")
+
+
+def asked(beat: Datagram) -> bool:
+    """It tells of a request, its own or another node's."""
+    records = [record.state for each in beat.ranges for record in each.records]
+    return any(state is not None and state.request is not None for state in records)
 
 
 class Moving(Scenario):
@@ -166,9 +173,9 @@ class MoveTests(Moving):
     def test_lost(self) -> None:
         """A request that is lost is sent again, until it arrives."""
         sim = self.cluster(*RANKS)
-        lost: list[Heartbeat] = []
+        lost: list[Datagram] = []
 
-        def travels(source: str, target: str, beat: Heartbeat) -> bool:
+        def travels(source: str, target: str, beat: Datagram) -> bool:
             if source == "beta" and target == "alpha" and len(lost) < 4:
                 lost.append(beat)
                 return False
@@ -177,17 +184,13 @@ class MoveTests(Moving):
         sim.lan.filters.append(travels)
         sim.move("beta", "gamma")
         sim.run(T)
-        self.assertEqual(len([b for b in lost if b.groups[0].request is not None]), 4)
+        self.assertEqual(len([b for b in lost if asked(b)]), 4)
         self.assertEqual(sim.holders(), ["gamma"])
 
     def test_givenUp(self) -> None:
         """A request that cannot be met is given up after a tolerance, and that is told."""
         sim = self.cluster(*RANKS)
-        sim.lan.filters.append(
-            lambda source, target, beat: (
-                not (target == "alpha" and beat.groups[0].request is not None)
-            )
-        )
+        sim.lan.filters.append(lambda source, target, beat: not (target == "alpha" and asked(beat)))
         start = sim.now
         sim.move("beta", "gamma")
         sim.run(T - 0.01)
@@ -307,14 +310,12 @@ class OldRequestTests(Moving):
 
     def hear(self, sim: Simulation, request: Request) -> None:
         """Let alpha, which holds, hear a request from beta."""
-        node, source = sim.nodes["alpha"], sim.nodes["beta"].machine
-        beat = node.machine.view.peers["beta"].beat
-        assert beat is not None
-        source.outbox.seq += 1
-        states = (beat.groups[0]._replace(request=request),)
-        now = node.now
-        node.machine.hear(beat._replace(seq=source.outbox.seq, groups=states), "eth0", now)
-        node.decide()
+        source = sim.nodes["beta"].machine
+        told = source.elections[GROUP].tell(source.view, sim.nodes["beta"].now)
+        source.knowledge.journal.put(told._replace(request=request))
+        source.outbox.answer()
+        sim.nodes["beta"].decide()
+        sim.run(0.002)
 
     def test_void(self) -> None:
         """One for another term, another start, or another node is nothing to the holder."""
@@ -328,7 +329,6 @@ class OldRequestTests(Moving):
             good._replace(holder="beta"),
             good._replace(session=good.session - 1),
             good._replace(session=good.session + 1),
-            good._replace(term=good.term - 1),
             good._replace(term=good.term + 1),
         ):
             self.hear(sim, void)
@@ -617,8 +617,8 @@ class VotedTests(Moving):
         """For half an interval alpha hears no release, and nothing from beta."""
         end = sim.now + I / 2
 
-        def travels(source: str, target: str, beat: Heartbeat) -> bool:
-            hidden = source == "beta" or beat.groups[0].released is not None
+        def travels(source: str, target: str, beat: Datagram) -> bool:
+            hidden = source == "beta" or any(state.released for state in told(beat))
             return target != "alpha" or sim.now >= end or not hidden
 
         sim.lan.filters.append(travels)
@@ -640,7 +640,7 @@ class VotedTests(Moving):
         """Whenever gamma asks for votes in this time it hears nobody."""
         end = sim.now + seconds
 
-        def travels(source: str, target: str, beat: Heartbeat) -> bool:
+        def travels(source: str, target: str, beat: Datagram) -> bool:
             return target != "gamma" or sim.now >= end or sim.role("gamma") is not Role.ASKING
 
         sim.lan.filters.append(travels)

@@ -16,9 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Role
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.worth import Fitness
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.testing import Simulation
+from tests.statements import told
 
 I, T = 0.1, 0.35  # noqa: E741
 TRAVEL = 0.001
@@ -259,9 +260,9 @@ class HandoverTests(Scenario):
         sim = self.cluster(*RANKS[:2])
         lost: list[int] = []
 
-        def once(source: str, target: str, beat: Heartbeat) -> bool:
-            if source == "alpha" and beat.groups[0].released and not lost:
-                lost.append(beat.seq)
+        def once(source: str, target: str, beat: Datagram) -> bool:
+            if source == "alpha" and any(state.released for state in told(beat)) and not lost:
+                lost.append(beat.header.seq)
                 return False
             return True
 

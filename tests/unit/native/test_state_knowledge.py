@@ -16,9 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Claim, Role
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.heartbeat import GroupState
+from hatwist.protocols.native.datagram import Datagram, GroupRecord, GroupState, Listing
 from hatwist.protocols.native.state.asking import Asking
-from hatwist.protocols.native.state.datagram import Datagram, GroupRecord, Listing
 from hatwist.protocols.native.state.journal import Journal
 from hatwist.protocols.native.state.knowledge import Knowledge, News
 from hatwist.protocols.native.state.ledger import Ledger
@@ -213,7 +212,7 @@ class NamedTests(SynchronousTestCase):
         b.hear(Datagram(header), lan.now)
         ledger = b.knowledge.ledgers["z"]
         self.assertEqual((ledger.left, ledger.claims, ledger.of("g001")), (True, 0, None))
-        self.assertFalse(ledger.doubtful(lan.now))
+        self.assertGreaterEqual(lan.now, ledger.doubtUntil)
 
     def test_calm(self) -> None:
         """When everything is known nobody sends records, and each sends a packet an interval."""

@@ -12,10 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.errors import BadPacket
 from hatwist.core.worth import Fitness, Worth
-from hatwist.protocols.native.heartbeat import MAX_SEQ, GroupState
+from hatwist.protocols.native.datagram import MAX_SEQ, GroupRecord, GroupState, Range
+from hatwist.protocols.native.encoding import fingerprint
 from hatwist.protocols.native.state import journal as journals
-from hatwist.protocols.native.state.datagram import GroupRecord, Range
-from hatwist.protocols.native.state.encoding import fingerprint
 from hatwist.protocols.native.state.journal import Journal
 from hatwist.protocols.native.state.ledger import MAX_SPANS, NEVER, AsOf, Ledger
 from hatwist.protocols.native.state.spans import joined, without
@@ -285,7 +284,7 @@ class LedgerTests(SynchronousTestCase):
         """One that claims something not known blocks for as long as more comes in, else for two tolerances."""
         for group in "abc":
             self.journal.put(active(group))
-        self.assertFalse(self.ledger.doubtful(1.0))
+        self.assertGreaterEqual(1.0, self.ledger.doubtUntil)
         self.ledger.arrived(1, 3, 3, 1.0)
         for now, more, doubtful in (
             (7.9, False, True),
@@ -295,9 +294,9 @@ class LedgerTests(SynchronousTestCase):
         ):
             if more:
                 self.ledger.take(told(self.journal, 0, 1), -1, now)
-            self.assertEqual(self.ledger.doubtful(now), doubtful, now)
+            self.assertEqual(now < self.ledger.doubtUntil, doubtful, now)
         self.ledger.arrived(2, 3, 0, 7.9)
-        self.assertFalse(self.ledger.doubtful(7.9))
+        self.assertGreaterEqual(7.9, self.ledger.doubtUntil)
 
     def test_goodbye(self) -> None:
         """With its goodbye a node is SHUTDOWN in all groups, and released what it held to nobody in particular."""

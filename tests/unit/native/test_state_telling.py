@@ -9,13 +9,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.worth import NO_ADDRESS, Fitness, Worth
-from hatwist.protocols.native.heartbeat import GroupState, Request
+from hatwist.protocols.native.datagram import (
+    Datagram,
+    GroupRecord,
+    GroupState,
+    Header,
+    Range,
+    Request,
+    Want,
+)
+from hatwist.protocols.native.encoding import encode
+from hatwist.protocols.native.layout import MIN_FRAME
 from hatwist.protocols.native.state.answering import Answering
 from hatwist.protocols.native.state.asking import Asking
-from hatwist.protocols.native.state.datagram import Datagram, GroupRecord, Header, Range, Want
-from hatwist.protocols.native.state.encoding import encode
 from hatwist.protocols.native.state.knowledge import Knowledge
-from hatwist.protocols.native.state.layout import MIN_FRAME
 from hatwist.protocols.native.state.ledger import Ledger
 from hatwist.protocols.native.state.tokens import Tokens
 from tests.unit.native.test_state_ledger import standby
@@ -69,7 +76,7 @@ class TellingCase(SynchronousTestCase):
         return sent
 
     def rest(self) -> float:
-        return self.telling.restDue(self.present, self.live)
+        return self.telling.restDue(lambda: (self.present, self.live))
 
 
 class ChangeTests(TellingCase):

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.claims import Role
 from hatwist.core.turn import Turn
 from hatwist.protocols.native import rules
-from hatwist.protocols.native.heartbeat import Heartbeat
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.rules import Timing
 from hatwist.testing import Simulation
 from hatwist.testing.host import GROUP
@@ -65,8 +65,8 @@ class CutOffTests(SynchronousTestCase):
             sim = pair(phase, (SLOW, FAST))
             lost = sim.nodes["alpha"].machine.outbox.seq + 1
 
-            def travels(source: str, target: str, beat: Heartbeat, lost: int = lost) -> bool:
-                return (source, beat.seq) != ("alpha", lost)
+            def travels(source: str, target: str, beat: Datagram, lost: int = lost) -> bool:
+                return (source, beat.header.seq) != ("alpha", lost)
 
             sim.lan.filters.append(travels)
             sim.runUntil(partial(self.sent, sim, lost), 3 * I)
@@ -236,7 +236,7 @@ class ArithmeticTests(SynchronousTestCase):
         beta = sim.nodes["beta"].machine
         peer = sim.nodes["alpha"].machine.view.peers["beta"]
         sim.run(I)
-        self.assertTrue(peer.announced(GROUP).witnessed)  # type: ignore[union-attr]
+        self.assertTrue(peer.state(GROUP).witnessed)  # type: ignore[union-attr]
         sim.cut("beta", WITNESS)
-        sim.runUntil(lambda: not peer.announced(GROUP).witnessed, I)  # type: ignore[union-attr]
+        sim.runUntil(lambda: not peer.state(GROUP).witnessed, I)  # type: ignore[union-attr]
         self.assertTrue(beta.elections[GROUP].evidence.witnessed(Turn(sim.nodes["beta"].now)))

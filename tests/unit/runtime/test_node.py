@@ -22,7 +22,7 @@ from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import Farewell
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.heartbeat import Heard, Heartbeat, clusterId
+from hatwist.protocols.native.datagram import clusterId
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.resources.memory import MemoryResource
@@ -36,6 +36,7 @@ from hatwist.runtime.performer import BEGUN, Performer
 from hatwist.runtime.persister import RETRY, SLOW
 from hatwist.runtime.speaker import Speaker
 from hatwist.runtime.store import MemoryStore
+from tests.statements import Statement, Word
 
 I, T = 0.1, 0.35  # noqa: E741
 
@@ -184,7 +185,7 @@ class NodeTests(Nodes):
         self.successResultOf(stopped)
         beats = [alpha.machine.keyring.open(data) for data in link.sent[said:]]
         self.assertTrue(beats)
-        self.assertEqual({beat.groups[0].role for beat in beats}, {Role.ACTIVE})
+        self.assertEqual({beat.header.claims for beat in beats}, {1})
         self.assertLess(STOP_LIMIT + HURRY_LIMIT, 2.0)
 
     def test_stopTime(self) -> None:
@@ -421,11 +422,11 @@ class CountedTests(Nodes):
         node.start()
         self.pass_(T)
         for told, kept in ((77, 1), (TRUSTED, TRUSTED + 1)):
-            heard = (Heard("a", told, 1, 0.0, True, True, 20),)
-            beat = Heartbeat(
-                clusterId("c"), "b", 1, told, I, T, 2, node.machine.rules.digest, (), heard
+            digest = node.machine.rules.digest
+            beat = Statement(
+                "b", told, 1, (), (Word("a", told, 1),), cluster=clusterId("c"), digest=digest
             )
-            link.receiver(Packet(Keyring([b"k" * 16]).seal(beat), "memory"))
+            link.receiver(Packet(Keyring([b"k" * 16]).seal(beat.datagram), "memory"))
             self.assertEqual((node.machine.session, store.session), (told + 1, kept))
 
 
@@ -442,8 +443,8 @@ class HeardTests(Nodes):
         self.pass_(2 * T)
         writes = store.writes
         for number, name in enumerate("bcxbcxbcx"):
-            beat = Heartbeat(clusterId("c"), name, 1, number, I, T, 2, b"8 bytes!", (), ())
-            link.receiver(Packet(Keyring([b"k" * 16]).seal(beat), "memory"))
+            beat = Statement(name, number, cluster=clusterId("c"), digest=b"8 bytes!")
+            link.receiver(Packet(Keyring([b"k" * 16]).seal(beat.datagram), "memory"))
         self.assertEqual(store.ran.heard, dict.fromkeys("bc", b"8 bytes!".hex()))
         self.pass_(RETRY + 0.01)
         self.assertEqual(store.writes, writes + 1)

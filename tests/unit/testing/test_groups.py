@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
@@ -17,13 +17,13 @@ from hatwist.core.states import Input
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.candidacy import Candidacy
 from hatwist.protocols.native.conflict import Conflict
+from hatwist.protocols.native.datagram import GroupRecord
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.evidence import Evidence
-from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.moveorders import MoveOrder
-from hatwist.protocols.native.peer import Peer
 from hatwist.protocols.native.rules import GroupRules
+from hatwist.protocols.native.state.records import Records
 from hatwist.protocols.native.votes import Majority
 from hatwist.testing import Simulation, groups
 from hatwist.testing.__main__ import judge
@@ -207,16 +207,13 @@ class JudgeTests(SynchronousTestCase):
 
     def test_oldWord(self) -> None:
         """A node that takes in only what another one said first."""
-        settled = Peer.arrived
+        put = Records.put
 
-        def once(self: Peer, beat: Heartbeat, changed: Collection[str], now: float) -> None:
-            before = self.beat
-            settled(self, beat, changed, now)
-            if before is not None and before.session == beat.session:
-                self.beat = beat._replace(groups=before.groups)
+        def once(self: Records, record: GroupRecord) -> bool:
+            return self.get(record.name) is None and put(self, record)
 
         what = "g0: alpha has an old word of gamma"
-        self.assertNoticed(changed, what, Peer, "arrived", once)
+        self.assertNoticed(changed, what, Records, "put", once)
 
 
 class WordTests(SynchronousTestCase):

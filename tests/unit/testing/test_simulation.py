@@ -23,9 +23,9 @@ from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.candidacy import Candidacy
 from hatwist.protocols.native.conflict import Conflict
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.eligibility import Eligibility
-from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.others import Others
@@ -321,8 +321,8 @@ class SimulationTests(SynchronousTestCase):
         sim = Simulation(seed=2)
         seen: list[tuple[str, str, int]] = []
 
-        def travels(source: str, target: str, beat: Heartbeat) -> bool:
-            seen.append((source, target, beat.seq))
+        def travels(source: str, target: str, beat: Datagram) -> bool:
+            seen.append((source, target, beat.header.seq))
             return source != "alpha"
 
         sim.lan.filters.append(travels)

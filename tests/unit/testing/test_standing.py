@@ -17,8 +17,8 @@ from hatwist.core.states import Input
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native import votes
+from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.election import Election
-from hatwist.protocols.native.heartbeat import Heartbeat
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.testing import Simulation
@@ -272,7 +272,7 @@ class FirstWordTests(SynchronousTestCase):
         began = sim.now
         first: list[float] = []
 
-        def travels(source: str, target: str, beat: Heartbeat) -> bool:
+        def travels(source: str, target: str, beat: Datagram) -> bool:
             if source == "gamma":
                 first.append(sim.now)
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from math import inf
 
-from hatwist.protocols.native.state.datagram import Want
+from hatwist.protocols.native.datagram import Want
 from hatwist.protocols.native.state.ledger import Ledger
 
 SPACING = 0.1
@@ -18,12 +18,13 @@ class Asking:
     """
     @param interval: seconds.
     @param ledgers: what is known of each other node.
+    @ivar open: the nodes of which something is not known.
     """
 
     def __init__(self, interval: float, ledgers: Mapping[str, Ledger]) -> None:
         self._interval = interval
         self._ledgers = ledgers
-        self._open: set[str] = set()
+        self.open: set[str] = set()
         self._tellers: dict[str, dict[str, int]] = {}
         self._asked: dict[str, tuple[int, float]] = {}
         self._last: dict[str, str] = {}
@@ -33,15 +34,15 @@ class Asking:
         """Something new is known of a node."""
         ledger = self._ledgers[owner]
         if ledger.through < ledger.newest:
-            self._open.add(owner)
-        elif owner in self._open:
-            self._open.discard(owner)
+            self.open.add(owner)
+        elif owner in self.open:
+            self.open.discard(owner)
             self._tellers.pop(owner, None)
             self._asked.pop(owner, None)
 
     def begin(self, owner: str) -> None:
         """A node has a new session."""
-        self._open.discard(owner)
+        self.open.discard(owner)
         self._tellers.pop(owner, None)
         self._asked.pop(owner, None)
 
@@ -57,7 +58,7 @@ class Asking:
         @param present: the nodes with which there is a two-way link; C{live}: those that are alive, by whichever way.
         """
         first = inf
-        for owner in self._open:
+        for owner in self.open:
             if owner not in live or self._teller(owner, present) is None:
                 continue
             first = min(first, self._ripe(owner))
@@ -76,7 +77,7 @@ class Asking:
 
     def wants(self, now: float, present: Collection[str], live: Collection[str]) -> Iterator[Want]:
         """What to ask for in a packet that leaves now. What is yielded was asked."""
-        for owner in sorted(self._open):
+        for owner in sorted(self.open):
             if owner not in live or now < self._ripe(owner):
                 continue
             teller = self._teller(owner, present)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from hatwist.protocols.native.heartbeat import GroupState
-from hatwist.protocols.native.state.datagram import GroupRecord
-from hatwist.protocols.native.state.layout import reasonBytes
+from hatwist.protocols.native.datagram import GroupRecord, GroupState
+from hatwist.protocols.native.layout import reasonBytes
+from hatwist.protocols.native.state.ledger import MAX_GROUPS
 from hatwist.protocols.native.state.records import Records
-
-MAX_GROUPS = 0xFFFF
 
 
 class Journal:
@@ -15,10 +13,11 @@ class Journal:
     The records of one session of this node. A new session begins with a new one.
 
     @ivar version: of the newest change; 0: there was none, and this node has no groups.
+    @ivar claims: in how many groups it holds, or asks for votes.
     """
 
     def __init__(self) -> None:
-        self.version = 0
+        self.version = self.claims = 0
         self.records = Records()
 
     def put(self, state: GroupState) -> bool:
@@ -49,6 +48,11 @@ class Journal:
         return True
 
     def _note(self, group: str, state: GroupState | None) -> None:
+        before = self.records.get(group)
+        if before is not None and before.state is not None and before.state.claim is not None:
+            self.claims -= 1
+        if state is not None and state.claim is not None:
+            self.claims += 1
         self.version += 1
         self.records.put(GroupRecord(group, self.version, state))
 
@@ -62,6 +66,6 @@ def toldOf(state: GroupState) -> GroupState:
     released = state.released
     if released is not None and released.moved and state.claim is not None:
         state = state._replace(released=released._replace(moved=False))
-    if len(state.reason) > 63:
+    if len(state.reason) > 63 or not state.reason.isascii():
         state = state._replace(reason=reasonBytes(state.reason).decode())
     return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from hatwist.protocols.native.state.datagram import Datagram, Header, Listing
+from hatwist.protocols.native.datagram import MAX_SEQ, Datagram, Header, Listing
 from hatwist.protocols.native.state.journal import Journal
 from hatwist.protocols.native.state.ledger import Ledger
 from hatwist.protocols.native.state.telling import Telling
@@ -39,6 +39,7 @@ class Knowledge:
     in the datagram that has it.
 
     @param limit: bytes of a datagram at most, without the signature.
+    @ivar seq: the number of its newest datagram; it counts on from session to session.
     @ivar ledgers: what is known of each other node.
     @ivar journal: what this node is.
     @ivar telling: what it tells.
@@ -49,6 +50,7 @@ class Knowledge:
     ) -> None:
         self.name = name
         self.ledgers: dict[str, Ledger] = {}
+        self.seq = 0
         self._interval, self._tolerance, self._limit = interval, tolerance, limit
         self.renew(session, now)
 
@@ -66,7 +68,6 @@ class Knowledge:
             self._limit,
             now,
         )
-        self._seq = 0
 
     def begin(self, name: str, session: int, tolerance: float, now: float) -> None:
         """A node is known, or has a new session: nothing is known of its groups."""
@@ -92,8 +93,7 @@ class Knowledge:
         if header.session != ledger.session:
             return OLD
         if header.leaving:
-            ledger.leave(header.seq, now)
-            return News(False, {}, (), False)
+            return News(False, {sender: self._goodbye(ledger, datagram, now)}, (), False)
         touched = {sender: ledger.complete}
         groups: dict[str, set[str]] = {}
         seq = ledger.arrived(header.seq, header.version, header.claims, now)
@@ -121,12 +121,21 @@ class Knowledge:
                 turned.append(name)
         return News(seq < 0, {name: told for name, told in groups.items() if told}, turned, ahead)
 
+    def _goodbye(self, ledger: Ledger, datagram: Datagram, now: float) -> set[str]:
+        """Nothing counts but what it released last: that names who is to follow."""
+        changed: set[str] = set()
+        for told in datagram.ranges:
+            if told.owner == datagram.header.name:
+                changed |= ledger.take(told, -1, now)
+        ledger.leave(datagram.header.seq, now)
+        return changed
+
     def _confirmed(self, by: str, listing: Listing, now: float) -> bool:
         """What another node has heard of this one. Is it more than was said?"""
         if listing.session != self.session:
             return False
         highest = max(listing.known, listing.version)
-        if listing.seq > self._seq or highest > self.journal.version:
+        if listing.seq > self.seq or highest > self.journal.version:
             return not listing.left
         self.telling.confirm(by, listing.known, now)
         return False
@@ -161,9 +170,28 @@ class Knowledge:
         """The header of the next datagram, of which the rest is given."""
         return plain._replace(
             session=self.session,
-            seq=self._seq + 1,
+            seq=self.seq + 1,
             version=self.journal.version,
             sum=self.journal.records.sum,
+            claims=self.journal.claims,
+        )
+
+    def farewell(self, plain: Header) -> Datagram:
+        """
+        The goodbye that the guard says for this node, the same as long as the session is.
+
+        Its number is the last there can be: this session is dead to everybody who hears it.
+        """
+        return Datagram(
+            plain._replace(
+                session=self.session,
+                seq=MAX_SEQ,
+                leaving=True,
+                eligible=False,
+                listening=False,
+                drained=False,
+                witnessed=False,
+            )
         )
 
     def listing(
@@ -209,5 +237,5 @@ class Knowledge:
         """What leaves now, see L{Telling.compose}; each datagram has a number of its own."""
         header = self._header(plain)
         datagrams = self.telling.compose(header, listings, present, live, whole, now)
-        self._seq += len(datagrams)
+        self.seq += len(datagrams)
         return datagrams

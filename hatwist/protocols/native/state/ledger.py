@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from hatwist.core.claims import Released, Role
 from hatwist.core.errors import BadPacket
-from hatwist.protocols.native.heartbeat import GroupState
-from hatwist.protocols.native.state.datagram import Range
+from hatwist.protocols.native.datagram import GroupState, Range
 from hatwist.protocols.native.state.records import Records
 from hatwist.protocols.native.state.spans import Spans, joined
 
+MAX_GROUPS = 0xFFFF
+"""Of one session of a node, those that went included."""
 MAX_SPANS = 32
 
 
@@ -43,6 +44,7 @@ class Ledger:
     @ivar newest: the highest version that was ever told of, by whichever way.
     @ivar stated: its version as of the newest packet that is known of, by whichever way.
     @ivar settled: the newest packet as of which everything was known.
+    @ivar proven: the newest of its packets that was taken in here as of which everything was known.
     @ivar directSeq: the number of its newest packet that was taken in here; -1: none.
     @ivar left: it said goodbye.
     @ivar claims: how many groups it holds or asks for, as of C{stated}.
@@ -56,7 +58,7 @@ class Ledger:
         self.patience = patience
         self.records = Records()
         self.through = self.newest = 0
-        self.stated = self.settled = NEVER
+        self.stated = self.settled = self.proven = NEVER
         self.directSeq = -1
         self.claims = 0
         self.left = False
@@ -122,9 +124,31 @@ class Ledger:
             return max(dated, (self.settled.seq, self.settled.at))
         return dated
 
-    def doubtful(self, now: float) -> bool:
-        """It may hold anything of which there is no record: it claims something, and what it is comes in."""
-        return self.claims > 0 and not self.complete and now < self.movedAt + self.patience
+    def provenBy(self, group: str) -> int:
+        """Its newest packet that was taken in here, as of which its record is known; -1: there is none, others told."""
+        record = self.records.get(group)
+        if record is None:
+            return -1
+        seq = self._dated.get(group, NEVER)[0]
+        return max(seq, self.proven.seq) if record.version <= self.proven.version else seq
+
+    def trueAt(self, group: str) -> float:
+        """Not before then its record, which there is, was true; L{-inf}: nothing is known of that."""
+        record = self.records.get(group)
+        at = self.asOf(group)[1]
+        newer = record is not None and record.version > self.stated.version
+        return max(at, self.settled.at, self.stated.at if newer else -inf)
+
+    @property
+    def doubtUntil(self) -> float:
+        """Until when it may hold anything: it claims something, and what it is comes in; C{-inf}: that is known."""
+        doubtful = self.claims > 0 and not self.complete
+        return self.movedAt + self.patience if doubtful else -inf
+
+    def empty(self, group: str) -> bool:
+        """It holds nothing, and asks for nothing, whatever its record of this group says, which is older."""
+        record = self.records.get(group)
+        return self.claims == 0 and (record is None or record.version <= self.stated.version)
 
     # What comes in
 
@@ -136,6 +160,8 @@ class Ledger:
         @raise BadPacket: a version only rises, and earlier or later packets had another. So this node was restored from
             a snapshot perhaps, or there are two.
         """
+        if self.left:
+            return -1  # it was overtaken by the last words
         stated = self.stated
         if (version - stated.version) * (seq - stated.seq) < 0 or (
             seq == stated.seq and version != stated.version
@@ -182,11 +208,14 @@ class Ledger:
 
         @param seq: of the node's own packet that brought them, if that is newer than any before; else -1.
         @return: the groups of which something new is known.
+        @raise BadPacket: these are more groups than there can be.
         """
         changed = set()
         put, dated, settled = self.records.put, self._dated, self.settled.version
         for record in told.records:
             name = record.name
+            if len(self.records) >= MAX_GROUPS and self.records.get(name) is None:
+                raise BadPacket("malformed", f"more than {MAX_GROUPS} groups")
             # Up to the version at which all was known there is nothing new, but from a node that lives twice.
             if record.version > settled and put(record):
                 changed.add(name)
@@ -238,6 +267,8 @@ class Ledger:
             and not self.left
         ):
             self.settled = self.stated
+            if self.stated.seq == self.directSeq:
+                self.proven = self.stated
             self.movedAt = now
 
     def _forget(self, now: float) -> set[str]:
@@ -247,6 +278,6 @@ class Ledger:
         self._spans = []
         self._dated = {}
         self.through = 0
-        self.settled = NEVER
+        self.settled = self.proven = NEVER
         self.movedAt = now
         return groups

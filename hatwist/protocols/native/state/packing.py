@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from hatwist.protocols.native.state.datagram import (
+from hatwist.protocols.native.datagram import (
     Datagram,
     GroupRecord,
     Header,
@@ -12,8 +12,8 @@ from hatwist.protocols.native.state.datagram import (
     Range,
     Want,
 )
-from hatwist.protocols.native.state.encoding import listingSize, recordSize
-from hatwist.protocols.native.state.layout import MIN_SIZE, MOST, RANGE, WANT, reasonBytes
+from hatwist.protocols.native.encoding import listingSize, recordSize
+from hatwist.protocols.native.layout import MIN_SIZE, MOST, RANGE, WANT, reasonBytes
 
 FAR = (1 << 32) - 1
 """How far a record may be from the beginning of its range."""

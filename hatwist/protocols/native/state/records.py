@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 
-from hatwist.protocols.native.state.datagram import GroupRecord
-from hatwist.protocols.native.state.encoding import fingerprint
+from hatwist.protocols.native.datagram import GroupRecord
+from hatwist.protocols.native.encoding import fingerprint
 
 
 class Records:

@@ -8,14 +8,14 @@ Who is confirmed by nobody goes round through all it has.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 
+from hatwist.protocols.native.datagram import Datagram, Header, Listing, Range
+from hatwist.protocols.native.layout import MIN_FRAME
 from hatwist.protocols.native.state.answering import Answering
 from hatwist.protocols.native.state.asking import Asking
-from hatwist.protocols.native.state.datagram import Datagram, Header, Listing, Range
 from hatwist.protocols.native.state.journal import Journal
-from hatwist.protocols.native.state.layout import MIN_FRAME
 from hatwist.protocols.native.state.ledger import Ledger
 from hatwist.protocols.native.state.packing import Packing, cut
 from hatwist.protocols.native.state.tokens import Tokens
@@ -100,9 +100,13 @@ class Telling:
             return -inf
         return self._burstAt if self._bursts else inf
 
-    def restDue(self, present: Collection[str], live: Collection[str]) -> float:
-        """When something else is to be told or asked, without the nodes heard; L{inf}: never."""
-        due = self.asking.due(present, live)
+    def restDue(self, nodes: Callable[[], tuple[Collection[str], Collection[str]]]) -> float:
+        """
+        When something else is to be told or asked, without the nodes heard; L{inf}: never.
+
+        @param nodes: gives those with which there is a two-way link, and those that are alive, by whichever way.
+        """
+        due = self.asking.due(*nodes()) if self.asking.open else inf
         if self._answering.pending or self.told < self.journal.version:
             due = min(due, self._tokens.due)
         return due

@@ -65,10 +65,21 @@ are not known are skipped, too. Those of a record are not, since records are sum
 
 from __future__ import annotations
 
+import re
 from struct import Struct
 
-from hatwist.protocols.native.wire import PREFIX
+from hatwist.core.errors import BadPacket
 
+MAGIC = b"hW"
+VERSION = 1
+MAX_SIZE = 65_507
+"""Bytes that fit one IPv4 UDP datagram (RFC 768, RFC 791)."""
+FRAME = 1452
+"""Bytes of UDP that fit one frame of Ethernet by IPv4 and by IPv6: no datagram is longer."""
+MICROSECONDS = 1_000_000
+NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}\Z")
+
+PREFIX = Struct("!2sBB4s8s")  # magic, version, flags, key id, cluster
 SENDER = Struct("!QQII16s8sQQHBBB")
 LISTING = Struct("!QQIBBBBQH")
 WANT = Struct("!BBQQ")
@@ -101,5 +112,26 @@ MIN_FRAME = 1100
 
 def reasonBytes(reason: str) -> bytes:
     """As much of a reason as there is room for; never half a character."""
-    raw = reason.encode()
+    raw = reason.encode(errors="replace")
     return raw if len(raw) <= MAX_REASON else raw[:MAX_REASON].decode(errors="ignore").encode()
+
+
+def keyIdOf(data: bytes) -> bytes:
+    """
+    The key id of a datagram, before anything else of it is believed.
+
+    @raise BadPacket: C{truncated}, C{magic} or C{version}.
+    """
+    if len(data) < PREFIX.size:
+        raise BadPacket("truncated" if data[:2] == MAGIC[: len(data)] else "magic")
+    magic, version, _, keyId, _ = PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        raise BadPacket("magic")
+    if version != VERSION:
+        raise BadPacket("version", f"{version}; this release speaks {VERSION}")
+    return bytes(keyId)
+
+
+def clusterOf(data: bytes) -> bytes:
+    """The cluster id of a datagram that L{keyIdOf} has found to be long enough; not believed yet."""
+    return data[8:16]

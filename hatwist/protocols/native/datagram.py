@@ -1,10 +1,61 @@
-"""What one datagram says, as frozen values; for its bytes see L{hatwist.protocols.native.state.layout}."""
+"""What one datagram says, as frozen values; for its bytes see L{hatwist.protocols.native.layout}."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
-from hatwist.protocols.native.heartbeat import GroupState
+from hatwist.core.claims import Claim, Grant, Released, Role
+from hatwist.core.worth import Fitness
+
+MAX_SEQ = (1 << 64) - 1
+"""The number of a guard's goodbye: there is none after it."""
+
+
+class Request(NamedTuple):
+    """
+    The operator's wish, told to the holder: to hand over what it holds by one claim.
+
+    @ivar holder, session, term: which node, which start of it, which claim; void for any other.
+    @ivar to: to which node; C{""}: to the worthiest, if it is not the holder.
+    """
+
+    holder: str
+    session: int
+    term: int
+    to: str
+
+
+class GroupState(NamedTuple):
+    """
+    What the sender is in one group.
+
+    @ivar eligible: others may defer to it and name it as successor.
+    @ivar listening: it has just started and makes no claim yet.
+    @ivar lettingGo: still ACTIVE, but on its way out: nobody need yield to it.
+    @ivar witnessed: it reaches the witness.
+    @ivar highest: the highest term it ever saw.
+    @ivar step, steps: acquiring or releasing is at step C{step} of C{steps}; 0, 0 when at rest.
+    @ivar reason: why its fitness is what it is; at most 255 bytes of UTF-8 on the wire.
+    @ivar request: what the operator asks of the holder at this node.
+    """
+
+    name: str
+    role: Role
+    fitness: Fitness
+    priority: int
+    eligible: bool = False
+    listening: bool = False
+    highest: int = 0
+    claim: Claim | None = None
+    released: Released | None = None
+    grant: Grant | None = None
+    step: int = 0
+    steps: int = 0
+    reason: str = ""
+    lettingGo: bool = False
+    witnessed: bool = False
+    request: Request | None = None
 
 
 class GroupRecord(NamedTuple):
@@ -12,8 +63,7 @@ class GroupRecord(NamedTuple):
     What a node is in one group since a version of its state.
 
     @ivar version: of the change that made it so, from 1; no two records of a session share one.
-    @ivar state: in a datagram no grant names a packet (its C{seq} is 0), and no reason exceeds 255 bytes of UTF-8;
-        C{None}: the node has this group no more.
+    @ivar state: in a datagram no reason exceeds 255 bytes of UTF-8; C{None}: the node has this group no more.
     """
 
     name: str
@@ -94,13 +144,13 @@ class Header(NamedTuple):
     """
     What is the same for all groups of the sender, true as of C{seq}.
 
-    @ivar cluster: eight bytes, see L{hatwist.protocols.native.heartbeat.clusterId}.
+    @ivar cluster: eight bytes, see L{hatwist.protocols.native.datagram.clusterId}.
     @ivar session, seq: which start of this node, and its packet's number; together the stamp.
     @ivar interval, tolerance: seconds, to a microsecond.
     @ivar address: the number that breaks ties of worth.
     @ivar digest: eight bytes; equal on nodes that share a configuration.
     @ivar version: of its state; 0: it has no groups.
-    @ivar sum: of its records, see L{hatwist.protocols.native.state.encoding.fingerprint}, modulo 2**64.
+    @ivar sum: of its records, see L{hatwist.protocols.native.encoding.fingerprint}, modulo 2**64.
     @ivar claims: how many groups it holds or asks for.
     @ivar leaving: the last words of this session: whatever it held is released to nobody in particular, and it is
         SHUTDOWN in all groups.
@@ -139,3 +189,8 @@ class Datagram(NamedTuple):
     heard: tuple[Listing, ...] = ()
     wants: tuple[Want, ...] = ()
     ranges: tuple[Range, ...] = ()
+
+
+def clusterId(name: str) -> bytes:
+    """The eight bytes by which packets of different clusters are told apart."""
+    return hashlib.sha256(b"hatwist cluster " + name.encode()).digest()[:8]
