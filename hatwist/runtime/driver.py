@@ -166,6 +166,8 @@ class Driver:
         self.recorder.packet(now, received)
         if machine.news:
             self._decideSoon()
+        else:  # a holder may be confirmed, which takes no decision, and is told to the guard at once
+            self.leases.heard(self.loop.decidedAt, now)
 
     def _decideSoon(self) -> None:
         """In the reactor's next turn, when every socket that is readable has been read."""
@@ -190,7 +192,10 @@ class Driver:
     def _elapsed(self) -> None:
         self._deadline = None
         self._drain()
-        self.run()
+        if self._told or self.loop.news or self._reactor.seconds() >= self.loop.deadline:
+            self.run()
+        elif self.running:  # what was read has put it off
+            self._arm()
 
     def _drain(self) -> None:
         for speaker in self.speakers:
