@@ -83,7 +83,12 @@ class AliasSpec:
 
     def make(self, world: World) -> Alias:
         return Alias(
-            world.reactor, self.alias, world.netlink, self.timeout, permitted=world.permitted
+            world.reactor,
+            self.alias,
+            world.netlink,
+            self.timeout,
+            permitted=world.permitted,
+            busy=world.busy,
         )
 
     def __str__(self) -> str:
@@ -116,6 +121,7 @@ class Alias:
     @ivar managed: see L{IResource}.
     @param openSender: opens what announces on an interface; OSError when that is not possible.
     @param permitted: asked before it is announced or brought back.
+    @param busy: whether repeated announcements are to wait.
     """
 
     _log = Logger()
@@ -128,6 +134,7 @@ class Alias:
         timeout: float = TIMEOUT,
         openSender: Callable[[KernelLink], ISender] = PacketSender,
         permitted: Callable[[], bool] = lambda: True,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
         self._alias = self.managed = name
@@ -141,7 +148,7 @@ class Alias:
         self.term = 0
         self._held: list[_Shown] = []
         self._senders: dict[tuple[int, str], ISender] = {}
-        self._announcer = Announcer(reactor, self._announcements, permitted)
+        self._announcer = Announcer(reactor, self._announcements, permitted, busy)
         self._vigil = Vigil(reactor, self.name, self.verify, self._ifupAgain, permitted)
         self._vigil.lost = self._isLost
         self._lost: Callable[[str], None] | None = None

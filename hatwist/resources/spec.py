@@ -27,6 +27,7 @@ class World(NamedTuple):
     @ivar until: until when, in seconds on the reactor's clock.
     @ivar arm: tells the guard what the first argument owns: netlink messages that delete it all. Fires once the
         guard has confirmed; nothing may be added before.
+    @ivar busy: whether the node is overloaded: what can wait is to wait.
     """
 
     reactor: Any
@@ -35,6 +36,7 @@ class World(NamedTuple):
     permitted: Callable[[], bool]
     until: Callable[[], float]
     arm: Callable[[Hashable, Sequence[bytes]], Deferred[None]]
+    busy: Callable[[], bool] = lambda: False
 
 
 class Spec(Protocol):

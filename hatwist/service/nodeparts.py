@@ -70,6 +70,7 @@ class NodeParts:
             self._netlink,
             self._guard,
             resources,
+            lambda: self.overloaded,
         )
 
     def build(self) -> Node:
@@ -114,6 +115,11 @@ class NodeParts:
         )
         self.node = node
         return node
+
+    @property
+    def overloaded(self) -> bool:
+        """See L{Node.overloaded}."""
+        return self.node is not None and self.node.overloaded
 
     def close(self) -> None:
         """Give sockets back. A group that a reload took away, and that could not be released, is forgotten."""

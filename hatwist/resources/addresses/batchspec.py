@@ -31,5 +31,6 @@ class AddressBatch:
             self.specs,
             arm=lambda: world.arm(made, made.deletions()),
             until=world.until,
+            busy=world.busy,
         )
         return made
