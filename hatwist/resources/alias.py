@@ -83,10 +83,8 @@ class AliasSpec:
 
     def make(self, world: World) -> Alias:
         return Alias(
-            world.reactor,
-            self.alias,
-            world.netlink,
-            self.timeout,
+            *(world.reactor, self.alias, world.netlink, self.timeout),
+            openSender=world.openSender,
             permitted=world.permitted,
             busy=world.busy,
         )

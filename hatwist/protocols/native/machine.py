@@ -7,6 +7,7 @@ Deciding only when all that has arrived is read is what keeps a node that was fr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from math import inf
 from typing import Any
 
 from hatwist.core.agenda import Agenda
@@ -229,7 +230,7 @@ class NativeMachine:
         urgent = False
         for name in decided:
             urgent = self._decide(name, effects, now) or urgent
-        wake = self._attendance.look(now)
+        wake = inf if self.over else self._attendance.look(now)
         self.outbox.decide(now, beat, urgent, displaced, self.over)
         effects += self._events
         self._events = []

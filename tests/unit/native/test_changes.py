@@ -48,6 +48,10 @@ class Twin(NativeMachine):
         super().tell(report, now)
         self.diligent.tell(report, now)
 
+    def change(self, rules: NodeRules, now: float, records: Mapping[str, Record]) -> None:
+        super().change(rules, now, records)
+        self.diligent.change(rules, now, records)
+
     def decide(self, now: float, beat: bool = False) -> list[Effect]:
         self.diligent.agenda.touchAll()
         found = super().decide(now, beat)
