@@ -72,10 +72,11 @@ class Lateness:
         """The first one is due now."""
         self._due, self._limit = now, limit
 
-    def beat(self, now: float, interval: float) -> None:
-        """One came; those between, if it is that late, never will."""
+    def beat(self, now: float, interval: float) -> float:
+        """One came, so many seconds late; those between, if it is that late, never will."""
         late = now - self._due
         self.tally.add(late)
         if late > self._limit:
             self.at, self.by = now, late
         self._due += interval * (1 + max(0, floor(late / interval)))
+        return late

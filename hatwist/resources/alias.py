@@ -86,6 +86,7 @@ class AliasSpec:
             *(world.reactor, self.alias, world.netlink, self.timeout),
             openSender=world.openSender,
             permitted=world.permitted,
+            busy=world.busy,
         )
 
     def __str__(self) -> str:
@@ -118,6 +119,7 @@ class Alias:
     @ivar managed: see L{IResource}.
     @param openSender: opens what announces on an interface; OSError when that is not possible.
     @param permitted: asked before it is announced or brought back.
+    @param busy: whether repeated announcements are to wait.
     """
 
     _log = Logger()
@@ -130,6 +132,7 @@ class Alias:
         timeout: float = TIMEOUT,
         openSender: Callable[[KernelLink], ISender] = PacketSender,
         permitted: Callable[[], bool] = lambda: True,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
         self._alias = self.managed = name
@@ -143,7 +146,7 @@ class Alias:
         self.term = 0
         self._held: list[_Shown] = []
         self._senders: dict[tuple[int, str], ISender] = {}
-        self._announcer = Announcer(reactor, self._announcements, permitted)
+        self._announcer = Announcer(reactor, self._announcements, permitted, busy)
         self._vigil = Vigil(reactor, self.name, self.verify, self._ifupAgain, permitted)
         self._vigil.lost = self._isLost
         self._lost: Callable[[str], None] | None = None

@@ -29,6 +29,7 @@ class World(NamedTuple):
     @ivar openSender: opens what announces on an interface; C{OSError} when that is not possible.
     @ivar arm: tells the guard what the first argument owns: netlink messages that delete it all. Fires once the
         guard has confirmed; nothing may be added before.
+    @ivar busy: whether the node is overloaded: what can wait is to wait.
     """
 
     reactor: Any
@@ -38,6 +39,7 @@ class World(NamedTuple):
     permitted: Callable[[], bool]
     until: Callable[[], float]
     arm: Callable[[Hashable, Sequence[bytes]], Deferred[None]]
+    busy: Callable[[], bool] = lambda: False
 
 
 class Spec(Protocol):

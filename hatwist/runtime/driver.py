@@ -21,7 +21,6 @@ from twisted.python.failure import Failure
 from hatwist.core.claims import Record
 from hatwist.core.counting import TRUSTED
 from hatwist.core.effects import Effect, Hold, Leased, Release
-from hatwist.core.histogram import Lateness
 from hatwist.core.loop import Loop
 from hatwist.core.machine import Machine
 from hatwist.core.packet import Outgoing, Packet
@@ -41,6 +40,7 @@ from hatwist.linux.interfaces import Farewell, IGuard
 from hatwist.runtime.fence import Fence, KernelLease
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.leases import Leases
+from hatwist.runtime.pace import Pace
 from hatwist.runtime.performer import Performer
 from hatwist.runtime.persister import Persister
 from hatwist.runtime.reporter import Reporter
@@ -63,7 +63,7 @@ class Driver:
 
     @param onOver: called when every machine has come to its end, and has said so; more than once, if need be.
     @ivar machines: one for each protocol.
-    @ivar lateness: how late each beat of this node came.
+    @ivar pace: how well this node keeps up.
     @ivar received: how many packets were taken in, by node and link.
     @ivar recorder: the last decisions, with what led to them.
     @ivar sentAt: when the newest packet left; C{-inf}: none did.
@@ -96,7 +96,8 @@ class Driver:
         self.performer = Performer(reactor, keepers, self.persister, ask, self.tell)
         self.fences = {name: fence for name, (_, fence) in custody.items()}
         self.reporter = reporter
-        self.lateness = Lateness()
+        first = self.machines[0]
+        self.pace = Pace(first.interval or first.tolerance / 3, first.tolerance, reporter.report)
         self.received: Counter[tuple[str, str]] = Counter()
         self.recorder = Recorder()
         self.running = False
@@ -166,6 +167,8 @@ class Driver:
         self.recorder.packet(now, received)
         if machine.news:
             self._decideSoon()
+        else:  # a holder may be confirmed, which takes no decision, and is told to the guard at once
+            self.leases.heard(self.loop.decidedAt, now)
 
     def _decideSoon(self) -> None:
         """In the reactor's next turn, when every socket that is readable has been read."""
@@ -180,7 +183,7 @@ class Driver:
     def _beat(self, machine: Machine) -> None:
         assert machine.interval is not None
         if machine is next(iter(self._senders)):
-            self.lateness.beat(self._reactor.seconds(), machine.interval)
+            self.pace.beat(self._reactor.seconds())
         try:
             self._drain()
             self.run(machine)
@@ -190,7 +193,12 @@ class Driver:
     def _elapsed(self) -> None:
         self._deadline = None
         self._drain()
-        self.run()
+        late = self._reactor.seconds() - self.loop.deadline
+        if self._told or self.loop.news or late >= 0.0:
+            self.pace.overload.late(late)
+            self.run()
+        elif self.running:  # what was read has put it off
+            self._arm()
 
     def _drain(self) -> None:
         for speaker in self.speakers:
@@ -214,7 +222,9 @@ class Driver:
         if self.running:
             self._dismiss()
             self.persister.flush()
-            self.leases.renew(self.loop.decidedAt, self._reactor.seconds())
+            now = self._reactor.seconds()
+            self.leases.renew(self.loop.decidedAt, now)
+            self.pace.overload.late(now - self.loop.decidedAt)
             self._arm()
             if self.loop.over:
                 self._onOver()
@@ -327,7 +337,7 @@ class Driver:
             self._guard.onFired = self._fired
         for name in list(self.fences):
             self.performer.employ(name, self.performer.keepers[name], self.permits)
-        self.lateness.start(self._reactor.seconds(), self.machines[0].tolerance / 2)
+        self.pace.start(self._reactor.seconds())
         for machine, sender in self._senders.items():
             assert machine.interval is not None
             sender.start(machine.interval, now=True).addErrback(self._failed)

@@ -73,12 +73,17 @@ class HeldLease:
         self.followers.pop(fence.group, None)
         self._leaving.discard(fence.group)
 
+    def grows(self, until: float) -> bool:
+        """Whether the guard is to be told if it lasts until then."""
+        before = self._told
+        return until > before and until >= before + (0.0 if self._leaving else self._step)
+
     def renewed(self, until: float, now: float) -> bool:
         """By the last decision it lasts until then; whether the guard is to be told."""
         self.until = until
-        before = self._told
-        if until <= before or until < before + (0.0 if self._leaving else self._step):
+        if not self.grows(until):
             return False
+        before = self._told
         if before > -inf:
             left = before - now
             self.margin = left if self.margin is None else min(left, self.margin)

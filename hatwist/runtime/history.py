@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,6 +23,8 @@ from twisted.python.failure import Failure
 from hatwist.core.effects import ACQUIRING, SILENT, Change
 from hatwist.runtime.disk import fileOf, openPrivate, openRegular, replaceFile
 
+LATER = 1.0
+"""Seconds between two looks whether what waits may be written, while the node is overloaded."""
 LIMIT = 1000
 """Changes kept; the file has up to twice as many lines."""
 _LONGEST = 4096
@@ -50,16 +53,24 @@ class History:
     """
     @param path: the file; its directory is made at the first write.
     @param now: the time of day.
+    @param busy: whether the node is overloaded: what is to be written waits then, until L{close}.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, path: str, limit: int = LIMIT, now: Callable[[], float] = time.time
+        self,
+        reactor: Any,
+        path: str,
+        limit: int = LIMIT,
+        now: Callable[[], float] = time.time,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
         self._path = path
         self._now = now
+        self._busy = busy
+        self._later: IDelayedCall | None = None
         self.entries: deque[Entry] = deque(maxlen=limit)
         self._limit = limit
         self._lines = 0
@@ -69,9 +80,16 @@ class History:
         self._idle: list[Deferred[None]] = []
 
     @classmethod
-    def of(cls, reactor: Any, directory: str, cluster: str, node: str) -> History:
+    def of(
+        cls,
+        reactor: Any,
+        directory: str,
+        cluster: str,
+        node: str,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> History:
         """The history of one node in a state directory."""
-        return cls(reactor, fileOf(directory, cluster, node, "history"))
+        return cls(reactor, fileOf(directory, cluster, node, "history"), busy=busy)
 
     def read(self) -> None:
         """
@@ -133,14 +151,21 @@ class History:
     def close(self) -> Deferred[None]:
         """Fires when everything is written, or could not be."""
         done: Deferred[None] = Deferred()
+        self._write(True)
         if self._writing:
             self._idle.append(done)
         else:
             done.callback(None)
         return done
 
-    def _write(self) -> None:
+    def _write(self, hurries: bool = False) -> None:
+        later, self._later = self._later, None
+        if later is not None and later.active():
+            later.cancel()
         if self._writing or not self._waiting:
+            return
+        if self._busy() and not hurries:
+            self._later = self._reactor.callLater(LATER, self._write)
             return
         self._writing = True
         added, self._waiting = self._waiting, []
@@ -155,7 +180,7 @@ class History:
             self._failing = False
             self._log.info("The history can be written again")
         self._writing = False
-        self._write()
+        self._write(bool(self._idle))
         if not self._writing:
             self._rest()
 

@@ -58,8 +58,19 @@ class Leases:
             if not lease.followers:
                 self._known.pop(lease.key, None)
 
+    def heard(self, decidedAt: float, now: float) -> None:
+        """
+        A packet came: where it confirms what is held, renew at once, and not an interval later.
+
+        One lease speaks for all: as a rule the same nodes vote for every group. What it does not speak for is
+        renewed after the next decision.
+        """
+        lease = next(iter(self._known.values()), None)
+        if lease is not None and lease.grows(lease.machine.until(lease.name, decidedAt)):
+            self.renew(decidedAt, now)
+
     def renew(self, decidedAt: float, now: float) -> None:
-        """After a decision: tell the guard, and the kernel, as far as there is something to tell."""
+        """After a decision or a confirmation: tell the guard, and the kernel, as far as there is something to tell."""
         due = []
         for lease in self._known.values():
             until = lease.machine.until(lease.name, decidedAt)

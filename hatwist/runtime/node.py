@@ -128,6 +128,11 @@ class Node:
         """How many packets were sent (C{"sent"}), and how many events there were of each kind."""
         return self._reporter.counters
 
+    @property
+    def overloaded(self) -> bool:
+        """It does not keep up, and does without what can wait."""
+        return self.driver.pace.overload.burden is not None
+
     def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
         """See L{Reporter.subscribe}."""
         return self._reporter.subscribe(observer)

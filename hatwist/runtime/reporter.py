@@ -11,11 +11,13 @@ from twisted.logger import Logger
 from hatwist.core.claims import Role
 from hatwist.core.effects import Change, Effect, Event, RoleChange
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
+from hatwist.runtime.pace import KEEPS_UP, OVERLOADED
 
 _WARNINGS = frozenset(
     (
         "conflict",
         "stalled",
+        OVERLOADED,
         "acquire-failed",
         "configuration-differs",
         "session",
@@ -36,6 +38,7 @@ class Reporter:
     @ivar roles: of this node in each group.
     @ivar observers, watchers: who is told at present, see L{subscribe} and L{watch}.
     @ivar counters: how many packets were sent (C{"sent"}), and how many events there were of each kind.
+    @ivar brief: the log has nothing of each single pause: this node is overloaded, which it was told once.
     """
 
     _log = Logger()
@@ -45,6 +48,7 @@ class Reporter:
         self.counters: Counter[str] = Counter()
         self.observers: list[IRoleObserver] = []
         self.watchers: list[Callable[[Change], None]] = []
+        self.brief = False
 
     def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
         """
@@ -95,7 +99,11 @@ class Reporter:
             self._call(observer.roleChanged, change)
 
     def _noted(self, event: Event) -> None:
+        if event.kind in (OVERLOADED, KEEPS_UP):
+            self.brief = event.kind == OVERLOADED
         emit = self._log.warn if event.kind in _WARNINGS else self._log.info
+        if self.brief and event.kind == "stalled":
+            emit = self._log.debug
         emit(
             "{kind}{where}{about}: {reason}",
             kind=event.kind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -14,8 +15,13 @@ from hatwist.runtime.node import Node
 REASON = "no guard is running"
 
 
+def _nothing() -> None: ...
+
+
 class Guarding(Protocol):
     """A guard, as it is looked at here; see L{hatwist.linux.guard.client.GuardClient}."""
+
+    onUnready: Callable[[], None]
 
     @property
     def ready(self) -> bool: ...
@@ -23,7 +29,7 @@ class Guarding(Protocol):
 
 class Unguarded:
     """
-    Looks once in an interval whether there is a guard.
+    Looks whether there is a guard: when there is none any more, and then once in an interval until there is one.
 
     One that is replaced is ready again within some ms. Without one for a tolerance the node is degraded, so
     that another one gets what it holds: if its daemon died as well, only the kernel's lease would end it.
@@ -50,24 +56,30 @@ class Unguarded:
         """Tell C{node} from now on."""
         self._node = node
         self._seen = self._reactor.seconds()
-        self._look()
+        self._guard.onUnready = self._watch
+        self._watch()
 
     def stop(self) -> None:
         """Tell nothing more."""
         self._node = None
+        self._guard.onUnready = _nothing
         self.missing = False
         self._told.clear()
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
 
+    def _watch(self) -> None:
+        """There may be none now, as there was until now."""
+        if self._call is None:
+            self._seen = self._reactor.seconds()
+            self._look()
+
     def _look(self) -> None:
-        node, now = self._node, self._reactor.seconds()
+        node, ready = self._node, self._guard.ready
         assert node is not None
-        self._call = self._reactor.callLater(self._interval, self._look)
-        if self._guard.ready:
-            self._seen = now
-        missing = now - self._seen >= self._tolerance
+        self._call = None if ready else self._reactor.callLater(self._interval, self._look)
+        missing = not ready and self._reactor.seconds() - self._seen >= self._tolerance
         if missing and not self.missing:
             self._log.critical(
                 "There has been no guard for {tolerance} s: this node is less fit until there is one",

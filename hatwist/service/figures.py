@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hatwist.core.claims import Role
 from hatwist.core.histogram import Distribution
+from hatwist.core.overload import Burden
 from hatwist.core.packet import Dropped
 from hatwist.runtime.node import Node
 
@@ -40,6 +41,7 @@ class Figures(NamedTuple):
     @ivar silent: it sends none: it was stopped, or another node of its name is heard.
     @ivar lateAt, lateBy: when a beat last came later than is good for the node, and by how many seconds.
     @ivar lateness: by how many seconds each beat came late.
+    @ivar burden: of what it is overloaded now; C{None}: it keeps up. C{overloads}: how often it was not.
     @ivar roles: of each group, as was told last.
     @ivar sent: how many heartbeats were sent; C{received}: how many arrived, by node and link.
     @ivar events: how many there were, by kind.
@@ -55,6 +57,8 @@ class Figures(NamedTuple):
     lateAt: float
     lateBy: float
     lateness: Distribution
+    burden: Burden | None
+    overloads: int
     roles: Mapping[str, Role]
     sent: int
     received: Mapping[tuple[str, str], int]
@@ -74,9 +78,11 @@ def figures(node: Node) -> Figures:
         node.startedAt,
         node.driver.sentAt,
         node.silent,
-        node.driver.lateness.at,
-        node.driver.lateness.by,
-        node.driver.lateness.tally.distribution(),
+        node.driver.pace.lateness.at,
+        node.driver.pace.lateness.by,
+        node.driver.pace.lateness.tally.distribution(),
+        node.driver.pace.overload.burden,
+        node.driver.pace.overload.times,
         dict(node.roles),
         sent,
         dict(node.driver.received),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -42,6 +42,7 @@ class GroupParts:
 
     @param sockets: those that announce and ask, for all groups of the node.
     @param resources: further ones, acquired after those of the settings.
+    @param busy: whether the node is overloaded.
     @ivar fence: until when it may be held.
     @ivar checks: what decides whether this node is fit.
     """
@@ -55,6 +56,7 @@ class GroupParts:
         guard: GuardClient,
         sockets: LanSockets,
         resources: Sequence[Any] = (),
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self.group = group
         self._reactor = reactor
@@ -71,6 +73,7 @@ class GroupParts:
             lambda: guard.permits(group.name),
             lambda: guard.until(group.name),
             self._guarded.arm,
+            busy,
         )
         self._made: tuple[Made, ...] = tuple((p, self._make(p)) for p in parts(group.resources))
         self._further: list[Any] = []

@@ -73,6 +73,7 @@ class NodeParts:
             self._guard,
             self._sockets,
             resources,
+            lambda: self.overloaded,
         )
 
     def build(self) -> Node:
@@ -117,6 +118,11 @@ class NodeParts:
         )
         self.node = node
         return node
+
+    @property
+    def overloaded(self) -> bool:
+        """See L{Node.overloaded}."""
+        return self.node is not None and self.node.overloaded
 
     def close(self) -> None:
         """Give sockets back. A group that a reload took away, and that could not be released, is forgotten."""

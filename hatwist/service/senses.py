@@ -163,7 +163,8 @@ class Senses:
     def _askForCopies(self, owned: Iterator[tuple[IAsker, Address]]) -> None:
         """While they are held: ask for the next one. Nobody but this host should have it."""
         node = self._node
-        if node is not None and node.roles.get(self._group) is Role.ACTIVE:
+        holds = node is not None and node.roles.get(self._group) is Role.ACTIVE
+        if node is not None and holds and not node.overloaded:
             asker, address = next(owned)
             asker.ask(address)
         self._copies = self._reactor.callLater(COPIES / len(self._specs), self._askForCopies, owned)

@@ -80,7 +80,8 @@ class HAService(MultiService):
         self._unguarded = Unguarded(reactor, self._guard, settings.interval, settings.tolerance)
         self._parts = NodeParts(reactor, settings, self._netlink, self._guard, resources)
         self._reloading = Reloading(reactor, self._parts, self._netlink)
-        self.history = History.of(reactor, settings.stateDir, settings.cluster, settings.node)
+        where = settings.stateDir, settings.cluster, settings.node
+        self.history = History.of(reactor, *where, lambda: self._parts.overloaded)
         self.startedAt = 0.0
         self._refused: tuple[str, ...] = ()
         self._guardLater: IDelayedCall | None = None
@@ -125,6 +126,11 @@ class HAService(MultiService):
             self.startedAt,
             self._refused,
         )
+
+    @property
+    def overloaded(self) -> bool:
+        """Its node does not keep up, and does without what can wait."""
+        return self._parts.overloaded
 
     def figures(self) -> Figures | None:
         """What is counted and measured, which takes less time than a L{snapshot}; C{None}: it does not run."""

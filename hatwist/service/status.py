@@ -14,7 +14,7 @@ from hatwist.core.phrases import duration
 from hatwist.core.picture import Explanation, GroupPicture, MemberPicture, PeerPicture, Picture
 from hatwist.service.figures import Figures
 from hatwist.service.snapshot import Snapshot
-from hatwist.service.troubles import RECENT, dropping, unsent, yielded
+from hatwist.service.troubles import RECENT, dropping, overloaded, unsent, yielded
 from hatwist.settings.digest import digest
 
 SHOWN = 20
@@ -40,6 +40,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
         "digest": digest(settings).hex(),
         "signed": bool(settings.keys),
         "drained": False,
+        "overloaded": False,
         "alone": "",
         "guarantee": {
             "level": guarantee.level.value,
@@ -58,6 +59,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     found["session"] = picture.session
     found["uptime"] = round(snapshot.uptime, 3)
     found["drained"] = picture.drained
+    found["overloaded"] = figures.burden is not None
     found["alone"] = picture.alone
     found["groups"] = {
         name: _group(snapshot, picture, group, figures) for name, group in picture.groups.items()
@@ -83,6 +85,8 @@ def troubles(snapshot: Snapshot) -> list[str]:
         for (group, kind), (at, reason) in figures.notes.items()
         if figures.now - at < RECENT
     ]
+    if figures.burden is not None:
+        found.insert(0, overloaded(figures.burden, figures.now))
     if picture.displaced:
         found.insert(0, yielded(picture.node))
     return found

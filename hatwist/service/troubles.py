@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hatwist.core.overload import Burden
 from hatwist.core.phrases import duration
 from hatwist.service.figures import LinkFigures
 
@@ -59,6 +60,14 @@ def unsent(links: Iterable[LinkFigures]) -> list[str]:
     return [
         f"no heartbeat can be sent on {link.name}: {link.failing}" for link in links if link.failing
     ]
+
+
+def overloaded(burden: Burden, now: float) -> str:
+    """Of a node that does not keep up."""
+    return (
+        f"this node is overloaded, for {duration(max(0.0, now - burden.since))}: {burden.late} of {burden.beats} beats "
+        f"were late, by up to {burden.worst:.3f} s; what can wait does"
+    )
 
 
 def meaning(reason: str, signed: bool) -> str:

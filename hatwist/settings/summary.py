@@ -9,6 +9,7 @@ from hatwist.core.guarantee import Guarantee
 from hatwist.core.phrases import oneLine
 from hatwist.resources.process import CUT_SHORT
 from hatwist.settings import protocols
+from hatwist.settings.costs import tooMuch
 from hatwist.settings.digest import digest
 from hatwist.settings.key import Key, Scope
 from hatwist.settings.keys import of
@@ -50,6 +51,8 @@ def _lines(settings: Mapping[str, Settings], only: str | None) -> Iterator[str]:
         f"cluster {any_.cluster}: {len(settings)} node{'s' * (len(settings) > 1)}, interval "
         f"{any_.interval:g} s, tolerance {any_.tolerance:g} s, lease {any_.lease} s"
     )
+    if problem := tooMuch(any_.interval, len(settings), len(any_.groups)):
+        yield f"warning: {problem}"
     yield f"shared configuration {digest(any_).hex()}"
     yield from _told(any_, "", of(Scope.CLUSTER))
     yield from _told(any_, "", (key for key in of(Scope.NODE) if key.shared))

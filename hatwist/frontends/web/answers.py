@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from prometheus_client.exposition import choose_encoder
@@ -14,8 +15,9 @@ from hatwist.frontends.web.page import Page
 from hatwist.service.service import HAService
 from hatwist.service.status import status
 
-FRESH = 0.2
-"""Seconds for which one answer does for all who ask: however many they are, heartbeats come first."""
+FRESH, STALE = 0.2, 5.0
+"""Seconds for which one answer does for all who ask, while the node keeps up and while it does not: heartbeats come
+first, however many ask."""
 METHODS = (b"GET", b"HEAD")
 TEXT = "text/plain; charset=utf-8"
 
@@ -79,8 +81,8 @@ class WebAnswers:
         return NOT_FOUND
 
     def _once(self, name: str, now: float, make: Callable[[], Answer]) -> Answer:
-        at, answer = self._made.get(name, (now - FRESH, NOT_FOUND))
-        if now >= at + FRESH:
+        at, answer = self._made.get(name, (-inf, NOT_FOUND))
+        if now >= at + (STALE if self._service.overloaded else FRESH):
             if len(self._made) > 8:  # whoever asks chooses among types
                 self._made.clear()
             answer = make()

@@ -101,6 +101,16 @@ def _timing(settings: Settings, figures: Figures) -> Iterator[Metric]:
         (),
         {(): figures.lateness},
     )
+    yield _gauge(
+        "hatwist_overloaded",
+        "Whether this node does not keep up: its beats are late again and again.",
+        [((), figures.burden is not None)],
+    )
+    yield _counter(
+        "hatwist_overloads",
+        "Times that this node became overloaded.",
+        [((), figures.overloads)],
+    )
     yield _counter(
         "hatwist_stalls",
         "Times that this node did nothing for more than one and a half intervals.",

@@ -46,6 +46,7 @@ class GuardClient:
 
     @param reactor: its clock is what deadlines are on.
     @param command: the guard program.
+    @ivar onUnready: called when it is not L{ready} any more.
     @ivar unsent: pets that the pipe had no room for.
     @ivar counters: C{"fired"} and C{"died"}, each with how often.
     """
@@ -55,6 +56,7 @@ class GuardClient:
     def __init__(self, reactor: Any, command: Sequence[str] = COMMAND) -> None:
         self.onFired: Callable[[Sequence[str]], None] = lambda groups: None
         self.onDied: Callable[[], None] = lambda: None
+        self.onUnready: Callable[[], None] = lambda: None
         self.unsent = 0
         self.counters: Counter[str] = Counter()
         self._reactor = reactor
@@ -342,6 +344,7 @@ class GuardClient:
         # One that fires lets go of everything.
         names = list(dict.fromkeys([*groups, *self._groups]))
         self._forget("the guard fired")
+        self._tell(self.onUnready)
         self._tell(lambda: self.onFired(names))
 
     def _forget(self, why: str) -> None:
@@ -385,6 +388,7 @@ class GuardClient:
         else:
             self._respawn()
         if not final:
+            self._tell(self.onUnready)
             self._tell(self.onDied)
 
     def _tell(self, told: Callable[[], None]) -> None:

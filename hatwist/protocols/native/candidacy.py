@@ -155,7 +155,9 @@ class Candidacy:
         self._succession.over()
         for peer in holders:
             self._succession.held(peer.name)
-            if turn.older(peer.lastWord, ASK_AFTER * timing.interval):
+            silent = turn.older(peer.lastWord, ASK_AFTER * timing.interval)
+            # Who was late itself has lost packets, in all groups at once: it listens first.
+            if silent and turn.passed(self._backoff.patience):
                 evidence.probe(turn)
             call = LAST_CALL * self._me.hold
             if turn.older(peer.lastWord, call) and lastSent < peer.at + call:

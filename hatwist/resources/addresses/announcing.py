@@ -14,6 +14,8 @@ SCHEDULE = (0.0, 0.1, 0.5, 2.0, 5.0)
 EVERY = 60.0
 # Frames sent in one turn of the reactor: 1 to 3 ms
 SLICE = 200
+# Seconds for which a round after the first one waits while the node is overloaded
+LATER = 1.0
 
 
 class Announcer:
@@ -23,6 +25,7 @@ class Announcer:
     @param reactor: for the time of the rounds.
     @param frames: called when a round begins; gives each frame with where to send it.
     @param permitted: asked before each slice; if not, nothing more is sent: it has gone, as its owner will learn.
+    @param busy: asked before each round but the first: then it waits.
     @ivar sent: how many frames were sent so far.
     """
 
@@ -31,10 +34,12 @@ class Announcer:
         reactor: IReactorTime,
         frames: Callable[[], Iterable[tuple[ISender, bytes]]],
         permitted: Callable[[], bool] = lambda: True,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reactor = reactor
         self._frames = frames
         self._permitted = permitted
+        self._busy = busy
         self.sent = 0
         self._began = 0.0
         self._rounds = 0
@@ -54,6 +59,9 @@ class Announcer:
             call.cancel()
 
     def _round(self) -> None:
+        if self._rounds and self._busy():
+            self._call = self._reactor.callLater(LATER, self._round)
+            return
         self._send(iter(self._frames()))
 
     def _send(self, frames: Iterator[tuple[ISender, bytes]]) -> None:

@@ -41,6 +41,7 @@ class Addresses:
     @param lease: L{Lease.seconds} at first.
     @param arm: called when it is known what will be added (see L{deletions}), which waits for it.
     @param until: until when they may be here, as the guard has it: see L{Lease}. After that time they are lost.
+    @param busy: whether repeated announcements are to wait.
     """
 
     guarded = True
@@ -55,6 +56,7 @@ class Addresses:
         lease: int | None = None,
         arm: Callable[[], Deferred[None]] | None = None,
         until: Callable[[], float] = lambda: inf,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         if not specs:
             raise ValueError("no address to share")
@@ -67,6 +69,7 @@ class Addresses:
             reactor,
             lambda: self._places.announcements(self._upkeep.missing),
             self.lease.mayAdd,
+            busy,
         )
         self._upkeep = Upkeep(reactor, netlink, self._places, self.lease, self._announcer)
         self._places.serve(specs)

@@ -32,5 +32,6 @@ class AddressBatch:
             world.openSender,
             arm=lambda: world.arm(made, made.deletions()),
             until=world.until,
+            busy=world.busy,
         )
         return made

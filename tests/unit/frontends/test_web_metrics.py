@@ -48,6 +48,7 @@ class Service:
 
     def __init__(self, node: Node | None) -> None:
         self.settings = SETTINGS
+        self.overloaded = False
         self._node = node
 
     def snapshot(self) -> Snapshot:
@@ -188,6 +189,17 @@ class MetricsTests(MetricsTestCase):
             "hatwist_loop_lateness_seconds_bucket", le="0.05"
         )
         self.assertEqual(again, 1, "what comes after a late beat is in time again")
+
+    def test_overloaded(self) -> None:
+        """A loop that is late again and again shows at once, and how often that was for ever."""
+        self.settle()
+        self.assertEqual(self.one("hatwist_overloaded"), 0)
+        for _ in range(4):
+            self.clock.advance(0.18)
+        self.assertEqual(self.one("hatwist_overloaded"), 1)
+        self.pass_(12 * I)
+        self.assertEqual(self.one("hatwist_overloaded"), 0)
+        self.assertEqual(self.one("hatwist_overloads_total"), 1)
 
     def test_announcements(self) -> None:
         """What the resources of a group announced is added up."""

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hatwist.core.errors import ConfigurationError
 from hatwist.frontends.web import answers
-from hatwist.frontends.web.answers import FRESH, WebAnswers
+from hatwist.frontends.web.answers import FRESH, STALE, WebAnswers
 from hatwist.frontends.web.server import (
     CONNECTIONS,
     FIRST_LINE,
@@ -52,7 +52,8 @@ class HTTPTestCase(SynchronousTestCase):
         self.told: dict[str, Any] = {"node": "alpha"}
         self.made = 0
         self.patch(answers, "status", self.status)
-        self.factory = AnswersFactory(WebAnswers(serviceOf(None)), self.clock)
+        self.service = serviceOf(None)
+        self.factory = AnswersFactory(WebAnswers(self.service), self.clock)
 
     def status(self, service: Any) -> dict[str, Any]:
         self.made += 1
@@ -210,6 +211,17 @@ class BoundTests(HTTPTestCase):
         self.clock.advance(FRESH)
         self.told = {"node": "beta"}
         self.assertEqual(json.loads(self.get(b"/status").body), {"node": "beta"})
+        self.assertEqual(self.made, 2)
+
+    def test_overloaded(self) -> None:
+        """While the node is overloaded an answer does for longer."""
+        self.service.overloaded = True
+        self.get(b"/status")
+        self.clock.advance(STALE - 0.1)
+        self.get(b"/status")
+        self.assertEqual(self.made, 1)
+        self.clock.advance(0.1)
+        self.get(b"/status")
         self.assertEqual(self.made, 2)
 
     def test_oneRequest(self) -> None:

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 from math import inf
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ from hatwist.linux.netlink.messages import (
     split,
 )
 from hatwist.protocols import frames
+from hatwist.resources.addresses.announcing import Announcer
 from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.interfaces import IAnnouncer
@@ -506,6 +508,21 @@ class HeldTests(SynchronousTestCase):
         self.assertEqual(self.times(130), [0.1, 0.5, 2.0, 5.0, 65.0, 125.0])
         self.successResultOf(resource.release())
         self.assertEqual(self.times(130), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_busy(self) -> None:
+        """While the node is overloaded repeats wait, and the first round does not; then the schedule goes on."""
+        sent: list[float] = []
+        busy = True
+        sender = mock.Mock(send=lambda frame: sent.append(round(self.clock.seconds(), 3)))
+        announcer = Announcer(self.clock, lambda: [(sender, b"")], busy=lambda: busy)
+        announcer.start()
+        self.clock.pump([0.1] * 30)
+        self.assertEqual(sent, [0.0])
+        busy = False
+        self.clock.pump([0.1] * 40)
+        self.assertEqual(sent, [0.0, 3.1, 3.2, 3.3, 5.0])
+        announcer.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_announceAgain(self) -> None:

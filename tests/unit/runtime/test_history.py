@@ -183,3 +183,22 @@ class HistoryTests(TestCase):
         history.add(change(1)._replace(old="ACQUIRING"))
         self.assertEqual([entry.old for entry in history.entries], ["STANDBY"])
         await history.close()
+
+    async def test_busy(self) -> None:
+        """While the node is overloaded nothing is written, and all of it at the end."""
+        history = History(reactor, self.path, now=lambda: 1234.5, busy=lambda: True)
+        for number in range(3):
+            history.add(change(number))
+        self.assertFalse(os.path.exists(self.path))
+        await history.close()
+        self.assertEqual([entry.term for entry in self.history().entries], [0, 1, 2])
+
+    async def test_notBusyAgain(self) -> None:
+        """What has waited is written once the node keeps up, with what comes then."""
+        busy = True
+        history = History(reactor, self.path, now=lambda: 1234.5, busy=lambda: busy)
+        history.add(change(1))
+        busy = False
+        history.add(change(2))
+        await history.close()
+        self.assertEqual([entry.term for entry in self.history().entries], [1, 2])
