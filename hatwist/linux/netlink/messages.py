@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, NamedTuple
 
@@ -188,6 +189,7 @@ def encodePromote(index: int, promote: bool) -> bytes:
     return _lengthened(encoded + _attribute(_IFLA_AF_SPEC, inet))
 
 
+@cache
 def encodeDump(kind: int) -> bytes:
     """Encode the dump request of C{kind} (RTM_GETADDR, RTM_GETLINK or RTM_GETROUTE)."""
     how = NLM_F_REQUEST | NLM_F_DUMP
