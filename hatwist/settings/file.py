@@ -130,13 +130,14 @@ def read(
         if name == node:
             own = table
     found = readCluster(top, own, node, nodes, here)
+    known = {*nodes, *(found.quorum.members if found.quorum is not None else ())} or {node}
     inherited = readInherited(top, own)
     groups = []
     for name, table in top.named("group"):
         _checked(parsing.name, name, table)
         group = readGroup(table, name, node, inherited)
         if isinstance(table.values.get("priority"), dict):
-            for stranger in sorted(set(table.values["priority"]) - set(nodes or [node])):
+            for stranger in sorted(set(table.values["priority"]) - known):
                 table.table("priority").problem("there is no such node", stranger)
         table.end()
         if not group.resources and not group.hooks and not table.values.get("resources"):

@@ -172,6 +172,17 @@ class GoodTests(FileTests):
             digests.add(digest(load(self.path(EVERYTHING.replace(old, new)), "alpha")))
         self.assertEqual(len(digests), 1 + len(changes))
 
+    def test_members(self) -> None:
+        """Without [node.NAME] a group may name the members all the same, and nobody else."""
+        text = (
+            'quorum = "majority"\nmembers = ["alpha", "beta", "gamma"]\n[group.g]\n'
+            'resources = [{address = "192.168.1.100/24"}]\npriority = {alpha = 7, beta = 8%s}\n'
+        )
+        found = load(self.path(text % ""), "alpha")
+        self.assertEqual(found.groups[0].priority, 7)
+        (problem,) = self.problems(text % ", delta = 9")
+        self.assertIn("group.g.priority.delta = 9: there is no such node", problem)
+
     def test_oneNode(self) -> None:
         """A file that names no node is for every host, under the host's name or the given one."""
         text = GOOD.replace("[node.alpha]\npriority = 200\n[node.beta]\n", "priority = 7\n")
