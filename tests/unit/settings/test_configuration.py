@@ -175,7 +175,7 @@ class GoodTests(FileTests):
     def test_members(self) -> None:
         """Without [node.NAME] a group may name the members all the same, and nobody else."""
         text = (
-            'quorum = "majority"\nmembers = ["alpha", "beta", "gamma"]\n[group.g]\n'
+            'interface = "eth0"\nquorum = "majority"\nmembers = ["alpha", "beta", "gamma"]\n[group.g]\n'
             'resources = [{address = "192.168.1.100/24"}]\npriority = {alpha = 7, beta = 8%s}\n'
         )
         found = load(self.path(text % ""), "alpha")
