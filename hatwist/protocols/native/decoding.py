@@ -64,6 +64,9 @@ from hatwist.protocols.native.layout import (
 _ROLES = tuple(Role)
 _FITNESSES = tuple(Fitness)
 _REMOVED = (REMOVED, 0, 0, 0, 0, 0, 0, 0)
+RANGES = 64
+"""Ranges that are remembered, with their bytes."""
+_ranges: dict[tuple[object, ...], tuple[bytes, Range]] = {}
 
 
 def decode(data: bytes) -> Datagram:
@@ -217,6 +220,8 @@ class _Reader:
         return Want(whose.name, whose.session, by, start, end)
 
     def range(self, header: Header, heard: tuple[Listing, ...]) -> Range:
+        """A range is told again until all have confirmed it: its records are read once."""
+        begins = self.at
         owner, session, start, end, newest, textCount, count = self.take(RANGE)
         relayed = owner != NONE
         if relayed and owner >= len(heard):
@@ -225,6 +230,13 @@ class _Reader:
             raise BadPacket("malformed", "bounds of a range")
         if not relayed and (session, newest) != (header.session, header.version):
             raise BadPacket("malformed", "a range of the sender that is not as of this packet")
+        nodes = tuple([(listing.name, listing.session) for listing in heard])
+        key = header.name, header.address, nodes, self.data[begins : self.at]
+        if key in _ranges:
+            raw, known = _ranges[key]
+            if self.data.startswith(raw, begins):
+                self.at = begins + len(raw)
+                return known
         name = heard[owner].name if relayed else header.name
         texts = [""] + [_text(self.raw()) for _ in range(textCount)]
         address = None if relayed else header.address
@@ -238,7 +250,11 @@ class _Reader:
             records.append(record)
         if len({record.name for record in records}) != count:
             raise BadPacket("malformed", "a group twice")
-        return Range(name, _session(session), start, end, newest, tuple(records))
+        found = Range(name, _session(session), start, end, newest, tuple(records))
+        if len(_ranges) >= RANGES:
+            _ranges.clear()
+        _ranges[key] = self.data[begins : self.at], found
+        return found
 
     def record(
         self,

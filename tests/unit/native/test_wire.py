@@ -280,6 +280,32 @@ class RoundTripTests(SynchronousTestCase):
         kept = Datagram(header._replace(session=MAX_SESSION))
         self.assertEqual(decode(encode(kept)), kept)
 
+    def test_toldAgain(self) -> None:
+        """A range that is told again is read once; its bytes mean something else beside other nodes heard."""
+        full = vectors.FULL_VALUE
+        later = full._replace(header=full.header._replace(seq=full.header.seq + 1))
+        one, two = decode(encode(full)), decode(encode(later))
+        self.assertEqual((one, two), (full, later))
+        self.assertIs(one.ranges[0], two.ranges[0])
+        beta, gamma = full.heard
+        own = full.ranges[0]
+        web, db, old = own.records
+        assert db.state is not None
+        other = full._replace(
+            heard=(beta, gamma._replace(name="delta", session=9)),
+            wants=(),
+            ranges=(
+                own._replace(
+                    records=(
+                        web,
+                        db._replace(state=db.state._replace(grant=Grant("delta", 9, 4))),
+                        old,
+                    )
+                ),
+            ),
+        )
+        self.assertEqual(decode(encode(other)), other)
+
     def test_ageStaysInItsPlace(self) -> None:
         """An age that no longer fits is told as the greatest, a negative one as none."""
         full = vectors.FULL_VALUE
