@@ -131,6 +131,8 @@ class Membership:
         news = self.knowledge.receive(datagram, now)
         for owner, groups in news.groups.items():
             self._changed(self.peers[owner], groups, now)
+        for each in self:
+            self.agenda.touch(each.known(datagram.ranges))
         if late:
             return False
         self._arrived(peer, header, before, now)
@@ -197,8 +199,7 @@ class Membership:
         """A node says which packets of this one it knows of, and which it has received itself."""
         peer.listedSeq, peer.receivedOfMine = listing.seq, listing.received
         if listing.lapses != peer.lapses:
-            if peer.lapses >= 0:
-                self.agenda.touchAll()  # before it counts what it received since: its votes have ended meanwhile
+            self.agenda.touchAll()  # before it counts what it received since: its votes have ended meanwhile
             peer.lapses, peer.lapsedSeq = listing.lapses, peer.ledger.directSeq
         if listing.direct and listing.age < self.tolerance:
             peer.lastListed.renew(now, now)

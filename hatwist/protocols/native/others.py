@@ -94,7 +94,7 @@ class Others:
         for peer in self:
             until = peer.ledger.doubtUntil
             if until > -inf and self.alive(peer):
-                self.turn.attend()
+                peer.await_(self._group)
                 if not self._asks or not self.turn.passed(until):
                     return peer
         return None

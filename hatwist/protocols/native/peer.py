@@ -7,11 +7,12 @@ nothing, whichever way it came. What is known of its groups: see L{hatwist.proto
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from math import inf
 
 from hatwist.core.agenda import Agenda
 from hatwist.core.worth import NO_ADDRESS, Fitness, Worth
-from hatwist.protocols.native.datagram import MAX_SEQ, GroupState, Header
+from hatwist.protocols.native.datagram import MAX_SEQ, GroupState, Header, Range
 from hatwist.protocols.native.state.ledger import Ledger
 from hatwist.protocols.native.words import Words
 
@@ -80,6 +81,8 @@ class Peer:
             agenda.pulse() for _ in range(4)
         ]
         self.words = Words()
+        self._waiting: set[str] = set()
+        self._waitedAs: tuple[object, ...] = ()
         self.restart(ledger)
 
     def restart(self, ledger: Ledger) -> None:
@@ -96,6 +99,7 @@ class Peer:
         self.reception.restart()
         self.deafSince: float | None = None
         self.words.restart()
+        self._waiting.clear()
 
     def __repr__(self) -> str:
         return f"<Peer {self.name} session {self.session} seq {self.seq} at {self.at:.6f}>"
@@ -156,6 +160,26 @@ class Peer:
         self.header, self.tolerance = header, header.tolerance
         self.lastPacket.renew(now, now)
         self.deafSince = None
+
+    def await_(self, group: str) -> None:
+        """A group is to be decided once more is known of this node, in the group or in all of them."""
+        if not self._waiting:
+            self._waitedAs = self.ledger.standing
+        self._waiting.add(group)
+
+    def known(self, ranges: Iterable[Range]) -> Collection[str]:
+        """The groups that have waited for what is known now: ranges have come, whosever."""
+        if not self._waiting:
+            return ()
+        if self.ledger.standing != self._waitedAs:
+            found, self._waiting = self._waiting, set()
+            return found
+        told = {
+            record.name for each in ranges if each.owner == self.name for record in each.records
+        }
+        found = self._waiting & told
+        self._waiting -= found
+        return found
 
     def heard(self, now: float) -> None:
         """There may be newer word of it, by whichever way."""

@@ -115,7 +115,7 @@ class Voter:
             ):
                 continue
             if peer.ledger.provenBy(self.group) < 0:
-                turn.attend()  # others told of it: its own word will come
+                peer.await_(self.group)  # others told of it: its own word will come
                 continue
             rank = (said.role == Role.ACTIVE, said.claim.worth)
             if best is None or rank > best:
@@ -198,7 +198,7 @@ class Majority:
         if standing.claim is not None:
             claim = Grant(self._me.name, self._me.session, standing.claim.term)
             votes = (
-                voters(others, self._me.rules.name, self.quorum, claim, turn),
+                voters(others, self._me.rules.name, self.quorum, claim),
                 self.quorum.needed - 1,
             )
             if self._going is None or self._going.votes != votes:
@@ -296,7 +296,7 @@ class Going:
         self._confirmations.leave(self._group, self.votes)
 
 
-def voters(others: Others, group: str, quorum: Quorum, claim: Grant, turn: Turn) -> frozenset[str]:
+def voters(others: Others, group: str, quorum: Quorum, claim: Grant) -> frozenset[str]:
     """
     Who votes for a claim: it has said so itself, and has received the claimer without a gap of a tolerance since.
 
@@ -310,5 +310,5 @@ def voters(others: Others, group: str, quorum: Quorum, claim: Grant, turn: Turn)
         if peer.ledger.provenBy(group) >= peer.lapsedSeq >= 0:
             found.add(peer.name)
         else:
-            turn.attend()  # its next packet tells
+            peer.await_(group)  # its next packet tells
     return frozenset(found)

@@ -87,6 +87,11 @@ class Ledger:
         """Something behind the gap has come: what lies in it was lost, or is late."""
         return bool(self._spans)
 
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What is known of all its groups at once: another value, and an answer about any of them may be another."""
+        return self.proven, self.settled, self.complete, self.claims > 0, self.left
+
     def knows(self, group: str) -> bool:
         """Is it known what the node is in this group, or that it does not have it?"""
         return self.complete or self.records.get(group) is not None
