@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from hatwist.testing.host import GROUP
 from hatwist.testing.simulation import NativeHost, Simulation
+from hatwist.testing.words import hearsHolder
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 TRAVEL = 0.001
@@ -66,8 +67,10 @@ class Monitor:
     def _watch(self, kind: str, node: NativeHost, detail: Any) -> None:
         if kind == "heard":
             self._look()
-            if node.held and detail.source.held:
-                pair = (node.name, detail.source.name)
+            source = detail.source
+            knows = hearsHolder(node.machine, source.machine, GROUP)
+            if node.held and source.held and knows:
+                pair = (node.name, source.name)
                 self.heardWhileBoth.setdefault(pair, self.sim.now)
         elif kind == "hold":
             self._look()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hatwist.core.electorate import Quorum
 from hatwist.protocols.native.membership import Membership
+from hatwist.protocols.native.tally import Tally
 
 
 class Common(NamedTuple):
@@ -42,3 +43,25 @@ def reaches(view: Membership, quorum: Quorum | None, now: float) -> tuple[bool, 
     if quorum is not None:
         return present + 1 >= quorum.needed, until
     return present > 0 or not heard, until
+
+
+def commonOf(
+    view: Membership,
+    quorum: Quorum | None,
+    tally: Tally,
+    witnessedUntil: float,
+    drained: bool,
+    displaced: bool,
+    now: float,
+) -> tuple[Common, float]:
+    """
+    What is so now, and until when if nothing is heard.
+
+    @param witnessedUntil: until when the last answer of the witness counts.
+    @param displaced: another node of this name is heard.
+    """
+    reached, until = reaches(view, quorum, now)
+    witnessed = now < witnessedUntil
+    if witnessed:
+        until = min(until, witnessedUntil)
+    return Common(reached and not displaced, bool(tally.starting), drained, witnessed), until

@@ -19,15 +19,7 @@ from hatwist.core.picture import NO_CONTEXT, Context, Picture
 from hatwist.core.reports import (
     Drained,
     Fenced,
-    Gone,
-    Held,
-    Judged,
-    MoveWanted,
-    NotHeld,
-    Persisted,
-    Progressed,
     Report,
-    Served,
     Stopped,
     Witnessed,
     groupOf,
@@ -38,9 +30,11 @@ from hatwist.core.worth import Fitness
 from hatwist.protocols.native.attendance import Attendance
 from hatwist.protocols.native.auth import SIGNATURE_SIZE
 from hatwist.protocols.native.chronicle import Chronicle
-from hatwist.protocols.native.common import Common, reaches
+from hatwist.protocols.native.common import commonOf
 from hatwist.protocols.native.datagram import Datagram, clusterId
 from hatwist.protocols.native.election import Election
+from hatwist.protocols.native.farewell import LastWords
+from hatwist.protocols.native.grouped import OF_GROUP
 from hatwist.protocols.native.identity import Identity
 from hatwist.protocols.native.intake import Codec, Intake, Statement
 from hatwist.protocols.native.layout import FRAME
@@ -83,12 +77,12 @@ class NativeMachine:
         self.keyring = keyring
         self.elections: dict[str, Election] = {}
         self.agenda = Agenda(lambda group: self.elections[group].settle())
-        self.knowledge = Knowledge(
+        knowledge = Knowledge(
             rules.name, session, rules.interval, rules.tolerance, FRAME - SIGNATURE_SIZE, now
         )
-        self.view = Membership(self.knowledge, rules.tolerance, rules.digest, self.agenda)
+        self.view = Membership(knowledge, rules.tolerance, rules.digest, self.agenda)
         self.tally = Tally()
-        self.outbox = Outbox(rules, self.knowledge, self.view, self.tally, now)
+        self.outbox = Outbox(rules, knowledge, self.view, self.tally, now)
         self.identity = Identity(rules, session, now, self.tally, self.outbox, self._say)
         self.intake = Intake(clusterId(rules.cluster), rules.name, self.view, self.identity)
         self.chronicle = Chronicle(rules.name)
@@ -100,7 +94,7 @@ class NativeMachine:
         self._lastRun = self._wake = now
         self._stopped = False
         self._events: list[Event] = []
-        self._farewell: tuple[tuple[Datagram, Codec], Outgoing] | None = None
+        self._farewells = LastWords(self.outbox)
         for group in rules.groups:
             self._add(group, (records or {}).get(group.name, NOTHING), now)
         self.view.serve(self.elections)
@@ -248,14 +242,17 @@ class NativeMachine:
         if self._node != (self.session, displaced):
             self._node = (self.session, displaced)
             self.agenda.touchAll()
-        if self.knowledge.session != self.session:
+        if self.view.knowledge.session != self.session:
             self.outbox.renew(self.session, now)
         decided = self.agenda.due(now)
         effects: list[Effect] = []
         urgent = False
         for name in decided:
             urgent = self._decide(name, effects, now) or urgent
-        common, until = self._common(now)
+        witnessed = self._witnessed.at + WITNESSED * self.rules.interval
+        common, until = commonOf(
+            self.view, self.rules.quorum, self.tally, witnessed, self.drained, displaced, now
+        )
         wake = inf if self.over else min(self._attendance.look(now), until)
         self.outbox.decide(now, beat, urgent, common, displaced, self.over)
         effects += self._events
@@ -266,16 +263,6 @@ class NativeMachine:
             self._forget()
         self._wake = min(wake, self.identity.rivalUntil) if displaced else wake
         return effects
-
-    def _common(self, now: float) -> tuple[Common, float]:
-        """What is said once for all groups, and until when it is so if nothing happens."""
-        reached, until = reaches(self.view, self.rules.quorum, now)
-        answered = self._witnessed.at + WITNESSED * self.rules.interval
-        if answered > now:
-            until = min(until, answered)
-        return Common(
-            reached and not self.displaced, bool(self.tally.starting), self.drained, answered > now
-        ), until
 
     def _decide(self, name: str, effects: list[Effect], now: float) -> bool:
         """Decide one group; the result is whether others must hear of it at once."""
@@ -304,15 +291,9 @@ class NativeMachine:
         """
         See L{hatwist.core.machine.Machine.farewells}.
 
-        One is for all groups, so there is none while the guard could leave something of any group here. It is the
-        same for all claims of a session, so that the guard is told of it once.
+        One is for all groups, so there is none while the guard could leave something of any group here.
         """
-        if not self._saysFarewell:
-            return []
-        key = (self.outbox.farewell(), self.keyring)
-        if self._farewell is None or self._farewell[0] != key:
-            self._farewell = (key, Outgoing(self.keyring.seal(key[0])))
-        return [self._farewell[1]]
+        return [self._farewells.sealed(self.keyring)] if self._saysFarewell else []
 
     @property
     def _saysFarewell(self) -> bool:
@@ -409,22 +390,6 @@ class NativeMachine:
                 self.view.serve(self.elections)
 
 
-def _progressed(election: Election, report: Progressed, view: Membership, now: float) -> None:
-    election.standing.progressed(report.step, report.steps, report.words)
-
-
-OF_GROUP: dict[type, Callable[[Election, Any, Membership, float], None]] = {
-    Held: lambda election, report, view, now: election.input(Input.HELD, now),
-    NotHeld: lambda election, report, view, now: election.refused(report.reason, now),
-    Gone: lambda election, report, view, now: election.letGo(view, now),
-    Progressed: _progressed,
-    Persisted: lambda election, report, view, now: election.terms.persisted(report.record),
-    Served: lambda election, report, view, now: election.evidence.answered(report.by, now),
-    Judged: lambda election, report, view, now: election.setFitness(
-        report.fitness, report.reason, report.source
-    ),
-    MoveWanted: lambda election, report, view, now: election.move(report.to, view, now),
-}
 OF_NODE: dict[type, Callable[[NativeMachine, Any, float], None]] = {
     Witnessed: NativeMachine._answered,
     Fenced: NativeMachine._fenced,

@@ -11,7 +11,8 @@ from hatwist.core.effects import TOLD, Effect, Leased
 from hatwist.core.machine import Machine
 from hatwist.core.reports import Report
 from hatwist.protocols.native.auth import Keyring
-from hatwist.protocols.native.machine import OF_GROUP, OF_NODE, NativeMachine
+from hatwist.protocols.native.grouped import OF_GROUP
+from hatwist.protocols.native.machine import OF_NODE, NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.runtime.performer import Performer
 from tests.contracts_machine import GROUP, START, MachineContract

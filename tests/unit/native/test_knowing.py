@@ -108,8 +108,13 @@ class KnowingTests(SynchronousTestCase):
     def test_replayed(self) -> None:
         """All that was ever sent, played again in any order, changes nothing of what is known."""
         sim = Simulation(3, key=KEY)
-        sent: list[tuple[str, bytes]] = []
-        sim.lan.filters.append(lambda source, target, beat: sent.append((source, beat)) is None)
+        sent: list[tuple[str, Datagram]] = []
+
+        def record(source: str, target: str, beat: Datagram) -> bool:
+            sent.append((source, beat))
+            return True
+
+        sim.lan.filters.append(record)
         for name in NAMES:
             sim.start(name, groups=GROUPS[:12])
         sim.run(2.0)
@@ -123,7 +128,7 @@ class KnowingTests(SynchronousTestCase):
             before = {name: heard(sim.nodes[target].machine, name) for name in NAMES}
             for source, beat in sent:
                 if source != target:
-                    sim.nodes[target].arrive(sim.nodes[source], 0, sim.codec.seal(beat))  # type: ignore[arg-type]
+                    sim.nodes[target].arrive(sim.nodes[source], 0, sim.codec.seal(beat))
             after = {name: heard(sim.nodes[target].machine, name) for name in NAMES}
             self.assertEqual(before, after)
         sim.run(1.0)

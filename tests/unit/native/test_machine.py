@@ -480,7 +480,7 @@ class SessionTests(MachineTests):
 
     def test_stays(self) -> None:
         """Listed with its own session or an earlier one, it keeps it."""
-        self.machine.knowledge.seq = 3
+        self.machine.view.knowledge.seq = 3
         for seq, session in enumerate((5, 4, 0)):
             heard = (Word("a", session, 3, 0.0),)
             self.hear(beat("b", seq, heard=heard), 100.0)
@@ -507,7 +507,7 @@ class RestoredTests(MachineTests):
         """So it is if others know of later changes of it."""
         self.hold()
         datagram = beat("b", 1, heard=(Word("a", 5, 1),)).datagram
-        known = datagram.heard[0]._replace(known=self.machine.knowledge.journal.version + 1)
+        known = datagram.heard[0]._replace(known=self.machine.view.knowledge.journal.version + 1)
         self.machine.hear(datagram._replace(heard=(known,)), "eth0", 100.45)
         self.assertIn(Release("web"), self.decide(100.45))
 

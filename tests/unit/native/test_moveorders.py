@@ -312,7 +312,7 @@ class OldRequestTests(Moving):
         """Let alpha, which holds, hear a request from beta."""
         source = sim.nodes["beta"].machine
         told = source.elections[GROUP].tell(source.view, sim.nodes["beta"].now)
-        source.knowledge.journal.put(told._replace(request=request))
+        source.view.knowledge.journal.put(told._replace(request=request))
         source.outbox.answer()
         sim.nodes["beta"].decide()
         sim.run(0.002)

@@ -63,7 +63,7 @@ class Telling:
         self._patience = BEHIND * tolerance
         self._limit = limit
         self._tokens = Tokens(now)
-        self._confirmed: dict[str, tuple[int, float]] = {}
+        self._confirmed: dict[str, tuple[int, float, float]] = {}
         self._seen = 0  # the version at the last packet
         self._bursts = 0
         self._burstAt = inf
@@ -72,11 +72,11 @@ class Telling:
     # What others say
 
     def confirm(self, by: str, known: int, now: float) -> None:
-        """A node knows this one's records through a version."""
-        before, at = self._confirmed.get(by, (-1, now))
-        if known > before or known >= self.told:
+        """A node knows this one's records through a version. One that is back is waited for anew."""
+        before, at, saidAt = self._confirmed.get(by, (-1, now, now))
+        if known > before or known >= self.told or now >= saidAt + self._patience / BEHIND:
             at = now
-        self._confirmed[by] = (known, at)
+        self._confirmed[by] = (known, at, now)
 
     def want(self, owner: str, start: int, end: int, now: float) -> None:
         """This node is asked for records of its own, or of another one."""
@@ -175,7 +175,7 @@ class Telling:
         """Through which version all have confirmed that are still waited for."""
         base = self.told
         for name in present:
-            known, at = self._confirmed.get(name, (0, now))
+            known, at, _ = self._confirmed.get(name, (0, now, now))
             if known < base and now < at + self._patience:
                 base = known
         return base
