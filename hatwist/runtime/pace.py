@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hatwist.core.effects import Event
 from hatwist.core.histogram import Lateness
+from hatwist.core.machine import Machine
 from hatwist.core.overload import Overload
 
 OVERLOADED, KEEPS_UP = "overloaded", "keeps-up"
@@ -13,17 +14,17 @@ OVERLOADED, KEEPS_UP = "overloaded", "keeps-up"
 
 class Pace:
     """
-    @param interval, tolerance: seconds.
+    @param machine: by whose interval it beats.
     @param report: takes the two events of a time of overload.
     @ivar lateness: how late each beat came.
     """
 
-    def __init__(self, interval: float, tolerance: float, report: Callable[[Event], None]) -> None:
-        self.lateness = Lateness()
-        self.overload = Overload(interval)
-        self._interval = interval
-        self._tolerance = tolerance
+    def __init__(self, machine: Machine, report: Callable[[Event], None]) -> None:
+        self._tolerance = machine.tolerance
+        self._interval = machine.interval or self._tolerance / 3
         self._report = report
+        self.lateness = Lateness()
+        self.overload = Overload(self._interval)
 
     def start(self, now: float) -> None:
         """The first beat is due now."""
