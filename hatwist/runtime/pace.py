@@ -9,8 +9,6 @@ from hatwist.core.histogram import Lateness
 from hatwist.core.machine import Machine
 from hatwist.core.overload import Overload
 
-OVERLOADED, KEEPS_UP = "overloaded", "keeps-up"
-
 
 class Pace:
     """
@@ -33,6 +31,10 @@ class Pace:
     def beat(self, now: float) -> None:
         """One came."""
         found = self.overload.beat(now, self.lateness.beat(now, self._interval))
-        if found:
-            kind = OVERLOADED if self.overload.burden is not None else KEEPS_UP
-            self._report(Event(kind, "", "", found))
+        if found and self.overload.burden is not None:
+            self._say("overloaded", found)
+        elif found:
+            self._say("keeps-up", found)
+
+    def _say(self, kind: str, reason: str) -> None:
+        self._report(Event(kind, "", "", reason))
