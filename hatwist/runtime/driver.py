@@ -96,8 +96,7 @@ class Driver:
         self.performer = Performer(reactor, keepers, self.persister, ask, self.tell)
         self.fences = {name: fence for name, (_, fence) in custody.items()}
         self.reporter = reporter
-        first = self.machines[0]
-        self.pace = Pace(first.interval or first.tolerance / 3, first.tolerance, reporter.report)
+        self.pace = Pace(self.machines[0], reporter.report)
         self.received: Counter[tuple[str, str]] = Counter()
         self.recorder = Recorder()
         self.running = False
@@ -167,7 +166,7 @@ class Driver:
         self.recorder.packet(now, received)
         if machine.news:
             self._decideSoon()
-        else:  # a holder may be confirmed, which takes no decision, and is told to the guard at once
+        else:  # a holder may be confirmed: the guard is told at once, and nothing is decided
             self.leases.heard(self.loop.decidedAt, now)
 
     def _decideSoon(self) -> None:
@@ -181,7 +180,6 @@ class Driver:
             self.run()
 
     def _beat(self, machine: Machine) -> None:
-        assert machine.interval is not None
         if machine is next(iter(self._senders)):
             self.pace.beat(self._reactor.seconds())
         try:
@@ -208,14 +206,12 @@ class Driver:
 
     def run(self, beating: Machine | None = None) -> None:
         """Let the machines decide, and do it; whoever is told of something may lead back here."""
-        if not self.running:
-            return
-        if self.loop.running:
+        if self.running and self.loop.running:
             self.loop.run()
-            return
-        self._told = False
-        self.loop.run(beating)
-        self._settle()
+        elif self.running:
+            self._told = False
+            self.loop.run(beating)
+            self._settle()
 
     def _settle(self) -> None:
         """After each run, unless it was ended by somebody who was told of something."""
@@ -392,8 +388,8 @@ class Driver:
         for sender in self._senders.values():
             if sender.running:
                 sender.stop()
-        for call in (self._deadline, self._soon):
-            if call is not None and call.active():
+        for call in filter(None, (self._deadline, self._soon)):
+            if call.active():
                 call.cancel()
         self.persister.close()
         self.performer.abandon()

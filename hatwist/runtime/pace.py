@@ -6,24 +6,23 @@ from collections.abc import Callable
 
 from hatwist.core.effects import Event
 from hatwist.core.histogram import Lateness
+from hatwist.core.machine import Machine
 from hatwist.core.overload import Overload
-
-OVERLOADED, KEEPS_UP = "overloaded", "keeps-up"
 
 
 class Pace:
     """
-    @param interval, tolerance: seconds.
+    @param machine: by whose interval it beats.
     @param report: takes the two events of a time of overload.
     @ivar lateness: how late each beat came.
     """
 
-    def __init__(self, interval: float, tolerance: float, report: Callable[[Event], None]) -> None:
-        self.lateness = Lateness()
-        self.overload = Overload(interval)
-        self._interval = interval
-        self._tolerance = tolerance
+    def __init__(self, machine: Machine, report: Callable[[Event], None]) -> None:
+        self._tolerance = machine.tolerance
+        self._interval = machine.interval or self._tolerance / 3
         self._report = report
+        self.lateness = Lateness()
+        self.overload = Overload(self._interval)
 
     def start(self, now: float) -> None:
         """The first beat is due now."""
@@ -32,6 +31,10 @@ class Pace:
     def beat(self, now: float) -> None:
         """One came."""
         found = self.overload.beat(now, self.lateness.beat(now, self._interval))
-        if found:
-            kind = OVERLOADED if self.overload.burden is not None else KEEPS_UP
-            self._report(Event(kind, "", "", found))
+        if found and self.overload.burden is not None:
+            self._say("overloaded", found)
+        elif found:
+            self._say("keeps-up", found)
+
+    def _say(self, kind: str, reason: str) -> None:
+        self._report(Event(kind, "", "", reason))

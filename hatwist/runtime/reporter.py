@@ -11,13 +11,12 @@ from twisted.logger import Logger
 from hatwist.core.claims import Role
 from hatwist.core.effects import Change, Effect, Event, RoleChange
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
-from hatwist.runtime.pace import KEEPS_UP, OVERLOADED
 
 _WARNINGS = frozenset(
     (
         "conflict",
         "stalled",
-        OVERLOADED,
+        "overloaded",
         "acquire-failed",
         "configuration-differs",
         "session",
@@ -99,8 +98,8 @@ class Reporter:
             self._call(observer.roleChanged, change)
 
     def _noted(self, event: Event) -> None:
-        if event.kind in (OVERLOADED, KEEPS_UP):
-            self.brief = event.kind == OVERLOADED
+        if event.kind in ("overloaded", "keeps-up"):
+            self.brief = event.kind == "overloaded"
         emit = self._log.warn if event.kind in _WARNINGS else self._log.info
         if self.brief and event.kind == "stalled":
             emit = self._log.debug

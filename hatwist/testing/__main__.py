@@ -7,6 +7,7 @@ Run random fault schedules.
 
 One group: plain, majority: faults that come thick and fast, without votes and with them; cuts, islands, rolling,
 broken: one thing is wrong and stays so. Many groups, which come and go: groups, groups-majority.
+Some groups on nodes that are overloaded: slow.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from hatwist.testing import groups, majority, schedules, standing
+from hatwist.testing import groups, majority, schedules, slow, standing
 from hatwist.testing.schedules import Violation
 
 KINDS = {
@@ -28,6 +29,7 @@ KINDS = {
     "broken": standing.broken,
     "groups": groups.plain,
     "groups-majority": groups.majority,
+    "slow": slow.run,
 }
 """What runs the schedule of one seed, by kind."""
 WIRE = 3

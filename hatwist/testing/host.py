@@ -95,6 +95,7 @@ class SimulatedHost(Generic[M]):
         self._transcript = transcript
         self._version = 0
         self._draining = self.fenced = False
+        self._missed: Machine | None = None  # a beat was due while it was frozen
 
     @property
     def now(self) -> float:
@@ -149,7 +150,7 @@ class SimulatedHost(Generic[M]):
             self.setHeld(False, group)
 
     def thaw(self) -> None:
-        """It goes on, and reads first what has piled up."""
+        """It goes on, and reads first what has piled up; a beat that was due meanwhile comes late."""
         self.frozen = False
         self._wake()
         self._draining = True
@@ -157,7 +158,8 @@ class SimulatedHost(Generic[M]):
         for act in waiting:
             act()
         self._draining = False
-        self.decide()
+        missed, self._missed = self._missed, None
+        self.decide(missed)
 
     def setHeld(self, holds: bool, group: str = GROUP) -> None:
         """The resources of a group are here from now on, or are gone."""
@@ -210,6 +212,8 @@ class SimulatedHost(Generic[M]):
         if not self.frozen:
             self._wake()
             self.decide(machine if machine.interval is not None else None)
+        elif machine.interval is not None:
+            self._missed = machine
         if machine.interval is not None:
             self._later(machine.interval / self.clock.rate, lambda: self._beat(machine))
 
@@ -299,6 +303,8 @@ class SimulatedHost(Generic[M]):
             self._transcript.tell("heard", self, Arrival(source, sentAt))
             if machine.news:
                 self.decide()
+            else:  # it may confirm what is held
+                self._pet()
 
         if not self.frozen or len(self.inbox) < QUEUE:
             self.attend(act)

@@ -55,6 +55,8 @@ LIMIT = 1 << 26
 """Bytes of one message; a thousand addresses take about 60,000."""
 LOOK = 0.2
 """Seconds between two looks at the clocks at most: a sleep is not shortened by a suspension."""
+MOST = 1 << 16
+"""Bytes read from the daemon at a time."""
 PATIENCE = 1.0
 """Seconds that the kernel has to acknowledge."""
 ROUNDS = 3
@@ -345,7 +347,7 @@ class Guard:
         """Take in all that was written; whether to go on."""
         while True:
             try:
-                data = posix.read(0, 1 << 16)
+                data = posix.read(0, MOST)
             except BlockingIOError:
                 return True
             if not data:
@@ -357,6 +359,8 @@ class Guard:
                 if not self._take(each):
                     complain("the daemon was late")
                     return False
+            if len(data) < MOST:  # the pipe was empty then (pipe(7))
+                return True
 
     def _take(self, data: bytes) -> bool:
         """Take in one message; False when it comes from one who had been late."""

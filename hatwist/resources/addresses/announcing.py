@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -76,9 +77,10 @@ class Announcer:
         if sent == SLICE:
             self._call = self._reactor.callLater(0, self._send, frames)
             return
-        self._rounds += 1
+        passed = self._reactor.seconds() - self._began
+        # Rounds whose time has come meanwhile are one with this one.
+        self._rounds = max(self._rounds + 1, bisect_left(SCHEDULE, passed))
         delay = EVERY
         if self._rounds < len(SCHEDULE):
-            late = self._reactor.seconds() - self._began
-            delay = max(0.0, SCHEDULE[self._rounds] - late)
+            delay = max(0.0, SCHEDULE[self._rounds] - passed)
         self._call = self._reactor.callLater(delay, self._round)

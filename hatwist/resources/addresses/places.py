@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -143,12 +144,18 @@ class Places:
         @param permitted: see L{INetlink.request}.
         @raise ResourceError: the kernel cannot be asked.
         """
+        return await asked(self.name, self.request(placed, seconds, permitted))
+
+    def request(
+        self, placed: Sequence[Placement], seconds: int | None, permitted: Callable[[], bool]
+    ) -> Deferred[list[int]]:
+        """The same; fails as L{INetlink.request} does."""
         messages = [placement.add for placement in placed]
         if seconds is not None:
             messages = [lasting(message, seconds) for message in messages]
         first = self.promoting(placed)
         requested = self._netlink.request([*first, *messages], permitted)
-        return (await asked(self.name, requested))[len(first) :]
+        return requested.addCallback(lambda answers: answers[len(first) :]) if first else requested
 
     def deletions(self) -> list[bytes]:
         """The netlink messages that delete them all, and what is L{coming}."""

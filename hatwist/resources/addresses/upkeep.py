@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -109,8 +110,20 @@ class Upkeep:
     def renew(self, seconds: int) -> Deferred[None]:
         """See L{hatwist.resources.addresses.batch.Addresses.renew}."""
         atLeastOne(seconds)
-        renewing = Deferred.fromCoroutine(self._renew(seconds))
-        return renewing.addErrback(lambda failure: self.lose(f"not renewed: {failure.value}"))
+        renewing: Any
+        if self.missing:
+            renewing = Deferred.fromCoroutine(self._renew(seconds))
+        elif not self._mayRenew():
+            return succeed(None)
+        else:  # nothing to restore: what each group does each half second takes no coroutine
+            self._lease.renew(seconds)
+            placed = list(self._places.placed.values())
+            renewing = self._places.request(placed, seconds, self._lease.mayAdd)
+            renewing.addCallback(self._renewed, placed)
+        renewed: Deferred[None] = renewing.addErrback(
+            lambda failure: self.lose(f"not renewed: {failure.value}")
+        )
+        return renewed
 
     def lose(self, reason: str) -> None:
         """They are not, or must not be, here any more: if they are held that is the end."""
@@ -224,11 +237,17 @@ class Upkeep:
         if self._waiter is None or not self._waiter.active():
             self._waiter = self._reactor.callLater(self._lease.remaining, self._restore)
 
-    async def _renew(self, seconds: int) -> None:
+    def _mayRenew(self) -> bool:
+        """They are held by a lease that lasts; one that has ended is their end."""
         if not self.held or self._lease.seconds is None:
-            return
+            return False
         if not self._lease.mayAdd():
             self.lose(RAN_OUT)
+            return False
+        return True
+
+    async def _renew(self, seconds: int) -> None:
+        if not self._mayRenew():
             return
         here = [
             placement
@@ -245,14 +264,22 @@ class Upkeep:
 
     async def _add(self, placed: Sequence[Placement], seconds: int | None) -> bool:
         """Add them again, or renew them; C{False}: they are lost, or were released meanwhile."""
-        answers = await self._places.add(placed, seconds, self._lease.mayAdd)
+        refused = self._renewed(await self._places.add(placed, seconds, self._lease.mayAdd), placed)
+        if refused is not None:
+            await refused
+        return self.held
+
+    def _renewed(
+        self, answers: Sequence[int], placed: Sequence[Placement]
+    ) -> Deferred[None] | None:
+        """The kernel has answered, an errno for each; the result, if any, fires once it is known what that means."""
         if self.held and not self._lease.mayAdd():
             # The guard may have let go of them in the very moment of adding.
             self.lose(RAN_OUT)
+        if not self.held or not any(answers):
+            return None
         refused = [(p, number) for p, number in zip(placed, answers, strict=True) if number]
-        if self.held and refused:
-            await self._cannotRestore(refused)
-        return self.held
+        return Deferred.fromCoroutine(self._cannotRestore(refused))
 
     async def _cannotRestore(self, refused: list[tuple[Placement, int]]) -> None:
         """Wait for an interface that is down; otherwise an address is lost."""
