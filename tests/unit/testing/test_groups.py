@@ -17,13 +17,13 @@ from hatwist.core.states import Input
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.candidacy import Candidacy
 from hatwist.protocols.native.conflict import Conflict
-from hatwist.protocols.native.datagram import GroupRecord
+from hatwist.protocols.native.datagram import Range
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.evidence import Evidence
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.moveorders import MoveOrder
 from hatwist.protocols.native.rules import GroupRules
-from hatwist.protocols.native.state.records import Records
+from hatwist.protocols.native.state.ledger import Ledger
 from hatwist.protocols.native.votes import Majority
 from hatwist.testing import Simulation, groups
 from hatwist.testing.__main__ import judge
@@ -206,14 +206,23 @@ class JudgeTests(SynchronousTestCase):
         self.assertNoticed(removed, what, NativeMachine, "_forget", lambda self: None)
 
     def test_oldWord(self) -> None:
-        """A node that takes in only what another one said first."""
-        put = Records.put
+        """A node that takes in only what another one said first of its worth."""
+        take = Ledger.take
 
-        def once(self: Records, record: GroupRecord) -> bool:
-            return self.get(record.name) is None and put(self, record)
+        def once(self: Ledger, told: Range, seq: int, now: float) -> set[str]:
+            records = []
+            for record in told.records:
+                before, after = self.records.get(record.name), record.state
+                if before is not None and before.state is not None and after is not None:
+                    first = before.state
+                    kept = after._replace(fitness=first.fitness, priority=first.priority)
+                    record = record._replace(state=kept)
+                records.append(record)
+            return take(self, told._replace(records=tuple(records)), seq, now)
 
+        self.patch(Ledger, "check", lambda *_: set())  # by which it would notice
         what = "g0: alpha has an old word of gamma"
-        self.assertNoticed(changed, what, Records, "put", once)
+        self.assertNoticed(changed, what, Ledger, "take", once)
 
 
 class WordTests(SynchronousTestCase):
