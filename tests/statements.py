@@ -122,7 +122,7 @@ class Statement(NamedTuple):
 
 
 def _version(seq: int) -> int:
-    return (min(seq, 1 << 48) + 1) * STEP
+    return (min(seq, 1 << 20) + 1) * STEP
 
 
 def _claims(groups: Iterable[GroupState]) -> int:

@@ -90,10 +90,10 @@ class LagTests(SynchronousTestCase):
         """It is told how much newer the newest word is than the newest packet that came directly."""
         view = membership("b")
         lags = []
-        for sender, seq in (("a", 5), ("c", 9), ("c", 270), ("a", 271)):
-            heard = (Word("a", 1, seq),) if sender == "c" else ()
+        for sender, seq in (("d", 5), ("c", 9), ("c", 270), ("d", 271)):
+            heard = (Word("d", 1, seq),) if sender == "c" else ()
             hear(view, Statement(sender, seq, heard=heard), 10.0)
-            told = view.listings(10.0)["a"]
+            told = view.listings(10.0)["d"]
             lags.append(told.seq - told.directSeq)
         self.assertEqual(lags, [0, 4, 265, 0])
 

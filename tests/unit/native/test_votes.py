@@ -372,7 +372,7 @@ class NeededTests(SynchronousTestCase):
     def test_13_forThisClaim(self) -> None:
         """A vote that counts for any claim of its node makes two holders, of one term even."""
 
-        def anyTerm(others: Any, group: str, quorum: Any, claim: Any, turn: Any) -> frozenset[str]:
+        def anyTerm(others: Any, group: str, quorum: Any, claim: Any) -> frozenset[str]:
             said = [(peer.name, others.said(peer)) for peer in others]
             return frozenset([n for n, s in said if s and s.grant and s.grant[:2] == claim[:2]])
 
