@@ -8,6 +8,7 @@ before the answer changes.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -74,16 +75,19 @@ class Agenda:
     """
     @param before: is told of a group before anything changes that concerns it.
     @ivar touched: the groups that something concerns.
+    @ivar left: the last call of L{due} did not give all of them.
     @ivar waiting: the moments that will be too old for somebody.
     """
 
     def __init__(self, before: Callable[[str], None] = lambda group: None) -> None:
         self.touched: set[str] = set()
+        self.left = False
         self.waiting: set[Pulse] = set()
         self._before = before
         self._attentive: set[str] = set()
         self._wakes: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
+        self._last = ""  # of those that were given last
 
     # Which groups there are
 
@@ -123,8 +127,12 @@ class Agenda:
 
     # Decisions
 
-    def due(self, now: float) -> list[str]:
-        """The groups that are to be decided now, in the order of their names."""
+    def due(self, now: float, most: int | None = None) -> list[str]:
+        """
+        The groups that are to be decided now, in the order of their names.
+
+        @param most: so many at once; it goes on with the next ones at the next call. C{None}: all.
+        """
         for pulse in [pulse for pulse in self.waiting if now >= pulse.due]:
             pulse.look(now)
             if pulse.due == inf:
@@ -135,7 +143,13 @@ class Agenda:
             if self._wakes.get(group) == time:
                 self._wakes[group] = inf
                 self.touch((group,))
-        found, self.touched = sorted(self.touched), set()
+        found = sorted(self.touched)
+        if most is not None and len(found) > most:
+            begins = bisect_right(found, self._last)
+            found = sorted((found[begins:] + found[:begins])[:most])
+            self._last = found[-1]
+        self.touched.difference_update(found)
+        self.left = bool(self.touched)
         return found
 
     def decided(self, group: str, wake: float, attentive: bool) -> None:

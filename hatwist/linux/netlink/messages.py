@@ -174,6 +174,7 @@ def encodeDelete(address: Address, prefix: int, index: int) -> bytes:
     return _encodeAddress(RTM_DELADDR, how, address, prefix, index, 0, attributes)
 
 
+@cache
 def encodePromote(index: int, promote: bool) -> bytes:
     """
     Encode "set promote_secondaries of this interface" (/proc/sys may be read-only).

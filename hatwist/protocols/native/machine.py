@@ -50,6 +50,9 @@ from hatwist.protocols.native.tally import Tally
 STALL = 1.5
 """Intervals without any decision: this node was late by more than half an interval."""
 
+SLICE = 64
+"""Groups that are decided in one go: between two such what others say is read, and heartbeats leave."""
+
 DRAINED = (Fitness.UNFIT, "drained (hatwist undrain ends it)")
 
 
@@ -126,7 +129,11 @@ class NativeMachine:
     @property
     def deadline(self) -> float:
         due = self.outbox.deadline
-        return due if self.over else min(due, self._wake, self.agenda.deadline)
+        if self.over:
+            return due
+        if self.agenda.left:
+            return self._lastRun
+        return min(due, self._wake, self.agenda.deadline)
 
     @property
     def over(self) -> bool:
@@ -244,7 +251,7 @@ class NativeMachine:
             self.agenda.touchAll()
         if self.view.knowledge.session != self.session:
             self.outbox.renew(self.session, now)
-        decided = self.agenda.due(now)
+        decided = self.agenda.due(now, SLICE)
         effects: list[Effect] = []
         urgent = False
         for name in decided:
