@@ -38,7 +38,9 @@ def hears(machine: NativeMachine, other: NativeMachine) -> bool:
 def hearsHolder(machine: NativeMachine, other: NativeMachine, group: str) -> bool:
     """A node has heard that another one holds a group, in its present session."""
     peer = machine.view.peers.get(other.name)
-    return peer is not None and peer.session == other.session and group in peer.words.leading
+    if peer is None or peer.session != other.session or not peer.ledger.complete:
+        return False
+    return group in peer.words.leading
 
 
 def unknown(before: Words, after: Words, known: Words) -> list[str]:
