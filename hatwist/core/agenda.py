@@ -9,7 +9,7 @@ before the answer changes.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from heapq import heapify, heappop, heappush
 from math import inf
 
@@ -73,7 +73,7 @@ class Pulse:
 
 class Agenda:
     """
-    @param before: is told of a group before anything changes that concerns it.
+    @param before: is told of a group before what is known of the others changes in it.
     @ivar touched: the groups that something concerns.
     @ivar left: the last call of L{due} did not give all of them.
     @ivar waiting: the moments that will be too old for somebody.
@@ -105,15 +105,23 @@ class Agenda:
     # What concerns them
 
     def touch(self, groups: Iterable[str]) -> None:
-        """Something is about to change that concerns these; others than those added are passed over."""
+        """Something concerns these; others than those added are passed over."""
+        self.touched.update([group for group in groups if group in self._wakes])
+
+    def change(self, groups: Iterable[str]) -> None:
+        """What is known of the others is about to change in these."""
         for group in groups:
-            if group not in self.touched and group in self._wakes:
+            if group in self._wakes:
                 self._before(group)
                 self.touched.add(group)
 
     def touchAll(self) -> None:
-        """Something is about to change that concerns every group."""
-        self.touch(self._wakes)
+        """Something concerns every group."""
+        self.touched.update(self._wakes)
+
+    def changeAll(self) -> None:
+        """What is known of the others is about to change in every group."""
+        self.change(self._wakes)
 
     def packet(self) -> None:
         """A packet has come: this concerns who asked to be decided with each."""
@@ -127,11 +135,12 @@ class Agenda:
 
     # Decisions
 
-    def due(self, now: float, most: int | None = None) -> list[str]:
+    def due(self, now: float, most: int | None = None, first: Container[str] = ()) -> list[str]:
         """
         The groups that are to be decided now, in the order of their names.
 
         @param most: so many at once; it goes on with the next ones at the next call. C{None}: all.
+        @param first: those that cannot wait for that.
         """
         for pulse in [pulse for pulse in self.waiting if now >= pulse.due]:
             pulse.look(now)
@@ -146,8 +155,11 @@ class Agenda:
         found = sorted(self.touched)
         if most is not None and len(found) > most:
             begins = bisect_right(found, self._last)
-            found = sorted((found[begins:] + found[:begins])[:most])
+            turn = found[begins:] + found[:begins]
+            turn.sort(key=lambda group: group not in first)
+            found = turn[:most]
             self._last = found[-1]
+            found.sort()
         self.touched.difference_update(found)
         self.left = bool(self.touched)
         return found

@@ -251,7 +251,7 @@ class NativeMachine:
             self.agenda.touchAll()
         if self.view.knowledge.session != self.session:
             self.outbox.renew(self.session, now)
-        decided = self.agenda.due(now, SLICE)
+        decided = self.agenda.due(now, SLICE, self.tally.claims)
         effects: list[Effect] = []
         urgent = False
         for name in decided:

@@ -132,7 +132,7 @@ class Membership:
         for owner, groups in news.groups.items():
             self._changed(self.peers[owner], groups, now)
         for each in self:
-            self.agenda.touch(each.known(datagram.ranges))
+            self.agenda.change(each.known(datagram.ranges))
         if late:
             return False
         self._arrived(peer, header, before, now)
@@ -159,9 +159,11 @@ class Membership:
         """Its newest packet has come: what it says once for all groups."""
         known, back = peer.header, not peer.direct(now)
         if known is None or back or header.leaving or _standing(known) != _standing(header):
+            self.agenda.changeAll()
+        elif _flags(known) != _flags(header):
             self.agenda.touchAll()
         elif not header.claims and peer.words.leading:
-            self.agenda.touch(peer.words.leading)
+            self.agenda.change(peer.words.leading)
         peer.arrived(header, before, back, now)
         peer.heard(now)
         if header.leaving:
@@ -169,13 +171,13 @@ class Membership:
 
     def _left(self, peer: Peer, now: float) -> None:
         """It said goodbye: its claims are over."""
-        self.agenda.touchAll()
+        self.agenda.changeAll()
         for record in list(peer.ledger.records):
             peer.words.put(record.name, peer.state(record.name), now)
 
     def _changed(self, peer: Peer, groups: Collection[str], now: float) -> None:
         """There are newer records of it."""
-        self.agenda.touch(groups)
+        self.agenda.change(groups)
         for name in groups:
             state = peer.state(name)
             peer.words.put(name, state, now)
@@ -184,14 +186,14 @@ class Membership:
                 self._term(name, max(state.highest, term), now)
 
     def _new(self, name: str, session: int, tolerance: float, now: float) -> Peer:
-        self.agenda.touchAll()
+        self.agenda.changeAll()
         self.knowledge.begin(name, session, tolerance, now)
         ledger = self.knowledge.ledgers[name]
         peer = self.peers[name] = Peer(name, tolerance, self.agenda, ledger)
         return peer
 
     def _restart(self, peer: Peer, session: int, now: float) -> None:
-        self.agenda.touchAll()
+        self.agenda.changeAll()
         self.knowledge.begin(peer.name, session, peer.tolerance, now)
         peer.restart(self.knowledge.ledgers[peer.name])
 
@@ -199,7 +201,7 @@ class Membership:
         """A node says which packets of this one it knows of, and which it has received itself."""
         peer.listedSeq, peer.receivedOfMine = listing.seq, listing.received
         if listing.lapses != peer.lapses:
-            self.agenda.touchAll()  # before it counts what it received since: its votes have ended meanwhile
+            self.agenda.changeAll()  # before it counts what it received since: its votes have ended meanwhile
             peer.lapses, peer.lapsedSeq = listing.lapses, peer.ledger.directSeq
         if listing.direct and listing.age < self.tolerance:
             peer.lastListed.renew(now, now)
@@ -243,14 +245,14 @@ class Membership:
         if peer.left() and not gone:
             self._left(peer, now)
         elif not peer.ledger.claims and peer.words.leading:
-            self.agenda.touch(peer.words.leading)
+            self.agenda.change(peer.words.leading)
         peer.heard(now)
 
     def forget(self, now: float) -> None:
         """Drop who has been silent for longer than anybody would ask about."""
         for peer in list(self):
             if now - peer.at > REMEMBERED and now - peer.directAt > REMEMBERED:
-                self.agenda.touchAll()
+                self.agenda.changeAll()
                 del self.peers[peer.name]
                 self.knowledge.forget(peer.name)
 
@@ -283,18 +285,15 @@ class Membership:
     def _term(self, group: str, term: int, now: float) -> None:
         known = self.highest(group)[0]
         if term > known and (known or len(self._terms) < MAX_TERMS or group in self.groups):
-            self.agenda.touch((group,))
+            self.agenda.change((group,))
             self._terms[group] = (follow(known, term), now)
 
 
 def _standing(header: Header) -> tuple[object, ...]:
-    """What a packet says once for all groups, and concerns each of them."""
-    return (
-        header.tolerance,
-        header.address,
-        header.digest,
-        header.eligible,
-        header.listening,
-        header.drained,
-        header.witnessed,
-    )
+    """What a packet says of its sender, by which votes and claims are judged."""
+    return header.tolerance, header.address, header.digest
+
+
+def _flags(header: Header) -> tuple[object, ...]:
+    """What a packet says once for all groups: it may matter to each of them."""
+    return header.eligible, header.listening, header.drained, header.witnessed
