@@ -16,14 +16,7 @@ from hatwist.core.effects import Effect, Event, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Outgoing, Packet, Received
 from hatwist.core.picture import NO_CONTEXT, Context, Picture
-from hatwist.core.reports import (
-    Drained,
-    Fenced,
-    Report,
-    Stopped,
-    Witnessed,
-    groupOf,
-)
+from hatwist.core.reports import Drained, Fenced, Report, Stopped, Witnessed, groupOf
 from hatwist.core.states import Input, State
 from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness
@@ -368,15 +361,9 @@ class NativeMachine:
     def _add(self, group: GroupRules, record: Record, now: float) -> None:
         rules = self.rules
         node = (rules.address, rules.name)
+        quorum, witnessed = rules.quorum, self._witnessed
         self.elections[group.name] = election = Election(
-            rules.cluster,
-            group,
-            self.rules.timing,
-            node,
-            now,
-            rules.quorum,
-            record,
-            self._witnessed,
+            rules.cluster, group, rules.timing, node, now, quorum, record, witnessed
         )
         if self.drained:
             election.setFitness(*DRAINED, "drain")

@@ -40,16 +40,29 @@ class AgendaTests(SynchronousTestCase):
         self.assertEqual(found.due(1.0), ["a", "b", "c"])
 
     def test_before(self) -> None:
-        """Whoever is told before something changes is told once, until the group is decided."""
+        """Before word of others changes somebody is told, whatever concerned the group before; else nobody is."""
         told: list[str] = []
         found = Agenda(told.append)
         found.add("a")
+        found.add("b")
         found.due(0.0)
-        for _ in range(2):
-            found.touch(("a",))
-            found.touch(("a",))
-            self.assertEqual(found.due(1.0), ["a"])
-        self.assertEqual(told, ["a", "a"])
+        found.touch(("a",))
+        found.touchAll()
+        self.assertEqual(told, [])
+        found.change(("a", "unknown"))
+        self.assertEqual((told, found.due(1.0)), (["a"], ["a", "b"]))
+        found.changeAll()
+        self.assertEqual((sorted(told), found.due(1.0)), (["a", "a", "b"], ["a", "b"]))
+
+    def test_slices(self) -> None:
+        """So many at once, what cannot wait before the rest, and everybody in turn, whoever is touched again."""
+        found = agenda(*"abcdef")
+        found.touchAll()
+        self.assertEqual((found.due(0.0, 4, "f"), found.left), (["a", "b", "c", "f"], True))
+        found.touch("abcf")
+        self.assertEqual((found.due(0.0, 4, "f"), found.left), (["a", "d", "e", "f"], True))
+        self.assertEqual((found.due(0.0, 4, "f"), found.left), (["b", "c"], False))
+        self.assertEqual((found.due(0.0, 4), found.left), ([], False))
 
     def test_wake(self) -> None:
         """A group is due at the time that its last decision named, even if that was the time before, too."""
