@@ -8,6 +8,8 @@ override VENV := $(abspath $(VENV))
 PYTHON ?= python3 python3.13 python3.12 python3.11
 SCHEDULES ?= 20000
 FAULTS ?= 100
+MINUTES ?= 10
+GROUPS ?= 250
 BIN := $(VENV)/bin
 TOOLS := $(VENV)/tools/bin
 WORLD := $(BIN)/python -m hatwist.lab.world --
@@ -20,7 +22,7 @@ export RUFF_CACHE_DIR := $(VENV)/cache/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(VENV)/cache/hypothesis
 PYTEST := $(BIN)/python -m pytest -o cache_dir=$(VENV)/cache/pytest --basetemp=$(VENV)/cache/tmp
 
-.PHONY: help demo quick test test-unit test-packaging test-live lint simulate faults benchmark lock audit clean
+.PHONY: help demo quick test test-unit test-packaging test-live lint simulate faults manyfaults benchmark lock audit clean
 .NOTPARALLEL:
 
 help:
@@ -30,6 +32,7 @@ help:
 	@echo 'make lint       check style and types'
 	@echo 'make simulate   run the protocol through $(SCHEDULES) random schedules of each kind (SCHEDULES=N)'
 	@echo 'make faults     break three real nodes that vote in $(FAULTS) random ways (FAULTS=N)'
+	@echo 'make manyfaults the same for $(MINUTES) minutes with $(GROUPS) groups that have holders of their own (MINUTES=N GROUPS=N)'
 	@echo 'make benchmark  what a heartbeat, an idle node, its memory, a start and many groups cost here, against the budgets'
 	@echo 'make audit      ask for known vulnerabilities of the packages in requirements.txt; needs the network'
 	@echo 'make lock       make requirements.txt anew, with the newest packages that setup.cfg allows; needs the network'
@@ -69,6 +72,9 @@ simulate: $(VENV)/.installed-test
 
 faults: $(VENV)/.installed
 	$(BIN)/python -m hatwist.lab.faults --count $(FAULTS)
+
+manyfaults: $(VENV)/.installed
+	$(BIN)/python -m hatwist.lab.manyfaults --groups $(GROUPS) --minutes $(MINUTES)
 
 benchmark: $(VENV)/.installed
 	@status=0; \

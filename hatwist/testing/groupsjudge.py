@@ -72,7 +72,11 @@ class GroupsJudge:
         if self._hears.get(key, (0, 0.0))[0] != session and hears(node.machine, source.machine):
             self._hears[key] = (session, now)
         mine, since = self._hears.get((other, one), (0, 0.0))
-        if mine == node.machine.session and sentAt > since:
+        before, newest, _ = self._named.get(key, (0, 0.0, 0.0))
+        overtaken = (
+            before == mine and sentAt < newest
+        )  # by a packet that left later: it shows no life
+        if mine == node.machine.session and sentAt > since and not overtaken:
             self._named[key] = (mine, sentAt, now)
             for group in self._contested:
                 self._meets(group, node, source, sentAt)

@@ -31,7 +31,7 @@ from hatwist.testing.groupsjudge import GroupsJudge
 from hatwist.testing.words import heard, hears, saying, unknown
 
 I, T = 0.1, 0.35  # noqa: E741
-SCHEDULES, SLICE = 100, 10
+SCHEDULES, SLICE = 16, 4
 NAMES = ("alpha", "beta", "gamma")
 
 
