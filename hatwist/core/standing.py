@@ -215,8 +215,8 @@ class Standing:
 
     def unbind(self) -> None:
         """The operator no longer wants the claim to stay where it was moved."""
-        assert self.claim is not None
-        self.claim = self.claim._replace(moved=False)
+        if self.claim is not None and self.claim.moved:
+            self.claim = self.claim._replace(moved=False)
 
     def forgetRelease(self) -> None:
         """Everybody has had time to hear of it, or a newer claim has followed."""

@@ -122,7 +122,7 @@ class Candidacy:
         released, since, by = self._lastRelease(others)
         heir = self._succession.expected(others, released, since)
         self._succession.heir = heir
-        found = self._vacancy(heir, released, others, turn)
+        found = self._vacancy(heir, released, by, others, turn)
         successor = others.view.peers.get(heir.name)
         if released is not None and successor is not None:
             said = others.said(successor)
@@ -138,7 +138,7 @@ class Candidacy:
             return self._against(*others.holders[0], others)
         released, since, by = self._lastRelease(others)
         heir = self._succession.expected(others, released, since)
-        found = self._vacancy(heir, released, others, turn)
+        found = self._vacancy(heir, released, by, others, turn)
         found = self._undisputed(found, released, by, turn, self._evidence.doubt)
         return found if isinstance(found, Obstacle) else None
 
@@ -173,9 +173,13 @@ class Candidacy:
         return not others.candidates and turn.passed(self._backoff.retryAt(since))
 
     def _vacancy(
-        self, heir: Heir, released: Released | None, others: Others, turn: Turn
+        self, heir: Heir, released: Released | None, by: Peer | None, others: Others, turn: Turn
     ) -> Decision | Obstacle:
-        """With no live holder known: why this node claims now, or for whom it waits."""
+        """
+        With no live holder known: why this node claims now, or for whom it waits.
+
+        @param by: of whom the release is; what it is in this group is known.
+        """
         claim = self._arbiter.first
         # A successor that asks for votes names a new term, and the release counts no more.
         if heir.name == self._me.name and (released or not turn.passed(heir.until)):
@@ -189,7 +193,7 @@ class Candidacy:
             able = said is not None and (said.eligible or said.role is Role.ACTIVE)
             if able and others.alive(successor) and not turn.passed(heir.until):
                 return Obstacle.SUCCESSOR
-        if released is None and others.doubted() is not None:
+        if others.doubted(by) is not None:
             return Obstacle.DOUBT
         better = self._better(heir, released, others)
         if better:

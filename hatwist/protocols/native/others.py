@@ -84,16 +84,18 @@ class Others:
             return True
         return not self.turn.passed(peer.ledger.trueAt(self._group) + seconds)
 
-    def doubted(self) -> Peer | None:
+    def doubted(self, known: Peer | None = None) -> Peer | None:
         """
         One that holds something, and has not told yet what; C{None}: nobody.
+
+        @param known: of this one it is known.
 
         Where the LAN can be asked it is waited for no longer than its ledger's patience after its last word on that:
         it may be a recording, which never tells.
         """
         for peer in self:
             until = peer.ledger.doubtUntil
-            if until > -inf and self.alive(peer):
+            if until > -inf and peer is not known and self.alive(peer):
                 peer.await_(self._group)
                 if not self._asks or not self.turn.passed(until):
                     return peer

@@ -13,7 +13,7 @@ from hatwist.core.claims import Record
 from hatwist.core.effects import Effect
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Outgoing, Packet, Received
-from hatwist.core.reports import Judged, Report
+from hatwist.core.reports import Judged, MoveWanted, Report
 from hatwist.core.worth import Fitness
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.intake import Codec
@@ -125,6 +125,13 @@ class CountTests(SynchronousTestCase):
             self.assertEqual(
                 set(self.decided), {("alpha", "g07"), ("beta", "g07"), ("gamma", "g07")}
             )
+
+    def test_sentBack(self) -> None:
+        """A holder that is asked to send back what stays with it decides on that once, as long as it is asked."""
+        sim = self.cluster()
+        sim.tell("alpha", MoveWanted("g07", ""))
+        sim.run(0.3)
+        self.assertLess(self.decided["alpha", "g07"], 5)
 
     def test_death(self) -> None:
         """A node that holds nothing dies: each group is decided once for that, on each other node."""
