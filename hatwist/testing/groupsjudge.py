@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from hatwist.core.causes import Cause
 from hatwist.testing.lan import Arrival
 from hatwist.testing.schedules import HANDLING, TRAVEL, Violation
 from hatwist.testing.simulation import NativeHost, Simulation
@@ -120,7 +121,10 @@ class GroupsJudge:
             wanted = other != name and holder.up and holder.groups[group].wanted
             session, sent, at = self._named.get((name, other), (0, 0.0, 0.0))
             fresh = at > sim.now - sim.tolerance / CLOCKS + HANDLING
-            if wanted and session == node.machine.session and sent > since and fresh:
+            # A named successor acts at once, unless it has heard that somebody else holds.
+            named = node.machine.elections[group].standing.cause is Cause.SUCCESSION
+            told = not named or hearsHolder(node.machine, holder.machine, group)
+            if wanted and session == node.machine.session and sent > since and fresh and told:
                 self.bad(f"{group}: {name} claimed, and had heard the holder {other}")
 
     # Groups that go

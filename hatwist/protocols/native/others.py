@@ -13,7 +13,7 @@ from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.datagram import MAX_SEQ, GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
-from hatwist.protocols.native.rules import FRESH
+from hatwist.protocols.native.rules import FRESH, SUCCESSION
 
 
 class Others:
@@ -33,6 +33,7 @@ class Others:
         "_group",
         "_holders",
         "_passedOver",
+        "_succession",
         "now",
         "turn",
         "view",
@@ -50,6 +51,7 @@ class Others:
         self._group = me.rules.name
         self._asks = me.rules.asks
         self._freshness = FRESH * me.timing.interval
+        self._succession = SUCCESSION * me.timing.interval
         self.turn = turn
         self._passedOver = passedOver
         self._holders: list[tuple[Peer, Claim]] | None = None
@@ -94,10 +96,14 @@ class Others:
         it may be a recording, which never tells.
         """
         for peer in self:
-            until = peer.ledger.doubtUntil
+            ledger = peer.ledger
+            until, endless = ledger.doubtUntil, not self._asks
+            if until == -inf and self._group in peer.words.leading and not ledger.complete:
+                # It holds nothing any more, and has not told yet whom it has named as successor.
+                until, endless = ledger.movedAt + self._succession, False
             if until > -inf and peer is not known and self.alive(peer):
                 peer.await_(self._group)
-                if not self._asks or not self.turn.passed(until):
+                if endless or not self.turn.passed(until):
                     return peer
         return None
 
