@@ -13,7 +13,11 @@ from hatwist.protocols.native.candidate import Candidate
 from hatwist.protocols.native.datagram import MAX_SEQ, GroupState
 from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.peer import Peer
-from hatwist.protocols.native.rules import FRESH, SUCCESSION
+from hatwist.protocols.native.rules import FRESH
+
+TELLING = 0.15
+"""Intervals within which a node tells what it has let go of, once it is known that it holds nothing: a change is told
+again after a tenth of one."""
 
 
 class Others:
@@ -33,7 +37,7 @@ class Others:
         "_group",
         "_holders",
         "_passedOver",
-        "_succession",
+        "_telling",
         "now",
         "turn",
         "view",
@@ -51,7 +55,7 @@ class Others:
         self._group = me.rules.name
         self._asks = me.rules.asks
         self._freshness = FRESH * me.timing.interval
-        self._succession = SUCCESSION * me.timing.interval
+        self._telling = TELLING * me.timing.interval
         self.turn = turn
         self._passedOver = passedOver
         self._holders: list[tuple[Peer, Claim]] | None = None
@@ -100,7 +104,7 @@ class Others:
             until, endless = ledger.doubtUntil, not self._asks
             if until == -inf and self._group in peer.words.leading and not ledger.complete:
                 # It holds nothing any more, and has not told yet whom it has named as successor.
-                until, endless = ledger.movedAt + self._succession, False
+                until, endless = ledger.movedAt + self._telling, False
             if until > -inf and peer is not known and self.alive(peer):
                 peer.await_(self._group)
                 if endless or not self.turn.passed(until):

@@ -178,6 +178,11 @@ class Ledger:
         if seq <= self.directSeq:
             return -1
         self.directSeq = seq
+        if (
+            seq == stated.seq
+        ):  # others have told of this packet before it came: it is word of now all the same
+            self.stated = stated._replace(at=max(now, stated.at))
+            self._settle(now)
         self.date(seq, version, claims, now, now)
         return seq
 
