@@ -50,7 +50,7 @@ test: test-unit test-packaging test-live
 # Under both runners at once: each takes a processor.
 test-unit: $(VENV)/.installed-test
 	@mkdir -p $(VENV)/cache
-	@$(BIN)/python -m twisted.trial --temp-directory=$(VENV)/cache/trial tests.unit >$(VENV)/cache/trial.log 2>&1 & \
+	@HATWIST_ONCE=1 $(BIN)/python -m twisted.trial --temp-directory=$(VENV)/cache/trial tests.unit >$(VENV)/cache/trial.log 2>&1 & \
 	trial=$$!; \
 	$(PYTEST) -p no:twisted tests/unit; status=$$?; \
 	wait $$trial || status=1; \

@@ -11,6 +11,7 @@ from hatwist.core.effects import Change
 from hatwist.protocols.native.datagram import Datagram
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.testing import Simulation, majority, schedules
+from tests.once import once
 
 NAMES = ("alpha", "beta", "gamma")
 
@@ -44,6 +45,7 @@ class NewsTests(SynchronousTestCase):
         if machine.deadline < before - 1e-9:
             self.wrong.append(f"{machine.rules.name} at {now}: {machine.deadline} before {before}")
 
+    @once
     def test_nothing(self) -> None:
         """In random schedules of faults it changes nothing whether such a packet is decided on."""
         for seed in range(60):

@@ -26,6 +26,7 @@ from hatwist.protocols.native.peer import Peer
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.host import GROUP, SimulatedHost
+from tests.once import once
 from tests.statements import told
 
 NAMES = ("alpha", "beta", "gamma")
@@ -296,6 +297,7 @@ class VoteTests(SynchronousTestCase):
         sim.run(2.0)
         self.assertEqual(sim.transcript.overlap(), 0)
 
+    @once
     def test_schedules(self) -> None:
         """
         Under random cuts, losses, delays, freezes, restarts, spurious firing of guards, slow and failing acquires,

@@ -29,12 +29,14 @@ from hatwist.testing import Simulation, groups
 from hatwist.testing.__main__ import judge
 from hatwist.testing.groupsjudge import GroupsJudge
 from hatwist.testing.words import heard, hears, saying, unknown
+from tests.once import once
 
 I, T = 0.1, 0.35  # noqa: E741
 SCHEDULES, SLICE = 16, 4
 NAMES = ("alpha", "beta", "gamma")
 
 
+@once
 class ScheduleTests(SynchronousTestCase):
     """What every such schedule must keep."""
 

@@ -34,12 +34,14 @@ from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.occupancy import Occupancy
 from hatwist.testing.schedules import Monitor, run
+from tests.once import once
 
 SCHEDULES = 2000
 SLICE = 100
 T = 0.35
 
 
+@once
 class ScheduleTests(SynchronousTestCase):
     """What every schedule of random faults must keep."""
 

@@ -24,6 +24,7 @@ from hatwist.protocols.native.outbox import FIRST_WORD
 from hatwist.testing import Simulation
 from hatwist.testing.__main__ import judge
 from hatwist.testing.host import GROUP
+from tests.once import once
 
 I, T = 0.1, 0.35  # noqa: E741
 SCHEDULES = {"cuts": 200, "islands": 200, "rolling": 80, "broken": 60}
@@ -46,6 +47,7 @@ def claims(sim: Simulation, since: float) -> list[str]:
     return [name for at, name, holds in sim.transcript.changes if holds and at > since]
 
 
+@once
 class ScheduleTests(SynchronousTestCase):
     """What every such schedule must keep."""
 
