@@ -103,7 +103,9 @@ class Chronicle:
         elif change.new == "SHUTDOWN":
             said = peer.state(change.group)
             why = said.reason if said is not None else ""
-            how = "died or hung" if fenced(peer) else "stopped"
+            how = "stopped"
+            if fenced(peer):
+                how, why = "died or hung", f"the guard released {change.group}"
             reason = f"{how}: {why}" if why else how
         elif change.old == ACQUIRING:
             how = "gave up acquiring it"

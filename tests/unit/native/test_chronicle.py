@@ -136,7 +136,7 @@ class ChronicleTests(SynchronousTestCase):
         self.assertEqual(
             found,
             [
-                ("alpha", "ACTIVE", "SHUTDOWN", "died or hung"),
+                ("alpha", "ACTIVE", "SHUTDOWN", f"died or hung: the guard released {GROUP}"),
                 ("beta", "STANDBY", "ACTIVE", "alpha died or hung"),
             ],
         )
