@@ -79,7 +79,7 @@ class Hooks:
         self._node: Node | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._last = _Happening("", Role.STANDBY, 0)
-        self._open = False
+        self._open = self._undoneBefore = False
         self._waiting: deque[_Happening] = deque()
         self._names = ("", "")  # of the cluster and of the node
         self._working: Deferred[None] | None = None
@@ -134,7 +134,7 @@ class Hooks:
         if change.new is Role.ACTIVE:
             self._open = True
             self._happened(self._last._replace(event="acquired"))
-        elif change.new is Role.SHUTDOWN:
+        elif change.new is Role.SHUTDOWN or self._undoneBefore:
             self._released()
 
     def noted(self, event: Event) -> None:
@@ -164,10 +164,13 @@ class Hooks:
             raise ResourceError(reason)
 
     def _undone(self) -> None:
-        # The role change with the reason for the release may be told after this, in the same turn of the reactor.
-        self._reactor.callLater(0, self._released)
+        if self._last.role is Role.ACTIVE:  # the change that ends it is told next, and has the reason
+            self._undoneBefore = True
+        else:
+            self._reactor.callLater(0, self._released)
 
     def _released(self) -> None:
+        self._undoneBefore = False
         if self._open:
             self._open = False
             self._happened(self._last._replace(event="released"))

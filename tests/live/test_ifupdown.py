@@ -299,7 +299,7 @@ async def test_announced(alias: Make, host: Path, arps: Callable[[], list[str]])
     arps()
     resource.announce()
     assert arps() == []
-    assert reactor.getDelayedCalls() == timers
+    await until(lambda: reactor.getDelayedCalls() == timers)
 
 
 @pytest_twisted.ensureDeferred
