@@ -24,15 +24,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from idle import loop, used
-from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater, react
+from twisted.internet.task import deferLater
 
-from hatwist.lab import world
 from hatwist.lab.capture import Capture
 from hatwist.lab.judge import LabJudge
 from hatwist.lab.lab import PORT, TWISTD
 from hatwist.lab.lan import Host, LabLan
-from hatwist.runtime.clock import useMonotonic
+from hatwist.lab.playing import inWorld
 
 INTERVAL, TOLERANCE = 0.1, 0.35
 GROUPS, NODES = (1, 10, 100, 250, 1000), (2, 3, 8)
@@ -297,7 +295,6 @@ def report(peer: Peer, nodes: int, groups: int, found: Found) -> bool:
 
 
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
-    useMonotonic(reactor, time.monotonic)
     print(f"a million steps of an empty loop: {loop() * 1000:.0f} ms", flush=True)
     good = True
     for nodes in options.nodes:
@@ -327,13 +324,7 @@ def main(argv: Sequence[str]) -> None:
             options.peers.append(KEEPALIVED)
         else:
             print("keepalived is not installed: there is nothing to compare with", flush=True)
-    if not world.inside():
-        sys.exit(world.enter([sys.executable, __file__, *argv]))
-
-    def run(reactor: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(_main(reactor, options))
-
-    react(run)
+    inWorld([__file__, *argv], lambda reactor: _main(reactor, options))
 
 
 if __name__ == "__main__":

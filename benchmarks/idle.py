@@ -14,17 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-
-from hatwist.lab import world
 from hatwist.lab.lab import Lab, Setup
 from hatwist.lab.lan import Host
-from hatwist.runtime.clock import useMonotonic
+from hatwist.lab.playing import inWorld
 from hatwist.service.proof import LIMIT
 
 PLAIN = Setup()
@@ -93,20 +89,6 @@ def loop() -> float:
     return best
 
 
-def inWorld(
-    script: str, argv: Sequence[str], main: Callable[[Any], Coroutine[Any, Any, None]]
-) -> None:
-    """Run a benchmark in a private world, with timers on the monotonic clock; outside of one, enter one first."""
-    if not world.inside():
-        sys.exit(world.enter([sys.executable, script, *argv]))
-
-    def run(reactor: Any) -> Deferred[None]:
-        useMonotonic(reactor, time.monotonic)
-        return Deferred.fromCoroutine(main(reactor))
-
-    react(run)
-
-
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
     print(f"a million steps of an empty loop: {loop() * 1000:.0f} ms", flush=True)
     failed = False
@@ -121,7 +103,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="What an idle node costs.")
     parser.add_argument("--seconds", type=float, default=20, help="how long to look (20)")
     options = parser.parse_args(argv)
-    inWorld(__file__, argv, lambda reactor: _main(reactor, options))
+    inWorld([__file__, *argv], lambda reactor: _main(reactor, options))
 
 
 if __name__ == "__main__":

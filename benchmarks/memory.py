@@ -23,12 +23,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idle import inWorld, loop, proven, used
+from idle import loop, proven, used
 
 import hatwist
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT, TWISTD, Lab, Setup, haDaemon
 from hatwist.lab.lan import Host
+from hatwist.lab.playing import inWorld
 from hatwist.linux.guard import program
 
 HOSTS = Setup(hosts=("alpha", "beta"))
@@ -156,7 +157,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="What an idle node has in memory.")
     parser.add_argument("--starts", type=int, default=10, help="how many starts to time (10)")
     options = parser.parse_args(argv)
-    inWorld(__file__, argv, lambda reactor: _main(reactor, options))
+    inWorld([__file__, *argv], lambda reactor: _main(reactor, options))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from idle import inWorld
-
 from hatwist.core.errors import BadPacket
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
+from hatwist.lab.playing import inWorld
 from hatwist.protocols.native.auth import Keyring
 
 KEY = b"the key of benchmarks/replay.py, for no other use"
@@ -238,7 +237,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--write", type=Path, help="keep the recording in this pcap file")
     parser.add_argument("--read", type=Path, help="play this one")
     options = parser.parse_args(argv)
-    inWorld(__file__, argv, lambda reactor: _main(reactor, options))
+    inWorld([__file__, *argv], lambda reactor: _main(reactor, options))
 
 
 if __name__ == "__main__":

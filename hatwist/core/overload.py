@@ -43,9 +43,7 @@ class Overload:
         self.times = 0
         self.seconds = 0.0
         self._interval = interval
-        self._recent: list[
-            float
-        ] = []  # by how many seconds each of the last beats was late; 0: it was not
+        self._recent: list[float] = []  # by how much each of the last beats was late; 0: it was not
         self._by = 0.0
 
     @property

@@ -16,23 +16,21 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
 from hatwist.core.errors import HatwistError
 from hatwist.frontends.control import place
 from hatwist.frontends.control.boxes import CommandRefused
 from hatwist.frontends.control.client import Client, NotRunning, Unclear
-from hatwist.lab import world
+from hatwist.lab.breaking import Breaks, Pair
 from hatwist.lab.lab import HOSTS, Lab, Setup
 from hatwist.lab.measurement import timeline
+from hatwist.lab.playing import inWorld
 from hatwist.lab.waiting import Waiting
-from hatwist.runtime.clock import useMonotonic
 
 VOTERS = Setup(more=("--quorum", "majority", "--members", ",".join(HOSTS)))
 FAULTS = (
@@ -47,7 +45,6 @@ STOPS = (0.01, 0.1, 0.5, 0.9)
 """Seconds for which a process is stopped in the middle of something."""
 MOMENT = 0.025
 """Seconds after an order within which a claim or a release is under way."""
-Pair = tuple[str, str]
 # Beyond a tolerance: for how long there may be no holder although a majority is connected, in seconds.
 PATIENCE = 1.0
 
@@ -131,9 +128,8 @@ class Schedule:
         self._began = 0.0
         self.told: list[str] = []
         self._windows: list[tuple[float, frozenset[Pair]]] = []
-        self._waiting = Waiting(lab.reactor, self._pids)
-        self._frozen: set[str] = set()
-        self._cuts: set[tuple[str, str]] = set()
+        self._breaks = Breaks(lab)
+        self._waiting = Waiting(lab.reactor, self._breaks.pids)
 
     async def run(self) -> Outcome:
         """Play it, and judge it."""
@@ -177,7 +173,7 @@ class Schedule:
         what = chance.choice(FAULTS)
         if not lab.runs(one):
             await self._start(one)
-        elif one in self._frozen:
+        elif one in self._breaks.frozen:
             self._thaw(one)
         elif what == "kill":
             self._say(f"the daemon of {one} is killed")
@@ -195,8 +191,7 @@ class Schedule:
             await self._start(one)
         elif what == "freeze":
             self._say(f"the daemon of {one} hangs")
-            lab.programs[one].freeze()
-            self._frozen.add(one)
+            self._breaks.freeze(one)
         elif what == "heal":
             self._heal()
         elif what == "stop-guard":
@@ -215,7 +210,7 @@ class Schedule:
         ordered = deferToThread(order, to if lab.runs(to) else one, to)
         await lab.elapse(chance.uniform(0, MOMENT))
         self._say(f"the daemon of {one} is stopped while the group is moved to {to}")
-        self._frozen.add(one)
+        self._breaks.frozen.add(one)
         await self._look()
         lab.programs[one].freeze()
         await lab.elapse(chance.choice(STOPS))
@@ -241,35 +236,25 @@ class Schedule:
     def cut(self, one: str, two: str, oneWay: bool = False) -> None:
         """Cut two hosts apart; or let C{two} hear nothing of C{one}."""
         self._say(f"{two} does not hear {one}" if oneWay else f"{one} and {two} are cut apart")
-        # A newer cut of the same two replaces the older one.
-        self._lab.lan.heal(one, two)
-        self._lab.lan.cut(one, two, oneWay=oneWay)
-        self._cuts -= {(one, two), (two, one)}
-        self._cuts |= {(one, two)} if oneWay else {(one, two), (two, one)}
+        self._breaks.cut(one, two, oneWay)
 
     def _heal(self) -> None:
-        self._lab.lan.healAll()
-        self._cuts.clear()
+        self._breaks.heal()
         self._say("every cut is healed")
 
     def _thaw(self, name: str) -> None:
         self._say(f"the daemon of {name} goes on")
-        self._frozen.discard(name)
-        self._lab.programs[name].thaw()
+        self._breaks.thaw(name)
 
     async def _start(self, name: str) -> None:
         """Until it is heard; from then on it counts."""
-        lab = self._lab
         self._say(f"the daemon of {name} is started")
-        since = lab.reactor.seconds()
-        lab.host(name).powerOn()
-        lab.run(name)
-        await lab.heartbeats.untilHeard({lab.host(name).ipv4()}, since)
+        await self._breaks.start(name)
         self._say(f"{name} is heard")
 
     async def _end(self) -> None:
         self._heal()
-        for name in sorted(self._frozen):
+        for name in sorted(self._breaks.frozen):
             self._thaw(name)
         for name in self._lab.names:
             if not self._lab.runs(name):
@@ -277,18 +262,8 @@ class Schedule:
 
     # Judgement
 
-    def _pids(self) -> list[int]:
-        return [self._lab.programs[name].pid for name in self._lab.names if self._lab.runs(name)]
-
-    def _connected(self) -> frozenset[Pair]:
-        """Which two running daemons hear each other? Any two are a majority."""
-        lab = self._lab
-        good = [name for name in lab.names if lab.runs(name) and name not in self._frozen]
-        pairs = itertools.combinations(good, 2)
-        return frozenset((a, b) for a, b in pairs if not {(a, b), (b, a)} & self._cuts)
-
     async def _look(self) -> None:
-        self._windows.append((await self._lab.judge.mark(), self._connected()))
+        self._windows.append((await self._lab.judge.mark(), self._breaks.connected()))
 
     def _spans(self, until: float) -> Iterator[tuple[float, float]]:
         """
@@ -381,17 +356,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--count", type=int, default=10, help="how many schedules (10)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
     options = parser.parse_args(arguments)
-    if not world.inside():
-        again = [sys.executable, "-m", "hatwist.lab.faults", *arguments]
-        sys.exit(world.enter(again, again))
     seeds = range(options.seed, options.seed + options.count)
 
-    def run(reactor: Any) -> Deferred[None]:
-        useMonotonic(reactor, time.monotonic)
-        played: Coroutine[Any, Any, None] = _all(reactor, seeds)
-        return Deferred.fromCoroutine(played)
-
-    react(run)
+    again = ["-m", "hatwist.lab.faults", *arguments]
+    inWorld(again, lambda reactor: _all(reactor, seeds))
 
 
 if __name__ == "__main__":

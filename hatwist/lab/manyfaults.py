@@ -14,21 +14,17 @@ import argparse
 import itertools
 import random
 import sys
-import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, NoReturn
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-
 from hatwist.core.errors import HatwistError
-from hatwist.lab import world
+from hatwist.lab.breaking import Breaks
 from hatwist.lab.lab import HOSTS, TWISTD, Lab
-from hatwist.lab.verdict import HostChange
+from hatwist.lab.playing import inWorld
+from hatwist.lab.verdict import HostChange, Span, holding
 from hatwist.lab.waiting import Waiting
-from hatwist.runtime.clock import useMonotonic
 
 FAULTS = (
     *("kill", "kill", "power", "stop", "freeze", "freeze"),
@@ -63,37 +59,35 @@ def configuration(groups: int, interval: float, tolerance: float, names: Sequenc
     return "\n".join(lines) + "\n"
 
 
-class Holders:
-    """Who holds each address, and for how long two did; fed with the judge's changes in their order."""
+class ManyAddresses:
+    """What became of many addresses, by the judge's changes, which are read once each."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
-        self._held: dict[str, set[str]] = {address: set() for address in addresses}
-        self._since: dict[str, float] = {}
+        self._changes: dict[str, list[HostChange]] = {address: [] for address in addresses}
         self._read = 0
-        self.overlaps: list[tuple[str, float, float]] = []
 
-    def read(self, changes: Sequence[HostChange], since: float) -> list[float]:
-        """Take in what is new; the result is when, of those after C{since}."""
-        times = []
+    def read(self, changes: Sequence[HostChange]) -> None:
+        """Take in what is new."""
         for change in itertools.islice(changes, self._read, None):
-            held = self._held.get(change.address)
-            if held is None:
-                continue
-            (held.add if change.there else held.discard)(change.host)
-            if len(held) > 1:
-                self._since.setdefault(change.address, change.time)
-            elif change.address in self._since:
-                began = self._since.pop(change.address)
-                self.overlaps.append((change.address, began, change.time - began))
-            if change.time > since:
-                times.append(change.time)
+            if change.address in self._changes:
+                self._changes[change.address].append(change)
         self._read = len(changes)
-        return times
 
-    @property
-    def unheld(self) -> list[str]:
-        """The addresses that nobody holds, or more than one."""
-        return [address for address, held in self._held.items() if len(held) != 1]
+    def times(self, since: float) -> list[float]:
+        """When any of them came or went after that time."""
+        return [each.time for own in self._changes.values() for each in own if each.time > since]
+
+    def twice(self, since: float, until: float) -> Iterator[tuple[str, Span]]:
+        """Each time for which one of them was held by more than one host."""
+        for address, own in self._changes.items():
+            for span in holding(own, address, since, until):
+                if len(span.hosts) > 1:
+                    yield address, span
+
+    def unheld(self, now: float) -> list[str]:
+        """Those that nobody holds, or more than one."""
+        held = {a: holding(own, a, now, now)[-1].hosts for a, own in self._changes.items()}
+        return [address for address, hosts in held.items() if len(hosts) != 1]
 
 
 class Step(NamedTuple):
@@ -123,10 +117,10 @@ class Play:
     def __init__(self, lab: Lab, groups: int, seed: int) -> None:
         self._lab = lab
         self._chance = random.Random(seed)
-        self._holders = Holders(addressesOf(groups))
-        self._frozen: set[str] = set()
-        self._cuts: set[tuple[str, str]] = set()
-        self._waiting = Waiting(lab.reactor, self._pids)
+        self._addresses = ManyAddresses(addressesOf(groups))
+        self._judgedUntil = 0.0
+        self._breaks = Breaks(lab)
+        self._waiting = Waiting(lab.reactor, self._breaks.pids)
         self.steps: list[Step] = []
 
     async def run(self, seconds: float) -> None:
@@ -135,9 +129,7 @@ class Play:
         await lab.judge.start()
         self._waiting.start()
         try:
-            for name in lab.names:
-                await self._start(name, wait=False)
-            await self._heard(*lab.names)
+            await self._breaks.start(*lab.names)
             await self._judge("all are started", await lab.judge.mark())
             end = lab.reactor.seconds() + seconds
             while lab.reactor.seconds() < end:
@@ -149,17 +141,16 @@ class Play:
 
     async def _fault(self) -> str:
         """One random fault, or the end of one; C{""}: it would be none."""
-        lab, chance = self._lab, self._chance
+        lab, chance, breaks = self._lab, self._chance, self._breaks
         what, one = chance.choice(FAULTS), chance.choice(lab.names)
         two = chance.choice([name for name in lab.names if name != one])
         await lab.anyMoment()
         if not lab.runs(one):
-            await self._start(one)
+            await breaks.start(one)
             return f"{one} is started"
         program = lab.programs[one]
-        if one in self._frozen:
-            self._frozen.discard(one)
-            program.thaw()
+        if one in breaks.frozen:
+            breaks.thaw(one)
             return f"{one} goes on"
         if what == "kill":
             program.kill()
@@ -174,44 +165,16 @@ class Play:
             await program.ended()
             return f"{one} is stopped"
         if what == "freeze":
-            self._frozen.add(one)
-            program.freeze()
+            breaks.freeze(one)
             return f"{one} hangs"
         if what == "heal":
-            cuts, self._cuts = self._cuts, set()
-            lab.lan.healAll()
-            return "every cut is healed" if cuts else ""
+            broken = bool(breaks.cuts)
+            breaks.heal()
+            return "every cut is healed" if broken else ""
         others = [name for name in lab.names if name != one] if what == "isolate" else [two]
         for other in others:
-            lab.lan.heal(one, other)
-            lab.lan.cut(one, other, oneWay=what == "one-way")
-            self._cuts -= {(one, other), (other, one)}
-            self._cuts |= {(one, other)} if what == "one-way" else {(one, other), (other, one)}
+            breaks.cut(one, other, oneWay=what == "one-way")
         return f"{what}: {one} and {', '.join(others)}"
-
-    async def _start(self, name: str, wait: bool = True) -> None:
-        lab = self._lab
-        lab.host(name).powerOn()
-        lab.run(name)
-        if wait:
-            await self._heard(name)
-
-    async def _heard(self, *names: str) -> None:
-        """Until they speak: how long a process takes to start is another question."""
-        lab = self._lab
-        since = lab.reactor.seconds()
-        await lab.heartbeats.untilHeard({lab.host(name).ipv4() for name in names}, since)
-
-    def _pids(self) -> list[int]:
-        return [self._lab.programs[name].pid for name in self._lab.names if self._lab.runs(name)]
-
-    @property
-    def _majority(self) -> bool:
-        """Do two running daemons hear each other?"""
-        lab = self._lab
-        good = [name for name in lab.names if lab.runs(name) and name not in self._frozen]
-        pairs = itertools.combinations(good, 2)
-        return any(not {(a, b), (b, a)} & self._cuts for a, b in pairs)
 
     async def _judge(self, what: str, since: float) -> None:
         lab = self._lab
@@ -220,18 +183,20 @@ class Play:
         while (more := since + calm + self._waited(since) - lab.reactor.seconds()) > 0:
             await lab.elapse(more)
         await lab.elapse(WATCHED * lab.tolerance)
-        now = await lab.judge.mark()
-        before = len(self._holders.overlaps)
-        times = self._holders.read(lab.judge.changes, since)
+        now, addresses = await lab.judge.mark(), self._addresses
+        addresses.read(lab.judge.changes)
+        times = addresses.times(since)
         waited = self._waited(since)
         last = max(times, default=since) - since
         problems = [
-            f"{address} had two holders for {length * 1000:.2f} ms, {at - since:.3f} s after it"
-            for address, at, length in self._holders.overlaps[before:]
+            f"{address} was held by {' and '.join(span.hosts)} for {span.length * 1000:.2f} ms, "
+            f"{span.start - since:.3f} s after it"
+            for address, span in addresses.twice(self._judgedUntil, now)
         ]
+        self._judgedUntil = now
         if last > calm + waited:
             problems.append(f"something changed {last:.3f} s after it")
-        if self._majority and (unheld := self._holders.unheld):
+        if self._breaks.connected() and (unheld := addresses.unheld(now)):
             problems.append(f"{len(unheld)} groups are not held once {now - since:.3f} s after it")
         step = Step(what, len(times), last, waited, "; ".join(problems[:5]))
         self.steps.append(step)
@@ -290,16 +255,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--minutes", type=float, default=10.0, help="for how long (10)")
     parser.add_argument("--seed", type=int, default=0, help="which faults (0)")
     options = parser.parse_args(arguments)
-    if not world.inside():
-        again = [sys.executable, "-m", "hatwist.lab.manyfaults", *arguments]
-        sys.exit(world.enter(again, again))
-
-    def run(reactor: Any) -> Deferred[None]:
-        useMonotonic(reactor, time.monotonic)
-        played: Coroutine[Any, Any, None] = _all(reactor, options)
-        return Deferred.fromCoroutine(played)
-
-    react(run)
+    again = ["-m", "hatwist.lab.manyfaults", *arguments]
+    inWorld(again, lambda reactor: _all(reactor, options))
 
 
 if __name__ == "__main__":

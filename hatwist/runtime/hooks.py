@@ -164,7 +164,9 @@ class Hooks:
             raise ResourceError(reason)
 
     def _undone(self) -> None:
-        if self._last.role is Role.ACTIVE:  # the change that ends it is told next, and has the reason
+        if (
+            self._last.role is Role.ACTIVE
+        ):  # the change that ends it is told next, and has the reason
             self._undoneBefore = True
         else:
             self._reactor.callLater(0, self._released)

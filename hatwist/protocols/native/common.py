@@ -37,7 +37,7 @@ def reaches(view: Membership, quorum: Quorum | None, now: float) -> tuple[bool, 
             heard += 1
             if peer.twoWay(now):
                 present += quorum is None or peer.name in quorum.members
-                until = min(until, peer.tolerance + min(peer.lastPacket.at, peer.lastListed.at))
+                until = min(until, peer.twoWayUntil)
             else:
                 until = min(until, peer.tolerance + peer.lastPacket.at)
     if quorum is not None:

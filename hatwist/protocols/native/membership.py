@@ -30,8 +30,8 @@ class Membership:
     """
     All other nodes, as one node knows them.
 
-    What changes that concerns a group touches it in the agenda, before it changes. Facts of a node concern every
-    group; its times, those that have asked for them, see L{Pulse<hatwist.core.agenda.Pulse>}.
+    The agenda is told of what changes in a group before it does. Facts of a node concern every group; its times, those
+    that have asked for them, see L{Pulse<hatwist.core.agenda.Pulse>}; what it has not told yet, those that wait for it.
 
     @param knowledge: of the groups of all nodes, and of this node's name, about which nobody's word is taken.
     @param tolerance: seconds; used for a node that is known by hearsay only.

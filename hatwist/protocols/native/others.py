@@ -106,7 +106,7 @@ class Others:
                 # It holds nothing any more, and has not told yet whom it has named as successor.
                 until, endless = ledger.movedAt + self._telling, False
             if until > -inf and peer is not known and self.alive(peer):
-                peer.await_(self._group)
+                peer.awaitedBy(self._group)
                 if endless or not self.turn.passed(until):
                     return peer
         return None

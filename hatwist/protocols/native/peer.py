@@ -161,7 +161,7 @@ class Peer:
         self.lastPacket.renew(now, now)
         self.deafSince = None
 
-    def await_(self, group: str) -> None:
+    def awaitedBy(self, group: str) -> None:
         """A group is to be decided once more is known of this node, in the group or in all of them."""
         if not self._waiting:
             self._waitedAs = self.ledger.standing

@@ -115,7 +115,7 @@ class Voter:
             ):
                 continue
             if peer.ledger.provenBy(self.group) < 0:
-                peer.await_(self.group)  # others told of it: its own word will come
+                peer.awaitedBy(self.group)  # others told of it: its own word will come
                 continue
             rank = (said.role == Role.ACTIVE, said.claim.worth)
             if best is None or rank > best:
@@ -310,5 +310,5 @@ def voters(others: Others, group: str, quorum: Quorum, claim: Grant) -> frozense
         if peer.ledger.provenBy(group) >= peer.lapsedSeq >= 0:
             found.add(peer.name)
         else:
-            peer.await_(group)  # its next packet tells
+            peer.awaitedBy(group)  # its next packet tells
     return frozenset(found)
