@@ -262,6 +262,20 @@ class HooksTests(Programs):
         (line,) = await self.untilSaid(1)
         self.assertTrue(line.startswith("released|c1|alpha|web|STANDBY|4||r: full"), line)
 
+    async def test_releasedBeforeItIsTold(self) -> None:
+        """The role change that follows a release may be decided some turns later: C{released} has its reason."""
+        self.hooks(self.recording("released"))
+        self.node.keeper.hold(4)
+        await until(lambda: self.node.resource.held)
+        self.node.change(Role.STANDBY, Role.ACTIVE, 4)
+        self.node.keeper.release()
+        await until(lambda: not self.node.resource.held)
+        await deferLater(reactor, 0.05)
+        self.assertEqual(self.said(), [])
+        self.node.change(Role.ACTIVE, Role.STANDBY, 4, "moved to beta")
+        (line,) = await self.untilSaid(1)
+        self.assertTrue(line.startswith("released|c1|alpha|web|STANDBY|4||moved to beta"), line)
+
     async def test_releasedAtTheEnd(self) -> None:
         """A node that stops runs C{released} too, and its end is awaited."""
         made = self.hooks(self.recording("released", wait="sleep 0.1"))
