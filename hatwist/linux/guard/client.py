@@ -187,11 +187,11 @@ class GuardClient:
 
     def permits(self, group: str) -> bool:
         """See L{IGuard.permits}."""
+        self.check()
         return self.until(group) > -inf
 
     def until(self, group: str) -> float:
         """See L{IGuard.until}."""
-        self.check()
         armed = self._groups.get(group)
         if armed is None or not armed.confirmed:
             return -inf
