@@ -49,9 +49,11 @@ class Lease:
     def end(self) -> float:
         """Look: until when they may be here, on the reactor's clock: as the guard has it, else by the lease."""
         self.look()
-        return self._end()
+        return self.lastEnd
 
-    def _end(self) -> float:
+    @property
+    def lastEnd(self) -> float:
+        """The same, as of the last look."""
         until = self._until()
         return self._ends if until == inf else until
 
@@ -62,11 +64,15 @@ class Lease:
 
     def mayAdd(self) -> bool:
         """Whether they may still be here: asked last, before anything is added, renewed or announced."""
-        return self._reactor.seconds() < self.end
+        return self.isBefore(self.end)
 
     def lasts(self) -> bool:
         """The same, as of the last look."""
-        return self._reactor.seconds() < self._end()
+        return self.isBefore(self.lastEnd)
+
+    def isBefore(self, time: float) -> bool:
+        """Whether it is not yet that time, on the reactor's clock."""
+        return self._reactor.seconds() < time
 
     def left(self, late: float = 0.0) -> int | None:
         """
@@ -83,10 +89,15 @@ class Lease:
 
 
 def allLast(leases: Sequence[Lease]) -> bool:
-    """Whether all of them may still be here: asked last, with one look for all that have the same guard."""
+    """
+    Whether all of them, at least one, may still be here: asked last, with one look for all that have the same guard.
+
+    @param leases: on one clock, which is read once, after all that could take time.
+    """
     for look in {lease.look for lease in leases}:
         look()
-    return all(lease.lasts() for lease in leases)
+    soonest = min([lease.lastEnd for lease in leases])
+    return leases[0].isBefore(soonest)
 
 
 def atLeastOne(seconds: int) -> None:
