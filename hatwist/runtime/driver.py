@@ -8,7 +8,7 @@ that has arrived is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any, NamedTuple
@@ -91,9 +91,9 @@ class Driver:
         self.persister = Persister(
             reactor, lambda: self.session, store, self._persisted, self._remembers, votes
         )
-        self.leases = Leases(self.machines, guard, kernel, self._keep)
         keepers = {name: keeper for name, (keeper, _) in custody.items()}
         self.performer = Performer(reactor, keepers, self.persister, ask, self.tell)
+        self.leases = Leases(self.machines, guard, kernel, self.performer.keep)
         self.fences = {name: fence for name, (_, fence) in custody.items()}
         self.reporter = reporter
         self.pace = Pace(self.machines[0], reporter.report)
@@ -294,10 +294,6 @@ class Driver:
         if self._guard is not None:
             self._guard.check()
         return group in self.fences and self._reactor.seconds() < self.fences[group].until
-
-    def _keep(self, groups: Iterable[str], seconds: int) -> None:
-        for group in groups:
-            self.performer.keepers[group].renew(seconds)
 
     def _farewells(self, machine: Machine, group: str) -> list[Farewell]:
         return self._speakers[machine].farewells(group) if self._guard is not None else []

@@ -173,15 +173,14 @@ class Keeper:
         """How many times one of them told the LAN where it is."""
         return sum(getattr(resource, "announced", 0) for resource in self.resources)
 
-    def renew(self, seconds: int) -> None:
+    @property
+    def leased(self) -> list[Any]:
         """
-        Keep what has a lease for so many seconds more.
+        What is held by a lease, an L{ILeased}, and is to be renewed.
 
         Also while others are acquired after it, or released before it, which may take longer than a lease.
         """
-        for resource in self._steps.acquired:
-            if ILeased.providedBy(resource):
-                resource.renew(seconds)
+        return [resource for resource in self._steps.acquired if ILeased.providedBy(resource)]
 
     def _watch(self, resource: Any) -> None:
         resource.watch(lambda reason: self._lost(resource, reason))

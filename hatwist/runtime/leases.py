@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hatwist.core.machine import Machine
 from hatwist.linux.interfaces import IGuard
@@ -15,7 +15,7 @@ class Leases:
 
     @param guard: C{None}: there is none, and nothing is renewed.
     @param kernel: how addresses are kept.
-    @param keep: has the kernel keep the addresses of groups for so many seconds.
+    @param keep: has the kernel keep the addresses of each group for so many seconds.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Leases:
         machines: Sequence[Machine],
         guard: IGuard | None,
         kernel: KernelLease,
-        keep: Callable[[Iterable[str], int], None],
+        keep: Callable[[Mapping[str, int]], None],
     ) -> None:
         self.kernel = kernel
         self._numbers = {machine: number for number, machine in enumerate(machines)}
@@ -81,7 +81,9 @@ class Leases:
         if due:
             self._guard.pet({lease.key: lease.until for lease in due})
         self._guard.flush()
+        kept: dict[str, int] = {}
         for lease in due:
             seconds, groups = lease.toKeep(self.kernel, now)
-            if groups:
-                self._keep(groups, seconds)
+            kept.update(dict.fromkeys(groups, seconds))
+        if kept:
+            self._keep(kept)

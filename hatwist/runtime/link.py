@@ -15,7 +15,6 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.error import MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
@@ -114,15 +113,16 @@ class Link(DatagramProtocol):
             return
         self._latest = datagram
         error: OSError | None = None
+        # Port.write asks of each target whether it is an address: all of them are.
+        sendto = self._port.socket.sendto
         for target in self.way.targets(self._index):
             try:
-                self._port.write(datagram, target)
+                sendto(datagram, target)
+            except ConnectionRefusedError:  # an earlier one was, see connectionRefused
+                pass
             except OSError as e:
                 error = e
                 self._failed(e)
-            except MessageLengthError:
-                error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
-                self._failed(error)
         if error is None:
             self.beats += 1
             self.bytes += len(datagram)

@@ -66,6 +66,7 @@ class GuardClient:
         self._final = False  # this child has fired, or is about to
         self._groups: dict[str, Armed] = {}
         self._leases = GuardLeases()
+        self._looked: tuple[Clocks, float] = clocks(), float(reactor.seconds())
         self._wording = Wording()  # of this child
         self._leaving: dict[str, list[Deferred[None]]] = {}
         self._unanswered: Counter[str] = Counter()  # what this child was told to arm
@@ -181,22 +182,23 @@ class GuardClient:
         before = sum(self.counters.values())
         if self._child is not None:
             self._child.read()
-        if late := self._leases.late(clocks()):
+        self._looked = now, _ = clocks(), self._reactor.seconds()
+        if late := self._leases.late(now):
             self._fired(late, "it was not renewed in time")
         return sum(self.counters.values()) == before
 
     def permits(self, group: str) -> bool:
         """See L{IGuard.permits}."""
+        self.check()
         return self.until(group) > -inf
 
     def until(self, group: str) -> float:
         """See L{IGuard.until}."""
-        self.check()
         armed = self._groups.get(group)
         if armed is None or not armed.confirmed:
             return -inf
-        (one, two), now = armed.lease.limits, clocks()
-        return float(self._reactor.seconds()) + min(one - now[0], two - now[1]) / 1e9
+        (one, two), (now, seconds) = armed.lease.limits, self._looked
+        return seconds + min(one - now[0], two - now[1]) / 1e9
 
     def stop(self) -> Deferred[None]:
         """See L{IGuard.stop}."""

@@ -33,6 +33,8 @@ ROOM = 1 << 20
 """Bytes in the pipe, if the kernel allows: the addresses of a thousand are written in one go."""
 STUCK, STUCK_LOOKS = 0.7, 3
 """A guard that has not read for so many seconds and looks is stopped or hangs."""
+LOOK = 0.1
+"""Seconds between two of those looks, at least."""
 REAP = 0.01
 """Seconds between two looks whether it is dead, once its answers have ended."""
 
@@ -51,7 +53,7 @@ class Commands:
         self._pending = bytearray()
         self._later: IDelayedCall | None = None
         self._unread = 0  # looks in a row at which the pipe was not empty
-        self._read = time.monotonic_ns()  # when it was
+        self._read = self._looked = time.monotonic_ns()  # when it was, and was looked at
 
     def fileno(self) -> int:
         return self._descriptor
@@ -75,6 +77,9 @@ class Commands:
 
         @param now: of CLOCK_MONOTONIC, in ns.
         """
+        if now - self._looked < LOOK * 1e9:
+            return False
+        self._looked = now
         if self._descriptor < 0 or self._empty():
             self._unread, self._read = 0, now
             return False

@@ -18,6 +18,7 @@ from hatwist.linux.netlink.messages import (
     encodeDump,
     errnoOf,
     numbered,
+    numberedAll,
 )
 
 # A default receive buffer holds 256 answers or events, so fewer are ever outstanding: a slice is
@@ -67,7 +68,11 @@ class Batch:
 
 
 class Batches:
-    """Batches under way together: sent in slices in their order, each message answered by its sequence number."""
+    """
+    Batches under way together: sent in slices in their order.
+
+    The kernel answers each message that it refuses, by its sequence number, and the last one of a slice in any case.
+    """
 
     reads = READS
     failure: OSError | None = None
@@ -76,6 +81,7 @@ class Batches:
         self.batches = batches
         self._unsent = deque(batches)
         self._waiting: dict[int, tuple[Batch, int]] = {}
+        self._final = 0  # the number of the last message that was sent
 
     @property
     def idle(self) -> bool:
@@ -107,10 +113,10 @@ class Batches:
                 batch.abandon()
                 continue
             for position, message in batch.next(SLICE - len(part)):
-                number = sequence + len(part)
-                self._waiting[number] = batch, position
-                part.append(numbered(message, number))
-        return b"".join(part), sequence + len(part)
+                self._waiting[sequence + len(part)] = batch, position
+                part.append(message)
+        self._final = sequence + len(part) - 1
+        return numberedAll(part, sequence), sequence + len(part)
 
     def feed(self, message: Message) -> None:
         if message.kind != NLMSG_ERROR:
@@ -119,6 +125,9 @@ class Batches:
         if found is not None:
             batch, position = found
             batch.result[position] = errnoOf(message.body)
+            if message.sequence == self._final:
+                # The kernel works them off in their order: what it has not refused by now is done.
+                self._waiting.clear()
 
     def abandon(self, done: Deferred[Any]) -> None:
         """Who waits by C{done} does not want any more to be sent."""

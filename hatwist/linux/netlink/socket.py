@@ -44,6 +44,7 @@ from hatwist.linux.netlink.messages import (
     split,
 )
 from hatwist.linux.netlink.operations import READS, Batch, Batches, Dump
+from hatwist.linux.netlink.repeats import Repeats
 from hatwist.linux.netlink.subscribers import About, Subscribers
 
 BUFFER = 4 << 20
@@ -132,6 +133,7 @@ class Netlink:
         self._delivering = False
         self._sequence = 1
         self._subscribers = Subscribers()
+        self._repeats = Repeats()
 
     def start(self) -> None:
         """Open the sockets; OSError when that is not possible. Starting twice is starting once."""
@@ -305,16 +307,20 @@ class Netlink:
         if self._events is None or self._delivering:
             return
         events: list[Event] = []
+        changing = isinstance(self._current, Batches)
         try:
             for _ in range(READS * 64 if everything else READS):
                 received = self._events.receive()
                 if received is None:
                     break
-                events.extend(e for m in split(received) if (e := _eventOf(m)) is not None)
+                # What comes while changes are made is as a rule what a renewal brings.
+                if not self._repeats.repeats(received) or not changing:
+                    events.extend(e for m in split(received) if (e := _eventOf(m)) is not None)
         except OSError as error:
             # ENOBUFS: the kernel dropped some. Of anything else we know no more than that either.
             self._log.warn("kernel events were lost: {error}", error=error)
             events.append(EventsLost())
+            self._repeats.forget()
         if events:
             self._deliver(events)
 

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.linux.netlink import socket as netlink
 from hatwist.linux.netlink.messages import (
+    NLM_F_ACK,
     RTM_DELADDR,
     RTM_NEWADDR,
     AddressChange,
@@ -30,12 +31,15 @@ from hatwist.linux.netlink.subscribers import LINKS, About, Subscribers
 
 
 class FakeSocket:
-    """Answers each message that it is sent, at once, as the kernel does; each write is kept."""
+    """
+    Answers at once, as the kernel does: what it refuses, and what asks for an answer. Each write is kept.
+    """
 
     def __init__(self) -> None:
         self.writes: list[int] = []
         self.kinds: list[int] = []
         self.answers: deque[bytes] = deque()
+        self.answered = 0
         self.refused: set[int] = set()
         self._count = 0
 
@@ -48,9 +52,12 @@ class FakeSocket:
             if message.kind in (RTM_NEWADDR, RTM_DELADDR):
                 number = errno.EACCES if self._count in self.refused else 0
                 self._count += 1
+                if not number and not message.flags & NLM_F_ACK:
+                    continue
             kind = 2 if message.kind in (RTM_NEWADDR, RTM_DELADDR) else 3
             body = (-number).to_bytes(4, "little", signed=True) + bytes(16)
             header = (16 + len(body)).to_bytes(4, "little") + kind.to_bytes(2, "little")
+            self.answered += 1
             number_ = message.sequence.to_bytes(4, "little")
             self.answers.append(header + bytes(2) + number_ + bytes(4) + body)
 
@@ -120,6 +127,23 @@ class TogetherTests(SynchronousTestCase):
         self.assertEqual(len(self.kernel.writes), 1 + -(-999 // SLICE))
         wanted = [(n, [errno.EACCES if n in self.kernel.refused else 0]) for n in range(1000)]
         self.assertEqual(self.done, wanted)
+
+    def test_oneAnswer(self) -> None:
+        """Of each write only the last message is acknowledged; what is refused before it has its number."""
+        self.kernel.refused = {3, 7}
+        answered: list[int] = []
+        asked = self.netlink.request([adding(number) for number in range(10)])
+        asked.addCallback(answered.extend)
+        self.assertEqual(self.kernel.answered, 3)
+        wanted = [errno.EACCES if number in self.kernel.refused else 0 for number in range(10)]
+        self.assertEqual(answered, wanted)
+
+    def test_lastRefused(self) -> None:
+        """Where the last one of a write is refused, that is its answer, and what came before it is done."""
+        self.kernel.refused = {1}
+        answered: list[int] = []
+        self.netlink.request([adding(0), adding(1)]).addCallback(answered.extend)
+        self.assertEqual(answered, [0, errno.EACCES])
 
     def test_permitted(self) -> None:
         """Each is asked for its own permission, last, just before it would be sent."""
