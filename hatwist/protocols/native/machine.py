@@ -93,7 +93,7 @@ class NativeMachine:
         self._farewells = LastWords(self.outbox)
         for group in rules.groups:
             self._add(group, (records or {}).get(group.name, NOTHING), now)
-        self.view.serve(self.elections)
+        self._serve()
 
     @property
     def cluster(self) -> str:
@@ -213,7 +213,7 @@ class NativeMachine:
 
     def _fenced(self, report: Fenced, now: float) -> None:
         """After a farewell this session is dead to all others."""
-        said = self._saysFarewell
+        said = self._farewells.possible
         if said:
             self.identity.session += 1
             self.outbox.beginAnew(now)
@@ -293,11 +293,7 @@ class NativeMachine:
 
         One is for all groups, so there is none while the guard could leave something of any group here.
         """
-        return [self._farewells.sealed(self.keyring)] if self._saysFarewell else []
-
-    @property
-    def _saysFarewell(self) -> bool:
-        return all(election.rules.guardable for election in self.elections.values())
+        return [self._farewells.sealed(self.keyring)] if self._farewells.possible else []
 
     # What is asked
 
@@ -356,7 +352,7 @@ class NativeMachine:
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
-        self.view.serve(self.elections)
+        self._serve()
 
     def _add(self, group: GroupRules, record: Record, now: float) -> None:
         rules = self.rules
@@ -372,6 +368,11 @@ class NativeMachine:
         self.tally.note(group.name, election.standing)
         self.agenda.add(group.name)
 
+    def _serve(self) -> None:
+        """There are other groups, or other rules of them."""
+        self.view.serve(self.elections)
+        self._farewells.serve([election.rules for election in self.elections.values()])
+
     def _forget(self) -> None:
         """Groups that went are told of until everybody has had time to hear it."""
         for name in sorted(self.tally.going):
@@ -381,7 +382,7 @@ class NativeMachine:
                 self.agenda.drop(name)
                 self.tally.forget(name)
                 self.outbox.sayings.forget(name)
-                self.view.serve(self.elections)
+                self._serve()
 
 
 OF_NODE: dict[type, Callable[[NativeMachine, Any, float], None]] = {
