@@ -152,6 +152,8 @@ class Hooks:
         """The first step of an acquisition. Fails when a command does."""
         self._open = True
         self._last = _Happening("prepare", Role.STANDBY, term)
+        if not self._commandsOf(self._last):
+            return succeed(None)
         return Deferred.fromCoroutine(self._prepared(self._last))
 
     async def _prepared(self, happening: _Happening) -> None:

@@ -12,8 +12,8 @@ from hatwist.core.reports import Gone, Held, NotHeld, Progressed, Report
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.persister import Persister
 
-BEGUN = 20
-"""Acquisitions that begin in one turn of the reactor, some ms: between two turns packets are read and sent."""
+BEGUN = 50
+"""Acquisitions that begin in one turn of the reactor, 10 ms: between two turns packets are read and sent."""
 
 
 class Performer:
