@@ -14,9 +14,11 @@ from hatwist.linux.netlink.messages import (
     NLM_F_DUMP_INTR,
     NLMSG_DONE,
     NLMSG_ERROR,
+    RTM_SETLINK,
     Message,
     encodeDump,
     errnoOf,
+    kindOf,
     numbered,
 )
 
@@ -67,7 +69,12 @@ class Batch:
 
 
 class Batches:
-    """Batches under way together: sent in slices in their order, each message answered by its sequence number."""
+    """
+    Batches under way together: sent in slices in their order, each message answered by its sequence number.
+
+    What several batches of a slice tell an interface alike, with nothing told to any interface between, is sent once:
+    the kernel would tell everybody who listens of each of them.
+    """
 
     reads = READS
     failure: OSError | None = None
@@ -75,7 +82,7 @@ class Batches:
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches = batches
         self._unsent = deque(batches)
-        self._waiting: dict[int, tuple[Batch, int]] = {}
+        self._waiting: dict[int, list[tuple[Batch, int]]] = {}
 
     @property
     def idle(self) -> bool:
@@ -101,23 +108,27 @@ class Batches:
     def next(self, sequence: int) -> tuple[bytes, int]:
         """Return the next slice, numbered from C{sequence}, and the first number after it; empty: none is permitted."""
         part: list[bytes] = []
+        told, answered = b"", 0
         while len(part) < SLICE and not self.last:
             batch = self._unsent[0]
             if not batch.permitted():
                 batch.abandon()
                 continue
             for position, message in batch.next(SLICE - len(part)):
+                if message == told:
+                    self._waiting[answered].append((batch, position))
+                    continue
                 number = sequence + len(part)
-                self._waiting[number] = batch, position
+                self._waiting[number] = [(batch, position)]
                 part.append(numbered(message, number))
+                if kindOf(message) == RTM_SETLINK:
+                    told, answered = message, number
         return b"".join(part), sequence + len(part)
 
     def feed(self, message: Message) -> None:
         if message.kind != NLMSG_ERROR:
             return
-        found = self._waiting.pop(message.sequence, None)
-        if found is not None:
-            batch, position = found
+        for batch, position in self._waiting.pop(message.sequence, ()):
             batch.result[position] = errnoOf(message.body)
 
     def abandon(self, done: Deferred[Any]) -> None:

@@ -16,6 +16,7 @@ from hatwist.linux.netlink import socket as netlink
 from hatwist.linux.netlink.messages import (
     RTM_DELADDR,
     RTM_NEWADDR,
+    RTM_SETLINK,
     AddressChange,
     Event,
     EventsLost,
@@ -23,6 +24,7 @@ from hatwist.linux.netlink.messages import (
     KernelLink,
     LinkChange,
     encodeAdd,
+    encodePromote,
     split,
 )
 from hatwist.linux.netlink.operations import SLICE
@@ -45,10 +47,10 @@ class FakeSocket:
         for message in messages:
             self.kinds.append(message.kind)
             number = 0
-            if message.kind in (RTM_NEWADDR, RTM_DELADDR):
+            if message.kind in (RTM_NEWADDR, RTM_DELADDR, RTM_SETLINK):
                 number = errno.EACCES if self._count in self.refused else 0
                 self._count += 1
-            kind = 2 if message.kind in (RTM_NEWADDR, RTM_DELADDR) else 3
+            kind = 2 if message.kind in (RTM_NEWADDR, RTM_DELADDR, RTM_SETLINK) else 3
             body = (-number).to_bytes(4, "little", signed=True) + bytes(16)
             header = (16 + len(body)).to_bytes(4, "little") + kind.to_bytes(2, "little")
             number_ = message.sequence.to_bytes(4, "little")
@@ -104,6 +106,47 @@ class TogetherTests(SynchronousTestCase):
         for _ in range(50):
             self.reactor.advance(0)
             self.reader.readable()
+
+    def tell(self, number: int, *promoting: bool) -> None:
+        """Ask for an address, and before it that interfaces are told this."""
+        first = [encodePromote(2, promote) for promote in promoting]
+        asked = self.netlink.request([*first, adding(number)])
+        asked.addBoth(lambda result: self.done.append((number, result)))
+
+    def test_alike(self) -> None:
+        """What an interface is told alike by many of one turn it is told once, and all have the answer."""
+        self.ask(0)
+        self.kernel.kinds.clear()
+        self.kernel.refused = {1, 3}
+        for number in (1, 2, 3):
+            self.tell(number, True)
+        self.turns()
+        self.assertEqual(self.kernel.kinds, [RTM_SETLINK, *[RTM_NEWADDR] * 3])
+        refused = errno.EACCES
+        self.assertEqual(
+            self.done[1:], [(1, [refused, 0]), (2, [refused, refused]), (3, [refused, 0])]
+        )
+
+    def test_notAlike(self) -> None:
+        """What it was told otherwise meanwhile it is told again."""
+        self.ask(0)
+        self.kernel.kinds.clear()
+        self.tell(1, True)
+        self.tell(2, True, False)
+        self.tell(3, True)
+        self.turns()
+        told, added = RTM_SETLINK, RTM_NEWADDR
+        self.assertEqual(self.kernel.kinds, [told, added, told, added, told, added])
+        self.assertEqual(self.done[1:], [(1, [0, 0]), (2, [0, 0, 0]), (3, [0, 0])])
+
+    def test_addedTwice(self) -> None:
+        """An address that is asked for twice is asked for twice."""
+        self.ask(0)
+        self.kernel.kinds.clear()
+        self.ask(1)
+        self.ask(1)
+        self.turns()
+        self.assertEqual(self.kernel.kinds, [RTM_NEWADDR] * 2)
 
     def test_alone(self) -> None:
         """One request is sent in the turn in which it is asked for."""
