@@ -267,6 +267,7 @@ class NativeMachine:
     def _decide(self, name: str, effects: list[Effect], now: float) -> bool:
         """Decide one group; the result is whether others must hear of it at once."""
         election = self.elections[name]
+        said = election.told
         election.me.session, election.me.muted = self._node
         election.decide(self.view, self.outbox.lastSent, now)
         for effect in leased(election, election.effects):
@@ -276,7 +277,7 @@ class NativeMachine:
         urgent, election.effects, election.sendNow = election.sendNow, [], False
         self.tally.note(name, election.standing)
         self.agenda.decided(name, election.wake, election.attentive)
-        if election.told is not None:
+        if election.told is not None and election.told != said:
             self.outbox.sayings.tell(election.told)
         return urgent
 
