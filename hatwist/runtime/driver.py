@@ -104,9 +104,7 @@ class Driver:
         self._reactor = reactor
         self._guard = guard
         self._onOver = onOver
-        self._senders = {
-            machine: self._sender(machine) for machine in self.machines if machine.interval
-        }
+        self._senders = {m: self._sender(m) for m in self.machines if m.interval}
         self._deadline: IDelayedCall | None = None
         self._soon: IDelayedCall | None = None
         self._told = False  # something for which no decision was made yet
@@ -256,6 +254,8 @@ class Driver:
 
     def send(self, machine: Machine, packet: Outgoing) -> None:
         """On its links; each of them counts and logs what goes wrong."""
+        if self._guard is not None:  # addresses wait until it is armed for them
+            self._guard.flush()
         self._speakers[machine].send(packet)
         self.reporter.counters["sent"] += 1
         self.sentAt = self.loop.decidedAt

@@ -80,7 +80,7 @@ class Keeper:
         @param onRefused: one could not be acquired, or was lost: its name, and why; C{release} is expected
             to follow.
         @param onReleased: none is held here, which is proven.
-        @param onStep: called with each step of an acquisition or release.
+        @param onStep: called with each step of an acquisition or release that is not done at once.
         @param permitted: asked before each step of an acquisition, and after the last: may this node still hold?
         """
         self._onHeld, self._onRefused, self._onReleased = onHeld, onRefused, onReleased

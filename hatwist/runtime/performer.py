@@ -14,8 +14,8 @@ from hatwist.resources.addresses.renewing import renew
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.persister import Persister
 
-BEGUN = 20
-"""Acquisitions that begin in one turn of the reactor, some ms: between two turns packets are read and sent."""
+BEGUN = 50
+"""Acquisitions that begin in one turn of the reactor, 10 ms: between two turns packets are read and sent."""
 
 
 class Performer:

@@ -206,6 +206,11 @@ def encodeDump(kind: int) -> bytes:
     return _encode(message, kind, how)
 
 
+def kindOf(encoded: bytes) -> int:
+    """What a message that is to be sent asks for, such as L{RTM_SETLINK}."""
+    return int.from_bytes(encoded[4:6], sys.byteorder)
+
+
 def numbered(message: bytes, sequence: int) -> bytes:
     """Return C{message} with its sequence number set."""
     return message[:8] + _U32.pack(sequence) + message[12:]

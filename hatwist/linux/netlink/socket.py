@@ -2,7 +2,8 @@
 A netlink socket that the reactor owns: no thread, no subprocess, 7 microseconds an address.
 
 Two sockets: one for requests and their answers, one for events. The kernel works a message off and
-queues its answer before send returns, so a batch that fits one slice is over in the turn it began.
+queues its answer before send returns, so a batch that fits one slice is over in the turn it began. The first
+operations of a turn are done at once, so that one group is moved without waiting; many groups ask together.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ from hatwist.linux.netlink.repeats import Repeats
 from hatwist.linux.netlink.subscribers import About, Subscribers
 
 BUFFER = 4 << 20
+AT_ONCE = 4
+"""Operations that are done as soon as they are asked for in one turn of the reactor: the steps of one release."""
 
 # linux/netlink.h; the socket module has none of them
 _SOL_NETLINK = 270
@@ -129,6 +132,7 @@ class Netlink:
         self._queue: deque[Batch | Dump] = deque()
         self._current: Batches | Dump | None = None
         self._soon: IDelayedCall | None = None
+        self._prompt = 0
         self._working = False
         self._delivering = False
         self._sequence = 1
@@ -202,6 +206,9 @@ class Netlink:
         if self._soon is None:
             # What else is asked for in this turn of the reactor is done together in the next one.
             self._soon = self._reactor.callLater(0, self._together)
+            self._prompt = AT_ONCE
+        if self._prompt:
+            self._prompt -= 1
             self._work()
         return done
 
