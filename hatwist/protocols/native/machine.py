@@ -245,7 +245,9 @@ class NativeMachine:
             self.agenda.touchAll()
         if self.view.knowledge.session != self.session:
             self.outbox.renew(self.session, now)
-        decided = self.agenda.due(now, SLICE, self.tally.claims)
+        # The last words tell of all groups, and there is no turn after them.
+        most = None if self.over else SLICE
+        decided = self.agenda.due(now, most, self.tally.claims)
         effects: list[Effect] = []
         urgent = False
         for name in decided:
@@ -379,7 +381,8 @@ class NativeMachine:
         """Groups that went are told of until everybody has had time to hear it."""
         for name in sorted(self.tally.going):
             standing = self.elections[name].standing
-            if standing.state is State.SHUTDOWN and standing.released is None:
+            ended = standing.state is State.SHUTDOWN and standing.released is None
+            if ended and name not in self.agenda.touched:
                 del self.elections[name]
                 self.agenda.drop(name)
                 self.tally.forget(name)
