@@ -42,6 +42,10 @@ class Decided(Scene):
         agenda.add("web")
         self.now = NOW
 
+    def hear(self, *args: Any, **more: Any) -> Decided:
+        super().hear(*args, **more)
+        return self
+
     @property
     def due(self) -> bool:
         """Is the group to be decided? If so it is."""
