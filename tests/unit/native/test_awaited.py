@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hatwist.core.agenda import Agenda
 from hatwist.core.claims import Claim, Grant, Released, Role
 from hatwist.core.obstacles import Obstacle
 from hatwist.core.states import State
@@ -19,7 +20,9 @@ from hatwist.core.turn import Turn
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.datagram import GroupState, Range
 from hatwist.protocols.native.election import Election
+from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.others import TELLING
+from hatwist.protocols.native.state.knowledge import Knowledge
 from hatwist.testing import Simulation
 from tests.statements import Statement, Word
 from tests.unit.native.test_explain import NOW, SESSION, I, Scene, T
@@ -32,8 +35,16 @@ class Decided(Scene):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.view.agenda.add("web")
+        knowledge = Knowledge("a", SESSION, I, T, 1400, 0.0)
+        agenda = Agenda(lambda group: self.election.settle())
+        self.view = Membership(knowledge, T, b"d" * 8, agenda)
+        self.view.serve(("web",))
+        agenda.add("web")
         self.now = NOW
+
+    def hear(self, *args: Any, **more: Any) -> Decided:
+        super().hear(*args, **more)
+        return self
 
     @property
     def due(self) -> bool:
@@ -204,6 +215,43 @@ class VoterTests(SynchronousTestCase):
         scene.at(NOW + 0.02).view.receive(own.datagram, "eth0", True, scene.now)
         self.assertTrue(scene.due)
         self.assertIs(election.standing.state, State.ACQUIRING)
+
+    def asking(self) -> Decided:
+        """a asks for votes, c has given its own, and has not told yet whether it received what a sent since."""
+        scene = Decided("abc").hear("b").hear("c").calm()
+        claim = scene.election.standing.claim
+        assert claim is not None
+        grant = Grant("a", scene.election.me.session, claim.term)
+        scene.view.departed(1, NOW)
+        return scene.at(NOW + 0.01).hear("c", NOW + 0.01, grant=grant).calm()
+
+    def counts(self, scene: Decided, lapses: int) -> bool:
+        """c's next packet, in which it has received a's: is c's vote counted, though no record comes with it?"""
+        known = scene.view.peers["c"]
+        header = known.header
+        assert header is not None
+        header = header._replace(seq=header.seq + 1, version=header.version + 1)
+        listing = ME._replace(lag=0, lapses=lapses).listing
+        packet = Statement("c", header.seq, 1, (), (ME,)).datagram
+        packet = packet._replace(header=header, heard=(listing,), ranges=())
+        scene.at(NOW + 0.02).view.receive(packet, "eth0", True, scene.now)
+        scene.view.agenda.touch(("web",))
+        scene.calm()
+        return scene.election.standing.state is State.ACQUIRING
+
+    def test_withdrawnUnheard(self) -> None:
+        """A vote counts on, but not of one that did not receive its claimer for a tolerance: it may be withdrawn."""
+        self.assertTrue(self.counts(self.asking(), lapses=0))
+        scene = self.asking()
+        self.assertFalse(self.counts(scene, lapses=1))
+        claim = scene.election.standing.claim
+        assert claim is not None
+        grant = Grant("a", scene.election.me.session, claim.term)
+        voted = GroupState("web", Role.STANDBY, Fitness.FIT, 100, True, grant=grant)
+        me = ME._replace(lag=0, lapses=1)
+        again = Statement("c", 9, 1, (voted,), (me,), address=2, digest=b"d" * 8)
+        scene.at(NOW + 0.03).view.receive(again.datagram, "eth0", True, scene.now)
+        self.assertIs(scene.calm().election.standing.state, State.ACQUIRING)
 
 
 def _claim(name: str, term: int) -> Claim:

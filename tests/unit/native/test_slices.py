@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +14,7 @@ from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.election import Election
 from hatwist.protocols.native.machine import SLICE, NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules
+from hatwist.testing import Simulation
 from tests.statements import Listener, Statement
 
 I, T = 0.1, 0.35  # noqa: E741
@@ -51,9 +52,9 @@ class SlicesTests(SynchronousTestCase):
         opened = [self.machine.keyring.open(each.data) for each in self.machine.outgoing(now)]
         return [self.listener.read(each) for each in opened]
 
-    def tell(self, report: type[Report], names: Sequence[str], now: float) -> None:
+    def tell(self, report: Callable[[str], Report], names: Sequence[str], now: float) -> None:
         for name in names:
-            self.machine.tell(report(name), now)  # type: ignore[call-arg]
+            self.machine.tell(report(name), now)
 
     def hold(self) -> None:
         """It is alone, and holds all of them from 100.5 on."""
@@ -136,3 +137,44 @@ class SlicesTests(SynchronousTestCase):
             self.run_(100.0 + step * I, True)
         claimed = [e.group for e in self.run_(100.36) if isinstance(e, Hold)]
         self.assertEqual(sorted(claimed), GROUPS)
+
+
+class ManyNodesTests(SynchronousTestCase):
+    """32 nodes that start at once."""
+
+    def test_start(self) -> None:
+        """Each group is held by the worthiest, once, after a tolerance, and few packets are sent for that."""
+        sim = Simulation(3, wire=False)
+        names = [f"n{number:02}" for number in range(32)]
+        groups = [f"g{number}" for number in range(4)]
+        for node, name in enumerate(names):
+            own = [GroupRules(g, 200 if node == at else 100) for at, g in enumerate(groups)]
+            sim.start(name, groups=own)
+        sim.run(T + I)
+        self.assertEqual([sim.holders(g) for g in groups], [[name] for name in names[:4]])
+        self.assertLess(sim.lan.sent / len(names), 16)
+        sent = sim.lan.sent
+        sim.run(2 * I)
+        self.assertLess((sim.lan.sent - sent) / len(names) / 2, 3)
+        changes = [len(sim.transcript.groups[g].changes) for g in groups]
+        self.assertEqual(changes, [1] * 4)
+
+
+class ReportTests(SynchronousTestCase):
+    """A report of this node that waits for its turn."""
+
+    def test_confirmedMeanwhile(self) -> None:
+        """What others confirm meanwhile counts: with votes a claim goes on, however long it is not decided."""
+        names = ("alpha", "beta", "gamma")
+        sim = Simulation(1, members=names)
+        for number, name in enumerate(names):
+            sim.start(name, 200 - number)
+        sim.run(1.0)
+        node = sim.nodes["alpha"]
+        seq = node.machine.outbox.seq
+        sim.runUntil(lambda: node.machine.outbox.seq > seq, 2 * I)
+        before = node.machine.until("g", node.now)
+        self.patch(node, "decide", lambda beating=None: None)
+        node.machine.tell(Judged("g", "", Fitness.FIT, ""), node.now)
+        sim.run(0.005)  # the others have answered
+        self.assertGreater(node.machine.until("g", node.now), before)
