@@ -35,7 +35,9 @@ class _Renewal:
         return done
 
     def _permitted(self) -> bool:
-        return allLast([upkeep.lease for upkeep, _, _ in self._parts])
+        """All are still held, by leases that last."""
+        leases = [upkeep.lease for upkeep, _, _ in self._parts if upkeep.held]
+        return len(leases) == len(self._parts) and allLast(leases)
 
     def _answered(self, answers: list[int]) -> Deferred[None] | None:
         if not any(answers) and self._permitted():

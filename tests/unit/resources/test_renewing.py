@@ -169,6 +169,17 @@ class RenewingTests(SynchronousTestCase):
         self.successResultOf(releasing)
         self.assertEqual((self.lasting(), self.losses), ([2, 0, 2], {}))
 
+    def test_releasedBefore(self) -> None:
+        """One that is let go of before the request is sent is not added, even where its release came first."""
+        self.hold(3)
+        self.kernel.pause()
+        renewing = self.renewAll()
+        self.all[1].upkeep.end()
+        self.kernel.forget(self.all[1].specs[0].address)
+        self.kernel.resume()
+        self.successResultOf(renewing)
+        self.assertEqual((self.lasting(), self.losses), ([2, 0, 2], {}))
+
     def test_deletedBetween(self) -> None:
         """What somebody removed between two renewals is noticed, added again by the next one, and announced."""
         self.hold(3)

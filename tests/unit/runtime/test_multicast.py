@@ -236,7 +236,7 @@ class SendErrorTests(SynchronousTestCase):
         return self.port
 
     def fail(self, *numbers: int) -> None:  # type: ignore[override]
-        self.port.write.side_effect = [OSError(number, "no") for number in numbers]
+        self.port.socket.sendto.side_effect = [OSError(number, "no") for number in numbers]
         for _ in numbers:
             self.link.send(b"x")
 
@@ -265,11 +265,21 @@ class SendErrorTests(SynchronousTestCase):
     def test_recovered(self) -> None:
         """When sending works again, that is one line."""
         self.fail(errno.ENETUNREACH)
-        self.port.write.side_effect = None
+        self.port.socket.sendto.side_effect = None
         self.link.send(b"x")
         self.link.send(b"x")
         levels = self.logged.fields("log_level")
         self.assertEqual(levels, [(LogLevel.warn,), (LogLevel.info,)])
+
+    def test_refused(self) -> None:
+        """That nobody listens at a peer's port is no error of sending, and the other targets are sent to."""
+        self.fail(errno.ECONNREFUSED, errno.ECONNREFUSED)
+        self.assertEqual((self.link.unsent, self.link.beats), ({}, 2))
+
+    def test_tooLong(self) -> None:
+        """What no interface can take is an error like any other."""
+        self.fail(errno.EMSGSIZE)
+        self.assertEqual((self.link.unsent, self.link.beats), ({"EMSGSIZE": 1}, 0))
 
     def test_sameInterface(self) -> None:
         """While it is the interface that was joined, no error makes the link open anew."""
@@ -282,14 +292,14 @@ class SendErrorTests(SynchronousTestCase):
         self.fail(errno.ENODEV)
         self.port.stopListening.assert_called_once_with()
         self.patch(socket, "if_nametoindex", mock.Mock(side_effect=OSError(errno.ENODEV, "gone")))
-        self.port.write.side_effect = None
+        self.port.socket.sendto.side_effect = None
         self.link.send(b"x")
         self.assertEqual(self.link.unsent["ENODEV"], 2)
         self.assertEqual(self.reactor.adoptDatagramPort.call_count, 1)
         self.patch(socket, "if_nametoindex", lambda name: 1)
         self.link.send(b"x")
         self.assertEqual(self.reactor.adoptDatagramPort.call_count, 2)
-        self.port.write.assert_called_with(b"x", ("239.2.3.4", self.group.port))
+        self.port.socket.sendto.assert_called_with(b"x", ("239.2.3.4", self.group.port))
 
 
 class InterfaceAddressTests(SynchronousTestCase):
