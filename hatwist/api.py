@@ -1,5 +1,5 @@
 """
-Everything that a program imports from hatwist; docs/composition.rst tells how the names go together.
+Everything that a program imports from hatwist; docs/embedding.rst tells how the names go together.
 
 All other modules may change from one version to the next. Importing this one installs no reactor.
 """
@@ -12,10 +12,7 @@ from hatwist.core.electorate import Quorum
 from hatwist.core.errors import ConfigurationError, ResourceError
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import Fitness
-from hatwist.frontends.control.server import Control
-from hatwist.frontends.logs import postponeSignals
-from hatwist.frontends.notify import Notifier
-from hatwist.frontends.web.server import Web
+from hatwist.frontends.composition import makeService
 from hatwist.protocols.native.guarantee import guarantee
 from hatwist.protocols.native.rules import Timing
 from hatwist.resources.command import Command
@@ -23,7 +20,6 @@ from hatwist.resources.interface import Interface
 from hatwist.resources.interfaces import IAnnouncer, ICloseable, IFenced, ILeased, IResource
 from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime.clock import ClockError, useMonotonic
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
 from hatwist.runtime.lock import Taken
 from hatwist.service.service import HAService
@@ -37,11 +33,8 @@ __all__ = [  # noqa: RUF022 by subject
     "Settings",
     "Taken",
     "load",
+    "makeService",
     "settings",
-    # The reactor and the log of the process.
-    "ClockError",
-    "postponeSignals",
-    "useMonotonic",
     # What is told: of roles and events, and how sure it is that no two nodes hold.
     "Event",
     "Guarantee",
@@ -64,10 +57,6 @@ __all__ = [  # noqa: RUF022 by subject
     "CallCheck",
     "CheckSpec",
     "Fitness",
-    # Faces: the hatwist command, HTTP, systemd.
-    "Control",
-    "Notifier",
-    "Web",
     # Tests, and the arithmetic of docs/fencing.rst.
     "MemoryResource",
     "Quorum",

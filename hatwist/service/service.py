@@ -27,7 +27,7 @@ from hatwist.linux.guard.process import COMMAND, REALTIME
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.service import ServiceResource
-from hatwist.runtime.clock import isMonotonic
+from hatwist.runtime.clock import monotonic
 from hatwist.runtime.history import History
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.lock import NodeLock
@@ -58,10 +58,10 @@ class HAService(MultiService):
     services given to L{addActive}; they are released in reverse.
 
     @param settings: see L{hatwist.settings.settings} and L{hatwist.settings.load}.
-    @param reactor: its timers should be on the monotonic clock, see L{hatwist.runtime.clock.useMonotonic};
-        C{None}: the global one.
+    @param reactor: C{None}: the global one. Its own timers are not used, see L{hatwist.runtime.clock.Monotonic}.
     @param resources: further providers of L{IResource}, for the first group.
     @ivar history: the role changes of all nodes that it knows of.
+    @ivar clock: the same reactor, with timers that no step of the wall clock moves.
     @ivar startedAt: when it was started, as L{seconds} tells.
     """
 
@@ -73,7 +73,8 @@ class HAService(MultiService):
         super().__init__()
         if reactor is None:
             from twisted.internet import reactor
-        self._reactor = reactor
+        self.name = f"ha-{settings.cluster}-{settings.node}"
+        self.clock = reactor = monotonic(reactor)
         self._observers: dict[IRoleObserver, Callable[[], None]] = {}  # what ends it, by observer
         self._netlink = Netlink(reactor)
         self._guard = GuardClient(reactor, REALTIME if settings.realtime else COMMAND)
@@ -138,7 +139,7 @@ class HAService(MultiService):
 
     def seconds(self) -> float:
         """The time on the clock of everything here."""
-        now: float = self._reactor.seconds()
+        now: float = self.clock.seconds()
         return now
 
     @property
@@ -168,13 +169,15 @@ class HAService(MultiService):
             raise RuntimeError("addActive comes before the service is started")
         from twisted.application.internet import StreamServerEndpointService
 
+        if not IService.providedBy(service):
+            raise TypeError(f"{service!r} is no service: it does not provide IService")
         if isinstance(service, StreamServerEndpointService):
             raise TypeError(
                 "StreamServerEndpointService and strports.service listen only the first time that they "
                 "are started; use hatwist.resources.listener.Listener(endpoint, factory)"
             )
         name = next(iter(self.groups)) if group is None else group
-        self.groups[name].add(ServiceResource(self._reactor, service, timeout))
+        self.groups[name].add(ServiceResource(self.clock, service, timeout))
 
     def addCheck(self, spec: CheckSpec, group: str | None = None) -> None:
         """
@@ -189,7 +192,15 @@ class HAService(MultiService):
         self.groups[next(iter(self.groups)) if group is None else group].addCheck(spec)
 
     def addObserver(self, observer: IRoleObserver) -> None:
-        """Tell C{observer} of every role change from now on; once, however often it is given."""
+        """
+        Tell C{observer} of every role change from now on; once, however often it is given.
+
+        @raise TypeError: it does not provide L{IRoleObserver}.
+        """
+        if not IRoleObserver.providedBy(observer):
+            raise TypeError(
+                f"{observer!r} does not provide IRoleObserver: put @implementer(IRoleObserver) before its class"
+            )
         if observer in self._observers:
             return
         self._observers[observer] = _nothing if self.node is None else self.node.subscribe(observer)
@@ -207,11 +218,6 @@ class HAService(MultiService):
         @raise hatwist.runtime.lock.Taken: this node runs on this host already.
         """
         settings = self.settings
-        if not isMonotonic(self._reactor):
-            self._log.warn(
-                "Timers run on the wall clock: a step of it moves addresses. "
-                "Call hatwist.runtime.clock.useMonotonic(reactor) first"
-            )
         self._takeLock()
         self._hasten()
         try:
@@ -316,7 +322,7 @@ class HAService(MultiService):
             error=failure.getErrorMessage(),
         )
         if self.node is not None:
-            self._guardLater = self._reactor.callLater(GUARD_AGAIN, self._startGuard)
+            self._guardLater = self.clock.callLater(GUARD_AGAIN, self._startGuard)
 
     def _startGuard(self) -> None:
         self._guardLater = None
@@ -365,7 +371,7 @@ class HAService(MultiService):
             self._parts.close()
             self._netlink.stop()
             for written in (self.history.close(), self._parts.settled()):
-                await written.addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
+                await written.addTimeout(WRITTEN, self.clock, lambda late, limit: None)
             self._lock.free()
         await super().stopService()
 
