@@ -9,7 +9,7 @@ from hatwist.checks.inside import CallCheck
 from hatwist.core.claims import Role
 from hatwist.core.effects import Event, RoleChange
 from hatwist.core.electorate import Quorum
-from hatwist.core.errors import ConfigurationError, ResourceError
+from hatwist.core.errors import ConfigurationError, Refused, ResourceError
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import Fitness
 from hatwist.frontends.composition import makeService
@@ -22,7 +22,10 @@ from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
 from hatwist.runtime.lock import Taken
+from hatwist.service.fake import FakeHAService
+from hatwist.service.orders import Done, Moved
 from hatwist.service.service import HAService
+from hatwist.service.terms import Term
 from hatwist.settings import Settings, load, settings
 from hatwist.testing import Simulation
 
@@ -43,6 +46,11 @@ __all__ = [  # noqa: RUF022 by subject
     "Level",
     "Role",
     "RoleChange",
+    "Term",
+    # What is ordered.
+    "Done",
+    "Moved",
+    "Refused",
     # What is held besides addresses.
     "Command",
     "IAnnouncer",
@@ -58,6 +66,7 @@ __all__ = [  # noqa: RUF022 by subject
     "CheckSpec",
     "Fitness",
     # Tests, and the arithmetic of docs/fencing.rst.
+    "FakeHAService",
     "MemoryResource",
     "Quorum",
     "Simulation",

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -20,13 +19,13 @@ from twisted.python.failure import Failure
 from hatwist.checks.check import CheckSpec
 from hatwist.core.claims import Role
 from hatwist.core.guarantee import Guarantee, Level
+from hatwist.core.picture import Explanation
 from hatwist.core.reports import Witnessed
 from hatwist.linux import realtime
 from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.guard.process import COMMAND, REALTIME
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.resources.service import ServiceResource
 from hatwist.runtime.clock import monotonic
 from hatwist.runtime.history import History
 from hatwist.runtime.interfaces import IRoleObserver
@@ -37,20 +36,22 @@ from hatwist.service.figures import Figures, figures
 from hatwist.service.groupparts import GroupParts
 from hatwist.service.leftover import Left
 from hatwist.service.nodeparts import NodeParts
+from hatwist.service.orders import Done, Orders, known
 from hatwist.service.reload import Reloading
+from hatwist.service.roleservice import RoleService, nothing
 from hatwist.service.snapshot import Snapshot, snapshot
+from hatwist.service.telling import tellStart
 from hatwist.settings import Settings
 
+WAIT = 30.0
+"""Seconds that an order may usually take."""
 GUARD_AGAIN = 1.0
 """Seconds after which a guard that could not be started is tried again."""
 WRITTEN = 0.2
 """Seconds that a stop waits for the history to be on disk, and then for what the node remembers."""
 
 
-def _nothing() -> None: ...
-
-
-class HAService(MultiService):
+class HAService(RoleService):
     """
     One node of one cluster. Any number of them live in one process.
 
@@ -61,7 +62,7 @@ class HAService(MultiService):
     @param reactor: C{None}: the global one. Its own timers are not used, see L{hatwist.runtime.clock.Monotonic}.
     @param resources: further providers of L{IResource}, for the first group.
     @ivar history: the role changes of all nodes that it knows of.
-    @ivar clock: the same reactor, with timers that no step of the wall clock moves.
+    @ivar orders: what an operator orders, see L{move}, and what would come of it.
     @ivar startedAt: when it was started, as L{seconds} tells.
     """
 
@@ -70,12 +71,11 @@ class HAService(MultiService):
     def __init__(
         self, settings: Settings, reactor: Any = None, resources: Sequence[Any] = ()
     ) -> None:
-        super().__init__()
         if reactor is None:
             from twisted.internet import reactor
-        self.name = f"ha-{settings.cluster}-{settings.node}"
-        self.clock = reactor = monotonic(reactor)
-        self._observers: dict[IRoleObserver, Callable[[], None]] = {}  # what ends it, by observer
+        reactor = monotonic(reactor)
+        super().__init__(reactor, f"ha-{settings.cluster}-{settings.node}")
+        self.orders = Orders(reactor, lambda: self.node, self.status)
         self._netlink = Netlink(reactor)
         self._guard = GuardClient(reactor, REALTIME if settings.realtime else COMMAND)
         self._unguarded = Unguarded(reactor, self._guard, settings.interval, settings.tolerance)
@@ -116,7 +116,7 @@ class HAService(MultiService):
             return found._replace(level=Level.BEST_EFFORT, reason=REASON)
         return found
 
-    def snapshot(self) -> Snapshot:
+    def status(self) -> Snapshot:
         """Everything that there is to tell of it now."""
         return snapshot(
             self.settings,
@@ -134,7 +134,7 @@ class HAService(MultiService):
         return self._parts.overloaded
 
     def figures(self) -> Figures | None:
-        """What is counted and measured, which takes less time than a L{snapshot}; C{None}: it does not run."""
+        """What is counted and measured, which takes less time than L{status}; C{None}: it does not run."""
         return figures(self.node) if self.node is not None else None
 
     def seconds(self) -> float:
@@ -143,41 +143,11 @@ class HAService(MultiService):
         return now
 
     @property
-    def role(self) -> Role:
-        """ACTIVE while everything of the first group is held here; SHUTDOWN while the service does not run."""
-        return next(iter(self.roles.values()))
-
-    @property
     def roles(self) -> dict[str, Role]:
         """The same for every group, by name."""
         if self.node is not None:
             return dict(self.node.roles)
         return dict.fromkeys(self.groups, Role.SHUTDOWN)
-
-    def addActive(self, service: IService, timeout: float = 10.0, group: str | None = None) -> None:
-        """
-        Start a service whenever the addresses are held, and await its stop before they are released.
-
-        It has no other parent, and must bear being started more than once.
-
-        @param timeout: seconds that its start and its stop may take.
-        @param group: the group it belongs to; C{None}: the first one.
-        @raise RuntimeError: this service already runs.
-        @raise TypeError: C{service} is one of Twisted's that listens only once.
-        """
-        if self.running:
-            raise RuntimeError("addActive comes before the service is started")
-        from twisted.application.internet import StreamServerEndpointService
-
-        if not IService.providedBy(service):
-            raise TypeError(f"{service!r} is no service: it does not provide IService")
-        if isinstance(service, StreamServerEndpointService):
-            raise TypeError(
-                "StreamServerEndpointService and strports.service listen only the first time that they "
-                "are started; use hatwist.resources.listener.Listener(endpoint, factory)"
-            )
-        name = next(iter(self.groups)) if group is None else group
-        self.groups[name].add(ServiceResource(self.clock, service, timeout))
 
     def addCheck(self, spec: CheckSpec, group: str | None = None) -> None:
         """
@@ -189,24 +159,39 @@ class HAService(MultiService):
         """
         if self.running:
             raise RuntimeError("addCheck comes before the service is started")
-        self.groups[next(iter(self.groups)) if group is None else group].addCheck(spec)
+        self._groupOf(group).addCheck(spec)
 
-    def addObserver(self, observer: IRoleObserver) -> None:
+    def move(self, group: str, to: str = "", wait: float = WAIT) -> Deferred[Done]:
         """
-        Tell C{observer} of every role change from now on; once, however often it is given.
+        Have whoever holds a group hand it over, as C{hatwist move} does. Fires when it is there.
 
-        @raise TypeError: it does not provide L{IRoleObserver}.
+        Fails with L{Refused} if that cannot be, or does not come about within C{wait} seconds.
+
+        @param to: C{""}: to the worthiest, as if it had never been moved.
         """
-        if not IRoleObserver.providedBy(observer):
-            raise TypeError(
-                f"{observer!r} does not provide IRoleObserver: put @implementer(IRoleObserver) before its class"
-            )
-        if observer in self._observers:
-            return
-        self._observers[observer] = _nothing if self.node is None else self.node.subscribe(observer)
+        return Deferred.fromCoroutine(self.orders.move(group, to, wait))
 
-    def removeObserver(self, observer: IRoleObserver) -> None:
-        self._observers.pop(observer)()
+    def drain(self, force: bool = False, wait: float = WAIT) -> Deferred[Done]:
+        """Hand over what is held here and take nothing, also after a restart. As L{move}; see L{Orders.drain}."""
+        return Deferred.fromCoroutine(self.orders.drain(True, force, wait))
+
+    def undrain(self, wait: float = WAIT) -> Deferred[Done]:
+        """Be like the others again. As L{move}."""
+        return Deferred.fromCoroutine(self.orders.drain(False, False, wait))
+
+    def explain(self, group: str | None = None) -> Explanation:
+        """
+        Why a group is where it is, as C{hatwist why} tells.
+
+        @raise Refused: this node does not run.
+        """
+        return known(self.status(), self._named(group))
+
+    def _groupOf(self, group: str | None) -> GroupParts:
+        return self.groups[self._named(group)]
+
+    def _subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
+        return nothing if self.node is None else self.node.subscribe(observer)
 
     def startService(self) -> None:
         """
@@ -246,18 +231,7 @@ class HAService(MultiService):
             raise
         self._unguarded.start(node)
         self._startGuard()
-        self._log.info(
-            "Node {node} of cluster {cluster} listens on {links}, {group}; interval {interval} s, "
-            "tolerance {tolerance} s, heartbeats {signed}",
-            node=settings.node,
-            cluster=settings.cluster,
-            links=" and ".join(str(spec) for spec in settings.ways),
-            group=str(settings.multicast),
-            interval=settings.interval,
-            tolerance=settings.tolerance,
-            signed="signed" if settings.keys else "not signed",
-        )
-        self._tellGuarantee()
+        tellStart(self._log.info, self._log.warn, settings, self.guarantee)
         Deferred.fromCoroutine(self._tellMisplaced())
 
     def _stopStarted(self) -> None:
@@ -296,17 +270,6 @@ class HAService(MultiService):
     def _witnessed(self, time: float) -> None:
         if self.node is not None:
             self.node.tell(Witnessed(time))
-
-    def _tellGuarantee(self) -> None:
-        if not self.settings.lease and any(self.settings.addresses):
-            self._log.warn(
-                "Without a lease the kernel keeps the addresses where daemon and guard are killed together"
-            )
-        found = self.guarantee
-        emit = self._log.warn if found.level is Level.BEST_EFFORT else self._log.info
-        emit("Guarantee: {guarantee}: {reason}", guarantee=found.level.value, reason=found.reason)
-        for gap in found.gaps:
-            emit("Not protected: {gap}", gap=gap)
 
     async def _tellMisplaced(self) -> None:
         """A network may come after the daemon at boot, so a start does not refuse what a reload does."""
@@ -373,6 +336,7 @@ class HAService(MultiService):
             for written in (self.history.close(), self._parts.settled()):
                 await written.addTimeout(WRITTEN, self.clock, lambda late, limit: None)
             self._lock.free()
+        self._closeWaiting()
         await super().stopService()
 
     async def releaseLeft(self) -> dict[str, Left]:

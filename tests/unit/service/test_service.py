@@ -469,14 +469,14 @@ class LifeTests(ServiceTestCase):
         self.assertEqual(
             log.lines("realtime"), [f"error: {said}; a busy host can make this node late"]
         )
-        self.assertIn(said, status(service.snapshot())["troubles"])
+        self.assertIn(said, status(service.status())["troubles"])
 
     def test_realtimeUnasked(self) -> None:
         """Nothing of it is asked for where the settings do not."""
         self.patch(realtime, "refused", lambda: self.fail("it was asked for"))
         service = self.service()
         service.startService()
-        self.assertEqual(status(service.snapshot())["troubles"], [])
+        self.assertEqual(status(service.status())["troubles"], [])
 
 
 class GuaranteeTests(ServiceTestCase):
@@ -882,7 +882,7 @@ class UnguardedTests(ServiceTestCase):
             await self.until(lambda: election.me.verdicts.fitness is Fitness.DEGRADED)
             self.assertEqual(election.me.verdicts.reason, "no guard is running")
             self.assertEqual(service.guarantee.reason, "no guard is running")
-            self.assertEqual(status(service.snapshot())["guarantee"]["level"], "best effort")
+            self.assertEqual(status(service.status())["guarantee"]["level"], "best effort")
         await self.until(lambda: election.me.verdicts.fitness is Fitness.FIT)
         self.assertNotIn("no guard", service.guarantee.reason)
 
