@@ -22,6 +22,7 @@ from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
 from hatwist.runtime.lock import Taken
+from hatwist.service.cluster import Cluster
 from hatwist.service.fake import FakeHAService
 from hatwist.service.orders import Done, Moved
 from hatwist.service.service import HAService
@@ -66,6 +67,7 @@ __all__ = [  # noqa: RUF022 by subject
     "CheckSpec",
     "Fitness",
     # Tests, and the arithmetic of docs/fencing.rst.
+    "Cluster",
     "FakeHAService",
     "MemoryResource",
     "Quorum",
