@@ -23,7 +23,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 from zope.interface import directlyProvides, implementer, providedBy
 
-from hatwist.linux.timer import KernelTimer
+from hatwist.linux.timer import KernelTimer, NextTurn
 
 MANY = 50
 """Calls that were cancelled, and are kept until they would have been due."""
@@ -58,6 +58,7 @@ class Timers:
         See L{IReactorTime.callLater}. With a delay of 0 it is called in a later turn of the reactor.
 
         @raise ValueError: the delay is negative.
+        @raise OSError: it is the only call, and the process has no descriptor left.
         """
         if delay < 0:
             raise ValueError(f"a delay cannot be negative: {delay}")
@@ -67,7 +68,11 @@ class Timers:
             *(self._cancelled, self._sooner, self.seconds),
         )
         self._live.add(call)
-        self._sooner(call)
+        try:
+            self._sooner(call)
+        except OSError:
+            self._live.discard(call)
+            raise
         return call
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
@@ -97,8 +102,8 @@ class Timers:
             self._calls.clear()
         soonest = self._calls[0][0] if self._calls else inf
         if soonest < self._armed or soonest == inf:
-            self._armed = soonest
             self._arm(soonest)
+            self._armed = soonest
 
     def run(self) -> None:
         """Call whatever is due. What goes wrong is logged."""
@@ -135,7 +140,7 @@ class Monotonic:
     A reactor, but that its time and its timers are on a clock that nobody sets. That of the reactor itself is left
     as it is.
 
-    A timer of the kernel wakes it, for which it has a descriptor while any call waits.
+    The kernel wakes it, for which it has two descriptors while any call waits.
 
     @param reactor: provides C{IReactorFDSet}.
     @param clock: which one; C{time.CLOCK_MONOTONIC} is enough for who holds nothing.
@@ -148,6 +153,7 @@ class Monotonic:
         self.seconds: Callable[[], float] = partial(time.clock_gettime, clock)
         timers = Timers(self.seconds, self._arm)
         self._timer = KernelTimer(reactor, clock, timers.run)
+        self._turn = NextTurn(reactor, timers.run)
         self.callLater = timers.callLater
         self.getDelayedCalls = timers.getDelayedCalls
         directlyProvides(self, providedBy(reactor), IReactorTime)
@@ -158,9 +164,24 @@ class Monotonic:
 
     def _arm(self, at: float) -> None:
         if at == inf:
+            self._turn.close()
             self._timer.close()
+            return
+        if not self._turn.opened:
+            self._open()
+        if at <= self.seconds():
+            self._turn.set()
         else:
             self._timer.set(at)
+
+    def _open(self) -> None:
+        """Both at once: what began to run is not to fail later, for want of a descriptor."""
+        self._timer.open()
+        try:
+            self._turn.open()
+        except OSError:
+            self._timer.close()
+            raise
 
 
 def monotonic(reactor: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from itertools import pairwise
 from math import inf
 from typing import Any
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,9 +142,9 @@ class TimersTests(SynchronousTestCase):
                 )
             elif step == "advance":
                 world.advance(seconds)
+                model.advance(0)
                 for _ in range(int(seconds * 4)):
                     model.advance(0.25)
-                model.advance(0)
             elif number < len(ours) and ours[number].active():
                 arguments = () if step == "cancel" else (seconds,)
                 getattr(ours[number], step)(*arguments)
@@ -194,15 +196,26 @@ class MonotonicTests(SynchronousTestCase):
         self.assertEqual([round(limit / 1e9, 3) for limit in limits], [100.9, 203.4])
 
     def test_descriptor(self) -> None:
-        """There is a descriptor only while a call waits, so that one who is made and forgotten has none."""
+        """There are descriptors only while a call waits, so that one who is made and forgotten has none."""
         reactor = SelectReactor()
         before = os.listdir("/proc/self/fd")
         own = Monotonic(reactor)
         self.assertEqual(os.listdir("/proc/self/fd"), before)
         call = own.callLater(HOUR, lambda: None)
-        self.assertEqual(len(os.listdir("/proc/self/fd")), len(before) + 1)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), len(before) + 2)
         call.cancel()
         self.assertEqual(os.listdir("/proc/self/fd"), before)
+
+    def test_noDescriptor(self) -> None:
+        """Without a descriptor left a first call is refused, nothing is left open, and a later one is made."""
+        own = Monotonic(SelectReactor())
+        before = os.listdir("/proc/self/fd")
+        with mock.patch.object(os, "eventfd", side_effect=OSError(errno.EMFILE, "too many")):
+            self.assertRaises(OSError, own.callLater, 1.0, lambda: None)
+        self.assertEqual((own.getDelayedCalls(), os.listdir("/proc/self/fd")), ([], before))
+        call = own.callLater(1.0, lambda: None)
+        self.assertEqual(own.getDelayedCalls(), [call])
+        call.cancel()
 
 
 class WallClockTests(SynchronousTestCase):
