@@ -15,7 +15,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from hatwist.api import HAService, Listener, settings, useMonotonic
+from hatwist.api import Listener, makeService, settings
 
 node = os.environ.get("NODE", socket.gethostname())
 chosen = settings(
@@ -38,9 +38,8 @@ class Hello(Resource):
         return f"hello from {node}\n".encode()
 
 
-useMonotonic(reactor)  # before anything is scheduled
 shared = str(chosen.addresses[0].address)
-ha = HAService(chosen, reactor)
+ha = makeService(chosen, reactor)
 # The address is there when this starts, so that a server may listen on it alone.
 ha.addActive(Listener(TCP4ServerEndpoint(reactor, 80, interface=shared), Site(Hello())))
 

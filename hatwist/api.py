@@ -1,5 +1,5 @@
 """
-Everything that a program imports from hatwist; docs/composition.rst tells how the names go together.
+Everything that a program imports from hatwist; docs/embedding.rst tells how the names go together.
 
 All other modules may change from one version to the next. Importing this one installs no reactor.
 """
@@ -9,13 +9,10 @@ from hatwist.checks.inside import CallCheck
 from hatwist.core.claims import Role
 from hatwist.core.effects import Event, RoleChange
 from hatwist.core.electorate import Quorum
-from hatwist.core.errors import ConfigurationError, ResourceError
+from hatwist.core.errors import ConfigurationError, Refused, ResourceError
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import Fitness
-from hatwist.frontends.control.server import Control
-from hatwist.frontends.logs import postponeSignals
-from hatwist.frontends.notify import Notifier
-from hatwist.frontends.web.server import Web
+from hatwist.frontends.composition import makeService
 from hatwist.protocols.native.guarantee import guarantee
 from hatwist.protocols.native.rules import Timing
 from hatwist.resources.command import Command
@@ -23,10 +20,13 @@ from hatwist.resources.interface import Interface
 from hatwist.resources.interfaces import IAnnouncer, ICloseable, IFenced, ILeased, IResource
 from hatwist.resources.listener import Listener
 from hatwist.resources.memory import MemoryResource
-from hatwist.runtime.clock import ClockError, useMonotonic
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
 from hatwist.runtime.lock import Taken
+from hatwist.service.cluster import Cluster
+from hatwist.service.fake import FakeHAService
+from hatwist.service.orders import Done, Moved
 from hatwist.service.service import HAService
+from hatwist.service.terms import Term
 from hatwist.settings import Settings, load, settings
 from hatwist.testing import Simulation
 
@@ -37,11 +37,8 @@ __all__ = [  # noqa: RUF022 by subject
     "Settings",
     "Taken",
     "load",
+    "makeService",
     "settings",
-    # The reactor and the log of the process.
-    "ClockError",
-    "postponeSignals",
-    "useMonotonic",
     # What is told: of roles and events, and how sure it is that no two nodes hold.
     "Event",
     "Guarantee",
@@ -50,6 +47,11 @@ __all__ = [  # noqa: RUF022 by subject
     "Level",
     "Role",
     "RoleChange",
+    "Term",
+    # What is ordered.
+    "Done",
+    "Moved",
+    "Refused",
     # What is held besides addresses.
     "Command",
     "IAnnouncer",
@@ -64,11 +66,9 @@ __all__ = [  # noqa: RUF022 by subject
     "CallCheck",
     "CheckSpec",
     "Fitness",
-    # Faces: the hatwist command, HTTP, systemd.
-    "Control",
-    "Notifier",
-    "Web",
     # Tests, and the arithmetic of docs/fencing.rst.
+    "Cluster",
+    "FakeHAService",
     "MemoryResource",
     "Quorum",
     "Simulation",

@@ -12,12 +12,18 @@ MAX_TERM = MAX_SESSION = 1 << 62
 
 
 class Role(IntEnum):
-    """What a node is in a group, as others are told. C{ASKING} is for clusters that vote."""
+    """What a node is in a group, as others are told; it prints as its name. C{ASKING} is for clusters that vote."""
 
     STANDBY = 0
     ASKING = 1
     ACTIVE = 2
     SHUTDOWN = 3
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, specification: str) -> str:
+        return format(self.name, specification)
 
 
 class Claim(NamedTuple):

@@ -57,3 +57,7 @@ class ConfigurationError(HatwistError):
 
 class ResourceError(HatwistError):
     """A resource that could not be acquired, released or verified; the text says why."""
+
+
+class Refused(HatwistError):
+    """An order of the operator that cannot be carried out, or did not come about in time; the text says why."""

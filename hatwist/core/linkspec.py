@@ -141,7 +141,7 @@ class LinkSpec:
             kind = Kind(word)
         except ValueError:
             raise ValueError(
-                f"{word!r} is no kind of link, and each --link has one; {_ALLOWED}"
+                f"{word!r} is no kind of link, of which each has one; {_ALLOWED}"
             ) from None
         if equals:
             raise ValueError(f"{word} takes no peers; {_ALLOWED}")

@@ -40,15 +40,28 @@ class Reloader(Service):
         self._reactor = reactor
         self._service = service
         self._read = read
+        self._before: dict[int, Any] = {}  # handlers of signals, which others may have had
 
     def startService(self) -> None:
         super().startService()
-        signal.signal(signal.SIGHUP, self._hangup)
+        for number, handler in self._handlers:
+            self._before[number] = signal.signal(number, handler)
         if hangups.waiting:  # after the file was read, perhaps
             hangups.waiting.clear()
             self._reactor.callWhenRunning(self._asked)
-        signal.signal(signal.SIGUSR1, self._ignored)
         self._reactor.callWhenRunning(postponeSignals, self._reactor)
+
+    def stopService(self) -> None:
+        """A program that goes on has its signals as before, if nobody else has taken them since."""
+        super().stopService()
+        for number, handler in self._handlers:
+            before = self._before.pop(number, None)
+            if before is not None and signal.getsignal(number) == handler:
+                signal.signal(number, before)
+
+    @property
+    def _handlers(self) -> tuple[tuple[int, Any], ...]:
+        return (signal.SIGHUP, self._hangup), (signal.SIGUSR1, self._ignored)
 
     async def preview(self) -> tuple[str, ...]:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import sys
 from collections.abc import Callable
@@ -14,19 +13,11 @@ from twisted.python import usage
 
 from hatwist.core.errors import ConfigurationError
 from hatwist.core.table import inFile, nearest
-from hatwist.frontends.control import place
-from hatwist.frontends.control.server import Control
+from hatwist.frontends.composition import compose
 from hatwist.frontends.logs import journalStream, prioritized
-from hatwist.frontends.notify import Notifier
-from hatwist.frontends.reloader import Reloader
-from hatwist.runtime.clock import ClockError, useMonotonic
-from hatwist.runtime.lock import NodeLock, Taken
-from hatwist.service.proof import FramesProof
-from hatwist.service.service import HAService
-from hatwist.settings import Settings, load, settings
-from hatwist.settings.endpoint import unusable
+from hatwist.settings import Settings, load
 from hatwist.settings.key import Key
-from hatwist.settings.options import OPTIONS
+from hatwist.settings.options import OPTIONS, fromOptions
 
 _FIRST = ("interface", "node", "cluster", "key-file", "priority")
 """What most command lines have comes first in C{--help}, the rest in the order in which it is read."""
@@ -168,13 +159,9 @@ def chosen(options: Options, here: bool) -> Settings:
         else bool(options[key.optionName]) is option.flag
         for key, option in OPTIONS
     }
+    words |= {"address": options["address"], "alias": options["alias"]}
     try:
-        found = settings(
-            address=options["address"],
-            alias=options["alias"],
-            **words,
-            here=here,
-        )
+        found = fromOptions(words, here)
     except ConfigurationError as e:
         raise ConfigurationError([*e.problems, *problems]) from None
     if problems:
@@ -197,15 +184,6 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     problems: list[str] = []
-    try:
-        found = chosen(options, here=True)
-    except ConfigurationError as e:
-        problems += e.problems
-    else:
-        if found.control not in ("", place.OFF) and (wrong := place.problem(found.control)):
-            problems.append(f"{_named(options, 'control', found.control)}: {wrong}")
-    if not problems and found.http is not None and (wrong := unusable(found.http)):
-        problems.append(f"{_named(options, 'http', found.http)}: {wrong}")
     parent = getattr(options, "parent", None) or {}
     for name in ("uid", "gid", "chroot"):
         if parent.get(name) is not None:
@@ -213,31 +191,14 @@ def makeService(options: Options) -> IService:
                 f"--{name} of twistd takes away the right to change addresses: run it as that user "
                 "with AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW instead"
             )
-    if not problems:
-        try:
-            # It is taken when the service starts; but then nothing can be refused in one line any more.
-            NodeLock.of(found.stateDir, found.cluster, found.node).check()
-        except Taken as e:
-            problems.append(str(e))
+
+    def read() -> Settings:
+        return chosen(options, here=True)
+
+    try:
+        service = compose(read(), reactor, read, lambda *given: _named(options, *given))
+    except ConfigurationError as e:
+        problems[:0] = e.problems
     if problems:
         refuse(problems)
-    try:
-        useMonotonic(reactor)
-    except ClockError as e:
-        refuse([str(e)])
-    # All that is there by then stays; to look through it takes 30 ms, several heartbeats of a fast cluster.
-    reactor.callWhenRunning(gc.freeze)
-    service = HAService(found, reactor)
-    if found.http is not None:
-        # Twisted's HTTP and prometheus-client are for who wants them.
-        from hatwist.frontends.web.server import Web
-
-        Web(service, found.http, reactor).setServiceParent(service)
-    notifier = Notifier(service, reactor)
-    notifier.setServiceParent(service)
-    reloader = Reloader(reactor, service, lambda: chosen(options, here=True), notifier)
-    reloader.setServiceParent(service)
-    FramesProof(reactor).setServiceParent(service)
-    if found.control != place.OFF:
-        Control(service, reactor, found.control or None).setServiceParent(service)
     return service

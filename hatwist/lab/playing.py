@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from hatwist.lab import world
-from hatwist.runtime.clock import useMonotonic
+from hatwist.runtime.clock import Monotonic
 
 
 def inWorld(argv: Sequence[str], main: Callable[[Any], Coroutine[Any, Any, None]]) -> NoReturn:
@@ -25,7 +25,6 @@ def inWorld(argv: Sequence[str], main: Callable[[Any], Coroutine[Any, Any, None]
         sys.exit(world.enter(again, again))
 
     def run(reactor: Any) -> Deferred[None]:
-        useMonotonic(reactor, time.monotonic)
-        return Deferred.fromCoroutine(main(reactor))
+        return Deferred.fromCoroutine(main(Monotonic(reactor, time.CLOCK_MONOTONIC)))
 
     react(run)

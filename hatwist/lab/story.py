@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Any, NamedTuple, TextIO
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from hatwist.core.errors import HatwistError
@@ -25,7 +25,7 @@ from hatwist.lab import scenarios
 from hatwist.lab.lab import Daemon, Lab, haDaemon
 from hatwist.lab.measurement import FIGURES, RIGHT_HOST, Measurement
 from hatwist.lab.scenarios import DEMO
-from hatwist.runtime.clock import useMonotonic
+from hatwist.runtime.clock import Monotonic
 
 INTERRUPTED = 130
 # From so many runs on there is a median.
@@ -252,10 +252,9 @@ def run(playlist: Playlist) -> int:
 
     @return: 0 when everything was within its bound, 1 when not, 130 when interrupted.
     """
-    from twisted.internet import reactor
+    from twisted.internet import reactor as real
 
-    assert IReactorCore.providedBy(reactor)
-    useMonotonic(reactor, time.monotonic)
+    reactor: Any = Monotonic(real, time.CLOCK_MONOTONIC)
     progress = ProgressLine(reactor, sys.stderr)
     status = [1]
 

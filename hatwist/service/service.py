@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -20,14 +19,14 @@ from twisted.python.failure import Failure
 from hatwist.checks.check import CheckSpec
 from hatwist.core.claims import Role
 from hatwist.core.guarantee import Guarantee, Level
+from hatwist.core.picture import Explanation
 from hatwist.core.reports import Witnessed
 from hatwist.linux import realtime
 from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.guard.process import COMMAND, REALTIME
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
-from hatwist.resources.service import ServiceResource
-from hatwist.runtime.clock import isMonotonic
+from hatwist.runtime.clock import monotonic
 from hatwist.runtime.history import History
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.lock import NodeLock
@@ -37,20 +36,22 @@ from hatwist.service.figures import Figures, figures
 from hatwist.service.groupparts import GroupParts
 from hatwist.service.leftover import Left
 from hatwist.service.nodeparts import NodeParts
+from hatwist.service.orders import Done, Orders, known
 from hatwist.service.reload import Reloading
+from hatwist.service.roleservice import RoleService, nothing
 from hatwist.service.snapshot import Snapshot, snapshot
+from hatwist.service.telling import tellStart
 from hatwist.settings import Settings
 
+WAIT = 30.0
+"""Seconds that an order may usually take."""
 GUARD_AGAIN = 1.0
 """Seconds after which a guard that could not be started is tried again."""
 WRITTEN = 0.2
 """Seconds that a stop waits for the history to be on disk, and then for what the node remembers."""
 
 
-def _nothing() -> None: ...
-
-
-class HAService(MultiService):
+class HAService(RoleService):
     """
     One node of one cluster. Any number of them live in one process.
 
@@ -58,10 +59,10 @@ class HAService(MultiService):
     services given to L{addActive}; they are released in reverse.
 
     @param settings: see L{hatwist.settings.settings} and L{hatwist.settings.load}.
-    @param reactor: its timers should be on the monotonic clock, see L{hatwist.runtime.clock.useMonotonic};
-        C{None}: the global one.
+    @param reactor: C{None}: the global one. Its own timers are not used, see L{hatwist.runtime.clock.Monotonic}.
     @param resources: further providers of L{IResource}, for the first group.
     @ivar history: the role changes of all nodes that it knows of.
+    @ivar orders: what an operator orders, see L{move}, and what would come of it.
     @ivar startedAt: when it was started, as L{seconds} tells.
     """
 
@@ -70,11 +71,11 @@ class HAService(MultiService):
     def __init__(
         self, settings: Settings, reactor: Any = None, resources: Sequence[Any] = ()
     ) -> None:
-        super().__init__()
         if reactor is None:
             from twisted.internet import reactor
-        self._reactor = reactor
-        self._observers: dict[IRoleObserver, Callable[[], None]] = {}  # what ends it, by observer
+        reactor = monotonic(reactor)
+        super().__init__(reactor, f"ha-{settings.cluster}-{settings.node}")
+        self.orders = Orders(reactor, lambda: self.node, self.status)
         self._netlink = Netlink(reactor)
         self._guard = GuardClient(reactor, REALTIME if settings.realtime else COMMAND)
         self._unguarded = Unguarded(reactor, self._guard, settings.interval, settings.tolerance)
@@ -115,7 +116,7 @@ class HAService(MultiService):
             return found._replace(level=Level.BEST_EFFORT, reason=REASON)
         return found
 
-    def snapshot(self) -> Snapshot:
+    def status(self) -> Snapshot:
         """Everything that there is to tell of it now."""
         return snapshot(
             self.settings,
@@ -133,18 +134,13 @@ class HAService(MultiService):
         return self._parts.overloaded
 
     def figures(self) -> Figures | None:
-        """What is counted and measured, which takes less time than a L{snapshot}; C{None}: it does not run."""
+        """What is counted and measured, which takes less time than L{status}; C{None}: it does not run."""
         return figures(self.node) if self.node is not None else None
 
     def seconds(self) -> float:
         """The time on the clock of everything here."""
-        now: float = self._reactor.seconds()
+        now: float = self.clock.seconds()
         return now
-
-    @property
-    def role(self) -> Role:
-        """ACTIVE while everything of the first group is held here; SHUTDOWN while the service does not run."""
-        return next(iter(self.roles.values()))
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -152,29 +148,6 @@ class HAService(MultiService):
         if self.node is not None:
             return dict(self.node.roles)
         return dict.fromkeys(self.groups, Role.SHUTDOWN)
-
-    def addActive(self, service: IService, timeout: float = 10.0, group: str | None = None) -> None:
-        """
-        Start a service whenever the addresses are held, and await its stop before they are released.
-
-        It has no other parent, and must bear being started more than once.
-
-        @param timeout: seconds that its start and its stop may take.
-        @param group: the group it belongs to; C{None}: the first one.
-        @raise RuntimeError: this service already runs.
-        @raise TypeError: C{service} is one of Twisted's that listens only once.
-        """
-        if self.running:
-            raise RuntimeError("addActive comes before the service is started")
-        from twisted.application.internet import StreamServerEndpointService
-
-        if isinstance(service, StreamServerEndpointService):
-            raise TypeError(
-                "StreamServerEndpointService and strports.service listen only the first time that they "
-                "are started; use hatwist.resources.listener.Listener(endpoint, factory)"
-            )
-        name = next(iter(self.groups)) if group is None else group
-        self.groups[name].add(ServiceResource(self._reactor, service, timeout))
 
     def addCheck(self, spec: CheckSpec, group: str | None = None) -> None:
         """
@@ -186,16 +159,39 @@ class HAService(MultiService):
         """
         if self.running:
             raise RuntimeError("addCheck comes before the service is started")
-        self.groups[next(iter(self.groups)) if group is None else group].addCheck(spec)
+        self._groupOf(group).addCheck(spec)
 
-    def addObserver(self, observer: IRoleObserver) -> None:
-        """Tell C{observer} of every role change from now on; once, however often it is given."""
-        if observer in self._observers:
-            return
-        self._observers[observer] = _nothing if self.node is None else self.node.subscribe(observer)
+    def move(self, group: str, to: str = "", wait: float = WAIT) -> Deferred[Done]:
+        """
+        Have whoever holds a group hand it over, as C{hatwist move} does. Fires when it is there.
 
-    def removeObserver(self, observer: IRoleObserver) -> None:
-        self._observers.pop(observer)()
+        Fails with L{Refused} if that cannot be, or does not come about within C{wait} seconds.
+
+        @param to: C{""}: to the worthiest, as if it had never been moved.
+        """
+        return Deferred.fromCoroutine(self.orders.move(group, to, wait))
+
+    def drain(self, force: bool = False, wait: float = WAIT) -> Deferred[Done]:
+        """Hand over what is held here and take nothing, also after a restart. As L{move}; see L{Orders.drain}."""
+        return Deferred.fromCoroutine(self.orders.drain(True, force, wait))
+
+    def undrain(self, wait: float = WAIT) -> Deferred[Done]:
+        """Be like the others again. As L{move}."""
+        return Deferred.fromCoroutine(self.orders.drain(False, False, wait))
+
+    def explain(self, group: str | None = None) -> Explanation:
+        """
+        Why a group is where it is, as C{hatwist why} tells.
+
+        @raise Refused: this node does not run.
+        """
+        return known(self.status(), self._named(group))
+
+    def _groupOf(self, group: str | None) -> GroupParts:
+        return self.groups[self._named(group)]
+
+    def _subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
+        return nothing if self.node is None else self.node.subscribe(observer)
 
     def startService(self) -> None:
         """
@@ -207,11 +203,6 @@ class HAService(MultiService):
         @raise hatwist.runtime.lock.Taken: this node runs on this host already.
         """
         settings = self.settings
-        if not isMonotonic(self._reactor):
-            self._log.warn(
-                "Timers run on the wall clock: a step of it moves addresses. "
-                "Call hatwist.runtime.clock.useMonotonic(reactor) first"
-            )
         self._takeLock()
         self._hasten()
         try:
@@ -241,18 +232,7 @@ class HAService(MultiService):
             raise
         self._unguarded.start(node)
         self._startGuard()
-        self._log.info(
-            "Node {node} of cluster {cluster} listens on {links}, {group}; interval {interval} s, "
-            "tolerance {tolerance} s, heartbeats {signed}",
-            node=settings.node,
-            cluster=settings.cluster,
-            links=" and ".join(str(spec) for spec in settings.ways),
-            group=str(settings.multicast),
-            interval=settings.interval,
-            tolerance=settings.tolerance,
-            signed="signed" if settings.keys else "not signed",
-        )
-        self._tellGuarantee()
+        tellStart(self._log.info, self._log.warn, settings, self.guarantee)
         Deferred.fromCoroutine(self._tellMisplaced())
 
     def _stopStarted(self) -> None:
@@ -292,17 +272,6 @@ class HAService(MultiService):
         if self.node is not None:
             self.node.tell(Witnessed(time))
 
-    def _tellGuarantee(self) -> None:
-        if not self.settings.lease and any(self.settings.addresses):
-            self._log.warn(
-                "Without a lease the kernel keeps the addresses where daemon and guard are killed together"
-            )
-        found = self.guarantee
-        emit = self._log.warn if found.level is Level.BEST_EFFORT else self._log.info
-        emit("Guarantee: {guarantee}: {reason}", guarantee=found.level.value, reason=found.reason)
-        for gap in found.gaps:
-            emit("Not protected: {gap}", gap=gap)
-
     async def _tellMisplaced(self) -> None:
         """A network may come after the daemon at boot, so a start does not refuse what a reload does."""
         for problem in await self._reloading.misplaced(self.settings):
@@ -317,7 +286,7 @@ class HAService(MultiService):
             error=failure.getErrorMessage(),
         )
         if self.node is not None:
-            self._guardLater = self._reactor.callLater(GUARD_AGAIN, self._startGuard)
+            self._guardLater = self.clock.callLater(GUARD_AGAIN, self._startGuard)
 
     def _startGuard(self) -> None:
         self._guardLater = None
@@ -366,8 +335,9 @@ class HAService(MultiService):
             self._parts.close()
             self._netlink.stop()
             for written in (self.history.close(), self._parts.settled()):
-                await written.addTimeout(WRITTEN, self._reactor, lambda late, limit: None)
+                await written.addTimeout(WRITTEN, self.clock, lambda late, limit: None)
             self._lock.free()
+        self._closeWaiting()
         await super().stopService()
 
     async def releaseLeft(self) -> dict[str, Left]:

@@ -38,12 +38,10 @@ from hatwist.checks.http import HttpCheck
 from hatwist.checks.inside import CallCheck
 from hatwist.checks.processes import ProcessCheck
 from hatwist.checks.programs import CommandCheck, FileCheck
-from hatwist.runtime.clock import useMonotonic
 from hatwist.resources.command import Command
 from hatwist.service.service import HAService
 from hatwist.settings import settings
 
-useMonotonic(reactor)
 application = Application("ha")
 start, stop, check = (shlex.split(os.environ[name]) for name in ("START", "STOP", "CHECK"))
 ha = HAService(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ def serve(host: Host, path: Path) -> Program:
         "NODE": host.name,
         "PRIORITY": str(200 - host.number),
         "INTERVAL": "0.1",
+        "RUNTIME_DIRECTORY": str(path),
     }
     argv = [*TWISTD, "--nodaemon", "--pidfile=", "--python", str(EXAMPLES / "webserver.tac")]
     return host.spawn(reactor, argv, {**os.environ, **settings}, str(path))
@@ -63,6 +66,12 @@ async def test_webserver(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     await until(lambda: page(lan) == "hello from alpha")
     assert (listens(alpha), listens(beta)) == (True, False)
 
+    # It is asked as a daemon is.
+    command = [sys.executable, "-m", "hatwist.frontends.cli", "status", "--json"]
+    asking = alpha.spawn(reactor, [*command, "--control", f"{tmp_path}/default.alpha.sock"])
+    assert await asking.ended() == 0
+    assert json.loads("".join(asking.lines))["node"] == "alpha"
+
     began = await judge.mark()
     first.stop()
     await ended(first)
@@ -86,8 +95,10 @@ async def test_webserver(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
 
 
 ORDER = """\
+import json
 import os
 import socket
+import sys
 from twisted.application.service import Service
 
 class Witness(Service):

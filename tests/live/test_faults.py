@@ -224,11 +224,9 @@ CLUSTERS = """\
 import os
 from twisted.application.service import Application
 from twisted.internet import reactor
-from hatwist.runtime.clock import useMonotonic
 from hatwist.service.service import HAService
 from hatwist.settings import settings
 
-useMonotonic(reactor)
 application = Application("two clusters")
 for number, (cluster, priority) in enumerate(zip(("one", "two"), os.environ["PRIORITIES"].split())):
     HAService(

@@ -649,13 +649,12 @@ import sys
 from ipaddress import IPv4Address, ip_interface
 from socket import if_nametoindex
 from twisted.internet import defer, reactor, task
-from hatwist.runtime.clock import useMonotonic
 from hatwist.linux.interfaces import Farewell
 from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.messages import encodeAdd, encodeDelete
 from hatwist.linux.netlink.socket import Netlink
+from hatwist.runtime.clock import Monotonic
 
-useMonotonic(reactor)
 text, tolerance, *more = sys.argv[1:]
 shared, tolerance, index = ip_interface(text), float(tolerance), if_nametoindex("eth0")
 where = shared.ip, shared.network.prefixlen, index
@@ -688,7 +687,7 @@ async def main(reactor):
         reactor.callLater(0.2, hang)
     await defer.Deferred()
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(lambda reactor: defer.ensureDeferred(main(Monotonic(reactor))))
 """
 
 

@@ -31,14 +31,13 @@ import os
 import signal
 import sys
 from twisted.internet import defer, reactor, task
-from hatwist.runtime.clock import useMonotonic
 from hatwist.core.errors import ResourceError
 from hatwist.linux.guard.client import GuardClient
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.addresses.spec import AddressSpec
+from hatwist.runtime.clock import Monotonic
 
-useMonotonic(reactor)
 cidr, hold, moment = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 stops = [moment]
 
@@ -78,7 +77,7 @@ async def main(reactor):
         print("held, announced", resource.announced, flush=True)
     await defer.Deferred()
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(lambda reactor: defer.ensureDeferred(main(Monotonic(reactor))))
 """
 
 

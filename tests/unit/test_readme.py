@@ -151,9 +151,9 @@ class DocumentTests(SynchronousTestCase):
     """What docs/ shows as Python works, and what it lists is there."""
 
     def test_examples(self) -> None:
-        """The interactive examples of composition.rst give what they show."""
+        """The interactive examples of embedding.rst give what they show."""
         failed, tried = doctest.testfile(
-            str(ROOT / "docs/composition.rst"), module_relative=False, report=True
+            str(ROOT / "docs/embedding.rst"), module_relative=False, report=True
         )
         self.assertGreater(tried, 10)
         self.assertEqual(failed, 0)
@@ -191,8 +191,8 @@ class DocumentTests(SynchronousTestCase):
                     self.assertIn(part.strip(), source, line)
 
     def test_names(self) -> None:
-        """Every name that composition.rst imports is importable."""
-        text = (ROOT / "docs/composition.rst").read_text()
+        """Every name that embedding.rst imports is importable."""
+        text = (ROOT / "docs/embedding.rst").read_text()
         found = re.findall(r"from ([\w.]+) import ([\w, ]+)", text)
         self.assertGreater(len(found), 7)
         for module, names in found:

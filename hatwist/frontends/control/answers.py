@@ -6,28 +6,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from hatwist.core.claims import Role
 from hatwist.core.effects import Change
-from hatwist.core.errors import ConfigurationError, ResourceError
+from hatwist.core.errors import ConfigurationError, Refused, ResourceError
 from hatwist.frontends.control import commands
 from hatwist.frontends.control.boxes import CommandRefused
 from hatwist.frontends.control.levels import NAMESPACE, Threshold
-from hatwist.frontends.control.moves import (
-    MovePlan,
-    Transfer,
-    known,
-    planDrain,
-    planMove,
-    planUndrain,
-    running,
-    seen,
-)
 from hatwist.frontends.control.times import LONGEST, WAIT
+from hatwist.service.orders import Done, known, seen
 from hatwist.service.service import HAService
 from hatwist.service.status import status, troubles
 
@@ -44,7 +35,10 @@ def answering(command: type[commands.JsonCommand]) -> Callable[[_Method], _Metho
         def respond(self: ControlAnswers, arguments: Any) -> Any:
             if not isinstance(arguments, dict):
                 raise CommandRefused("arguments are an object of names and values")
-            found = method(self, arguments)
+            try:
+                found = method(self, arguments)
+            except Refused as e:
+                raise CommandRefused(str(e)) from None
             if not hasattr(found, "__await__"):
                 return {"answer": found}
             pending = self.pending = Deferred.fromCoroutine(found)
@@ -75,9 +69,21 @@ def _goingOn(pending: Deferred[Any]) -> Deferred[Any]:
     return waiting
 
 
+def _told(done: Done) -> dict[str, Any]:
+    """An order that was carried out, for JSON."""
+    moves = [
+        {"group": a.group, "from": a.source, "to": a.to, "dark": a.dark, "total": a.total}
+        for a in done.arrivals
+    ]
+    note = {"note": done.note} if done.note else {}
+    return {"plan": done.plan, "moves": moves, **note}
+
+
 def _left(failure: Failure) -> None:
     if failure.check(CancelledError):
         raise CommandRefused("nobody waits for it any more")
+    if failure.check(Refused):
+        raise CommandRefused(failure.getErrorMessage())
     failure.raiseException()
 
 
@@ -105,11 +111,11 @@ class ControlAnswers(amp.CommandLocator):
 
     @answering(commands.StatusCommand)
     def status(self, arguments: dict[str, Any]) -> Any:
-        return status(self.service.snapshot())
+        return status(self.service.status())
 
     @answering(commands.WatchCommand)
     async def watch(self, arguments: dict[str, Any]) -> Any:
-        node = running(self.service)
+        node = self.service.orders.node
         changed: Deferred[None] = Deferred()
 
         def tell(change: Change) -> None:
@@ -127,11 +133,11 @@ class ControlAnswers(amp.CommandLocator):
             )
         finally:
             unwatch()
-        return status(self.service.snapshot())
+        return status(self.service.status())
 
     @answering(commands.WhyCommand)
     def why(self, arguments: dict[str, Any]) -> Any:
-        node, snapshot = running(self.service), self.service.snapshot()
+        node, snapshot = self.service.orders.node, self.service.status()
         picture, named = seen(snapshot), arguments.get("group")
         groups = {}
         for name in [named] if named is not None else picture.groups:
@@ -169,7 +175,7 @@ class ControlAnswers(amp.CommandLocator):
         if group is not None:
             entries = [entry for entry in entries if entry.group == group]
             if not entries:
-                known(self.service.snapshot(), group)  # one that was there once is told of, too
+                known(self.service.status(), group)  # one that was there once is told of, too
         return [entry._asdict() for entry in entries[-limit:]]
 
     # What moves something
@@ -180,79 +186,34 @@ class ControlAnswers(amp.CommandLocator):
         if arguments.get("node") == "":
             raise CommandRefused("node: an empty name; without any the group goes to the worthiest")
         group, to = str(arguments.get("group")), str(arguments.get("node") or "")
-        plan = planMove(self.service, group, to)
         if arguments.get("dry"):
-            return {"plan": plan.lines}
-        return self._moved(plan, limit, group, to)
-
-    async def _moved(self, plan: MovePlan, limit: float, group: str, to: str) -> Any:
-        node = running(self.service)
-        if to and not plan.moves:  # whoever asks for what is so already has it
-            return {"plan": plan.lines, "moves": []}
-        transfer = Transfer(node, plan.moves, self.service.seconds())
-        try:
-            node.move(group, to)
-        except ValueError as e:
-            transfer.close()
-            raise CommandRefused(str(e)) from None
-        moves = await self._arrival(transfer, limit)
-        if to and moves[0]["to"] != to:
-            raise CommandRefused(f"{moves[0]['to']} took {group} instead of {to}")
-        return {"plan": plan.lines, "moves": moves}
+            return {"plan": self.service.orders.planMove(group, to).lines}
+        return self._carried(self.service.move(group, to, limit))
 
     @answering(commands.DrainCommand)
     def drain(self, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", WAIT)
-        plan = planDrain(self.service.snapshot(), bool(arguments.get("force")))
+        force = bool(arguments.get("force"))
         if arguments.get("dry"):
-            return {"plan": plan.lines}
-        return self._drained(plan, limit, True)
+            return {"plan": self.service.orders.planDrain(force).lines}
+        return self._carried(self.service.drain(force, limit))
 
     @answering(commands.UndrainCommand)
     def undrain(self, arguments: dict[str, Any]) -> Any:
         limit = _seconds(arguments, "wait", WAIT)
-        plan = planUndrain(self.service.snapshot())
         if arguments.get("dry"):
-            return {"plan": plan.lines}
-        return self._drained(plan, limit, False)
+            return {"plan": self.service.orders.planUndrain().lines}
+        return self._carried(self.service.undrain(limit))
 
-    async def _drained(self, plan: MovePlan, limit: float, on: bool) -> Any:
-        node = running(self.service)
-        if node.drained == on:
-            return {"plan": plan.lines, "moves": []}
-        transfer = Transfer(node, plan.moves, self.service.seconds())
-        notes = []
-        try:
-            await node.drain(on)
-        except OSError as e:
-            notes.append(f"It is done, but a restart will not know of it: {e}")
-        if not on:
-            groups = seen(self.service.snapshot()).groups
-            for name in transfer.waiting:
-                if why := groups[name].obstacle:
-                    transfer.without(name)
-                    notes.append(f"{name} is not waited for: {why}")
-        moves = await self._arrival(transfer, limit)
-        return {"plan": plan.lines, "moves": moves, "note": "\n".join(notes)}
-
-    async def _arrival(self, transfer: Transfer, limit: float) -> Any:
-        try:
-            return await transfer.done.addTimeout(limit, self._reactor)
-        except TimeoutError:
-            snapshot = self.service.snapshot()
-            whys = [snapshot.explanation(group).paragraph() for group in transfer.waiting]
-            raise CommandRefused(
-                f"it has not come about within {limit:g} s: {' '.join(whys)}"
-            ) from None
-        finally:
-            transfer.close()
+    async def _carried(self, doing: Deferred[Done]) -> Any:
+        return _told(await doing)
 
     @answering(commands.AnnounceCommand)
     def announce(self, arguments: dict[str, Any]) -> Any:
-        node = running(self.service)
+        node = self.service.orders.node
         named = arguments.get("group")
         if named is not None:
-            known(self.service.snapshot(), named)
+            known(self.service.status(), named)
         held = [name for name, role in node.roles.items() if role is Role.ACTIVE]
         if named is not None and named not in held:
             raise CommandRefused(f"{named} is not held here, so there is nothing to announce")

@@ -51,7 +51,7 @@ class WebAnswers:
 
     def __init__(self, service: HAService) -> None:
         self._service = service
-        self._registry = registry(service.snapshot)
+        self._registry = registry(service.status)
         self._made: dict[str, tuple[float, Answer]] = {}
         page = Page()
         headers = (("Content-Security-Policy", page.policy),)
@@ -90,7 +90,7 @@ class WebAnswers:
         return answer
 
     def _tellStatus(self) -> Answer:
-        body = json.dumps(status(self._service.snapshot()), allow_nan=False, separators=(",", ":"))
+        body = json.dumps(status(self._service.status()), allow_nan=False, separators=(",", ":"))
         return Answer(200, body.encode() + b"\n", "application/json")
 
     def _active(self, arguments: Arguments) -> Answer:

@@ -290,7 +290,7 @@ def node(service: HAService) -> Any:
 
 def alone(service: HAService) -> str:
     """The sentence that comes first where no other node is heard."""
-    picture = service.snapshot().picture
+    picture = service.status().picture
     assert picture is not None
     return picture.alone
 

@@ -51,7 +51,7 @@ class Service:
         self.overloaded = False
         self._node = node
 
-    def snapshot(self) -> Snapshot:
+    def status(self) -> Snapshot:
         guarantee = Guarantee(Level.SELF_RELEASING, "because")
         history = History(None, "/nonexistent/history")
         return snapshot(self.settings, guarantee, history, {}, self._node, 0.0)
@@ -76,7 +76,7 @@ class MetricsTestCase(Nodes):
 
     def read(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
         """Every sample of alpha by name and labels, as a scrape reads it."""
-        text = generate_latest(registry(serviceOf(self.alpha).snapshot)).decode()
+        text = generate_latest(registry(serviceOf(self.alpha).status)).decode()
         found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -209,7 +209,7 @@ class MetricsTests(MetricsTestCase):
 
     def test_notRunning(self) -> None:
         """A service whose node does not run tells what it can, and does not fail."""
-        text = generate_latest(registry(serviceOf(None).snapshot)).decode()
+        text = generate_latest(registry(serviceOf(None).status)).decode()
         self.assertIn("hatwist_running 0.0", text)
         self.assertIn('hatwist_guarantee{level="self-releasing"} 1.0', text)
         self.assertIn('hatwist_node_info{cluster="c",node="alpha"} 1.0', text)
@@ -219,7 +219,7 @@ class MetricsTests(MetricsTestCase):
         """Two services of one process each have figures of their own."""
         self.settle()
         first, second = (
-            generate_latest(registry(serviceOf(node).snapshot)).decode()
+            generate_latest(registry(serviceOf(node).status)).decode()
             for node in (self.alpha, None)
         )
         self.assertIn("hatwist_running 1.0", first)
@@ -245,7 +245,7 @@ class DocsTests(MetricsTestCase):
     def names(self) -> dict[str, str]:
         """Every family with its type."""
         self.settle()
-        collector = registry(serviceOf(self.alpha).snapshot)
+        collector = registry(serviceOf(self.alpha).status)
         families = [f for f in collector.collect() if f.name.startswith("hatwist")]
         suffix = {"counter": "_total", "info": "_info"}
         return {f.name + suffix.get(f.type, ""): f.type for f in families}

@@ -394,4 +394,4 @@ class EndpointTests(SynchronousTestCase):
         with self.assertRaises(ConfigurationError) as raised:
             settings(interface="lo", alias=["lo:1"], http="9107")
         (problem,) = raised.exception.problems
-        self.assertTrue(problem.startswith("--http 9107: allowed is a server endpoint"), problem)
+        self.assertTrue(problem.startswith("http='9107': allowed is a server endpoint"), problem)

@@ -21,7 +21,7 @@ from hatwist.settings.digest import digest
 from hatwist.settings.example import example
 from hatwist.settings.key import Key, KeyOption, Known, OnReload, Scope
 from hatwist.settings.keys import KEYS, named, of
-from hatwist.settings.options import OPTIONS, settings
+from hatwist.settings.options import OPTIONS
 from hatwist.settings.reading import OWN, readGroup
 from hatwist.settings.summary import plan
 from hatwist.settings.values import GroupSettings, Settings
@@ -240,11 +240,6 @@ class OptionTests(SynchronousTestCase):
         shown = re.sub(r"\s+", " ", str(options))
         for _, option in OPTIONS:
             self.assertIn(option.help.partition(" [")[0], shown)
-
-    def test_unknown(self) -> None:
-        """An argument that no option has is an error of the program."""
-        error = self.assertRaises(TypeError, settings, interface="eth0", preemptdelay=3)
-        self.assertIn("preemptdelay", str(error))
 
     def test_known(self) -> None:
         """What was read is found by the names of keys."""

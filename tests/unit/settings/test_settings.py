@@ -20,14 +20,15 @@ from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.runtime import store
 from hatwist.settings import AliasSpec, GroupSettings, Settings, readKeys, settings
 from hatwist.settings.digest import digest
+from hatwist.settings.options import fromOptions
 
 KEY = b"0123456789abcdef"
 
 
-def problems(**words: Any) -> list[str]:
-    """What is wrong with these settings."""
+def problems(*, here: Any = False, **words: Any) -> list[str]:
+    """What is wrong with these options."""
     try:
-        settings(**{"interface": "eth0", "node": "alpha", **words})
+        fromOptions({"interface": "eth0", "node": "alpha", **words}, here)
     except ConfigurationError as e:
         return list(e.problems)
     return []
@@ -687,3 +688,60 @@ class DigestTests(SynchronousTestCase):
         for words in different:
             found.add(self.digest(**words))
         self.assertEqual(len(found), len(different) + 1)
+
+
+class ArgumentTests(SynchronousTestCase):
+    """A program that gives arguments is told of arguments, each problem once."""
+
+    def problems(self, **words: Any) -> list[str]:
+        error = self.assertRaises(ConfigurationError, settings, **{"interface": "eth0", **words})
+        return list(error.problems)
+
+    def test_words(self) -> None:
+        """A wrong value is told with the argument that has it, as Python writes it, and nothing else is."""
+        for words, beginning in (
+            ({"interval": "soon"}, "interval='soon': "),
+            ({"interval": -1}, "interval=-1: "),
+            ({"preemptDelay": "x"}, "preemptDelay='x': "),
+            ({"tolerance": 0.1, "interval": 1}, "tolerance=0.1: "),
+            ({"address": ["10.0.0.1/24", "10.0.0"]}, "address[1]='10.0.0': "),
+            ({"link": ["eth0,anycast"]}, "link[0]='eth0,anycast': "),
+            ({"keyFile": "/nowhere/key"}, "keyFile='/nowhere/key': "),
+            (
+                {"witness": "10.0.0.9", "quorum": "majority", "members": ["a,b"], "node": "a"},
+                "witness goes",
+            ),
+        ):
+            found = self.problems(**words)
+            self.assertEqual(len(found), 1, found)
+            self.assertTrue(found[0].startswith(beginning), found)
+            self.assertNotIn("--", found[0])
+
+    def test_list(self) -> None:
+        """A str where a list is wanted is told as that, once, and not letter by letter."""
+        for name in ("address", "alias", "link", "members"):
+            (line,) = self.problems(**{name: "eth1"})
+            self.assertEqual(line, f"{name}='eth1': allowed is a list, such as {name}=['eth1']")
+
+    def test_unknown(self) -> None:
+        """An argument that does not exist is told with all other problems, and with the one that is meant."""
+        self.assertEqual(
+            self.problems(preemptdelay=3, zebra=1, interval=-1)[:2],
+            [
+                "preemptdelay: there is no such argument; did you mean preemptDelay?",
+                "zebra: there is no such argument",
+            ],
+        )
+        self.assertEqual(len(self.problems(preemptdelay=3, zebra=1, interval=-1)), 3)
+
+    def test_here(self) -> None:
+        """So is what this host has not."""
+        found = self.problems(interface="nope0", here=True)
+        self.assertTrue(found[0].startswith("interface: there is no interface 'nope0'"), found)
+
+    def test_good(self) -> None:
+        """A tuple is as good as a list, and numbers as words."""
+        found = settings(interface="eth0", address=("10.0.0.1/24",), interval=0.5)
+        self.assertEqual(
+            ([str(spec) for spec in found.addresses], found.interval), (["10.0.0.1/24"], 0.5)
+        )
