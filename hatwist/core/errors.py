@@ -37,6 +37,9 @@ REASONS = (
     "reflected",  # our own packet, come back
     "foreign-source",  # came over a unicast link from an address that is no peer of it
     "crowded",  # one node more than a cluster may have
+    "hops",  # fewer hops are left than a packet of this LAN has
+    "checksum",  # it was damaged on its way
+    "unknown-id",  # of a virtual host or router that no group here is
 )
 
 EXPECTED = ("reflected", "repeated")
