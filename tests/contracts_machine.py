@@ -98,17 +98,17 @@ class MachineContract(TestCase):
 
     patience = 3.0
 
-    def knownAs(self, name: str) -> str:
-        """What other nodes call one that was made with this name."""
-        return name
-
-    def carried(self, name: str, sent: Outgoing) -> Packet:
-        """What this node has sent, as another one receives it."""
-        return Packet(sent.data, "eth0")
-
     def make(self, name: str = "a", priority: int = 100, now: float = START) -> Machine:
         """A new machine."""
         raise NotImplementedError
+
+    def arriving(self, packet: Outgoing, source: Machine, target: Machine) -> Packet:
+        """What one node sends, as a link of another one hands it in."""
+        return Packet(packet.data, "eth0")
+
+    def known(self, name: str) -> str:
+        """What others call a node."""
+        return name
 
     def runner(self, name: str = "a", priority: int = 100) -> Runner:
         return Runner(self.make(name, priority), self)
@@ -203,8 +203,8 @@ class MachineContract(TestCase):
         runner = self.held()
         for packet in runner.machine.farewells(GROUP):
             other = self.make("b", 50)
-            received = other.receive(self.carried("a", packet), START)
-            self.assertEqual(received.sender, self.knownAs("a"))
+            arriving = self.arriving(packet, runner.machine, other)
+            self.assertEqual(other.receive(arriving, START).sender, self.known("a"))
 
     def test_two(self) -> None:
         """Of two that hear each other one holds; when it stops, the other does."""
@@ -218,14 +218,14 @@ class MachineContract(TestCase):
                     runner.run(STEP / 2)
                 for number, (source, target) in enumerate(((one, two), (two, one))):
                     for packet in source.sent[said[number] :]:
-                        name = source.machine.name
-                        received = target.machine.receive(self.carried(name, packet), target.now)
-                        self.assertEqual(received.sender, self.knownAs(name))
+                        arriving = self.arriving(packet, source.machine, target.machine)
+                        received = target.machine.receive(arriving, target.now)
+                        self.assertEqual(received.sender, self.known(source.machine.name))
                     said[number] = len(source.sent)
 
         pass_(self.patience)
         self.assertEqual((len(one.of(Hold)), len(two.of(Hold))), (1, 0))
-        self.assertEqual(two.machine.others(GROUP, two.now), [self.knownAs("a")])
+        self.assertEqual(two.machine.others(GROUP, two.now), [self.known("a")])
         one.machine.tell(Stopped(), one.now)
         pass_(1.0)
         self.assertTrue(one.machine.over)
@@ -236,15 +236,16 @@ class MachineContract(TestCase):
         """A packet that cannot be read changes nothing."""
         teller = self.runner("b")
         teller.run(self.patience, lambda: teller.sent)
-        said = teller.sent[0].data
+        said = teller.sent[0]
         random = Random(1)
         junk = [random.randbytes(random.randrange(200)) for _ in range(100)]
         one, other = self.runner(), self.runner()
         for runner in (one, other):
             runner.run(0.2)
-        for data in [b"", *junk, *[said[:size] for size in range(4)]]:
+        for data in [b"", *junk, *[said.data[:size] for size in range(4)]]:
+            arriving = self.arriving(said._replace(data=data), teller.machine, one.machine)
             with self.assertRaises(BadPacket):
-                one.machine.receive(self.carried("b", Outgoing(data)), one.now)
+                one.machine.receive(arriving, one.now)
             self.assertFalse(one.machine.news)
         for runner in (one, other):
             runner.run(1.0)

@@ -33,7 +33,7 @@ from hatwist.core.worth import Fitness
 from hatwist.protocols.carp.packet import COUNTERS, HOPS, CarpPacket, decode, encode
 from hatwist.protocols.carp.picture import picture
 from hatwist.protocols.carp.rules import CarpRules, VhostRules
-from hatwist.protocols.carp.vhost import Saying, Vhost
+from hatwist.protocols.carp.vhost import Purpose, Vhost
 
 LATE = 0.5
 """Seconds: half of the shortest C{advbase}. A node that was later than that hears a master before it is one."""
@@ -111,7 +111,7 @@ class CarpMachine:
         said = decode(packet.data)
         vhost = self._byId.get((packet.link, said.vhid))
         if vhost is None:
-            raise BadPacket("unknown-id", f"vhid {said.vhid}")
+            raise BadPacket("vhid", str(said.vhid))
         source = packet.source
         if source is None or source == vhost.rules.links[packet.link]:
             raise BadPacket("reflected")
@@ -121,7 +121,7 @@ class CarpMachine:
         if vhost.hear(said, source, packet.link, now):
             self.agenda.touch((vhost.rules.name,))
             self.news = True
-        return Received(str(source), b"", Heard(str(source), packet.link, said))
+        return Received(str(source), b"", HeardPacket(str(source), packet.link, said))
 
     def tell(self, report: Report, now: float) -> None:
         if type(report) in OF_NODE:
@@ -164,7 +164,7 @@ class CarpMachine:
             effects += vhost.effects
             vhost.effects = []
             self.agenda.decided(name, wake, False)
-            if vhost.sayings:
+            if vhost.due:
                 self._speaking[name] = vhost
         for name in sorted(self._going):
             if self.vhosts[name].standing.state is State.SHUTDOWN:
@@ -184,18 +184,18 @@ class CarpMachine:
         speaking, self._speaking = self._speaking, {}
         found = []
         for vhost in speaking.values():
-            sayings, vhost.sayings = vhost.sayings, []
-            for saying in sayings:
-                found += self._compose(vhost, saying)
+            due, vhost.due = vhost.due, []
+            for purpose in due:
+                found += self._compose(vhost, purpose)
         return found
 
-    def _compose(self, vhost: Vhost, saying: Saying) -> list[Outgoing]:
+    def _compose(self, vhost: Vhost, purpose: Purpose) -> list[Outgoing]:
         """For each link one packet, with a counter of its own."""
         found = []
-        for link in vhost.rules.links:
+        for link, own in vhost.rules.links.items():
             self._counter = (self._counter + 1) % COUNTERS
-            packet = vhost.say(saying, self._counter)
-            found.append(Outgoing(encode(packet), link, packet))
+            packet = vhost.say(purpose, self._counter)
+            found.append(Outgoing(encode(packet), link, packet, own))
         return found
 
     def until(self, lease: str, now: float) -> float:
@@ -203,7 +203,7 @@ class CarpMachine:
 
     def farewells(self, group: str) -> list[Outgoing]:
         vhost = self.vhosts[group]
-        return self._compose(vhost, Saying.GOODBYE) if vhost.rules.guardable else []
+        return self._compose(vhost, Purpose.GOODBYE) if vhost.rules.guardable else []
 
     # What is asked
 
@@ -268,7 +268,7 @@ class CarpMachine:
         self._slack = min((rules.slack for rules in each), default=ALONE)
 
 
-class Heard(NamedTuple):
+class HeardPacket(NamedTuple):
     """What a packet said, for the flight recorder."""
 
     source: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from hatwist.core.errors import BadPacket
 
@@ -19,7 +19,8 @@ _CARP = Struct(">BBBBBBHQ20s")
 SIZE = _CARP.size
 _VERSION, _TYPE = 2, 1
 _AUTHLEN = 7
-"""32-bit words of counter and HMAC. The same byte of a VRRPv2 packet counts addresses, of which 36 bytes hold 5."""
+"""32-bit words of counter and HMAC."""
+_VRRP2, _VRRP3 = 0x21, 0x31
 SKEWS = 256
 """What C{advskew} counts: parts of a second."""
 HOPS = 255
@@ -28,7 +29,7 @@ LEAVING = 255
 """C{advbase} and C{advskew} of a goodbye: whoever hears it takes the sender for silent."""
 COUNTERS = 1 << 64
 
-Address = IPv4Address | IPv6Address
+Address = Union[IPv4Address, IPv6Address]  # noqa: UP007 - PyPy 3.9 runs this
 
 
 class CarpPacket(NamedTuple):
@@ -74,6 +75,8 @@ def decode(data: bytes) -> CarpPacket:
 
     @raise BadPacket: it is none, or was damaged on the way. Nobody's signature was checked yet.
     """
+    if _isVrrp(data):
+        raise BadPacket("vrrp")
     if len(data) < SIZE:
         raise BadPacket("truncated", f"{len(data)} bytes, of {SIZE}")
     if len(data) > SIZE:
@@ -90,13 +93,16 @@ def decode(data: bytes) -> CarpPacket:
     return CarpPacket(vhid, advbase, advskew, counter, digest, demote)
 
 
-def isCarp(data: bytes) -> bool:
+def _isVrrp(data: bytes) -> bool:
     """
-    Whether a packet of protocol 112 is meant for CARP, and not for VRRP, whose version 2 begins alike.
+    Whether it is of VRRP, which has the same protocol number: of version 3, or of version 2, which begins as CARP does.
 
-    One of its length with 7 in that byte is no VRRPv2 packet: that would need 44 bytes for 7 addresses.
+    VRRPv2 has its addresses counted where L{_AUTHLEN} is here, and 8 bytes after them (RFC 3768, section 5.1). Seven
+    addresses are 44 bytes, and 36 bytes are five.
     """
-    return len(data) == SIZE and data[0] >> 4 == _VERSION and data[3] == _AUTHLEN
+    if len(data) < 8 or data[0] not in (_VRRP2, _VRRP3):
+        return False
+    return data[0] == _VRRP3 or len(data) == 16 + 4 * data[3]
 
 
 def _checksum(data: bytes) -> int:

@@ -31,7 +31,7 @@ LEASE = "held"
 """The lease of everything that is held: one node's process sends all its advertisements, or none."""
 
 
-class Saying(Enum):
+class Purpose(Enum):
     """
     What a packet is for.
 
@@ -80,7 +80,7 @@ class Vhost:
     @ivar master: who advertises, as far as is known; C{None}: nobody, or this node.
     @ivar downAt: when the master is taken for dead, if nothing more is heard of it.
     @ivar advertiseAt: when the next advertisement is due; L{inf}: none is.
-    @ivar sayings: what is to be sent by the last decision.
+    @ivar due: what is to be sent by the last decision.
     @ivar challenger: who advertises more slowly than this master; C{None}: nobody does.
     """
 
@@ -92,12 +92,12 @@ class Vhost:
         self.terms = Terms(0)
         self.backoff = Backoff(rules.advbase + 1, rules.tolerance)  # no interval is longer
         self.master: Master | None = None
-        self.sayings: list[Saying] = []
+        self.due: list[Purpose] = []
         self.advertiseAt = inf
         self.challenger: Address | None = None
         self._node = node
         self._rival: Master | None = None  # faster than this master
-        self._owed: Saying | None = None  # once all is gone
+        self._owed: Purpose | None = None  # once all is gone
         self._answeredAt = -inf
         self._announceIn = 0  # advertisements until the addresses are announced again
         self.downAt = now + self.tolerance
@@ -212,8 +212,8 @@ class Vhost:
         owed, self._owed = self._owed, None
         self.advertiseAt = inf
         if owed is not None:
-            self.sayings.append(owed)
-        if owed is Saying.GOODBYE:
+            self.due.append(owed)
+        if owed is Purpose.GOODBYE:
             self._reset(now)
 
     def fenced(self, why: str, now: float) -> None:
@@ -273,7 +273,7 @@ class Vhost:
     def advertises(self) -> bool:
         """It is master: to the others too, for as long as it holds without anybody in its place."""
         standing = self.standing
-        return standing.holding or (standing.lettingGo and self._owed is Saying.GOODBYE)
+        return standing.holding or (standing.lettingGo and self._owed is Purpose.GOODBYE)
 
     def obstacle(self, now: float) -> Obstacle | None:
         """What keeps this node from taking over, apart from a master that lives."""
@@ -295,7 +295,7 @@ class Vhost:
             return
         why, cause = self._why
         self.master = self._rival = self.challenger = None
-        self._owed = Saying.GOODBYE
+        self._owed = Purpose.GOODBYE
         self._answeredAt = -inf
         self._announceIn = ARP_AGAIN
         self.advertiseAt = turn.now
@@ -314,7 +314,7 @@ class Vhost:
 
     def _yield(self, rival: Master, turn: Turn) -> None:
         # To one that is as fast nothing more is said: a BSD host yields to any that is.
-        self._owed = Saying.LAST if rival.rank < self.rank else None
+        self._owed = Purpose.LAST if rival.rank < self.rank else None
         self.advertiseAt = inf
         self._rival, self.challenger = None, None
         self.master = rival
@@ -336,7 +336,7 @@ class Vhost:
         turn.do(Announce(self.rules.name))
 
     def _advertise(self, turn: Turn) -> None:
-        self.sayings.append(Saying.ADVERTISEMENT)
+        self.due.append(Purpose.ADVERTISEMENT)
         interval = self.rank.interval / SKEWS
         self.advertiseAt += interval
         if self.advertiseAt < turn.now + interval / 2:  # this one came late
@@ -348,9 +348,9 @@ class Vhost:
 
     # What is said
 
-    def say(self, saying: Saying, counter: int) -> CarpPacket:
+    def say(self, purpose: Purpose, counter: int) -> CarpPacket:
         """The packet for it, with this counter."""
         base, skew = self.rules.advbase, self.skew
-        if saying is Saying.GOODBYE:
+        if purpose is Purpose.GOODBYE:
             base = skew = LEAVING
         return CarpPacket(self.rules.vhid, base, skew, counter, self.seal.digest(counter))

@@ -25,11 +25,12 @@ class CarpContract(MachineContract, SynchronousTestCase):
         vhost = rules(ord(name), name=GROUP, advskew=254 - priority)
         return CarpMachine(CarpRules("c", name, (vhost,)), 7, now)
 
-    def knownAs(self, name: str) -> str:
+    def known(self, name: str) -> str:
         return str(own(ord(name)))
 
-    def carried(self, name: str, sent: Outgoing) -> Packet:
-        return Packet(sent.data, LINK, own(ord(name)), HOPS)
+    def arriving(self, packet: Outgoing, source: Machine, target: Machine) -> Packet:
+        assert packet.source is not None
+        return Packet(packet.data, LINK, packet.source, HOPS)
 
 
 class TotalTests(SynchronousTestCase):

@@ -121,8 +121,8 @@ class ReceiveTests(VhostTestCase):
         """It is of a vhid that a group has on that link."""
         self.backup()
         other = encode(CarpPacket(43, 1, 0, 1, SEAL.digest(1)))
-        self.assertEqual(self.refused(Packet(other, LINK, own(9), HOPS)), "unknown-id")
-        self.assertEqual(self.refused(Packet(advert(), "eth1,raw", own(9), HOPS)), "unknown-id")
+        self.assertEqual(self.refused(Packet(other, LINK, own(9), HOPS)), "vhid")
+        self.assertEqual(self.refused(Packet(advert(), "eth1,raw", own(9), HOPS)), "vhid")
         self.hear(advert())
 
     def test_signature(self) -> None:
@@ -511,7 +511,7 @@ class MasterTests(VhostTestCase):
         """What the guard says is a goodbye that others believe."""
         self.master()
         (packet,) = self.machine.farewells(GROUP)
-        self.assertEqual(packet.link, LINK)
+        self.assertEqual((packet.link, packet.source, packet.destination), (LINK, own(5), None))
         said = decode(packet.data)
         self.assertEqual((said.advbase, said.advskew), (255, 255))
         self.assertTrue(SEAL.verify(said.counter, said.digest))
