@@ -17,6 +17,9 @@ from hatwist.linux.netlink.messages import (
 )
 from hatwist.linux.netlink.subscribers import About
 
+UDP = 17
+"""In the header of IP."""
+
 
 class INetlink(Interface):
     """
@@ -77,12 +80,16 @@ class Farewell(NamedTuple):
 
     @ivar ifindex: the interface it leaves by.
     @ivar address, port: where it goes: a multicast group, a broadcast address or one node.
+    @ivar protocol: in the header of IP. UDP goes one hop far; any other has no port, and 255 hops.
+    @ivar source: the address that it leaves by; C{None}: any.
     """
 
     ifindex: int
     address: Address
     port: int
     datagram: bytes
+    protocol: int = UDP
+    source: Address | None = None
 
 
 class IGuard(Interface):
