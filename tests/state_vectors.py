@@ -180,7 +180,7 @@ _DB = GroupState(
     listening=True,
     highest=4,
     released=Released(3, "gamma", True),
-    grant=Grant("gamma", 2, 4, 0),
+    grant=Grant("gamma", 2, 4),
     request=Request("gamma", 2, 4, "beta"),
 )
 _RELAYED = GroupState(
@@ -190,7 +190,7 @@ _RELAYED = GroupState(
     50,
     highest=4,
     claim=Claim(4, Worth(Fitness.DEGRADED, 50, 0x20010DB8 << 96 | 3, "gamma"), True),
-    grant=Grant("delta", 1, 2, 0),
+    grant=Grant("delta", 1, 2),
 )
 
 FULL_VALUE = Datagram(

@@ -344,7 +344,7 @@ def aState(random: Random, group: str, names: list[str], me: str) -> GroupState:
     elif random.random() < 0.3:
         values["released"] = Released(random.randrange(1, 100), random.choice([*names, ""]))
     if random.random() < 0.2:
-        values["grant"] = Grant(random.choice(names), 1000, random.randrange(1, 100), 7)
+        values["grant"] = Grant(random.choice(names), 1000, random.randrange(1, 100))
     if random.random() < 0.2:
         values["reason"] = random.choice(("no carrier on eth0", "disk", "x" * 200))
     return GroupState(group, role, Fitness.FIT, random.randrange(200), True, **values)

@@ -345,14 +345,17 @@ class Driver:
         rules: Any,
         records: Mapping[str, Record],
         custody: Mapping[str, Custody],
+        kernel: KernelLease,
     ) -> None:
         """
         Go on with other rules of one machine, see L{Machine.change}.
 
         @param custody: of the groups that come.
+        @param kernel: how long the kernel keeps addresses from now on.
         @raise ValueError: it cannot be now; nothing has changed.
         """
         machine.change(rules, self._reactor.seconds(), records)
+        self.leases.kernel = kernel
         for name, (keeper, fence) in custody.items():
             self.fences[name] = fence
             self.reporter.comes(name)

@@ -216,14 +216,17 @@ class Node:
         self.startedAt = self.now
         self.driver.start()
 
-    def change(self, machine: Machine, rules: Any, custody: Mapping[str, Custody]) -> None:
+    def change(
+        self, machine: Machine, rules: Any, custody: Mapping[str, Custody], kernel: KernelLease
+    ) -> None:
         """
         Go on with other rules of one machine, see L{Machine.change}.
 
         @param custody: of the groups that come.
+        @param kernel: how long the kernel keeps addresses from now on.
         @raise ValueError: it cannot be now; nothing has changed.
         """
-        self.driver.change(machine, rules, self._store.records, custody)
+        self.driver.change(machine, rules, self._store.records, custody, kernel)
 
     def stop(self, why: str = "stopped") -> Deferred[None]:
         """

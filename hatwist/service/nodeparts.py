@@ -165,7 +165,7 @@ class NodeParts:
         for group in self.groups.values():
             group.keepFor(self._lease)
         custody = {parts.group.name: self._custody(parts) for parts in coming}
-        self.node.change(self.node.machine, rules, custody)
+        self.node.change(self.node.machine, rules, custody, self._lease)
 
     @property
     def saysFarewell(self) -> bool:

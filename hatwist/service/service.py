@@ -22,7 +22,8 @@ from hatwist.core.claims import Role
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.reports import Witnessed
 from hatwist.linux import realtime
-from hatwist.linux.guard.client import COMMAND, REALTIME, GuardClient
+from hatwist.linux.guard.client import GuardClient
+from hatwist.linux.guard.process import COMMAND, REALTIME
 from hatwist.linux.lan.witness import Witness
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.service import ServiceResource

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hatwist.protocols.native.heartbeat import GroupState
 from hatwist.protocols.native.machine import NativeMachine
 
 Words = Mapping[str, Any]
@@ -18,7 +17,7 @@ Words = Mapping[str, Any]
 
 def saying(machine: NativeMachine, now: float) -> Words:
     """What a node says of each of its groups."""
-    return {name: _word(e.tell(machine.view, now)) for name, e in machine.elections.items()}
+    return {name: e.tell(machine.view, now) for name, e in machine.elections.items()}
 
 
 def heard(machine: NativeMachine, other: str) -> Words:
@@ -26,18 +25,13 @@ def heard(machine: NativeMachine, other: str) -> Words:
     peer = machine.view.peers.get(other)
     if peer is None or peer.beat is None:
         return {}
-    return {state.name: _word(state) for state in peer.beat.groups}
+    return {state.name: state for state in peer.beat.groups}
 
 
 def hears(machine: NativeMachine, other: NativeMachine) -> bool:
     """A node has received packets of the present session of another one."""
     peer = machine.view.peers.get(other.name)
     return peer is not None and peer.session == other.session and peer.directSeq >= 0
-
-
-def _word(state: GroupState) -> Any:
-    """Without what changes with each packet."""
-    return state._replace(grant=state.grant and state.grant._replace(seq=0))
 
 
 def unknown(before: Words, after: Words, known: Words) -> list[str]:

@@ -26,7 +26,8 @@ from hatwist.lab.judge import LabJudge
 from hatwist.lab.lan import Host, LabLan
 from hatwist.lab.program import Program
 from hatwist.linux.guard import program as guard
-from hatwist.linux.guard.client import COMMAND, GuardClient, GuardError
+from hatwist.linux.guard.client import GuardClient, GuardError
+from hatwist.linux.guard.process import COMMAND
 from hatwist.linux.interfaces import Farewell
 from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
 from hatwist.linux.netlink.socket import Netlink

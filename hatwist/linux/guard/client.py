@@ -8,7 +8,6 @@ child of the daemon inherits, and which is never waited for.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,22 +21,12 @@ from zope.interface import implementer
 
 from hatwist.core.errors import HatwistError
 from hatwist.core.phrases import joined
-from hatwist.linux import realtime
 from hatwist.linux.guard import program
 from hatwist.linux.guard.arming import Armed, GuardLeases, Wording, follow, pets
-from hatwist.linux.guard.process import GuardProcess
+from hatwist.linux.guard.process import COMMAND, GuardProcess
 from hatwist.linux.guard.program import Clocks, Reader, clocks, message, passed, string
 from hatwist.linux.interfaces import Farewell, IGuard
 
-# As "python program.py", but from the bytecode, if it is there, as an import: to compile takes 1.2 MB, which stay.
-_RUN = (
-    "import sys; from _frozen_importlib_external import SourceFileLoader as Loader; "
-    "[exec(Loader(__name__, path).get_code(__name__), {'__name__': __name__}) for path in sys.argv[1:]]"
-)
-_PYTHON = (sys.executable, "-I", "-S", "-B", "-c", _RUN)
-COMMAND = (*_PYTHON, program.__file__)
-REALTIME = (*_PYTHON, realtime.__file__, program.__file__)
-"""A guard that comes before ordinary processes, and before its daemon."""
 START_LIMIT = 5.0
 """Seconds within which a guard must be ready."""
 END_LIMIT = 2.0
@@ -95,7 +84,7 @@ class GuardClient:
             self._spawn()
         except OSError as error:
             self._started = None
-            return fail(GuardError(f"the guard cannot be started: {error}"))
+            started.errback(GuardError(f"the guard cannot be started: {error}"))
         return started
 
     def arm(
@@ -340,9 +329,8 @@ class GuardClient:
         of = joined(groups)
         if self._child is None or not self._ready:
             # Nobody is there who would fire: what was not confirmed anew in time is over all the same.
-            self._log.critical(
-                "There was no guard when {of} had to be released", of=of, groups=groups
-            )
+            late = "There was no guard when {of} had to be released"
+            self._log.critical(late, of=of, groups=groups)
         else:
             self._final = True
             self._cancel()
@@ -353,12 +341,15 @@ class GuardClient:
         )
         # One that fires lets go of everything.
         names = list(dict.fromkeys([*groups, *self._groups]))
+        self._forget("the guard fired")
+        self._tell(lambda: self.onFired(names))
+
+    def _forget(self, why: str) -> None:
         ended = list(self._groups.values())
         self._groups.clear()
         self._leases.clear()
         for armed in ended:
-            armed.fail(GuardError("the guard fired"))
-        self._tell(lambda: self.onFired(names))
+            armed.fail(GuardError(why))
 
     def _ended(self) -> None:
         child, self._child = self._child, None
@@ -370,10 +361,7 @@ class GuardClient:
             for done in waiting:
                 done.callback(None)
         if self._stopped is not None:
-            for armed in self._groups.values():
-                armed.fail(GuardError("it is stopped"))
-            self._groups.clear()
-            self._leases.clear()
+            self._forget("it is stopped")
             stopped = self._stopped
             child.reaped.addCallback(lambda how: stopped.callback(None))
             return

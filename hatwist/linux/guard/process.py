@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import termios
 import time
 from collections import deque
@@ -15,9 +16,19 @@ from twisted.internet.interfaces import IDelayedCall, IReadDescriptor, IWriteDes
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hatwist.linux import realtime
 from hatwist.linux.guard import program
 from hatwist.linux.guard.program import Reader
 
+# As "python program.py", but from the bytecode, if it is there, as an import: to compile takes 1.2 MB, which stay.
+_RUN = (
+    "import sys; from _frozen_importlib_external import SourceFileLoader as Loader; "
+    "[exec(Loader(__name__, path).get_code(__name__), {'__name__': __name__}) for path in sys.argv[1:]]"
+)
+_PYTHON = (sys.executable, "-I", "-S", "-B", "-c", _RUN)
+COMMAND = (*_PYTHON, program.__file__)
+REALTIME = (*_PYTHON, realtime.__file__, program.__file__)
+"""A guard that comes before ordinary processes, and before its daemon."""
 ROOM = 1 << 20
 """Bytes in the pipe, if the kernel allows: the addresses of a thousand are written in one go."""
 STUCK, STUCK_LOOKS = 0.7, 3

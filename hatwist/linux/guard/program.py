@@ -217,7 +217,7 @@ class ArmedLease:
         self.followers = 0
 
 
-class Words:
+class Farewells:
     """
     What is said once all is gone.
 
@@ -319,7 +319,7 @@ class Guard:
     def __init__(self) -> None:
         self.groups: dict[bytes, ArmedGroup] = {}
         self._leases: dict[bytes, ArmedLease] = {}
-        self._words: dict[int, Words] = {0: Words([])}
+        self._words: dict[int, Farewells] = {0: Farewells([])}
         self._soonest: Clocks = NEVER  # no deadline of a lease is earlier, on either clock
         self._deleter = Deleter()
         self._rest = b""
@@ -368,7 +368,7 @@ class Guard:
             number = reader.number(4)
             if number in self._words:
                 raise Malformed("words that are known already")
-            self._words[number] = Words(_farewells(reader))
+            self._words[number] = Farewells(_farewells(reader))
             return True
         name = reader.string(1)
         if kind == DISARM:

@@ -46,11 +46,13 @@ class Attendance:
     def _hearing(self, now: float) -> float:
         """Report that this node hears others and none of them hears it; the result is when to look again."""
         heard = [peer for peer in self._view if peer.direct(now)]
-        if any(peer.twoWay(now) for peer in heard):
+        twoWay = max((peer.twoWayUntil for peer in heard), default=-inf)
+        if now < twoWay:
             if self._unheard:
                 self._say("heard-again", "", "this node may claim")
             self._unheard = False
-        elif heard and not self._unheard:
+            return twoWay
+        if heard and not self._unheard:
             # Who has only just been heard had no time yet to answer.
             due = min(peer.directSince for peer in heard) + self._view.tolerance
             if now < due:

@@ -7,6 +7,7 @@ Deciding only when all that has arrived is read is what keeps a node that was fr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from math import inf
 from typing import Any
 
 from hatwist.core.agenda import Agenda
@@ -45,7 +46,7 @@ from hatwist.protocols.native.membership import Membership
 from hatwist.protocols.native.outbox import Outbox, lossy
 from hatwist.protocols.native.picture import picture
 from hatwist.protocols.native.prospects import hindrance
-from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
+from hatwist.protocols.native.rules import GroupRules, NodeRules
 from hatwist.protocols.native.tally import Tally
 
 STALL = 1.5
@@ -76,7 +77,6 @@ class NativeMachine:
     ) -> None:
         self.rules = rules
         self.keyring = keyring
-        self.timing = Timing(rules.interval, rules.tolerance, rules.release, rules.guarding)
         self.elections: dict[str, Election] = {}
         self.agenda = Agenda(lambda group: self.elections[group].settle())
         self.view = Membership(rules.name, rules.tolerance, rules.digest, self.agenda)
@@ -230,7 +230,7 @@ class NativeMachine:
         urgent = False
         for name in decided:
             urgent = self._decide(name, effects, now) or urgent
-        wake = self._attendance.look(now)
+        wake = inf if self.over else self._attendance.look(now)
         self.outbox.decide(now, beat, urgent, displaced, self.over)
         effects += self._events
         self._events = []
@@ -262,7 +262,7 @@ class NativeMachine:
         return [Outgoing(self.keyring.seal(beat), None, beat.seq) for beat in beats]
 
     def until(self, lease: str, now: float) -> float:
-        return until(lease, self.elections, self.timing, now)
+        return until(lease, self.elections, self.rules.timing, now)
 
     def farewells(self, group: str) -> list[Outgoing]:
         """
@@ -273,7 +273,7 @@ class NativeMachine:
         if self._farewells is None:  # one does for all claims of a decision
             self._farewells = []
             if self._saysFarewell:
-                farewell = self.outbox.farewell(group, self.session)
+                farewell = self.outbox.farewell(self.session)
                 self._farewells.append(Outgoing(self.keyring.seal(farewell)))
         return self._farewells
 
@@ -331,10 +331,9 @@ class NativeMachine:
         self.rules = self.outbox.rules = rules
         self._farewells = None
         self.view.digest = rules.digest
-        self.timing = self.timing._replace(release=rules.release, guarding=rules.guarding)
         for election in self._each():
             group = wanted.pop(election.rules.name, None)
-            election.change(self.timing, group)
+            election.change(self.rules.timing, group)
             if group is None:
                 self.tally.going.add(election.rules.name)
                 election.input(Input.STOP, now, "no longer configured")
@@ -346,7 +345,14 @@ class NativeMachine:
         rules = self.rules
         node = (rules.address, rules.name)
         self.elections[group.name] = election = Election(
-            rules.cluster, group, self.timing, node, now, rules.quorum, record, self._witnessed
+            rules.cluster,
+            group,
+            self.rules.timing,
+            node,
+            now,
+            rules.quorum,
+            record,
+            self._witnessed,
         )
         if self.drained:
             election.setFitness(*DRAINED, "drain")

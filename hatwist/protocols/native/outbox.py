@@ -217,9 +217,9 @@ class Outbox:
             leaving,
         )
 
-    def farewell(self, group: str, session: int) -> Heartbeat:
+    def farewell(self, session: int) -> Heartbeat:
         """
-        The goodbye that the guard says for this node once it has let go of the addresses of a group.
+        The goodbye that the guard says for this node once it has let go of its addresses.
 
         Its number is the last there can be: this session is dead to everybody who hears it.
         """
@@ -234,7 +234,6 @@ class Outbox:
                 election.rules.priority,
                 highest=election.terms.highest,
                 released=released,
-                reason=f"the guard released {group}",
             )
             states.append(state)
         return self._heartbeat(session, MAX_SEQ, tuple(states), (), True)

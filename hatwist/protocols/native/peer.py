@@ -121,7 +121,13 @@ class Peer:
         return now < self.directAt + self.tolerance and not self._left
 
     def twoWay(self, now: float) -> bool:
-        return self.direct(now) and self.lists(now)
+        """It receives this node's packets, and this node its."""
+        return now < self.twoWayUntil
+
+    @property
+    def twoWayUntil(self) -> float:
+        """When that is over unless it is heard again; C{-inf}: it said goodbye."""
+        return -inf if self._left else min(self.directAt, self.lastListed.at) + self.tolerance
 
     def lists(self, now: float) -> bool:
         """It said of late that it receives this node."""

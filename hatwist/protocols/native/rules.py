@@ -55,29 +55,6 @@ class GroupRules(NamedTuple):
     askLimit: float = inf
 
 
-class NodeRules(NamedTuple):
-    """
-    The configuration of a node in its cluster.
-
-    @ivar interval, tolerance: seconds.
-    @ivar digest: eight bytes, equal on all nodes that share a configuration.
-    @ivar quorum: who votes on claims; C{None}: nobody need.
-    @ivar release: how long the slowest release takes, in seconds; C{None}: what addresses take.
-    @ivar guarding: what of that the guard needs where there are very many addresses.
-    """
-
-    cluster: str
-    name: str
-    interval: float = 1.0
-    tolerance: float = 3.5
-    groups: tuple[GroupRules, ...] = ()
-    address: int = NO_ADDRESS
-    digest: bytes = bytes(8)
-    quorum: Quorum | None = None
-    release: float | None = None
-    guarding: float = 0.0
-
-
 class Timing(NamedTuple):
     """
     Seconds: the interval and tolerance of this node, and what follows from them.
@@ -140,3 +117,30 @@ class Timing(NamedTuple):
         """How many lost round trips in a row a holder outlives, where votes are needed; -1: none at all."""
         left = self.hold - 2 * delay - self.lateness
         return int(left / self.interval + 1e-9) - 1
+
+
+class NodeRules(NamedTuple):
+    """
+    The configuration of a node in its cluster.
+
+    @ivar interval, tolerance: seconds.
+    @ivar digest: eight bytes, equal on all nodes that share a configuration.
+    @ivar quorum: who votes on claims; C{None}: nobody need.
+    @ivar release: how long the slowest release takes, in seconds; C{None}: what addresses take.
+    @ivar guarding: what of that the guard needs where there are very many addresses.
+    """
+
+    cluster: str
+    name: str
+    interval: float = 1.0
+    tolerance: float = 3.5
+    groups: tuple[GroupRules, ...] = ()
+    address: int = NO_ADDRESS
+    digest: bytes = bytes(8)
+    quorum: Quorum | None = None
+    release: float | None = None
+    guarding: float = 0.0
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(self.interval, self.tolerance, self.release, self.guarding)

@@ -49,6 +49,7 @@ class HealthTests(MetricsTestCase):
         self.assertEqual(self.alpha.machine.elections["g"].standing.state.value, "acquiring")
         self.assertFalse(active(self.alpha)[0])
         self.alpha.tell(Held("g"))
+        self.clock.advance(0)
         self.assertTrue(active(self.alpha)[0])
 
     def test_severalGroups(self) -> None:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.linux import realtime
 from hatwist.linux.guard import program
-from hatwist.linux.guard.client import COMMAND, REALTIME
+from hatwist.linux.guard.process import COMMAND, REALTIME
 
 CHILD = """
 import json, os, resource, subprocess, sys

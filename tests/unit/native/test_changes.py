@@ -48,6 +48,10 @@ class Twin(NativeMachine):
         super().tell(report, now)
         self.diligent.tell(report, now)
 
+    def change(self, rules: NodeRules, now: float, records: Mapping[str, Record]) -> None:
+        super().change(rules, now, records)
+        self.diligent.change(rules, now, records)
+
     def decide(self, now: float, beat: bool = False) -> list[Effect]:
         self.diligent.agenda.touchAll()
         found = super().decide(now, beat)
@@ -56,7 +60,7 @@ class Twin(NativeMachine):
         for name, election in self.elections.items():
             twin = self.diligent.elections[name]
             assert election.told == twin.told, (self.name, now, election.told, twin.told)
-            mine, its = self.lease(name, now), self.diligent.lease(name, now)
+            mine, its = self.until(name, now), self.diligent.until(name, now)
             assert mine == its, (self.name, now, mine, its)
         return found
 

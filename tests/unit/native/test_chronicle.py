@@ -135,7 +135,7 @@ class ChronicleTests(SynchronousTestCase):
         self.assertEqual(
             found,
             [
-                ("alpha", "ACTIVE", "SHUTDOWN", f"died or hung: the guard released {GROUP}"),
+                ("alpha", "ACTIVE", "SHUTDOWN", "died or hung"),
                 ("beta", "STANDBY", "ACTIVE", "alpha died or hung"),
             ],
         )

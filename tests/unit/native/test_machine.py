@@ -186,7 +186,7 @@ class DeadlineTests(MachineTests):
     def test_holdersDeath(self) -> None:
         """A standby wakes for its last call, and when the holder is gone: one tolerance after its packet."""
         self.standby()
-        timing = self.machine.timing
+        timing = self.machine.rules.timing
         self.machine.hear(beat("b", 9, role=Role.ACTIVE), "eth0", 101.0)
         self.decide(101.0)
         deadlines: list[float] = []

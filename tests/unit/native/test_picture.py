@@ -97,7 +97,7 @@ class PictureTests(PictureTestCase):
         self.nodes["beta"].tell(Judged("g", "test", Fitness.UNFIT, "out of paper"))
         alpha = self.nodes["alpha"].machine
         alpha.elections["g"].me.configure(
-            alpha.rules.groups[0]._replace(keepUnfit=True), alpha.timing
+            alpha.rules.groups[0]._replace(keepUnfit=True), alpha.rules.timing
         )
         self.nodes["alpha"].drain(True)
         self.pass_(2 * T)

@@ -242,7 +242,7 @@ def _longest(owner: str, group: str) -> GroupState:
         1,
         claim=Claim(1, Worth(Fitness.FIT, 1, 1, owner)),
         released=Released(1, "s" * 63),
-        grant=Grant("v" * 63, 1, 1, 0),
+        grant=Grant("v" * 63, 1, 1),
         reason="r" * 255,
         request=Request("h" * 63, 1, 1, "t" * 63),
     )

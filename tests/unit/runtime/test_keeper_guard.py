@@ -31,7 +31,10 @@ class GuardTests(SynchronousTestCase):
         self.guard = MemoryGuard(self.clock, self.kernel)
         self.guard.start()
         self.guarded = GuardResource(
-            self.guard, "g", lambda: GuardOrder(7, self.clock.seconds() + HOLD, []), alone=False
+            self.guard,
+            "g",
+            lambda: GuardOrder(7, "0 held", self.clock.seconds() + HOLD, []),
+            alone=False,
         )
         self.addresses = Addresses(
             self.clock,
@@ -85,7 +88,7 @@ class GuardTests(SynchronousTestCase):
         self.keeper.release()
         self.assertIn("g", self.guard.armed)
         del self.kernel.refuseDelete[SHARED]
-        self.guard.pet("g", self.clock.seconds() + 2 * RETRY)
+        self.guard.pet({"0 held": self.clock.seconds() + 2 * RETRY})
         self.clock.advance(RETRY)
         self.assertFalse(self.there)
         self.assertEqual((self.guard.armed, self.story[-1]), ({}, "RELEASED"))

@@ -6,6 +6,7 @@ from hatwist.core.claims import Role
 from hatwist.core.effects import RoleChange
 from hatwist.protocols.native.rules import GroupRules
 from hatwist.resources.memory import MemoryResource
+from hatwist.runtime.fence import UNLIMITED
 from hatwist.runtime.node import Node
 from tests.unit.runtime.test_node import I, Nodes, T
 
@@ -29,7 +30,9 @@ class ChangeTests(Nodes):
         new = {g.name: MemoryResource(self.clock, g.name) for g in groups}
         new = {name: r for name, r in new.items() if name not in node.keepers}
         rules = node.machine.rules._replace(groups=groups, digest=b"%8d" % len(groups))
-        node.change(node.machine, rules, {name: self.custody(name, r) for name, r in new.items()})
+        node.change(
+            node.machine, rules, {name: self.custody(name, r) for name, r in new.items()}, UNLIMITED
+        )
         return new
 
     def unmoved(self) -> None:

@@ -365,10 +365,8 @@ class FileTests(Contract, SynchronousTestCase):
             json.dumps({**good, "groups": {"web": {"reserved": 1}}}).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": 1e999, "vote": None}}}).encode(),
             json.dumps({**good, "groups": {"web": {"reserved": -1, "vote": None}}}).encode(),
-            json.dumps(
-                {**good, "groups": {"web": {"reserved": 1, "vote": ["b", 1, -3, 4]}}}
-            ).encode(),
-            json.dumps({**good, "groups": {"web": {"reserved": 1, "vote": vote[:3]}}}).encode(),
+            json.dumps({**good, "groups": {"web": {"reserved": 1, "vote": ["b", 1, -3]}}}).encode(),
+            json.dumps({**good, "groups": {"web": {"reserved": 1, "vote": vote[:2]}}}).encode(),
             json.dumps(good).encode()[:-7],
         ):
             self.put(content)

@@ -102,11 +102,12 @@ class ReloadTests(ServiceTestCase):
         members = Quorum(frozenset(("alpha", "beta", "gamma")), 2)
         service = self.service(quorum=members, interval=0.1, tolerance=2.5, lease=3, groups=(WEB,))
         service.startService()
-        fence = service.groups["web"].fence
-        short = fence.kernel
+        assert service.node is not None
+        leases = service.node.driver.leases
+        short = leases.kernel
         self.assertIsNotNone(short.margin)
         slow = replace(WEB, resources=(CommandSpec(("true",), ("true",), timeout=1.0),))
         await service.reload(self.with_(service, slow))
-        self.assertEqual(fence.kernel, (3, None))
+        self.assertEqual(leases.kernel, (3, None))
         await service.reload(self.with_(service, WEB))
-        self.assertEqual(fence.kernel, short)
+        self.assertEqual(leases.kernel, short)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
@@ -209,9 +209,9 @@ class JudgeTests(SynchronousTestCase):
         """A node that takes in only what another one said first."""
         settled = Peer.arrived
 
-        def once(self: Peer, beat: Heartbeat, now: float) -> None:
+        def once(self: Peer, beat: Heartbeat, changed: Collection[str], now: float) -> None:
             before = self.beat
-            settled(self, beat, now)
+            settled(self, beat, changed, now)
             if before is not None and before.session == beat.session:
                 self.beat = beat._replace(groups=before.groups)
 

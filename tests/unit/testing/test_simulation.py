@@ -227,7 +227,7 @@ class MonitorTests(SynchronousTestCase):
         def late(self: Candidacy, *more: Any) -> Decision | Obstacle:
             *_, others, turn = more
             alpha = others.view.peers.get("alpha")
-            waits = alpha and turn.now < alpha.at + 1.0
+            waits = alpha and not turn.passed(alpha.at + 1.0)
             return Obstacle.SUCCESSOR if waits else settled(self, *more)
 
         self.assertNoticed(self.killed, "no holder from 2.0000", Candidacy, "_vacancy", late)

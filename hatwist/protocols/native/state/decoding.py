@@ -312,7 +312,7 @@ class _Reader:
             if index >= len(heard):
                 raise BadPacket("malformed", "index of a grant")
             name, session = heard[index].name, heard[index].session
-        return Grant(name, _session(session), _term(term), 0)
+        return Grant(name, _session(session), _term(term))
 
     def request(self) -> Request:
         holder = _name(self.raw())

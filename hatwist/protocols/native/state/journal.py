@@ -57,11 +57,9 @@ def toldOf(state: GroupState) -> GroupState:
     """
     What a datagram tells of it, so that all who know of a record sum up the same.
 
-    A grant names no packet, a reason is cut, and beside a claim nobody is told whether an earlier release was a move.
+    A reason is cut, and beside a claim nobody is told whether an earlier release was a move.
     """
-    grant, released = state.grant, state.released
-    if grant is not None and grant.seq:
-        state = state._replace(grant=grant._replace(seq=0))
+    released = state.released
     if released is not None and released.moved and state.claim is not None:
         state = state._replace(released=released._replace(moved=False))
     if len(state.reason) > 63:
