@@ -158,7 +158,9 @@ class Link:
     def received(self, packet: Packet, addr: Target) -> None:
         """A packet has arrived."""
         try:
-            if packet.data == self._latest:  # our own; checking its signature would take longer
+            # Where a datagram itself tells its sender, the same bytes are our own; checking their signature would take
+            # longer. Of VRRP two routers may send the same.
+            if packet.data == self._latest and packet.source is None:
                 raise BadPacket("reflected")
             if not self.way.admits(addr):
                 raise BadPacket("foreign-source")

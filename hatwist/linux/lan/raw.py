@@ -138,8 +138,9 @@ class KernelRawSockets:
             target = (str(destination), 0, 0, index)
         try:
             sock.sendmsg([data], [control], 0, target)
-        except OSError as error:
-            if error.errno == errno.EINVAL and not _has(source, index):
+        except OSError:
+            # The kernel says EINVAL, ENETUNREACH or EADDRNOTAVAIL, by family and destination.
+            if not _has(source, index):
                 raise OSError(
                     errno.EADDRNOTAVAIL, f"{source} is no address of this host any more"
                 ) from None
