@@ -271,9 +271,10 @@ async def farewell(world: RawWorld) -> None:
     group = GROUPS[world.version]
     index = said.ifindex
     assert index > 0
-    assert said == Farewell(index, group, 0, b"bye", PROTOCOL, near.address)
+    assert said == Farewell(index, group, 0, b"bye", near.address, PROTOCOL)
     (said,) = link.farewells(b"bye", near.address, world.far.address)
     assert said.address == world.far.address
+    assert link.farewells(b"bye") == []
 
 
 async def named(world: RawWorld) -> None:

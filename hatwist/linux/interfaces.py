@@ -80,16 +80,16 @@ class Farewell(NamedTuple):
 
     @ivar ifindex: the interface it leaves by.
     @ivar address, port: where it goes: a multicast group, a broadcast address or one node.
-    @ivar protocol: in the header of IP. UDP goes one hop far; any other has no port, and 255 hops.
-    @ivar source: the address that it leaves by; C{None}: any.
+    @ivar source: the address that it leaves by, also when the host has it no more; C{None}: any, and it is UDP's.
+    @ivar protocol: with a C{source}: in the header of IP. It has no port then, and 255 hops.
     """
 
     ifindex: int
     address: Address
     port: int
     datagram: bytes
-    protocol: int = UDP
     source: Address | None = None
+    protocol: int = UDP
 
 
 class IGuard(Interface):

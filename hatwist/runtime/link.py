@@ -149,11 +149,9 @@ class Link:
     ) -> list[Farewell]:
         """Where the guard sends a datagram that says for this node what it cannot say itself any more."""
         packet = Outgoing(datagram, None, "", source, destination)
-        return [
-            self.way.farewell(self._index, packet, target)
-            for target in self.way.targets(self._index, destination)
-            if self._index
-        ]
+        targets = self.way.targets(self._index, destination) if self._index else ()
+        found = [self.way.farewell(self._index, packet, target) for target in targets]
+        return [farewell for farewell in found if farewell is not None]
 
     def received(self, packet: Packet, addr: Target) -> None:
         """A packet has arrived."""

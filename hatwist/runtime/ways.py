@@ -72,8 +72,8 @@ class Way(Protocol):
         """
         ...
 
-    def farewell(self, index: int, packet: Outgoing, target: Target) -> Farewell:
-        """How the guard sends it there."""
+    def farewell(self, index: int, packet: Outgoing, target: Target) -> Farewell | None:
+        """How the guard sends it there; C{None}: it cannot."""
         ...
 
     def receive(self, sock: Any, buffer: memoryview) -> tuple[Packet, Target]:
@@ -271,9 +271,11 @@ class Raw:
             raise OSError(errno.EADDRNOTAVAIL, "this host has no address of its own to send from")
         self._sockets.send(sock, index, packet.data, packet.source, target[0])
 
-    def farewell(self, index: int, packet: Outgoing, target: Target) -> Farewell:
+    def farewell(self, index: int, packet: Outgoing, target: Target) -> Farewell | None:
         """See L{Way.farewell}."""
-        return Farewell(index, target[0], 0, packet.data, raw.PROTOCOL, packet.source)
+        if packet.source is None:
+            return None
+        return Farewell(index, target[0], 0, packet.data, packet.source, raw.PROTOCOL)
 
     def receive(self, sock: Socket, buffer: memoryview) -> tuple[Packet, Target]:
         """See L{Way.receive}."""

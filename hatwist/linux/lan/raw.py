@@ -35,6 +35,8 @@ _IP_PKTINFO, _IP_MULTICAST_ALL, _IPV6_MULTICAST_ALL = 8, 49, 29
 _SO_RCVBUFFORCE = 33
 _PKTINFO4 = Struct("=i4s4s")  # struct in_pktinfo: interface, source, destination
 _PKTINFO6 = Struct("=16si")  # struct in6_pktinfo: address, interface
+_IP4 = Struct("!BBHHHBBH8s")  # RFC 791, section 3.1
+_IP6 = Struct("!IHBB32s")  # RFC 8200, section 3
 _ANCILLARY = 128
 """Bytes: in6_pktinfo and an int, each with its header, are 80."""
 _STALE = 1024
@@ -199,6 +201,18 @@ def _discard(sock: socket.socket) -> None:
 
 def _has(source: Address, index: int) -> bool:
     return udp.isOwn(udp.Own(str(source), index), _FAMILIES[source.version])
+
+
+def wholePacket(protocol: int, source: Address, destination: Address, data: bytes) -> bytes:
+    """
+    A packet with its header of IP and as many hops as L{KernelRawSockets} give it, for a socket of IPPROTO_RAW.
+
+    The kernel fills in the length, the number and the checksum of an IPv4 header (raw(7)).
+    """
+    both = source.packed + destination.packed
+    if source.version == 4:
+        return _IP4.pack(4 << 4 | 5, TOS, 0, 0, 0, HOPS, protocol, 0, both) + data
+    return _IP6.pack(6 << 28 | TOS << 20, len(data), protocol, HOPS, both) + data
 
 
 def sourceOf(interface: str, version: int, shared: Collection[Address]) -> Address | None:
