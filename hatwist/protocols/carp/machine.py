@@ -30,7 +30,7 @@ from hatwist.core.reports import (
 )
 from hatwist.core.states import Input, State
 from hatwist.core.worth import Fitness
-from hatwist.protocols.carp.packet import COUNTERS, HOPS, CarpPacket, decode, encode
+from hatwist.protocols.carp.packet import COUNTERS, HOPS, Address, CarpPacket, decode, encode
 from hatwist.protocols.carp.picture import picture
 from hatwist.protocols.carp.rules import CarpRules, VhostRules
 from hatwist.protocols.carp.vhost import Purpose, Vhost
@@ -121,7 +121,7 @@ class CarpMachine:
         if vhost.hear(said, source, packet.link, now):
             self.agenda.touch((vhost.rules.name,))
             self.news = True
-        return Received(str(source), b"", HeardPacket(str(source), packet.link, said))
+        return Received(str(source), b"", HeardPacket(source, packet.link, said))
 
     def tell(self, report: Report, now: float) -> None:
         if type(report) in OF_NODE:
@@ -271,7 +271,7 @@ class CarpMachine:
 class HeardPacket(NamedTuple):
     """What a packet said, for the flight recorder."""
 
-    source: str
+    source: Address
     link: str
     packet: CarpPacket
 

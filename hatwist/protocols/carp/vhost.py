@@ -18,6 +18,7 @@ from hatwist.core.claims import Claim
 from hatwist.core.effects import Announce, Effect, Leased
 from hatwist.core.fitness import Verdicts
 from hatwist.core.obstacles import Obstacle
+from hatwist.core.phrases import duration
 from hatwist.core.standing import Decision, Standing
 from hatwist.core.states import Input, State
 from hatwist.core.terms import Terms
@@ -29,6 +30,8 @@ from hatwist.protocols.carp.rules import ARP_AGAIN, DEMOTED, VhostRules
 
 LEASE = "held"
 """The lease of everything that is held: one node's process sends all its advertisements, or none."""
+
+_SILENCE = ("", Cause.SILENCE)
 
 
 class Purpose(Enum):
@@ -101,7 +104,7 @@ class Vhost:
         self._answeredAt = -inf
         self._announceIn = 0  # advertisements until the addresses are announced again
         self.downAt = now + self.tolerance
-        self._why = ("", Cause.SILENCE)
+        self._why = _SILENCE
         self.standing = Standing(cluster, rules.name, self._claim, Turn(now, self.effects))
 
     def _claim(self, now: float) -> Claim:
@@ -183,7 +186,7 @@ class Vhost:
     def _reset(self, now: float) -> None:
         """The master lives, or may: wait for the next advertisement."""
         self.downAt = now + self.tolerance
-        self._why = (f"no advertisement was heard for {self.tolerance:.3f} s", Cause.SILENCE)
+        self._why = _SILENCE
 
     # What the driver reports
 
@@ -300,7 +303,8 @@ class Vhost:
         self._announceIn = ARP_AGAIN
         self.advertiseAt = turn.now
         turn.do(Leased(self.rules.name, LEASE))
-        self.standing.apply(Decision(Input.CLAIM, why or "no master was heard", cause), turn)
+        why = why or f"no advertisement was heard for {duration(self.tolerance)}"
+        self.standing.apply(Decision(Input.CLAIM, why, cause), turn)
 
     def _keep(self, turn: Turn) -> None:
         """As master."""
