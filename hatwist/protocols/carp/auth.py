@@ -42,10 +42,8 @@ class Seal:
 
     def verify(self, counter: int, digest: bytes) -> bool:
         """Whether its sender knew password and addresses."""
-        for begun in self._begun:
-            if hmac.compare_digest(_finished(begun, counter), digest):
-                return True
-        return False
+        found = [_finished(begun, counter) for begun in self._begun]
+        return any(hmac.compare_digest(each, digest) for each in found)
 
 
 def _leftOut(address: Address) -> bool:

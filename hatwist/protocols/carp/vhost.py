@@ -82,7 +82,7 @@ class Vhost:
     @param cluster, node: for the log.
     @ivar master: who advertises, as far as is known; C{None}: nobody, or this node.
     @ivar downAt: when the master is taken for dead, if nothing more is heard of it.
-    @ivar advertiseAt: when the next advertisement is due; L{inf}: none is.
+    @ivar advertiseAt: when the next advertisement is due, as long as it L{advertises}.
     @ivar due: what is to be sent by the last decision.
     @ivar challenger: who advertises more slowly than this master; C{None}: nobody does.
     """
@@ -213,7 +213,6 @@ class Vhost:
             return
         self.input(Input.RELEASED, now)
         owed, self._owed = self._owed, None
-        self.advertiseAt = inf
         if owed is not None:
             self.due.append(owed)
         if owed is Purpose.GOODBYE:
@@ -223,7 +222,6 @@ class Vhost:
         """The guard has let go of everything, and said goodbye if that was possible."""
         if self.rules.guardable:
             self._owed = None
-        self.advertiseAt = inf
         self._rival = None
         self._reset(now)
         self.input(Input.FENCED, now, why)
@@ -319,7 +317,6 @@ class Vhost:
     def _yield(self, rival: Master, turn: Turn) -> None:
         # To one that is as fast nothing more is said: a BSD host yields to any that is.
         self._owed = Purpose.LAST if rival.rank < self.rank else None
-        self.advertiseAt = inf
         self._rival, self.challenger = None, None
         self.master = rival
         self._reset(turn.now)

@@ -279,6 +279,28 @@ class BackupTests(VhostTestCase):
         self.decide()
         self.assertTrue(self.claims())
 
+    def test_fasterOfTwo(self) -> None:
+        """A faster master that is heard beside the known one is known from then on: the slower one may say goodbye."""
+        self.backup()
+        self.hear(advert(1, 200), last=9)
+        self.hear(advert(1, 1), last=8)
+        self.hear(GOODBYE, last=9)
+        self.decide()
+        self.assertFalse(self.claims())
+
+    def test_slowerLives(self) -> None:
+        """A slower master is one all the same: while it is heard, the timer begins anew."""
+        self.backup()
+        self.hear(advert(1, 1), last=8)
+        self.now += 3
+        self.hear(advert(1, 200), last=9)
+        self.hear(GOODBYE, last=7)
+        for seconds in (3.25, 6.24):
+            self.at(seconds)
+            self.assertFalse(self.claims())
+        self.at(6.25)
+        self.assertTrue(self.claims())
+
     def test_fasterIsGone(self) -> None:
         """When the faster one is silent for too long, the slower one counts."""
         self.backup(preempt=True)
@@ -471,11 +493,13 @@ class MasterTests(VhostTestCase):
             self.assertFalse(self.claims())
 
     def test_retries(self) -> None:
-        """If nobody else is master, it tries again sooner."""
+        """If nobody else is master, it tries again sooner, but not before somebody else could be."""
         self.backup()
         self.at(3.25)
         self.tell(NotHeld(GROUP, "no"))
         self.tell(Gone(GROUP))
+        self.at(3.25 + 3.24)
+        self.assertFalse(self.claims())
         self.at(3.25 + 3.25)
         self.assertTrue(self.claims())
 
