@@ -222,7 +222,6 @@ class Vhost:
         """The guard has let go of everything, and said goodbye if that was possible."""
         if self.rules.guardable:
             self._owed = None
-        self._rival = None
         self._reset(now)
         self.input(Input.FENCED, now, why)
 
@@ -317,7 +316,6 @@ class Vhost:
     def _yield(self, rival: Master, turn: Turn) -> None:
         # To one that is as fast nothing more is said: a BSD host yields to any that is.
         self._owed = Purpose.LAST if rival.rank < self.rank else None
-        self._rival, self.challenger = None, None
         self.master = rival
         self._reset(turn.now)
         order = "it is faster" if rival.rank < self.rank else "its address is lower"

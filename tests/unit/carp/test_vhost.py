@@ -275,6 +275,10 @@ class BackupTests(VhostTestCase):
             self.hear(data, last=9)
             self.decide()
             self.assertFalse(self.claims())
+        before = self.vhost.downAt
+        self.now += 1
+        self.hear(GOODBYE, last=9)
+        self.assertEqual(self.vhost.downAt, before)
         self.hear(GOODBYE, last=8)
         self.decide()
         self.assertTrue(self.claims())
@@ -294,7 +298,6 @@ class BackupTests(VhostTestCase):
         self.hear(advert(1, 1), last=8)
         self.now += 3
         self.hear(advert(1, 200), last=9)
-        self.hear(GOODBYE, last=7)
         for seconds in (3.25, 6.24):
             self.at(seconds)
             self.assertFalse(self.claims())
