@@ -131,6 +131,8 @@ class CarpMachine:
             if vhost is not None:  # else it went meanwhile
                 self.agenda.touch((vhost.rules.name,))
                 OF_GROUP[type(report)](vhost, report, now)
+        if isinstance(report, Judged):
+            self._measure()
 
     def _each(self) -> list[Vhost]:
         """All of them, each of which is about to change."""
@@ -145,6 +147,7 @@ class CarpMachine:
         self.drained = report.on
         for vhost in self._each():
             vhost.judged("drain", *(DRAINED if report.on else (Fitness.FIT, "")), now)
+        self._measure()
 
     def _stop(self, report: Stopped, now: float) -> None:
         self._stopped = True
@@ -258,14 +261,18 @@ class CarpMachine:
 
     def _index(self) -> None:
         """What follows from the rules of all."""
-        each = [vhost.rules for vhost in self.vhosts.values()]
         self._byId = {
             (link, vhost.rules.vhid): vhost
             for vhost in self.vhosts.values()
             for link in vhost.rules.links
         }
-        self._tolerance = min((rules.tolerance for rules in each), default=ALONE)
-        self._slack = min((rules.slack for rules in each), default=ALONE)
+        self._measure()
+
+    def _measure(self) -> None:
+        """What follows from how fit it is for each of them, too."""
+        each = self.vhosts.values()
+        self._tolerance = min((vhost.tolerance for vhost in each), default=ALONE)
+        self._slack = min((vhost.slack for vhost in each), default=ALONE)
 
 
 class HeardPacket(NamedTuple):

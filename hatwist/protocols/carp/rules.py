@@ -43,14 +43,6 @@ class VhostRules(NamedTuple):
         """Seconds of silence after which this node takes over, if it is well."""
         return self.deadRatio * self.advbase + self.advskew / SKEWS
 
-    @property
-    def slack(self) -> float:
-        """
-        For how many seconds a master may do nothing at all: its last advertisement may be an interval old, and
-        nobody who has the same C{advbase} takes over before C{deadRatio} of them have passed.
-        """
-        return (self.deadRatio - 1) * self.advbase - self.advskew / SKEWS
-
 
 class CarpRules(NamedTuple):
     """

@@ -129,6 +129,14 @@ class Vhost:
         """Seconds of silence after which a master is taken for dead."""
         return self.rules.deadRatio * self.rules.advbase + self.skew / SKEWS
 
+    @property
+    def slack(self) -> float:
+        """
+        For how many seconds a master may do nothing at all: its last advertisement may be an interval old, and
+        nobody who has the same C{advbase} takes over before C{deadRatio} of them have passed.
+        """
+        return self.rules.deadRatio * self.rules.advbase - self.rank.interval / SKEWS
+
     # What is heard
 
     def hear(self, packet: CarpPacket, source: Address, link: str, now: float) -> bool:
@@ -171,7 +179,7 @@ class Vhost:
         else:
             self.master = heard
             if packet.demote or (self.rules.preempt and self.rank < heard.rank):
-                self._take(f"{heard}, is slower than this node", Cause.HANDOVER, now)
+                self._take(f"{heard}, ranks below this node", Cause.HANDOVER, now)
             else:
                 self._reset(now)
 

@@ -547,6 +547,8 @@ class MasterTests(VhostTestCase):
         """It may hold until just before others, who have heard its last advertisement, can take over."""
         self.master()
         self.assertEqual(self.machine.until("held", START), START + 2 - 0.25)
+        self.tell(Judged(GROUP, "memory", Fitness.DEGRADED, "disk full"))
+        self.assertEqual(self.machine.until("held", START), START + 2 - 240 / 256)
 
     def test_eachLink(self) -> None:
         """With addresses of both families each link gets its packet, and either one's are heard."""
