@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Protocol
 
@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from hatwist.linux.interfaces import IAsker
-from hatwist.linux.lan.neighbours import Asker
 from hatwist.linux.netlink.messages import Address
 
 SHARED4, SHARED6 = IPv4Address("10.9.0.100"), IPv6Address("fd09::100")
@@ -24,7 +23,7 @@ class World(Protocol):
     mac: bytes
     otherMac: bytes
 
-    def asker(self) -> Asker:
+    def asker(self) -> IAsker:
         """One that is not started; closed at the end."""
 
     def use(self, address: Address, *, here: bool = False) -> None:
@@ -47,17 +46,19 @@ class Ears:
         self.answers: list[tuple[Address, bytes]] = []
         self.claims: list[tuple[Address, bytes]] = []
 
-    async def start(self, world: World) -> Asker:
-        asker = world.asker()
+    async def start(
+        self, world: World, asker: IAsker | None = None, addresses: Sequence[Address] = BOTH
+    ) -> IAsker:
+        asker = world.asker() if asker is None else asker
         await asker.start(
-            BOTH,
+            addresses,
             lambda address, mac: self.answers.append((address, mac)),
             lambda address, mac: self.claims.append((address, mac)),
         )
         return asker
 
 
-async def untilAnswered(world: World, ears: Ears, asker: Asker, *addresses: Address) -> None:
+async def untilAnswered(world: World, ears: Ears, asker: IAsker, *addresses: Address) -> None:
     """Ask until all are answered: a kernel needs a moment to listen for a new IPv6 address."""
     known = len(ears.answers)
 
@@ -69,7 +70,7 @@ async def untilAnswered(world: World, ears: Ears, asker: Asker, *addresses: Addr
     await world.until(condition)
 
 
-async def _settled(world: World, ears: Ears, asker: Asker) -> None:
+async def _settled(world: World, ears: Ears, asker: IAsker) -> None:
     """All that was under way has arrived: answers to later questions have."""
     for address in BOTH:
         world.use(address)

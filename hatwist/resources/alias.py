@@ -83,7 +83,9 @@ class AliasSpec:
 
     def make(self, world: World) -> Alias:
         return Alias(
-            world.reactor, self.alias, world.netlink, self.timeout, permitted=world.permitted
+            *(world.reactor, self.alias, world.netlink, self.timeout),
+            openSender=world.openSender,
+            permitted=world.permitted,
         )
 
     def __str__(self) -> str:

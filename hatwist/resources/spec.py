@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 
 from hatwist.core.parsing import Seconds
 from hatwist.core.table import Table
-from hatwist.linux.interfaces import INetlink
+from hatwist.linux.interfaces import INetlink, ISender
+from hatwist.linux.netlink.messages import KernelLink
 
 TIMEOUT = 10.0
 """Seconds that a program may take each way, where nothing else is said."""
@@ -25,6 +26,7 @@ class World(NamedTuple):
     @ivar group: the name of its group.
     @ivar permitted: whether anything may be held here now, as the guard has it.
     @ivar until: until when, in seconds on the reactor's clock.
+    @ivar openSender: opens what announces on an interface; C{OSError} when that is not possible.
     @ivar arm: tells the guard what the first argument owns: netlink messages that delete it all. Fires once the
         guard has confirmed; nothing may be added before.
     """
@@ -32,6 +34,7 @@ class World(NamedTuple):
     reactor: Any
     netlink: INetlink
     group: str
+    openSender: Callable[[KernelLink], ISender]
     permitted: Callable[[], bool]
     until: Callable[[], float]
     arm: Callable[[Hashable, Sequence[bytes]], Deferred[None]]

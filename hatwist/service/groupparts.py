@@ -15,6 +15,7 @@ from hatwist.core.limits import LIMIT
 from hatwist.core.reports import Judged
 from hatwist.core.worth import Fitness
 from hatwist.linux.guard.client import GuardClient
+from hatwist.linux.lan.shared import LanSockets
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
 from hatwist.resources.guard import GuardResource
@@ -39,6 +40,7 @@ class GroupParts:
     """
     One group of one node.
 
+    @param sockets: those that announce and ask, for all groups of the node.
     @param resources: further ones, acquired after those of the settings.
     @ivar fence: until when it may be held.
     @ivar checks: what decides whether this node is fit.
@@ -51,6 +53,7 @@ class GroupParts:
         group: GroupSettings,
         netlink: Netlink,
         guard: GuardClient,
+        sockets: LanSockets,
         resources: Sequence[Any] = (),
     ) -> None:
         self.group = group
@@ -64,6 +67,7 @@ class GroupParts:
             reactor,
             netlink,
             group.name,
+            sockets.senders.open,
             lambda: guard.permits(group.name),
             lambda: guard.until(group.name),
             self._guarded.arm,
@@ -73,7 +77,8 @@ class GroupParts:
         for resource in resources:
             self.add(resource)
         self.senses = Senses(
-            reactor, netlink, group.name, settings.interface, group.addresses, self._managed()
+            *(reactor, netlink, group.name, settings.interface, group.addresses, self._managed()),
+            sockets.askers.open,
         )
         self._strays = self._straying()
         self.hooks = Hooks(reactor, group.name, dict(group.hooks), group.hookTimeout)

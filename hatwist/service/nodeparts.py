@@ -13,6 +13,7 @@ from hatwist.core.electorate import refusal, runs
 from hatwist.core.guarantee import Guarantee, Level
 from hatwist.core.worth import NO_ADDRESS, addressNumber
 from hatwist.linux.guard.client import GuardClient
+from hatwist.linux.lan.shared import Askers, LanSockets, Senders
 from hatwist.linux.netlink.present import interfaceAddress
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.runtime.driver import Custody
@@ -53,6 +54,7 @@ class NodeParts:
         self._reactor = reactor
         self._netlink = netlink
         self._guard = guard
+        self._sockets = LanSockets(Senders(), Askers(reactor, netlink))
         # One for all starts, so that a write that is still under way ends before the next one.
         self._store = Store.of(reactor, settings.stateDir, settings.cluster, settings.node)
         self._address = NO_ADDRESS
@@ -69,6 +71,7 @@ class NodeParts:
             group,
             self._netlink,
             self._guard,
+            self._sockets,
             resources,
         )
 

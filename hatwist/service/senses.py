@@ -16,7 +16,6 @@ from hatwist.core.errors import ResourceError
 from hatwist.core.reports import Judged, Served
 from hatwist.core.worth import Fitness
 from hatwist.linux.interfaces import IAsker, INetlink
-from hatwist.linux.lan.neighbours import Asker
 from hatwist.linux.netlink.carrier import CarrierWatch
 from hatwist.linux.netlink.messages import Address
 from hatwist.resources.addresses.placing import Finder
@@ -39,7 +38,7 @@ class Senses:
     @param interface: where an address is that says nothing, and to which no connected route leads.
     @param managed: interfaces that are down unless this node is ACTIVE: nobody can be asked there, and
         their carriers count while they are held.
-    @param openAsker: asks the LAN on one interface.
+    @param openAsker: of an interface: asks the LAN there.
     @ivar answer: who answered last for which address, a clause; C{""}: nobody.
     """
 
@@ -52,8 +51,8 @@ class Senses:
         group: str,
         interface: str,
         addresses: Sequence[AddressSpec],
-        managed: Collection[str] = (),
-        openAsker: Callable[[Any, INetlink, str], IAsker] = Asker,
+        managed: Collection[str],
+        openAsker: Callable[[str], IAsker],
     ) -> None:
         self._netlink = netlink
         self._group = group
@@ -119,7 +118,7 @@ class Senses:
         self._carrier = CarrierWatch(self._netlink, watched, self._up, self._down)
         self._carrier.start()
         for name, addresses in where.items():
-            asker = self._openAsker(self._reactor, self._netlink, name)
+            asker = self._openAsker(name)
             self._askers[asker] = addresses
             asker.start(addresses, self._answered, self._seized)
         if self._askers:

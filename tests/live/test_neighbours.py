@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 
 from hatwist.linux.lan.neighbours import REPEAT, Asker
 from hatwist.linux.lan.sender import PacketSender
+from hatwist.linux.lan.shared import Askers
 from hatwist.linux.netlink.messages import Address, KernelLink
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.protocols import frames
@@ -85,6 +86,18 @@ async def world() -> AsyncIterator[KernelWorld]:
 async def test_contract(world: KernelWorld, part: contracts_neighbours.Part) -> None:
     """The kernel keeps what its double in memory keeps."""
     await part(world)
+
+
+@pytest.mark.parametrize("part", contracts_neighbours.CONTRACT, ids=lambda part: part.__name__)
+@pytest_twisted.ensureDeferred
+async def test_shared(world: KernelWorld, part: contracts_neighbours.Part) -> None:
+    """One user among others keeps it too, on sockets that they share."""
+    askers = Askers(reactor, world.netlink)
+    other = Ears()
+    await other.start(world, askers.open(Wire.near), (IPv4Address("10.9.0.250"),))
+    world.asker = lambda: askers.open(Wire.near)  # type: ignore[method-assign,assignment,return-value]
+    await part(world)
+    assert (other.answers, other.claims) == ([], [])
 
 
 @pytest_twisted.ensureDeferred

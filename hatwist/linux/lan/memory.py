@@ -70,6 +70,12 @@ class MemoryAsker:
         self._lan.askers.append(self)
         return succeed(None)
 
+    def serve(self, addresses: Iterable[Address]) -> None:
+        """See L{Asker.serve<hatwist.linux.lan.neighbours.Asker.serve>}."""
+        if self.broken:
+            raise OSError(errno.ENODEV, "No such device")
+        self._addresses = frozenset(addresses)
+
     def ask(self, address: Address) -> None:
         """See L{IAsker.ask}."""
         if address not in self._addresses:

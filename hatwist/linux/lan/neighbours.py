@@ -18,7 +18,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hatwist.linux.interfaces import IAsker, INetlink, Seen
-from hatwist.linux.lan.port import ETH_P_ARP, ETH_P_IPV6, NEIGHBOUR_FILTER, PacketPort, arpFilter
+from hatwist.linux.lan.port import (
+    ETH_P_ARP,
+    ETH_P_IPV6,
+    NEIGHBOUR_FILTER,
+    Instruction,
+    PacketPort,
+    arpFilter,
+)
 from hatwist.linux.netlink.messages import Address, Event, EventsLost, KernelLink, LinkChange
 from hatwist.linux.netlink.subscribers import LINKS
 from hatwist.protocols import frames
@@ -61,16 +68,31 @@ class Asker:
     def start(self, addresses: Iterable[Address], answered: Seen, claimed: Seen) -> Deferred[None]:
         """See L{IAsker.start}."""
         self._answered, self._claimed = answered, claimed
-        self._asked = dict.fromkeys(addresses, float("-inf"))
         try:
-            for version in {address.version for address in self._asked}:
-                self._ports[version] = port = self._port(version)
-                port.open()
+            self.serve(addresses)
         except OSError:
             self.close()
             raise
         self._unsubscribe = self._netlink.subscribe(self._changed, [LINKS])
         return self._netlink.dumpLinks().addCallbacks(self._dumped, self._failed)
+
+    def serve(self, addresses: Iterable[Address]) -> None:
+        """
+        All that may be asked for from now on.
+
+        @raise OSError: as from L{start}.
+        """
+        self._asked = {each: self._asked.get(each, float("-inf")) for each in addresses}
+        self._users = {each: mac for each, mac in self._users.items() if each in self._asked}
+        versions = {address.version for address in self._asked}
+        for version in self._ports.keys() - versions:
+            self._ports.pop(version).close()
+        if 4 in self._ports:
+            self._ports[4].filter(self._arpFilter())
+        for version in versions - self._ports.keys():
+            port = self._port(version)
+            port.open()
+            self._ports[version] = port
 
     def ask(self, address: Address) -> None:
         """See L{IAsker.ask}."""
@@ -105,12 +127,14 @@ class Asker:
 
     def _port(self, version: int) -> PacketPort:
         if version == 4:
-            senders = [address for address in self._asked if isinstance(address, IPv4Address)]
-            program = arpFilter(senders)
+            program = self._arpFilter()
             return PacketPort(self._reactor, self.interface, ETH_P_ARP, program, self._readArp)
         return PacketPort(
             self._reactor, self.interface, ETH_P_IPV6, NEIGHBOUR_FILTER, self._readNeighbour
         )
+
+    def _arpFilter(self) -> tuple[Instruction, ...]:
+        return arpFilter([address for address in self._asked if isinstance(address, IPv4Address)])
 
     def _open(self, port: PacketPort) -> None:
         try:

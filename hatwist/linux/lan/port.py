@@ -155,6 +155,16 @@ class PacketPort:
             self.mac = self._socket.getsockname()[4]
             self._reactor.addReader(self)
 
+    def filter(self, instructions: Sequence[Instruction]) -> None:
+        """
+        Receive what passes this one from now on.
+
+        @raise OSError: the kernel has no room for it; what was before stays.
+        """
+        if self._socket is not None:
+            attach(self._socket, instructions)
+        self._instructions = instructions
+
     def close(self) -> None:
         """
         Give the socket back.

@@ -1,8 +1,8 @@
 """
-Netlink messages: pyroute2 encodes what is sent (60 microseconds each: encode before it is urgent).
+Netlink messages: addresses by struct, in a few microseconds each, and what is sent once by pyroute2.
 
-What is received is decoded here by struct into frozen values, in a few microseconds an address
-instead of 30, which matters when a thousand events arrive during a takeover. Sources:
+Its classes take 30 to 200 microseconds an address, which matters when a thousand are held, and a thousand events
+arrive, in one takeover. The tests compare with what they encode. Sources:
 linux/netlink.h, rtnetlink.h, if_addr.h, if_link.h, ip.h, RFC 3549.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ _IFINFOMSG = struct.Struct("=BxHiII")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _U32 = struct.Struct("=I")
 _CACHEINFO = struct.Struct("=IIII")  # preferred, valid, and two that the kernel alone sets
-_IFA_CACHEINFO = 6
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_PROTO = 1, 2, 3, 4, 6, 11
 _IFLA_AF_SPEC, _IFLA_INET_CONF, _PROMOTE_SECONDARIES = 26, 1, 20
 _RTEXT_FILTER_SKIP_STATS = 1 << 3
 
@@ -140,16 +140,16 @@ def encodeAdd(
 
     @param validLft: seconds, at least 1, after which the kernel deletes it; see L{lasting}.
     """
-    attributes: list[tuple[str, Any]] = [("IFA_LOCAL", str(address)), ("IFA_ADDRESS", str(address))]
+    attributes = [(_IFA_LOCAL, address.packed), (_IFA_ADDRESS, address.packed)]
     if isinstance(address, IPv4Address):
         if prefix < 31:  # as ifup does; RFC 3021 has none for /31
             network = IPv4Network((int(address), prefix), strict=False)
-            attributes.append(("IFA_BROADCAST", str(network.broadcast_address)))
+            attributes.append((_IFA_BROADCAST, network.broadcast_address.packed))
         if label is not None:
-            attributes.append(("IFA_LABEL", label))
+            attributes.append((_IFA_LABEL, label.encode() + b"\0"))
     else:
         flags |= IFA_F_NODAD
-    attributes.append(("IFA_PROTO", IFA_PROTO_HATWIST))
+    attributes.append((_IFA_PROTO, bytes([IFA_PROTO_HATWIST])))
     how = NLM_F_REQUEST | NLM_F_ACK | NLM_F_REPLACE | NLM_F_CREATE
     encoded = _encodeAddress(RTM_NEWADDR, how, address, prefix, index, flags, attributes)
     alone = prefix == address.max_prefixlen
@@ -168,7 +168,7 @@ def lasting(message: bytes, validLft: int) -> bytes:
 
 def encodeDelete(address: Address, prefix: int, index: int) -> bytes:
     """Encode "delete this address from this interface", whatever its label is."""
-    attributes: list[tuple[str, Any]] = [("IFA_LOCAL", str(address)), ("IFA_ADDRESS", str(address))]
+    attributes = [(_IFA_LOCAL, address.packed), (_IFA_ADDRESS, address.packed)]
     how = NLM_F_REQUEST | NLM_F_ACK
     return _encodeAddress(RTM_DELADDR, how, address, prefix, index, 0, attributes)
 
@@ -214,15 +214,12 @@ def _encodeAddress(
     prefix: int,
     index: int,
     flags: int,
-    attributes: list[tuple[str, Any]],
+    attributes: Sequence[tuple[int, bytes]],
 ) -> bytes:
-    message = ifaddrmsg()
-    message["family"] = AF_INET if isinstance(address, IPv4Address) else AF_INET6
-    message["prefixlen"] = prefix
-    message["flags"] = flags
-    message["index"] = index
-    message["attrs"] = attributes
-    return _encode(message, kind, how)
+    family = AF_INET if isinstance(address, IPv4Address) else AF_INET6
+    body = _IFADDRMSG.pack(family, prefix, flags, 0, index)
+    body += b"".join([_attribute(*attribute) for attribute in attributes])
+    return _HEADER.pack(_HEADER.size + len(body), kind, how, 0, 0) + body
 
 
 def _encode(message: Any, kind: int, how: int) -> bytes:

@@ -29,6 +29,7 @@ class AddressBatch:
             world.reactor,
             world.netlink,
             self.specs,
+            world.openSender,
             arm=lambda: world.arm(made, made.deletions()),
             until=world.until,
         )

@@ -48,7 +48,7 @@ class MemoryContractTests(SynchronousTestCase):
     def test_contract(self) -> None:
         """Every part of it."""
         for part in contracts_neighbours.CONTRACT:
-            done = Deferred.fromCoroutine(part(MemoryWorld()))  # type: ignore[arg-type]
+            done = Deferred.fromCoroutine(part(MemoryWorld()))
             self.assertIsNone(self.successResultOf(done), part.__name__)
 
     def test_questionLost(self) -> None:

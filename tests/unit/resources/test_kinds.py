@@ -48,7 +48,8 @@ class KindTests(SynchronousTestCase):
         clock = Clock()
         kernel = MemoryKernel(clock)
         return World(
-            clock, kernel, "web", lambda: True, lambda: inf, lambda owner, deletions: succeed(None)
+            *(clock, kernel, "web", kernel.openSender, lambda: True, lambda: inf),
+            lambda owner, deletions: succeed(None),
         )
 
     def test_said(self) -> None:

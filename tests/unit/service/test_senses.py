@@ -50,7 +50,7 @@ class SensesTestCase(SynchronousTestCase):
         self.broken = False
 
     def senses(self, *specs: AddressSpec, managed: Any = ()) -> Senses:
-        def openAsker(reactor: Any, netlink: Any, interface: str) -> MemoryAsker:
+        def openAsker(interface: str) -> MemoryAsker:
             self.askers.append(self.lan.asker(MAC, interface))
             self.askers[-1].broken = self.broken
             return self.askers[-1]
