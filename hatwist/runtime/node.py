@@ -110,8 +110,9 @@ class Node:
 
     @property
     def links(self) -> list[Link]:
-        """Those of all protocols."""
-        return [link for _, links in self.driver.speakers for link in links]
+        """Those of all protocols, each once: protocols may share one."""
+        found = [link for _, links in self.driver.speakers for link in links]
+        return list(dict.fromkeys(found))
 
     @property
     def keepers(self) -> dict[str, Keeper]:

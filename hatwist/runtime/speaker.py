@@ -30,7 +30,7 @@ class Speaker(NamedTuple):
         """Send it, on one link or on all of them. What goes wrong is logged."""
         for link in self._linksOf(packet):
             try:
-                link.send(packet.data)
+                link.send(packet.data, packet.source, packet.destination)
             except Exception:
                 _log.failure("A packet could not be sent on {link}", link=link.name)
 
@@ -40,7 +40,7 @@ class Speaker(NamedTuple):
             farewell
             for packet in self.machine.farewells(group)
             for link in self._linksOf(packet)
-            for farewell in link.farewells(packet.data)
+            for farewell in link.farewells(packet.data, packet.source, packet.destination)
         ]
 
     def close(self) -> None:

@@ -8,6 +8,8 @@ import socket
 from ipaddress import IPv4Address, ip_address
 
 from twisted.internet import reactor
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from hatwist.core.errors import BadPacket
@@ -144,16 +146,21 @@ class LinkTests(TestCase):
         one, two = self.multicast()
         for number in range(3 * TURN):
             one.send(b"" if number % 2 else b"x")
-        two._port.doRead()
+        two.doRead()
         self.assertEqual(len(self.got), TURN)
         two.drain()
         self.assertEqual(len(self.got), 3 * TURN)
 
     def test_reactorReads(self) -> None:
-        """The reactor itself reads by turns as well."""
-        _, two = self.multicast()
-        self.assertIn("doRead", vars(two._port))
-        self.assertEqual(two._port.doRead, two._turn)
+        """The reactor reads from it for as long as it is open, and at its own end has it closed."""
+        one, two = self.multicast()
+        self.assertIn(two, reactor.getReaders())
+        two.close()
+        self.assertNotIn(two, reactor.getReaders())
+        self.assertEqual(two.fileno(), -1)
+        reactor.removeReader(one)
+        one.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(one.fileno(), -1)
 
     def test_sendFails(self) -> None:
         """What cannot be sent is counted by error and never raised; other peers get theirs."""
