@@ -96,6 +96,14 @@ class MachineContract(TestCase):
         """A new machine."""
         raise NotImplementedError
 
+    def arriving(self, packet: Outgoing, source: Machine, target: Machine) -> Packet:
+        """What one node sends, as a link of another one hands it in."""
+        return Packet(packet.data, "eth0")
+
+    def known(self, name: str) -> str:
+        """What others call a node."""
+        return name
+
     def runner(self, name: str = "a", priority: int = 100) -> Runner:
         return Runner(self.make(name, priority), self)
 
@@ -189,7 +197,8 @@ class MachineContract(TestCase):
         runner = self.held()
         for packet in runner.machine.farewells(GROUP):
             other = self.make("b", 50)
-            self.assertEqual(other.receive(Packet(packet.data, "eth0"), START).sender, "a")
+            arriving = self.arriving(packet, runner.machine, other)
+            self.assertEqual(other.receive(arriving, START).sender, self.known("a"))
 
     def test_two(self) -> None:
         """Of two that hear each other one holds; when it stops, the other does."""
@@ -203,13 +212,14 @@ class MachineContract(TestCase):
                     runner.run(STEP / 2)
                 for number, (source, target) in enumerate(((one, two), (two, one))):
                     for packet in source.sent[said[number] :]:
-                        received = target.machine.receive(Packet(packet.data, "eth0"), target.now)
-                        self.assertEqual(received.sender, source.machine.name)
+                        arriving = self.arriving(packet, source.machine, target.machine)
+                        received = target.machine.receive(arriving, target.now)
+                        self.assertEqual(received.sender, self.known(source.machine.name))
                     said[number] = len(source.sent)
 
         pass_(3.0)
         self.assertEqual((len(one.of(Hold)), len(two.of(Hold))), (1, 0))
-        self.assertEqual(two.machine.others(GROUP, two.now), ["a"])
+        self.assertEqual(two.machine.others(GROUP, two.now), [self.known("a")])
         one.machine.tell(Stopped(), one.now)
         pass_(1.0)
         self.assertTrue(one.machine.over)
@@ -220,15 +230,16 @@ class MachineContract(TestCase):
         """A packet that cannot be read changes nothing."""
         teller = self.runner("b")
         teller.run(1.0, lambda: teller.sent)
-        said = teller.sent[0].data
+        said = teller.sent[0]
         random = Random(1)
         junk = [random.randbytes(random.randrange(200)) for _ in range(100)]
         one, other = self.runner(), self.runner()
         for runner in (one, other):
             runner.run(0.2)
-        for data in [b"", *junk, *[said[:size] for size in range(4)]]:
+        for data in [b"", *junk, *[said.data[:size] for size in range(4)]]:
+            arriving = self.arriving(said._replace(data=data), teller.machine, one.machine)
             with self.assertRaises(BadPacket):
-                one.machine.receive(Packet(data, "eth0"), one.now)
+                one.machine.receive(arriving, one.now)
             self.assertFalse(one.machine.news)
         for runner in (one, other):
             runner.run(1.0)

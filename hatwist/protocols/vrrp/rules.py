@@ -29,7 +29,7 @@ class RouterRules(NamedTuple):
     @ivar link: the name of the link by which it speaks, of one interface and one version of IP.
     @ivar addresses: what is kept alive; for IPv6 one of them should be link-local.
     @ivar source: this host's own address there, which is sent from and decides between equal priorities, for IPv6
-        link-local; C{None}: it has none now, and does not take part.
+        link-local; only an owner's may be shared; C{None}: it has none now, and does not take part.
     @ivar priority: 1 to 254.
     @ivar owner: the interface has the addresses anyway: its priority is 255.
     @ivar interval: seconds; in version 2 whole ones, in version 3 hundredths.
@@ -169,7 +169,7 @@ def _addresses(rules: RouterRules) -> Iterator[str]:
     given = [*rules.addresses, *rules.peers, *filter(None, [rules.source])]
     for address in sorted({str(each) for each in given if each.version != family}):
         yield f"{address}: a virtual router is of one version of IP, here IPv{family}"
-    if rules.source in rules.addresses:
+    if rules.source in rules.addresses and not rules.owner:
         yield f"the source {rules.source}: it is a shared address; allowed is one that this host alone has"
     if rules.source in rules.peers:
         yield f"the peer {rules.source}: it is this host's own address"
