@@ -43,7 +43,7 @@ from hatwist.protocols.vrrp.router import Router
 from hatwist.protocols.vrrp.rules import RouterRules, VrrpRules, problems
 from hatwist.protocols.vrrp.timetable import Timetable
 from hatwist.protocols.vrrp.timing import Beat, hold
-from hatwist.protocols.vrrp.unit import Unit
+from hatwist.protocols.vrrp.sync import Sync
 
 DRAINED = (Fitness.UNFIT, "drained (hatwist undrain ends it)")
 IDLE = 3.0
@@ -71,11 +71,11 @@ class VrrpMachine:
         self.news = True
         self.drained = False
         self._stopped = False
-        self._units: dict[str, Unit] = {}
-        self._unitOf: dict[str, Unit] = {}
-        self._claims = Timetable(lambda name: self._units[name].claimAt)
+        self._syncs: dict[str, Sync] = {}
+        self._syncOf: dict[str, Sync] = {}
+        self._claims = Timetable(lambda name: self._syncs[name].claimAt)
         self._voices = Timetable(lambda name: self.routers[name].advertAt)
-        self._touched: dict[str, Unit] = {}
+        self._touched: dict[str, Sync] = {}
         self._speaking: dict[str, Router] = {}
         self._leases: dict[str, Beat] = {}
         self._running: set[str] = set()
@@ -137,12 +137,12 @@ class VrrpMachine:
                 self._touch(router.rules.name)
 
     def _touch(self, group: str) -> None:
-        unit = self._unitOf[group]
-        self._touched[unit.name] = unit
+        sync = self._syncOf[group]
+        self._touched[sync.name] = sync
 
     def _each(self) -> Iterator[Router]:
         """All routers, each of which is about to change."""
-        self._touched = dict(self._units)
+        self._touched = dict(self._syncs)
         return iter(list(self.routers.values()))
 
     def _fenced(self, report: Fenced, now: float) -> None:
@@ -168,13 +168,13 @@ class VrrpMachine:
         self.intake.told.clear()
         touched, self._touched = self._touched, {}
         for name in self._claims.take(now):
-            touched[name] = self._units[name]
+            touched[name] = self._syncs[name]
         effects: list[Effect] = []
-        for unit in touched.values():
-            unit.decide(now)
-            for router in unit.routers:
+        for sync in touched.values():
+            sync.decide(now)
+            for router in sync.routers:
                 self._collect(router, effects)
-            self._claims.note(unit.name)
+            self._claims.note(sync.name)
         for name in self._voices.take(now):
             router = self.routers[name]
             router.speak(now)
@@ -292,13 +292,13 @@ class VrrpMachine:
         for name, router in self.routers.items():
             sync = router.rules.sync if name not in self._going else ""
             together.setdefault(f"sync {sync}" if sync else f"group {name}", []).append(router)
-        for name in self._units.keys() - together.keys():
+        for name in self._syncs.keys() - together.keys():
             self._claims.forget(name)
-        self._units = {name: Unit(name, routers) for name, routers in together.items()}
-        self._unitOf = {
-            router.rules.name: unit for unit in self._units.values() for router in unit.routers
+        self._syncs = {name: Sync(name, routers) for name, routers in together.items()}
+        self._syncOf = {
+            router.rules.name: sync for sync in self._syncs.values() for router in sync.routers
         }
-        self._touched = dict(self._units)
+        self._touched = dict(self._syncs)
         self.news = True
 
     def _forget(self) -> None:

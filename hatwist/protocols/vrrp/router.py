@@ -37,7 +37,7 @@ class Router:
     @param record: what an earlier start left on disk.
     @ivar watch: the backup's part; C{voice}, C{rivals}: the master's.
     @ivar superior: the master that this one gives way to; C{None}: none.
-    @ivar leads: among equal priorities its address decides, see L{hatwist.protocols.vrrp.unit}.
+    @ivar leads: among equal priorities its address decides, see L{hatwist.protocols.vrrp.sync}.
     @ivar effects: what was decided since they were last taken.
     """
 

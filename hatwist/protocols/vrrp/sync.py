@@ -2,8 +2,8 @@
 Routers that are held together, or not at all: mostly one, or those of one C{sync}.
 
 Together they take over when each of them would alone, since a master that one of them still hears has all the
-others too; and when one has to let go, all do. Between equal priorities the address of one, L{Unit.leader}, decides
-for all: the greater address on one network may well be the lesser one on another.
+others too; and when one has to let go, all do. Between equal priorities the address of one decides for all, of
+the lowest VRID, as on every node: the greater address on one network may well be the lesser one on another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hatwist.core.states import Input, State
 from hatwist.protocols.vrrp.router import Router
 
 
-class Unit:
+class Sync:
     """
     @param name: of the C{sync}, or of the only group.
     """
@@ -29,11 +29,6 @@ class Unit:
         )
         for number, router in enumerate(self.routers):
             router.leads = number == 0
-
-    @property
-    def leader(self) -> Router:
-        """The one of the lowest VRID, which is the same on every node."""
-        return self.routers[0]
 
     @property
     def claimAt(self) -> float:
