@@ -120,10 +120,11 @@ class VrrpMachine:
         router, said = self.intake.open(packet, now)
         if router.hear(said.advert, said.source, now):
             self.news = True
+            name = router.rules.name
             if router.advertises:
-                self._voices.note(router.rules.name)
-            else:
-                self._touch(router.rules.name)
+                self._voices.note(name)
+            if router.effects or not router.advertises:
+                self._touch(name)
         return Received(said.name, b"", said)
 
     def tell(self, report: Report, now: float) -> None:

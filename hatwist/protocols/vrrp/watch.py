@@ -95,14 +95,14 @@ class Watch:
 
         Of many words of a master that resigns, such as those of a guard that repeats itself, the first one counts.
 
-        @return: the master may be down earlier than it was.
+        @return: the master is believed to be down earlier than it was.
         """
-        self._patient = False
+        before, self._patient = self.downAt, False
         if advert.priority == RESIGN:
             self.master, self._resigned = None, True
             self.lowerSince = -inf
             self.downAt = min(self.downAt, now + self.skew)
-            return True
+            return self.downAt < before
         lower = advert.priority < self.rules.rank
         if not lower:
             self.lowerSince = -inf
@@ -110,7 +110,7 @@ class Watch:
             self.master, self._resigned = Master(source, advert.priority, now), False
             return False
         self.follow(advert, source, now)
-        return False
+        return self.downAt < before
 
     def follow(self, advert: VrrpAdvert, source: Address, now: float) -> None:
         """This is the master: wait for its next word, by its own interval."""
