@@ -41,9 +41,9 @@ from hatwist.protocols.vrrp.packet import RESIGN
 from hatwist.protocols.vrrp.picture import hindrance, others, picture
 from hatwist.protocols.vrrp.router import Router
 from hatwist.protocols.vrrp.rules import RouterRules, VrrpRules, problems
+from hatwist.protocols.vrrp.sync import Sync
 from hatwist.protocols.vrrp.timetable import Timetable
 from hatwist.protocols.vrrp.timing import Beat, hold
-from hatwist.protocols.vrrp.sync import Sync
 
 DRAINED = (Fitness.UNFIT, "drained (hatwist undrain ends it)")
 IDLE = 3.0
