@@ -175,6 +175,7 @@ class Host:
         self._doing: dict[str, Any] = {}
         self._deadline: Any = None
         self._soon: Any = None
+        self._thawing: Any = None
         self.run()
 
     @property
@@ -238,6 +239,8 @@ class Host:
     def kill(self, power: bool = True) -> None:
         """It stops at once; C{power}: the addresses are gone, too."""
         self.dead = True
+        if self._thawing is not None and self._thawing.active():
+            self._thawing.cancel()
         if power:
             for group in list(self.held):
                 self._has(group, False)
@@ -245,7 +248,7 @@ class Host:
     def freeze(self, seconds: float) -> None:
         """It does nothing for a while; what arrives meanwhile is lost."""
         self.dead = True
-        self.clock.callLater(seconds, self._thaw)
+        self._thawing = self.clock.callLater(seconds, self._thaw)
 
     def _thaw(self) -> None:
         self.dead = False
