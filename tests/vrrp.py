@@ -72,6 +72,7 @@ class Network:
         self.cuts: set[tuple[str, str, str]] = set()
         self.transcript: list[tuple[float, str, str, bool]] = []
         self.sent: list[tuple[float, str, Outgoing]] = []
+        self._newest: dict[tuple[str, str], float] = {}  # of what is on its way, in this order
 
     @property
     def now(self) -> float:
@@ -114,7 +115,11 @@ class Network:
                 continue
             if self.random.random() >= self.loss:
                 arrived = Packet(packet.data, packet.link, packet.source, HOPS, packet.destination)
-                self.clock.callLater(TRAVEL * (1 + self.random.random()), host.receive, arrived)
+                at = self.now + TRAVEL * (1 + self.random.random())
+                at = self._newest[sender.name, host.name] = max(
+                    at, self._newest.get((sender.name, host.name), 0.0) + 1e-9
+                )
+                self.clock.callLater(at - self.now, host.receive, arrived)
 
     def holders(self, group: str = GROUP) -> list[str]:
         """Who has it now."""
@@ -304,7 +309,7 @@ class Host:
         self._doing[group] = self.clock.callLater(self.act, then, group)
 
     def _acquired(self, group: str) -> None:
-        if self.dead:
+        if self._waits(group, self._acquired):
             return
         if self.refusing:
             self.tell(NotHeld(group, "told to fail"))
@@ -313,9 +318,16 @@ class Host:
             self.tell(Held(group))
 
     def _released(self, group: str) -> None:
-        if not self.dead:
+        if not self._waits(group, self._released):
             self._has(group, False)
             self.tell(Gone(group))
+
+    def _waits(self, group: str, then: Callable[[str], None]) -> bool:
+        """Dead, it does not happen; frozen, it does afterwards."""
+        if self.dead and self._thawing is not None and self._thawing.active():
+            left = self._thawing.getTime() - self.clock.seconds()
+            self._doing[group] = self.clock.callLater(left + ACT, then, group)
+        return self.dead
 
     def _has(self, group: str, held: bool) -> None:
         if (group in self.held) != held:
