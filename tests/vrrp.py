@@ -21,7 +21,7 @@ from hatwist.core.machine import Machine
 from hatwist.core.packet import Outgoing, Packet
 from hatwist.core.reports import Gone, Held, NotHeld, Persisted, Report
 from hatwist.protocols.vrrp.machine import VrrpMachine
-from hatwist.protocols.vrrp.packet import HOPS, Reading, VrrpAdvert, decode, encode
+from hatwist.protocols.vrrp.packet import HOPS, Decoded, VrrpAdvert, decode, encode
 from hatwist.protocols.vrrp.rules import RouterRules, VrrpRules
 
 GROUP = "g"
@@ -192,7 +192,7 @@ class Host:
         """What was decided of one kind."""
         return [each for at, each in self.effects if isinstance(each, kind) and at >= since]
 
-    def said(self, since: float = 0.0) -> list[tuple[float, Reading]]:
+    def said(self, since: float = 0.0) -> list[tuple[float, Decoded]]:
         """What it sent."""
         found = []
         for at, name, packet in self.network.sent:

@@ -36,7 +36,7 @@ from hatwist.core.reports import (
 from hatwist.core.standing import Decision
 from hatwist.core.states import Input, State
 from hatwist.core.worth import Fitness
-from hatwist.protocols.vrrp.intake import Intake
+from hatwist.protocols.vrrp.intake import VrrpIntake
 from hatwist.protocols.vrrp.packet import RESIGN
 from hatwist.protocols.vrrp.picture import hindrance, others, picture
 from hatwist.protocols.vrrp.router import Router
@@ -67,7 +67,7 @@ class VrrpMachine:
     ) -> None:
         self.rules = rules
         self.routers: dict[str, Router] = {}
-        self.intake = Intake()
+        self.intake = VrrpIntake()
         self.news = True
         self.drained = False
         self._stopped = False
@@ -228,7 +228,7 @@ class VrrpMachine:
     def picture(self, now: float, context: Context = NO_CONTEXT) -> Picture:
         rules = self.rules
         return picture(
-            self.routers, self.intake.neighbours, rules.name, rules.release, self.drained, now
+            self.routers, self.intake.peers, rules.name, rules.release, self.drained, now
         )
 
     # Groups come and go
@@ -254,7 +254,7 @@ class VrrpMachine:
             else:
                 self._going.add(name)
                 router.stop("no longer configured", now)
-            self.intake.neighbours.forget(name)
+            self.intake.peers.forget(name)
         for name, new in wanted.items():
             self._add(new, records.get(name, NOTHING), now)
         self._arrange()
@@ -301,6 +301,7 @@ class VrrpMachine:
         }
         self._touched = dict(self._syncs)
         self.news = True
+        self.intake.changed()
 
     def _forget(self) -> None:
         """Groups that went, once they have said their last word."""

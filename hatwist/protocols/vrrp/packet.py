@@ -7,7 +7,6 @@ Who sends one and to whom is part of the checksum, so that both belong to it, he
 from __future__ import annotations
 
 from enum import Enum
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import NamedTuple, Union
@@ -71,7 +70,7 @@ class VrrpAdvert(NamedTuple):
         return f"v{self.version} vrid {self.vrid} priority {self.priority} {every}: {listed}"
 
 
-class Reading(NamedTuple):
+class Decoded(NamedTuple):
     """An advertisement that was read, and which checksum it has."""
 
     advert: VrrpAdvert
@@ -108,10 +107,9 @@ def encode(
     return data[:_CHECKSUM_AT] + total.to_bytes(2, "big") + data[_CHECKSUM_AT + 2 :]
 
 
-@lru_cache(maxsize=4096)
-def decode(data: bytes, source: Address, destination: Address) -> Reading:
+def decode(data: bytes, source: Address, destination: Address) -> Decoded:
     """
-    The advertisement in these bytes. A master repeats it each time: what was read before is not read again.
+    The advertisement in these bytes.
 
     @raise BadPacket: it is none, see L{hatwist.core.errors.REASONS}.
     """
@@ -148,7 +146,7 @@ def decode(data: bytes, source: Address, destination: Address) -> Reading:
         interval = (time & 0xFFF) / 100
     if not interval:
         raise BadPacket("interval", "0")
-    return Reading(VrrpAdvert(version, vrid, priority, interval, addresses, password), checksum)
+    return Decoded(VrrpAdvert(version, vrid, priority, interval, addresses, password), checksum)
 
 
 def pseudoHeader(source: Address, destination: Address, size: int) -> bytes:

@@ -19,8 +19,8 @@ from hatwist.core.picture import (
 )
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness
-from hatwist.protocols.vrrp.neighbours import Neighbour, Neighbours
 from hatwist.protocols.vrrp.packet import RESIGN
+from hatwist.protocols.vrrp.peers import VrrpPeer, VrrpPeers
 from hatwist.protocols.vrrp.router import Router
 from hatwist.protocols.vrrp.timing import hold, masterDown
 
@@ -106,20 +106,20 @@ def _silentAt(router: Router) -> float:
 
 def picture(
     routers: Mapping[str, Router],
-    neighbours: Neighbours,
+    peers: VrrpPeers,
     node: str,
     release: float | None,
     drained: bool,
     now: float,
 ) -> Picture:
     """
-    Everything that is known. A neighbour is called by its address.
+    Everything that is known. A peer is called by its address.
 
     @param release: see L{hatwist.protocols.vrrp.rules.VrrpRules}.
     """
     groups = {name: _group(router, node, release, drained, now) for name, router in routers.items()}
-    peers = {each.name: _peer(each, routers, now) for each in neighbours.known.values()}
-    return Picture(now, node, 0, drained, False, "", "", groups, peers)
+    others_ = {each.name: _peer(each, routers, now) for each in peers.known.values()}
+    return Picture(now, node, 0, drained, False, "", "", groups, others_)
 
 
 def _group(
@@ -179,8 +179,8 @@ def _explanation(router: Router, node: str, beyond: tuple[str, ...], now: float)
     return Explanation(name, holder, holders, age, term, standing.why, tuple(sentences), nodes)
 
 
-def _peer(neighbour: Neighbour, routers: Mapping[str, Router], now: float) -> PeerPicture:
-    said = {name: each for name, each in neighbour.said.items() if name in routers}
+def _peer(peer: VrrpPeer, routers: Mapping[str, Router], now: float) -> PeerPicture:
+    said = {name: each for name, each in peer.said.items() if name in routers}
     alive = any(
         advert.priority != RESIGN
         and now < at + masterDown(advert.version, routers[name].rules.rank, advert.interval)
@@ -189,15 +189,15 @@ def _peer(neighbour: Neighbour, routers: Mapping[str, Router], now: float) -> Pe
     left = bool(said) and all(advert.priority == RESIGN for advert, _ in said.values())
     links = {routers[name].rules.link: now - at for name, (_, at) in said.items()}
     return PeerPicture(
-        neighbour.name,
+        peer.name,
         0,
-        now - neighbour.at,
+        now - peer.at,
         alive,
         alive,
         alive,
         left,
         False,
-        set(neighbour.agreed) == set(said),
+        not peer.differs,
         0,
         0,
         links,

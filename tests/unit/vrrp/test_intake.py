@@ -1,4 +1,4 @@
-"""Tests for C{intake} and C{neighbours} of L{hatwist.protocols.vrrp}: what counts, and what the log is told of it."""
+"""Tests for C{intake} and C{peers} of L{hatwist.protocols.vrrp}: what counts, and what the log is told of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hatwist.core.effects import Event
 from hatwist.core.errors import EXPECTED, REASONS, BadPacket
 from hatwist.core.packet import Packet
 from hatwist.protocols.vrrp.machine import VrrpMachine
-from hatwist.protocols.vrrp.neighbours import MOST, REMIND
 from hatwist.protocols.vrrp.packet import Checksum
+from hatwist.protocols.vrrp.peers import MOST, REMIND
 from hatwist.protocols.vrrp.rules import RouterRules, VrrpRules
 from tests.vrrp import VIP, VIP6, advert, rules
 
@@ -195,15 +195,15 @@ class ReceivingTests(Scene):
         self.assertDropped("malformed", advert(rules(2), source=None))
 
     def test_checksumOfPeers(self) -> None:
-        """Which checksum each neighbour uses is counted; those of version 2 and of IPv6 are no choice."""
+        """Which checksum each peer uses is counted; those of version 2 and of IPv6 are no choice."""
         self.node()
         for checksum in (Checksum.MESSAGE, Checksum.MESSAGE, Checksum.PSEUDO_HEADER):
             self.assertCounts(advert(rules(2, checksum=checksum)))
-        known = self.machine.intake.neighbours.known[OTHER]
+        known = self.machine.intake.peers.known[OTHER]
         self.assertEqual(known.checksums, {Checksum.MESSAGE: 2, Checksum.PSEUDO_HEADER: 1})
         self.node(addresses=VIP6)
         self.assertCounts(advert(rules(2, addresses=VIP6)))
-        (six,) = self.machine.intake.neighbours.known.values()
+        (six,) = self.machine.intake.peers.known.values()
         self.assertEqual((six.received, six.checksums), (1, {}))
 
 
@@ -229,12 +229,12 @@ class TellingTests(Scene):
         self.assertEqual(told, [100.0, 100.4, 100.5 + REMIND])
 
     def test_flood(self) -> None:
-        """Of very many neighbours not all are remembered, and all of them count."""
+        """Of very many peers not all are remembered, and all of them count."""
         self.node()
         for number in range(2 * MOST):
             packet = advert(rules(2, source=ip_address("10.98.0.0") + number, interval=0.2))
             self.assertCounts(packet)
-        self.assertEqual(len(self.machine.intake.neighbours.known), MOST)
+        self.assertEqual(len(self.machine.intake.peers.known), MOST)
         self.assertEqual(len(self.events()), MOST)
 
 

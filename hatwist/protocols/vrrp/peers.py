@@ -12,14 +12,14 @@ from hatwist.protocols.vrrp.packet import GROUPS, Address, Checksum, VrrpAdvert
 from hatwist.protocols.vrrp.rules import RouterRules
 
 MOST = 256
-"""Neighbours that are remembered; of more nothing is told, and their advertisements count all the same."""
+"""VrrpPeers that are remembered; of more nothing is told, and what they say counts all the same."""
 REMIND = 60.0
 """Seconds between two lines of the log about the same difference."""
 
 
 class Difference(NamedTuple):
     """
-    In what a neighbour is configured otherwise.
+    In what a peer is configured otherwise.
 
     @ivar reason: its advertisement does not count, for this reason; C{""}: it does.
     @ivar kind: in what it differs, one word.
@@ -67,23 +67,25 @@ def differences(rules: RouterRules, advert: VrrpAdvert, packet: Packet) -> Itera
             yield Difference("", "way", words)
 
 
-class Neighbour:
+class VrrpPeer:
     """
     @ivar name: its address.
+    @ivar nameless: the log is told nothing of it.
     @ivar at: when it was last heard.
     @ivar received: how many of its advertisements counted.
     @ivar checksums: how many of these had which checksum, of version 3 by IPv4.
     @ivar said: its newest advertisement for each group.
-    @ivar agreed: the same, where it differs in nothing from this node's configuration.
+    @ivar differs: the groups in which it is configured otherwise than this node.
     """
 
-    def __init__(self, source: Address) -> None:
+    def __init__(self, source: Address, nameless: bool = False) -> None:
         self.name = str(source)
+        self.nameless = nameless
         self.at = -inf
         self.received = 0
         self.checksums: Counter[Checksum] = Counter()
         self.said: dict[str, tuple[VrrpAdvert, float]] = {}
-        self.agreed: dict[str, VrrpAdvert] = {}
+        self.differs: set[str] = set()
         self._told: dict[tuple[str, str], tuple[str, float]] = {}
 
     def heard(self, group: str, advert: VrrpAdvert, checksum: Checksum, now: float) -> None:
@@ -94,8 +96,14 @@ class Neighbour:
         if advert.version == 3 and advert.addresses[0].version == 4:
             self.checksums[checksum] += 1
 
+    def compared(self, group: str, differs: bool) -> None:
+        """Its newest advertisement was."""
+        (self.differs.add if differs else self.differs.discard)(group)
+
     def news(self, group: str, found: Difference, now: float) -> bool:
         """Whether the log has to be told of a difference."""
+        if self.nameless:
+            return False
         words, at = self._told.get((group, found.kind), ("", -inf))
         if words == found.words and now < at + REMIND:
             return False
@@ -105,23 +113,25 @@ class Neighbour:
     def forget(self, group: str) -> None:
         """A group is no longer configured, or otherwise."""
         self.said.pop(group, None)
-        self.agreed.pop(group, None)
+        self.differs.discard(group)
 
 
-class Neighbours:
+class VrrpPeers:
     """@ivar known: by address."""
 
     def __init__(self) -> None:
-        self.known: dict[Address, Neighbour] = {}
+        self.known: dict[Address, VrrpPeer] = {}
 
-    def at(self, source: Address) -> Neighbour | None:
-        """The one of this address; C{None}: there are too many."""
+    def at(self, source: Address) -> VrrpPeer:
+        """The one of this address; where there are too many, one of whom nothing is told or remembered."""
         found = self.known.get(source)
-        if found is None and len(self.known) < MOST:
-            found = self.known[source] = Neighbour(source)
+        if found is None:
+            found = VrrpPeer(source, nameless=len(self.known) >= MOST)
+            if not found.nameless:
+                self.known[source] = found
         return found
 
     def forget(self, group: str) -> None:
         """A group is no longer configured, or otherwise."""
-        for neighbour in self.known.values():
-            neighbour.forget(group)
+        for peer in self.known.values():
+            peer.forget(group)
