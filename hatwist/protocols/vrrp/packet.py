@@ -94,7 +94,7 @@ def encode(
     first = advert.version << 4 | ADVERTISEMENT
     if advert.version == 2:
         auth = _NO_AUTHENTICATION if advert.password is None else _SIMPLE_TEXT
-        time, trailer = auth << 8 | int(advert.interval), advert.password or b""
+        time, trailer = auth << 8 | round(advert.interval), advert.password or b""
         trailer = trailer.ljust(PASSWORD, b"\0")
     else:
         time, trailer = round(advert.interval * 100), b""

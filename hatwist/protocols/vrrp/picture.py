@@ -176,7 +176,8 @@ def _explanation(router: Router, node: str, beyond: tuple[str, ...], now: float)
     if not nodes[node].holds:
         sentences.append(f"{node} (this node) {nodes[node].text}")
     term = standing.claim.term if mine and standing.claim is not None else 0
-    return Explanation(name, holder, holders, age, term, standing.why, tuple(sentences), nodes)
+    because = router.because if mine else ""
+    return Explanation(name, holder, holders, age, term, because, tuple(sentences), nodes)
 
 
 def _peer(peer: VrrpPeer, routers: Mapping[str, Router], now: float) -> PeerPicture:

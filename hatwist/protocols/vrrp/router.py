@@ -38,6 +38,7 @@ class Router:
     @ivar watch: the backup's part; C{voice}, C{rivals}: the master's.
     @ivar superior: the master that this one gives way to; C{None}: none.
     @ivar leads: among equal priorities its address decides, see L{hatwist.protocols.vrrp.sync}.
+    @ivar because: why it claimed last, a clause.
     @ivar effects: what was decided since they were last taken.
     """
 
@@ -52,6 +53,7 @@ class Router:
         self.rivals = Rivals()
         self.superior: Address | None = None
         self.leads = True
+        self.because = ""
         self.standing = Standing(cluster, rules.name, self._claimant, Turn(now, self.effects))
         self._source(now)
 
@@ -149,7 +151,9 @@ class Router:
 
     def claim(self, now: float) -> None:
         """Be master."""
-        self._apply(self.watch.claim(now), now)
+        decision = self.watch.claim(now)
+        self.because = decision.why
+        self._apply(decision, now)
 
     def yieldFor(self, decision: Decision, now: float) -> None:
         """Let go."""

@@ -15,7 +15,7 @@ from hatwist.protocols.vrrp.packet import (
     Address,
     Checksum,
 )
-from hatwist.protocols.vrrp.timing import SLOTS, Beat, masterDown
+from hatwist.protocols.vrrp.timing import SLOTS, Beat
 
 MAX_ADDRESSES = {4: 255, 6: 90}
 """As many as the count can say, and as fit into one packet of 1,500 bytes."""
@@ -94,11 +94,6 @@ class RouterRules(NamedTuple):
     def beat(self) -> Beat:
         """When it advertises."""
         return Beat(self.interval, self.vrid % SLOTS)
-
-    @property
-    def down(self) -> float:
-        """Seconds of a master's silence after which it takes over, as long as no master's interval is known."""
-        return masterDown(self.version, self.rank, self.interval)
 
 
 class VrrpRules(NamedTuple):

@@ -433,6 +433,18 @@ class MasterTests(Scene):
         self.network.run(2 * ACT)
         self.assertEqual(host.said(since), [])
 
+    def test_reflected(self) -> None:
+        """Its own packets that come back, of any priority, bring about nothing; those of another host do."""
+        host = self.master()
+        effects, sent = len(host.effects), len(self.network.sent)
+        for priority in (RESIGN, 50, 100, 200):
+            self.hear(host, priority, 5)
+        self.assertEqual(host.bad, ["reflected"] * 4)
+        self.assertEqual((len(host.effects), len(self.network.sent)), (effects, sent))
+        self.hear(host, 200, 6)
+        self.network.run(ACT)
+        self.assertEqual(self.network.holders(), [])
+
     def test_flood(self) -> None:
         """Whoever floods a master is answered so many times in an interval, and not more."""
         host = self.master()

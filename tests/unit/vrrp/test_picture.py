@@ -55,7 +55,7 @@ class PictureTests(Scene):
         self.assertEqual((found.others, found.conflicting, found.worthiest), ((), (), "a"))
         self.assertEqual(a.machine.picture(self.network.now).peers, {})
         paragraph = found.explanation.paragraph()
-        self.assertIn("a holds g with term 1, for 2.66 s", paragraph)
+        self.assertIn("a holds g with term 1, for 2.66 s: no master was heard", paragraph)
 
     def test_backup(self) -> None:
         """A backup knows the holder by its address."""
