@@ -307,11 +307,14 @@ class VrrpMachine:
         """Groups that went, once they have said their last word."""
         for name in sorted(self._going):
             if name not in self._running and name not in self._speaking:
-                router = self.routers.pop(name)
-                del self.intake.routers[router.rules.key]
-                self._voices.forget(name)
                 self._going.discard(name)
-                self._arrange()
+                del self.intake.routers[self.routers.pop(name).rules.key]
+                self.intake.changed()
+                alone = self._syncOf.pop(name).name
+                del self._syncs[alone]
+                self._touched.pop(alone, None)
+                self._claims.forget(alone)
+                self._voices.forget(name)
 
 
 def _moved(router: Router, report: MoveWanted, now: float) -> None:

@@ -216,6 +216,27 @@ class BackupTests(Scene):
         self.network.run(0.01)
         self.assertEqual(len(host.of(Hold, since)), 1)
 
+    def test_ownerGoesOnPreempting(self) -> None:
+        """An owner that gave way to another owner, which is wrong, does not wait for any lower master after that."""
+        host = self.master(owner=True, preempt=False)
+        self.hear(host, OWNER)
+        self.network.run(ACT)
+        self.assertEqual(self.network.holders(), [])
+        since = self.fresh()
+        for _ in range(5):
+            self.hear(host, 200)
+            self.network.run(I)
+        self.assertEqual(len(host.of(Hold, since)), 1)
+
+    def test_preemptDelayBeginsAnew(self) -> None:
+        """A higher master ends the delay: the next lower one is left alone for all of it."""
+        host = self.host(preemptDelay=5.0)
+        for priority, seconds in ((50, 4), (200, 2), (50, 4)):
+            for _ in range(10 * seconds):
+                self.hear(host, priority)
+                self.network.run(I)
+        self.assertEqual(host.of(Hold), [])
+
     def test_preemptDelay(self) -> None:
         """A master of a lower priority is left alone for the delay, and then not waited for any more."""
         host = self.host(preemptDelay=5.0)
@@ -260,6 +281,15 @@ class BackupTests(Scene):
         host.freeze(2.0)
         self.network.run(2.0)
         self.assertClaims(host, self.now + I + SKEW)
+
+    def test_standstillTwice(self) -> None:
+        """It waits once: who hears nobody after that takes over, though it stood still again."""
+        host = self.backup()
+        host.freeze(2.0)
+        self.network.run(2.0)
+        host.freeze(2.0)
+        self.network.run(2.0 + 1e-6)
+        self.assertEqual(len(host.of(Hold)), 1)
 
     def test_standstillOfNobody(self) -> None:
         """A timer that is late by less than an interval is believed at once."""

@@ -19,7 +19,7 @@ from hatwist.core.reports import Drained, Judged, Stopped
 from hatwist.core.worth import Fitness
 from hatwist.protocols.vrrp.packet import RESIGN, Checksum
 from hatwist.protocols.vrrp.timing import masterDown, skew
-from tests.vrrp import ACT, GROUP, TRAVEL, VIP6, Host, Network, rules
+from tests.vrrp import ACT, GROUP, TRAVEL, VIP, VIP6, Host, Network, rules
 
 HEARD = 2 * TRAVEL + 1e-6
 """A packet has arrived, and was decided on."""
@@ -162,6 +162,30 @@ class PairTests(Scene):
             self.assertGreaterEqual(a.announced(letGo), 1, (more, network.transcript))
             self.assertEqual(network.transcript[-1][1:], ("b", GROUP, False))
             self.assertEqual(len(network.overlaps(since=healed)), 0)
+
+    def test_different(self) -> None:
+        """Other intervals, lists of addresses and checksums are named by both, and one holds all the same."""
+        others: tuple[dict[str, Any], ...] = (
+            {"interval": 0.5},
+            {"interval": 0.02},
+            {"interval": 0.1, "checksum": Checksum.MESSAGE},
+            {"interval": 0.1, "addresses": (VIP, ip_address("10.99.0.101"))},
+        )
+        for more, (high, low) in product(others, ((150, 100), (100, 150), (100, 100))):
+            network = Network()
+            a = network.host("a", rules(1, high))
+            b = network.host("b", rules(2, low, **more))
+            network.run(6.0)
+            self.assertEqual(len(network.holders()), 1, (more, high))
+            if high != low:
+                self.assertEqual(network.holders(), ["a" if high > low else "b"])
+            changes = len(network.transcript)
+            network.run(6.0)
+            self.assertEqual(len(network.transcript), changes)
+            (backup,) = {"a", "b"} - set(network.holders())
+            told = [line for line in self.named(network, backup).events() if "differs" in line]
+            self.assertEqual(len(told), 0 if "checksum" in more else 1)
+            self.assertEqual({*a.bad, *b.bad}, set())
 
     def test_frozen(self) -> None:
         """A master that stood still and wakes up is told at once; one of a higher priority takes it back at once."""
