@@ -160,6 +160,7 @@ class Host:
     One node: it does what its machine decides.
 
     @ivar held: the groups whose addresses are here.
+    @ivar act: seconds of an acquisition or a release; C{slow}: of those of a group.
     @ivar refusing: nothing can be acquired.
     @ivar effects: what was decided, with the time.
     """
@@ -174,6 +175,7 @@ class Host:
         self.loop = Loop(self.clock.seconds, machines, self)
         self.held: set[str] = set()
         self.act = act
+        self.slow: dict[str, float] = {}
         self.refusing = self.dead = False
         self.effects: list[tuple[float, Effect]] = []
         self.bad: list[str] = []
@@ -306,7 +308,7 @@ class Host:
         before = self._doing.pop(group, None)
         if before is not None and before.active():
             before.cancel()
-        self._doing[group] = self.clock.callLater(self.act, then, group)
+        self._doing[group] = self.clock.callLater(self.slow.get(group, self.act), then, group)
 
     def _acquired(self, group: str) -> None:
         if self._waits(group, self._acquired):

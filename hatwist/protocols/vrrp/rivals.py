@@ -69,5 +69,5 @@ class Rivals:
         return silent
 
     def forget(self) -> None:
-        """This router is no master any more."""
+        """This router is master anew."""
         self.known.clear()

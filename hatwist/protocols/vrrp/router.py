@@ -191,12 +191,12 @@ class Router:
             if did is Do.HOLD:
                 self.superior = None
                 self.watch.ended()
+                self.rivals.forget()
                 self.voice.begin(now)
             elif did is Do.ACTIVATE:
                 self.backoff.held()
             elif did is Do.RESTART:
                 self.superior = None
-                self.rivals.forget()
                 self.voice.end()
 
     # Reports
@@ -224,7 +224,6 @@ class Router:
         self._apply(Decision(Input.RELEASED), now)
         if not claimed or self.standing.claim is not None:
             return
-        self.rivals.forget()
         if self.superior is None:
             self.voice.end(RESIGN)
             self.watch.start(now)

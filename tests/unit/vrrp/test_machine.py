@@ -335,6 +335,20 @@ class MasterTests(Scene):
         self.assertEqual(host.priorities(since), [100])
         self.assertEqual(self.network.holders(), ["n"])
 
+    def test_forgetsTheIntervalOfOthers(self) -> None:
+        """Who was master itself waits by its own interval afterwards, and not by that of the master before it."""
+        host = self.host()
+        self.network.run(0.1)
+        self.hear(host, 200, interval=0.5)
+        self.network.run(3.0)
+        self.assertEqual(self.network.holders(), ["n"])
+        host.tell(Drained(True))
+        self.network.run(2 * ACT)
+        host.tell(Drained(False))
+        since = self.fresh()
+        self.network.run(DOWN)
+        self.assertEqual(len(host.of(Hold, since)), 1)
+
     def test_priorityZeroIsNoAlarm(self) -> None:
         """It changes nothing else: the next one comes within an interval, and nobody is told."""
         host = self.master()
@@ -505,6 +519,19 @@ class ConflictTests(Scene):
         self.assertEqual(
             host.events(since)[1:], ["conflict-over 10.99.0.9: the addresses are announced again"]
         )
+
+    def test_again(self) -> None:
+        """Each tenure has its own conflicts: one with the same router as before is told, and announced, again."""
+        host = self.master()
+        self.hear(host, 50)
+        host.tell(Drained(True))
+        self.network.run(2 * ACT)
+        host.tell(Drained(False))
+        self.network.run(DOWN + I + 0.01)
+        self.assertEqual(self.network.holders(), ["n"])
+        since = self.fresh()
+        self.hear(host, 50)
+        self.assertEqual((len(host.events(since)), host.announced(since)), (1, 1))
 
     def test_resigned(self) -> None:
         """One that resigns is gone at once."""

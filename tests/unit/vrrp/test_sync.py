@@ -158,6 +158,22 @@ class SyncTests(Scene):
         self.assertHolds(network, "a")
         self.assertEqual(len(b.of(Hold)), 2)
 
+    def test_slowRelease(self) -> None:
+        """Nothing is taken while one of them is still being let go of, however long that takes."""
+        network = Network()
+        a = network.host("a", *self.both(1, 1, 150))
+        network.run(1.0)
+        a.slow[WAN] = 2.0
+        a.tell(Judged(LAN, "t", Fitness.UNFIT, "told so"))
+        network.run(0.1)
+        a.tell(Judged(LAN, "t", Fitness.FIT))
+        network.run(1.8)
+        self.assertEqual((network.holders(LAN), network.holders(WAN)), ([], ["a"]))
+        self.assertEqual(len(a.of(Hold)), 2)
+        a.slow.clear()
+        network.run(1.0)
+        self.assertHolds(network, "a")
+
     def test_equalPriorities(self) -> None:
         """
         The greater address on one network is the lesser one on the other: the network of the lowest VRID decides for
@@ -199,6 +215,16 @@ class SyncTests(Scene):
         a.tell(Judged(WAN, "t", Fitness.UNFIT, "told so"))
         network.run(0.01)
         self.assertEqual((network.holders(WAN), network.holders("dmz")), ([], []))
+
+    def test_comesUnfit(self) -> None:
+        """A third group that cannot be held here takes the others with it: all, or nothing."""
+        network, a, _ = self.settled()
+        a.change(
+            *self.both(1, 1, 150),
+            rules(1, 150, "dmz", vrid=53, link="eth2", sync=self.sync, source=None),
+        )
+        network.run(1.0)
+        self.assertHolds(network, "b")
 
 
 class ManyTests(SynchronousTestCase):
