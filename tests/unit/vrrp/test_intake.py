@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hatwist.core.effects import Event
 from hatwist.core.errors import EXPECTED, REASONS, BadPacket
 from hatwist.core.packet import Packet
+from hatwist.core.reports import Gone
 from hatwist.protocols.vrrp.machine import VrrpMachine
 from hatwist.protocols.vrrp.packet import Checksum
 from hatwist.protocols.vrrp.peers import MOST, REMIND
@@ -236,6 +237,42 @@ class TellingTests(Scene):
             self.assertCounts(packet)
         self.assertEqual(len(self.machine.intake.peers.known), MOST)
         self.assertEqual(len(self.events()), MOST)
+
+
+class ReloadTests(Scene):
+    """What was known by heart is not believed after a reload."""
+
+    def test_reload(self) -> None:
+        """The same packet counts, then counts and is named, then is dropped."""
+        self.node()
+        packet = advert(rules(2))
+        for _ in range(2):
+            self.assertCounts(packet)
+        more = rules(1, addresses=(VIP, ip_address("10.99.0.101")))
+        for routers, reason in (
+            ((more,), ""),
+            ((rules(1)._replace(peers=(ip_address("10.99.0.7"),)),), "foreign-source"),
+        ):
+            self.machine.change(VrrpRules("c", "n", routers), 100.0, {})
+            self.events()
+            if reason:
+                self.assertDropped(reason, packet)
+            else:
+                self.assertCounts(packet)
+                self.assertIn("it lacks 10.99.0.101", self.events()[0])
+
+    def test_gone(self) -> None:
+        """What a group that went was told is for nobody."""
+        self.node()
+        packet = advert(rules(2))
+        self.assertCounts(packet)
+        self.machine.tell(Gone("g"), 100.0)
+        self.machine.change(VrrpRules("c", "n"), 100.0, {})
+        self.machine.decide(100.0)
+        self.machine.tell(Gone("g"), 100.0)
+        self.machine.decide(100.0)
+        self.assertEqual(list(self.machine.groups), [])
+        self.assertDropped("vrid", packet)
 
 
 class JunkTests(Scene):
