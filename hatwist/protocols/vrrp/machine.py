@@ -304,9 +304,9 @@ class VrrpMachine:
         self.intake.changed()
 
     def _forget(self) -> None:
-        """Groups that went, once they have said their last word."""
+        """Groups that went. What one of them says last is still said."""
         for name in sorted(self._going):
-            if name not in self._running and name not in self._speaking:
+            if name not in self._running:
                 self._going.discard(name)
                 del self.intake.routers[self.routers.pop(name).rules.key]
                 self.intake.changed()

@@ -167,7 +167,7 @@ class World:
 class AnyOrderTests(SynchronousTestCase):
     """Nothing raises, nothing is held that is not clean, and everything comes to an end."""
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(st.lists(steps, max_size=60))
     def test_anything(self, happens: list[tuple[str, Any]]) -> None:
         """And then, left alone, what is fit and configured is held, all of it; stopped, it is over."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -829,6 +830,15 @@ class ChangeTests(Scene):
         self.assertEqual(list(host.machine.groups), ["h"])
         self.network.run(1.0)
         self.assertEqual(self.network.holders("h"), ["n"])
+
+    def test_theLastOneGoes(self) -> None:
+        """The only group that goes is forgotten at once, with nothing else to decide, and its last word is said."""
+        host = self.master()
+        since = self.fresh()
+        host.change()
+        self.network.run(ACT)
+        self.assertEqual((host.priorities(since), list(host.machine.groups)), ([RESIGN], []))
+        self.assertEqual(host.machine.deadline, inf)
 
     def test_backSoon(self) -> None:
         """A group that is still being released does not come back; once it is, it does."""

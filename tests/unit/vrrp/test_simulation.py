@@ -299,7 +299,7 @@ class Chaos:
 class PropertyTests(Scene):
     """Whatever happened before."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(
         st.integers(0, 10**6),
         st.lists(st.sampled_from([1, 100, 100, 150, 254]), min_size=2, max_size=3),
