@@ -9,7 +9,6 @@ the lowest VRID, as on every node: the greater address on one network may well b
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import inf
 
 from hatwist.core.causes import Cause
 from hatwist.core.standing import Decision
@@ -32,11 +31,9 @@ class Sync:
 
     @property
     def claimAt(self) -> float:
-        """When they are to be held; C{inf}: something else comes first."""
+        """When they are to be held; C{inf}: something else comes first, such as the release of one of them."""
         if len(self.routers) == 1:
             return self.routers[0].claimAt
-        if any(router.standing.lettingGo for router in self.routers):
-            return inf
         times = [router.claimAt for router in self.routers]
         # One that joins those that are held comes after them.
         holding = any(router.standing.holding for router in self.routers)
