@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from math import inf
 from typing import NamedTuple
 
@@ -12,7 +12,9 @@ from hatwist.protocols.vrrp.packet import GROUPS, Address, Checksum, VrrpAdvert
 from hatwist.protocols.vrrp.rules import RouterRules
 
 MOST = 256
-"""VrrpPeers that are remembered; of more nothing is told, and what they say counts all the same."""
+"""Peers that are remembered; of more nothing is told, and what they say counts all the same."""
+LISTED = 4
+"""Addresses that a line of the log names."""
 REMIND = 60.0
 """Seconds between two lines of the log about the same difference."""
 
@@ -53,8 +55,7 @@ def differences(rules: RouterRules, advert: VrrpAdvert, packet: Packet) -> Itera
         yield Difference("interval" if rules.version == 2 else "", "interval", words)
     theirs, mine_ = set(advert.addresses), set(rules.addresses)
     if theirs != mine_:
-        also = ", ".join(sorted(map(str, theirs - mine_)))
-        lacks = ", ".join(sorted(map(str, mine_ - theirs)))
+        also, lacks = _listed(theirs - mine_), _listed(mine_ - theirs)
         words = "; ".join(
             filter(None, (also and f"it has also {also}", lacks and f"it lacks {lacks}"))
         )
@@ -65,6 +66,12 @@ def differences(rules: RouterRules, advert: VrrpAdvert, packet: Packet) -> Itera
             ways = ("multicast", "unicast")
             words = f"sends by {ways[unicast]}, and this node by {ways[not unicast]}"
             yield Difference("", "way", words)
+
+
+def _listed(addresses: Set[Address]) -> str:
+    names = sorted(map(str, addresses))
+    more = [f"{len(names) - LISTED} more"] if len(names) > LISTED else []
+    return ", ".join([*names[:LISTED], *more])
 
 
 class VrrpPeer:

@@ -168,6 +168,16 @@ class ReceivingTests(Scene):
                 [words],
             )
 
+    def test_manyAddresses(self) -> None:
+        """Of very many that differ some are named."""
+        self.node()
+        many = tuple(ip_address("10.99.1.0") + number for number in range(200))
+        self.assertCounts(advert(rules(2, addresses=(VIP, *many))))
+        self.assertEqual(
+            self.events()[0].partition("addresses: ")[2],
+            "it has also 10.99.1.0, 10.99.1.1, 10.99.1.10, 10.99.1.100, 196 more",
+        )
+
     def test_way(self) -> None:
         """Unicast that comes where multicast is spoken counts, and is named: its sender hears no multicast."""
         self.node()
