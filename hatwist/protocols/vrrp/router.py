@@ -217,8 +217,9 @@ class Router:
         """
         Nothing is held here any more. A master that let go of its own accord resigns.
 
-        One that gave way says its own priority once more, now that it does not answer for the addresses any more:
-        its superior announces them again. Without that, whoever believed this one would go on to do so.
+        One that gave way says its own priority once more, now that it does not answer for the addresses any more, as
+        keepalived does with C{vrrp_higher_prio_send_advert}: its superior announces them again. Else whoever
+        believed this one would go on to do so.
         """
         claimed, activated = self.standing.claim is not None, self.standing.activated
         self._apply(Decision(Input.RELEASED), now)
