@@ -24,6 +24,10 @@ class BadPacket(HatwistError):
 REASONS = (
     "checksum",  # the checksum does not match
     "hops",  # forwarded by a router: its TTL or hop limit is less than that of its kind
+    "vrid",  # a virtual router that is none of ours on this link
+    "authentication",  # another password
+    "interval",  # an interval that cannot be, or where it must be ours, another one
+    "carp",  # of CARP, which has the number of VRRP
     "truncated",  # shorter than its fields say
     "trailing",  # longer than its fields say
     "magic",  # not a heartbeat at all
@@ -45,7 +49,7 @@ REASONS = (
 
 FOREIGN = ("carp", "vrrp")
 """Of these, what is of a protocol that shares its number with the one that was asked: another one here may want it."""
-EXPECTED = ("reflected", "repeated", "vhid", *FOREIGN)
+EXPECTED = ("reflected", "repeated", "vrid", "vhid", *FOREIGN)
 """Of these, what comes about in a healthy cluster: counted, and nothing for the log."""
 
 

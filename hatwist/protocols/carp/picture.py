@@ -19,7 +19,7 @@ from hatwist.core.picture import (
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness
 from hatwist.protocols.carp.packet import SKEWS
-from hatwist.protocols.carp.vhost import LEASE, Master, Vhost
+from hatwist.protocols.carp.vhost import LEASE, CarpMaster, Vhost
 
 _STATES = {
     State.STARTING: Why(
@@ -146,12 +146,12 @@ def _peers(vhosts: Mapping[str, Vhost], now: float) -> dict[str, PeerPicture]:
         youngest = min(links.values())
         alive = alive or (before is not None and before.alive)
         found[source] = PeerPicture(
-            source, 0, youngest, alive, alive, alive, False, False, True, 20, 0, links, groups
+            source, 0, youngest, alive, alive, alive, False, False, True, 20, 0, 0, links, groups
         )
     return found
 
 
-def _member(master: Master) -> MemberPicture:
+def _member(master: CarpMaster) -> MemberPicture:
     """A master that is no node of this cluster has told its interval, and no more."""
     priority = max(0, 254 - master.rank.interval % SKEWS)
     return MemberPicture(Role.ACTIVE, Fitness.FIT, "", priority, 0, True, 0, 0)

@@ -61,7 +61,7 @@ class Rank(NamedTuple):
         return f"every {self.interval // SKEWS} s + {self.interval % SKEWS}/{SKEWS}{demoted}"
 
 
-class Master(NamedTuple):
+class CarpMaster(NamedTuple):
     """
     Another node that advertises.
 
@@ -94,12 +94,12 @@ class Vhost:
         self.verdicts = Verdicts()
         self.terms = Terms(0)
         self.backoff = Backoff(rules.advbase + 1, rules.tolerance)  # no interval is longer
-        self.master: Master | None = None
+        self.master: CarpMaster | None = None
         self.due: list[Purpose] = []
         self.advertiseAt = inf
         self.challenger: Address | None = None
         self._node = node
-        self._rival: Master | None = None  # faster than this master
+        self._rival: CarpMaster | None = None  # faster than this master
         self._owed: Purpose | None = None  # once all is gone
         self._answeredAt = -inf
         self._announceIn = 0  # advertisements until the addresses are announced again
@@ -145,7 +145,7 @@ class Vhost:
 
         @return: there is something to decide.
         """
-        heard = Master(source, link, Rank(packet.demote, packet.interval), now)
+        heard = CarpMaster(source, link, Rank(packet.demote, packet.interval), now)
         leaving = packet.interval > self.rules.deadRatio * self.rules.advbase * SKEWS
         if not self.standing.holding:
             self._follow(heard, packet, leaving)
@@ -159,7 +159,7 @@ class Vhost:
             self.challenger = source
         return True
 
-    def _follow(self, heard: Master, packet: CarpPacket, leaving: bool) -> None:
+    def _follow(self, heard: CarpMaster, packet: CarpPacket, leaving: bool) -> None:
         """As backup."""
         known, source, now = self.master, heard.source, heard.at
         if (
@@ -183,7 +183,7 @@ class Vhost:
             else:
                 self._reset(now)
 
-    def _yieldsTo(self, other: Master) -> bool:
+    def _yieldsTo(self, other: CarpMaster) -> bool:
         own = self.rules.links.get(other.link)
         lower = own is not None and addressNumber(other.source) < addressNumber(own)
         return other.rank < self.rank or (other.rank == self.rank and lower)
@@ -321,7 +321,7 @@ class Vhost:
         elif self.challenger is not None:
             self._answer(self.challenger, turn)
 
-    def _yield(self, rival: Master, turn: Turn) -> None:
+    def _yield(self, rival: CarpMaster, turn: Turn) -> None:
         # To one that is as fast nothing more is said: a BSD host yields to any that is.
         self._owed = Purpose.LAST if rival.rank < self.rank else None
         self.master = rival
