@@ -223,3 +223,32 @@ class Picture(NamedTuple):
     split: str
     groups: Mapping[str, GroupPicture]
     peers: Mapping[str, PeerPicture]
+
+
+def merged(pictures: Sequence[Picture]) -> Picture:
+    """
+    What the protocols of one node know, as one: of the node what the first of them knows.
+
+    A peer that several know by the same name is one.
+    """
+    first, *more = pictures
+    groups, peers = dict(first.groups), dict(first.peers)
+    for picture in more:
+        groups.update(picture.groups)
+        for name, peer in picture.peers.items():
+            peers[name] = _same(peers[name], peer) if name in peers else peer
+    return first._replace(groups=groups, peers=peers)
+
+
+def _same(one: PeerPicture, other: PeerPicture) -> PeerPicture:
+    newest = min(one, other, key=lambda peer: peer.age)
+    links = {**one.links, **other.links}
+    return newest._replace(
+        alive=one.alive or other.alive,
+        agrees=one.agrees and other.agrees,
+        links={
+            name: min(peer.links[name] for peer in (one, other) if name in peer.links)
+            for name in links
+        },
+        groups={**one.groups, **other.groups},
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from hatwist.core.machine import Machine
 from hatwist.linux.interfaces import IGuard
@@ -13,20 +13,19 @@ class Leases:
     """
     Those of all machines of a node.
 
+    @param kernels: of each machine, how the addresses are kept of what it holds.
     @param guard: C{None}: there is none, and nothing is renewed.
-    @param kernel: how addresses are kept.
     @param keep: has the kernel keep the addresses of groups for so many seconds.
     """
 
     def __init__(
         self,
-        machines: Sequence[Machine],
+        kernels: Mapping[Machine, KernelLease],
         guard: IGuard | None,
-        kernel: KernelLease,
         keep: Callable[[Iterable[str], int], None],
     ) -> None:
-        self.kernel = kernel
-        self._numbers = {machine: number for number, machine in enumerate(machines)}
+        self.kernels = dict(kernels)
+        self._numbers = {machine: number for number, machine in enumerate(kernels)}
         self._guard = guard
         self._keep = keep
         self._known: dict[str, HeldLease] = {}
@@ -82,6 +81,6 @@ class Leases:
             self._guard.pet({lease.key: lease.until for lease in due})
         self._guard.flush()
         for lease in due:
-            seconds, groups = lease.toKeep(self.kernel, now)
+            seconds, groups = lease.toKeep(self.kernels[lease.machine], now)
             if groups:
                 self._keep(groups, seconds)

@@ -43,6 +43,7 @@ class Link:
     An error in sending is logged and counted, and never reaches the caller. An interface that
     goes and comes back is taken up again.
 
+    @param changed: called with the link when L{failing} is another.
     @ivar way: to whom it sends, and from whom it receives.
     @ivar name: that of the way; no two links of one node have the same.
     @ivar bad: how many datagrams were dropped, by reason.
@@ -53,7 +54,9 @@ class Link:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, way: Way) -> None:
+    def __init__(
+        self, reactor: Any, way: Way, changed: Callable[[Link], None] = lambda link: None
+    ) -> None:
         self.way = way
         self.name = way.name
         self.bad: Counter[str] = Counter()
@@ -65,6 +68,7 @@ class Link:
         self._index = 0
         self._queue = TURN
         self._failing = ""
+        self._changed = changed
         self._latest: bytes | None = None
         self._buffer = memoryview(bytearray(MAX_DATAGRAM))
         self._receivers: list[Receiver] = []
@@ -78,11 +82,9 @@ class Link:
 
         @raise OSError: the interface is missing, or the socket is not permitted.
         """
-        if self._socket is not None:
-            self._receivers.append(receiver)
-            return
-        self._receivers = [receiver]
-        self._open()
+        if not self._receivers:
+            self._open()
+        self._receivers.append(receiver)
 
     def _open(self) -> None:
         sock = self.way.open()
@@ -102,10 +104,34 @@ class Link:
         return self._failing
 
     def close(self) -> None:
+        """Receive and send nothing any more, until it is opened again."""
+        self._receivers = []
+        self._shut()
+
+    def renew(self) -> None:
+        """
+        Its interface has changed: where it is another one of the same name, or came back, take it up.
+
+        Whoever only listens would not notice, and hear nothing any more. That it failed to send is forgotten.
+        """
+        if not self._receivers:
+            return
+        if self._socket is not None and self._replaced():
+            self._shut()
+        if self._socket is None and not self._reopen():
+            return
+        self._fails("")
+
+    def _shut(self) -> None:
         if self._socket is not None:
             self._reactor.removeReader(self)
             sock, self._socket = self._socket, None
             sock.close()
+
+    def _fails(self, name: str) -> None:
+        if self._failing != name:
+            self._failing = name
+            self._changed(self)
 
     def drain(self) -> None:
         """
@@ -123,8 +149,10 @@ class Link:
 
         @param source: see L{Outgoing}.
         """
+        if not self._receivers:
+            return  # it is closed
         if not self.way.lasts():
-            self.close()  # and open it again below, as the host's addresses are now
+            self._shut()  # and open it again below, as the host's addresses are now
         if self._socket is None and not self._reopen():
             return
         self._latest = datagram
@@ -141,9 +169,9 @@ class Link:
             self.bytes += len(datagram)
             if self._failing:
                 self._log.info("Heartbeats on {link} are sent again", link=self.name)
-                self._failing = ""
+                self._fails("")
         elif self._replaced():
-            self.close()  # the next heartbeat opens it again
+            self._shut()  # the next heartbeat opens it again
 
     def farewells(
         self, datagram: bytes, source: Address | None = None, destination: Address | None = None
@@ -195,7 +223,7 @@ class Link:
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor has given up the socket, of its own accord too: at its end."""
-        self.close()
+        self._shut()
 
     def _read(self, most: int) -> None:
         """Read what is there, at most so many datagrams."""
@@ -233,7 +261,7 @@ class Link:
         name = errno.errorcode.get(error.errno or 0, str(error.errno))
         self.unsent[name] += 1
         if self._failing != name:
-            self._failing = name
+            self._fails(name)
             # Without its address a node goes on holding, and nobody hears of it.
             lost = error.errno == errno.EADDRNOTAVAIL
             self._log.emit(

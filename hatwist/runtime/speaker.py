@@ -10,16 +10,22 @@ from twisted.logger import Logger
 from hatwist.core.machine import Machine
 from hatwist.core.packet import Outgoing
 from hatwist.linux.interfaces import Farewell
+from hatwist.runtime.fence import UNLIMITED, KernelLease
 from hatwist.runtime.link import Link
 
 _log = Logger()
 
 
 class Speaker(NamedTuple):
-    """A machine with its links; no two links of one machine have the same name."""
+    """
+    A machine with its links; no two links of one machine have the same name.
+
+    @ivar kernel: how long the kernel keeps addresses that the machine holds.
+    """
 
     machine: Machine
     links: Sequence[Link]
+    kernel: KernelLease = UNLIMITED
 
     def drain(self) -> None:
         """Read all that has arrived."""

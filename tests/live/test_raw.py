@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from ipaddress import IPv4Address, ip_address, ip_interface
 
@@ -15,12 +15,17 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from hatwist.linux.lan import raw
-from hatwist.linux.lan.raw import GROUPS, PROTOCOL, TOS, KernelRawSockets, sourceOf
+from hatwist.linux.lan.raw import GROUPS, PROTOCOL, TOS, KernelRawSockets
 from hatwist.linux.netlink.messages import Address
 from tests.contracts_raw import RAW_CONTRACT, SHARED, RawEnd, RawWorld
 from tests.wire import Wire, ip
 
 pytestmark = pytest.mark.needs("ip")
+
+
+def sourceOf(interface: str, version: int, shared: Sequence[Address]) -> Address | None:
+    """Of this host, as it is now."""
+    return raw.sourceOf(KernelRawSockets().present(), interface, version, shared)
 
 
 class KernelRawWorld:

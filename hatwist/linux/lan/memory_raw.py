@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 
 from hatwist.linux.lan.raw import GROUPS, HOPS, RECEIVE_BUFFER, RawPacket, Socket
-from hatwist.linux.netlink.messages import Address
+from hatwist.linux.netlink.messages import Address, KernelAddress
 
 ROOM = RECEIVE_BUFFER // 512
 """Packets that wait at a socket; what comes then is lost."""
@@ -132,6 +132,14 @@ class MemoryRawSockets:
         """See L{RawSockets.receive<hatwist.linux.lan.raw.RawSockets.receive>}."""
         assert isinstance(sock, MemoryRawSocket)
         return sock.take()
+
+    def present(self) -> list[tuple[str, KernelAddress]]:
+        """See L{RawSockets.present<hatwist.linux.lan.raw.RawSockets.present>}."""
+        return [
+            (name, KernelAddress(address, 24 if address.version == 4 else 64, index))
+            for name, index in self.interfaces.items()
+            for address in sorted(self.addresses, key=int)
+        ]
 
     def arrive(self, packet: RawPacket) -> None:
         """A packet reaches the host: each of its sockets gets a copy."""

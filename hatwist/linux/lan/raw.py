@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from struct import Struct, pack
 from typing import NamedTuple, Protocol
 
 from hatwist.linux.lan import udp
-from hatwist.linux.netlink.messages import Address
+from hatwist.linux.netlink.messages import (
+    IFA_F_DADFAILED,
+    IFA_F_TENTATIVE,
+    IFA_PROTO_HATWIST,
+    Address,
+    KernelAddress,
+)
 from hatwist.linux.netlink.present import addressesNow
 
 PROTOCOL = 112
@@ -98,6 +104,14 @@ class RawSockets(Protocol):
         """
         ...
 
+    def present(self) -> list[tuple[str, KernelAddress]]:
+        """
+        Every address of the host with the name of its interface.
+
+        @raise OSError: the kernel cannot be asked.
+        """
+        ...
+
 
 class KernelRawSockets:
     """L{RawSockets} of this host."""
@@ -163,6 +177,10 @@ class KernelRawSockets:
         source6 = IPv6Address(addr[0].partition("%")[0])
         return RawPacket(bytes(buffer[:size]), source6, hops, to)
 
+    def present(self) -> list[tuple[str, KernelAddress]]:
+        """See L{RawSockets.present}."""
+        return addressesNow()
+
 
 def _prepare4(sock: socket.socket, index: int) -> None:
     ip = socket.IPPROTO_IP
@@ -215,18 +233,30 @@ def wholePacket(protocol: int, source: Address, destination: Address, data: byte
     return _IP6.pack(6 << 28 | TOS << 20, len(data), protocol, HOPS, both) + data
 
 
-def sourceOf(interface: str, version: int, shared: Collection[Address]) -> Address | None:
+def sourceOf(
+    there: Iterable[tuple[str, KernelAddress]],
+    interface: str,
+    version: int,
+    shared: Collection[Address],
+    linkLocal: bool = True,
+) -> Address | None:
     """
     The address of its own by which this host sends on an interface, C{None}: it has none.
 
-    For IPv6 it is link-local, as VRRP has it (RFC 9568, section 5.1.2.1). It is the first that is not shared.
+    It is the first that is neither shared nor tentative, and that hatwist has not put there.
 
-    @raise OSError: the kernel cannot be asked.
+    @param there: see L{RawSockets.present}.
+    @param linkLocal: of those of IPv6 one that is link-local, as VRRP has it (RFC 9568, section 5.1.2.1); else none.
     """
-    kept = {ip_address(str(address)) for address in shared}
-    for name, entry in addressesNow():
+    for name, entry in there:
         address = entry.address
-        if name == interface and address.version == version and address not in kept:
-            if version == 4 or address.is_link_local:
-                return address
+        if (
+            name == interface
+            and address.version == version
+            and address not in shared
+            and entry.proto != IFA_PROTO_HATWIST
+            and not entry.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)
+            and (version == 4 or address.is_link_local == linkLocal)
+        ):
+            return address
     return None

@@ -196,6 +196,8 @@ class CarpMachine:
         """For each link one packet, with a counter of its own."""
         found = []
         for link, own in vhost.rules.links.items():
+            if own is None:
+                continue
             self._counter = (self._counter + 1) % COUNTERS
             packet = vhost.say(purpose, self._counter)
             found.append(Outgoing(encode(packet), link, packet, own))
@@ -215,6 +217,9 @@ class CarpMachine:
 
     def picture(self, now: float, context: Context = NO_CONTEXT) -> Picture:
         return picture(self.vhosts, self.name, now, self.drained, self.until)
+
+    def contested(self, group: str) -> bool:
+        return self.vhosts[group].contested
 
     def others(self, group: str, now: float) -> list[str]:
         vhost = self.vhosts[group]

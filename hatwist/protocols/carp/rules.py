@@ -20,7 +20,8 @@ class VhostRules(NamedTuple):
     @ivar name: of the group.
     @ivar vhid: 1-255, of which an interface has each once.
     @ivar addresses: all that are shared. BSD peers have the same ones, ucarp exactly one IPv4 address.
-    @ivar links: this node's own address on each link, by the link's name. A link has one address family.
+    @ivar links: this host's own address on each link, by the link's name. A link has one address family. C{None}: it
+        has none there now, and does not take part.
     @ivar advbase: seconds, 1-254; C{advskew}: 0-254. Whoever advertises more often is master.
     @ivar preempt: a slower master is taken the addresses from.
     @ivar deadRatio: after so many C{advbase} of silence, and the own skew, a master is taken for dead; 2-255.
@@ -31,7 +32,7 @@ class VhostRules(NamedTuple):
     vhid: int
     addresses: tuple[Address, ...]
     password: bytes
-    links: Mapping[str, Address]
+    links: Mapping[str, Address | None]
     advbase: int = 1
     advskew: int = 0
     preempt: bool = False

@@ -23,7 +23,7 @@ from hatwist.core.standing import Decision, Standing
 from hatwist.core.states import Input, State
 from hatwist.core.terms import Terms
 from hatwist.core.turn import Turn
-from hatwist.core.worth import Fitness, Worth, addressNumber
+from hatwist.core.worth import NO_ADDRESS, Fitness, Worth, addressNumber
 from hatwist.protocols.carp.auth import Seal
 from hatwist.protocols.carp.packet import LEAVING, SKEWS, Address, CarpPacket
 from hatwist.protocols.carp.rules import ARP_AGAIN, DEMOTED, VhostRules
@@ -106,10 +106,11 @@ class Vhost:
         self.downAt = now + self.tolerance
         self._why = _SILENCE
         self.standing = Standing(cluster, rules.name, self._claim, Turn(now, self.effects))
+        self._source(now)
 
     def _claim(self, now: float) -> Claim:
         priority = max(0, 254 - self.skew)
-        own = addressNumber(min(self.rules.links.values(), key=addressNumber, default=None))
+        own = min(map(addressNumber, self.rules.links.values()), default=NO_ADDRESS)
         worth = Worth(self.verdicts.fitness, priority, own, self._node)
         return Claim(self.terms.next(now), worth)
 
@@ -136,6 +137,11 @@ class Vhost:
         nobody who has the same C{advbase} takes over before C{deadRatio} of them have passed.
         """
         return self.rules.deadRatio * self.rules.advbase - self.rank.interval / SKEWS
+
+    @property
+    def contested(self) -> bool:
+        """Another node is master beside this one."""
+        return self.challenger is not None or self._rival is not None
 
     # What is heard
 
@@ -249,7 +255,17 @@ class Vhost:
         """Go on by other rules."""
         self.rules = rules
         self.seal = Seal(rules.password, rules.vhid, rules.addresses)
+        self._source(now)
         self._tellNow(now)
+
+    def _source(self, now: float) -> None:
+        """Where it has no address of its own it cannot speak."""
+        lacking = [link for link, own in self.rules.links.items() if own is None]
+        if lacking:
+            words = f"this host has no address of its own on {' and '.join(lacking)}"
+            self.judged("source", Fitness.UNFIT, words, now)
+        else:
+            self.judged("source", Fitness.FIT, "", now)
 
     def _tellNow(self, now: float) -> None:
         """What a master says has changed."""

@@ -317,6 +317,9 @@ class NativeMachine:
             silent=self.silent,
         )
 
+    def contested(self, group: str) -> bool:
+        return bool(self.elections[group].conflicts)
+
     def others(self, group: str, now: float) -> list[str]:
         return self.elections[group].others(self.view, Turn(now)).inOrder()
 

@@ -9,7 +9,7 @@ and all routers of those share it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from hatwist.core.causes import Cause
@@ -222,6 +222,9 @@ class VrrpMachine:
     def hindrance(self, group: str, to: str, now: float) -> str:
         return hindrance(self.routers[group], to)
 
+    def contested(self, group: str) -> bool:
+        return bool(self.routers[group].rivals.known)
+
     def others(self, group: str, now: float) -> list[str]:
         return others(self.routers[group], now)
 
@@ -260,8 +263,14 @@ class VrrpMachine:
         self._arrange()
 
     def _check(self, rules: VrrpRules) -> None:
-        found = list(problems(rules.routers))
-        for each in rules.routers:
+        found = [*problems(rules.routers), *self.refusals(rules.routers)]
+        if found:
+            raise ValueError("\n".join(found))
+
+    def refusals(self, routers: Iterable[RouterRules]) -> list[str]:
+        """Why it cannot go on with these now, a sentence each."""
+        found = []
+        for each in routers:
             same, old = self.intake.routers.get(each.key), self.routers.get(each.name)
             if each.name in self._going:
                 found.append(f"{each.name}: still being released; try again when it is done")
@@ -275,8 +284,7 @@ class VrrpMachine:
                     f"{each.name}: vrid, version and interface stay as they are while it runs; take the group out, "
                     "reload, and add it again"
                 )
-        if found:
-            raise ValueError("\n".join(found))
+        return found
 
     def _add(self, rules: RouterRules, record: Record, now: float) -> None:
         router = self.routers[rules.name] = Router(self.cluster, rules, record, now)

@@ -135,9 +135,9 @@ def _ofOne(rules: RouterRules) -> Iterator[str]:
     yield from _interval(rules)
     yield from _addresses(rules)
     if rules.version == 3 and rules.password:
-        yield "a password: version 3 has none; allowed is none"
+        yield "auth_pass: version 3 has no password; it goes with version = 2"
     if len(rules.password) > PASSWORD:
-        yield f"a password of {len(rules.password)} bytes: allowed are {PASSWORD}"
+        yield f"auth_pass of {len(rules.password)} bytes: allowed are {PASSWORD}"
     if not 1 <= rules.hops <= HOPS or (rules.hops < HOPS and not rules.peers):
         yield f"a TTL of {rules.hops}: allowed are 1 to 255 with unicast peers, and 255 without"
 

@@ -73,7 +73,7 @@ class FenceTestCase(SynchronousTestCase):
         kernel = KernelLease(
             kernelLease(self.timing, THREE, lease), leaseMargin(self.timing, THREE)
         )
-        self.leases = Leases([self.machine], guard, kernel, self.keep)
+        self.leases = Leases({self.machine: kernel}, guard, self.keep)
         self.fence = Fence("g")
         self.claim(self.fence, "one", 0.0)
 
@@ -143,7 +143,7 @@ class KernelTests(FenceTestCase):
     ) -> None:
         """Whatever is confirmed when, no lease ends later than its margin before the votes."""
         self.make(interval, interval * intervals)
-        if self.leases.kernel.margin is None:
+        if self.leases.kernels[self.machine].margin is None:
             return
         now = confirmed = 100.0
         for step, age in steps:
@@ -247,7 +247,7 @@ class GuardTests(FenceTestCase):
 
     def test_noGuard(self) -> None:
         """Without a guard the last decision counts all the same, and nothing is renewed."""
-        leases = Leases([self.machine], None, KernelLease(60), self.keep)
+        leases = Leases({self.machine: KernelLease(60)}, None, self.keep)
         fence = Fence("g")
         leases.follow(fence, self.machine, "one", 11.0)
         fence.claimed(7, [])

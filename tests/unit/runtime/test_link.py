@@ -181,10 +181,19 @@ class LinkTests(TestCase):
             with self.assertRaises(OSError) as caught:
                 link.open(self.receive)
             self.assertEqual(caught.exception.errno, errno.ENODEV)
-            link.send(b"later perhaps")
+            link.send(b"of a node that did not start")
             link.drain()
             link.close()
-            self.assertEqual(link.unsent, {"ENODEV": 1})
+            self.assertEqual(link.unsent, {})
+
+    def test_closed_for_good(self) -> None:
+        """A link that was closed sends nothing, and opens no socket: whoever closed it would never know."""
+        (link,) = self.links("lo")
+        self.assertGreaterEqual(link.fileno(), 0)
+        link.close()
+        link.send(b"too late")
+        link.renew()
+        self.assertEqual((link.fileno(), link.beats, link.unsent), (-1, 0, {}))
 
     def test_reopened(self) -> None:
         """A link that was closed can be opened again at once: it has given its port back."""

@@ -10,7 +10,9 @@ from unittest import mock
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
@@ -111,10 +113,10 @@ class LoopbackTests(TestCase):
         self.open(lambda packet: None).send(b"late")
 
     async def test_reopened(self) -> None:
-        """Sending on a closed link opens it again, so that one interface's return is enough."""
+        """Sending on a link that has lost its socket opens another, so that one interface's return is enough."""
         link, arrived = self.receiving()
         other, told = self.receiving()
-        link.close()
+        link.connectionLost(Failure(ConnectionLost()))
         link.send(b"again")
         self.assertEqual(await told, (b"again", "lo"))
         self.assertEqual(link.unsent, {})
