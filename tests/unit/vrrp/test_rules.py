@@ -89,7 +89,7 @@ class ProblemTests(SynchronousTestCase):
         """Eight bytes, and with version 2."""
         self.assertGood(version=2, interval=1.0, password=b"12345678")
         self.assertProblem("9 bytes", version=2, interval=1.0, password=b"123456789")
-        self.assertProblem("version 3 has none", password=b"secret")
+        self.assertProblem("version 3 has no password", password=b"secret")
 
     def test_hops(self) -> None:
         """Less than 255 only where peers are beyond a router, which multicast is not."""
