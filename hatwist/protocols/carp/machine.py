@@ -7,8 +7,9 @@ from math import inf
 from typing import Any, NamedTuple
 
 from hatwist.core.agenda import Agenda
+from hatwist.core.annals import Annals
 from hatwist.core.claims import Record
-from hatwist.core.effects import Effect, Event
+from hatwist.core.effects import Effect, Event, RoleChange
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Outgoing, Packet, Received
 from hatwist.core.picture import NO_CONTEXT, Context, Picture
@@ -67,6 +68,7 @@ class CarpMachine:
         self._going: set[str] = set()
         self._events: list[Event] = []
         self._stopped = False
+        self._annals = Annals(rules.name)
         self._slack = self._tolerance = ALONE
         self._due = inf
         for vhost in rules.vhosts:
@@ -118,7 +120,11 @@ class CarpMachine:
         if not vhost.seal.verify(said.counter, said.digest):
             why = f"vhid {said.vhid}: it has another password, or other addresses, than here"
             raise BadPacket("signature", why)
-        if vhost.hear(said, source, packet.link, now):
+        news = vhost.hear(said, source, packet.link, now)
+        if news or (
+            not vhost.standing.holding
+            and self._annals.differs(vhost.rules.name, str(source), vhost.master is not None)
+        ):
             self.agenda.touch((vhost.rules.name,))
             self.news = True
         return Received(str(source), b"", HeardPacket(source, packet.link, said))
@@ -164,8 +170,7 @@ class CarpMachine:
         for name in self.agenda.due(now):
             vhost = self.vhosts[name]
             wake = vhost.decide(now)
-            effects += vhost.effects
-            vhost.effects = []
+            self._collect(vhost, effects, now)
             self.agenda.decided(name, wake, False)
             if vhost.due:
                 self._speaking[name] = vhost
@@ -174,6 +179,20 @@ class CarpMachine:
                 self._forget(name)
         self._due = self.deadline
         return effects
+
+    def _collect(self, vhost: Vhost, effects: list[Effect], now: float) -> None:
+        """What was decided about it; a role for the history, too."""
+        name, annals = vhost.rules.name, self._annals
+        for effect in vhost.effects:
+            if isinstance(effect, RoleChange):  # the history has it before anybody acts on it
+                effects.append(annals.own(effect, now))
+            effects.append(effect)
+        vhost.effects = []
+        master = vhost.master
+        if master is not None:
+            effects += annals.hears(name, str(master.source), f"advertises {master.rank}", now)
+        elif name in annals.masters:
+            effects += annals.ended(name, vhost.standing.why or "is master no more", now)
 
     def _notice(self, now: float) -> None:
         """Was this node late? Then a master's packets may have been lost that it would have heard."""

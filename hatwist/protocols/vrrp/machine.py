@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from hatwist.core.annals import Annals
 from hatwist.core.causes import Cause
 from hatwist.core.claims import NOTHING, Record
-from hatwist.core.effects import Effect, Hold, Leased
+from hatwist.core.effects import Effect, Hold, Leased, RoleChange
 from hatwist.core.packet import Outgoing, Packet, Received
 from hatwist.core.picture import NO_CONTEXT, Context, Picture
 from hatwist.core.reports import (
@@ -80,6 +81,7 @@ class VrrpMachine:
         self._leases: dict[str, Beat] = {}
         self._running: set[str] = set()
         self._going: set[str] = set()
+        self._annals = Annals(rules.name)
         self._check(rules)
         for each in rules.routers:
             self._add(each, (records or {}).get(each.name, NOTHING), now)
@@ -125,6 +127,11 @@ class VrrpMachine:
                 self._voices.note(name)
             if router.effects or not router.advertises:
                 self._touch(name)
+        if not router.advertises and self._annals.differs(
+            router.rules.name, said.name, router.watch.master is not None
+        ):
+            self._touch(router.rules.name)
+            self.news = True
         return Received(said.name, b"", said)
 
     def tell(self, report: Report, now: float) -> None:
@@ -174,23 +181,32 @@ class VrrpMachine:
         for sync in touched.values():
             sync.decide(now)
             for router in sync.routers:
-                self._collect(router, effects)
+                self._collect(router, effects, now)
             self._claims.note(sync.name)
         for name in self._voices.take(now):
             router = self.routers[name]
             router.speak(now)
-            self._collect(router, effects)
+            self._collect(router, effects, now)
         if self._going:
             self._forget()
         return effects
 
-    def _collect(self, router: Router, effects: list[Effect]) -> None:
-        """What was decided about it, and what it is to say; a claim with its lease."""
-        name = router.rules.name
+    def _collect(self, router: Router, effects: list[Effect], now: float) -> None:
+        """What was decided about it, and what it is to say; a claim with its lease, a role for the history, too."""
+        name, annals = router.rules.name, self._annals
         for effect in router.effects:
             if isinstance(effect, Hold):
                 effects.append(self._leased(router))
+                effects += annals.ended(name, router.because, now, "silent" in router.because)
+            elif isinstance(effect, RoleChange):  # the history has it before anybody acts on it
+                effects.append(annals.own(effect, now))
             effects.append(effect)
+        master = router.watch.master
+        if not router.advertises and master is not None:
+            why = f"advertises with priority {master.priority}"
+            effects += annals.hears(name, str(master.source), why, now)
+        elif not router.advertises:
+            effects += annals.ended(name, "resigned", now)
         router.effects.clear()
         if router.voice.word is not None:
             self._speaking[name] = router
