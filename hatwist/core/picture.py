@@ -145,6 +145,7 @@ class PeerPicture(NamedTuple):
     @ivar diverged: how often what it told of its groups could not be so, in its present session.
     @ivar links: seconds since it was last heard on a link, by the link's name.
     @ivar groups: those of this node's groups of which it says something.
+    @ivar outside: nothing else is known of it, not even whether it is a node of this cluster.
     """
 
     name: str
@@ -161,6 +162,7 @@ class PeerPicture(NamedTuple):
     diverged: int
     links: Mapping[str, float]
     groups: Mapping[str, MemberPicture]
+    outside: bool = False
 
 
 class GroupPicture(NamedTuple):
@@ -180,6 +182,7 @@ class GroupPicture(NamedTuple):
     @ivar changes: how many role changes of this node there were, by old role, new role and cause.
     @ivar events: how many events there were, by kind.
     @ivar takeovers: seconds from each decision to claim until everything was held.
+    @ivar unheard: those who could take it are silent, so that there may be some who are not among C{others}.
     """
 
     name: str
@@ -198,6 +201,7 @@ class GroupPicture(NamedTuple):
     changes: Mapping[tuple[Role | None, Role, Cause], int]
     events: Mapping[str, int]
     takeovers: Distribution
+    unheard: bool = False
 
 
 class Picture(NamedTuple):

@@ -7,15 +7,20 @@ alone after a word of goodbye, and what a busy machine adds.
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
 from hatwist.lab.judge import LabJudge
 from hatwist.lab.lan import Host, LabLan
@@ -42,6 +47,7 @@ class Kind:
     What both sides speak.
 
     @ivar seconds: between two advertisements.
+    @ivar ttl: what the peer sends by unicast: keepalived 2.2 leaves IPv6 the kernel's hop limit.
     @ivar both: seconds for which the peer may hold what it has heard another take.
     """
 
@@ -50,6 +56,7 @@ class Kind:
     family: int = 4
     seconds: float = 0.1
     unicast: bool = False
+    ttl: int = 255
     password: str = ""
     preempt: bool = True
     both: float = 0.06
@@ -77,7 +84,7 @@ SECOND = Kind("v3, 1 s", seconds=1.0)
 TWO = Kind("v2, 1 s", version=2, seconds=1.0, password="secret12")
 IPV6 = Kind("v3, IPv6", family=6)
 UNICAST = Kind("v3, unicast", unicast=True)
-UNICAST6 = Kind("v3, IPv6, unicast", family=6, unicast=True)
+UNICAST6 = Kind("v3, IPv6, unicast", family=6, unicast=True, ttl=64)
 UCARP = Kind("CARP", version=0, seconds=1.0, both=3.2)
 
 
@@ -86,7 +93,10 @@ class Peer:
     A host with one of the programs.
 
     @ivar rank: the priority, or C{advskew}.
+    @cvar begun: what it says once it listens.
     """
+
+    begun = ""
 
     def __init__(self, host: Host, kind: Kind, rank: int, directory: Path) -> None:
         self.host, self.kind, self.rank = host, kind, rank
@@ -107,6 +117,11 @@ class Peer:
     def start(self, lan: LabLan) -> None:
         raise NotImplementedError
 
+    async def listens(self) -> None:
+        """Until it has begun to."""
+        assert self.program is not None
+        await self.program.says(self.begun)
+
     async def stop(self) -> None:
         """In good order."""
         assert self.program is not None
@@ -126,6 +141,8 @@ class Peer:
 class Hatwist(Peer):
     """C{twistd ha}."""
 
+    begun = "listens on"
+
     def text(self, lan: LabLan) -> str:
         kind = self.kind
         lines = ['interface = "eth0"', "interval = 0.5", f'state_dir = "{self.directory}"']
@@ -141,7 +158,7 @@ class Hatwist(Peer):
             lines += [f"priority = {self.rank}", f"advertisement_interval = {kind.seconds}"]
             if kind.unicast:
                 peers = [self.own(host) for host in [self.host, *self.others(lan)]]
-                lines += [f"unicast_peers = {peers}"]
+                lines += [f"unicast_peers = {peers}", f"min_ttl = {kind.ttl}"]
             if kind.password:
                 lines += [f'auth_pass = "{kind.password}"']
         shared = [f"{FOUR}/24"] if kind.family == 4 else [f"{LINK_LOCAL}/64@eth0", f"{SIX}/64"]
@@ -160,6 +177,8 @@ class Hatwist(Peer):
 
 class Keepalived(Peer):
     """keepalived 2.2."""
+
+    begun = "Entering BACKUP STATE"
 
     def text(self, lan: LabLan) -> str:
         kind = self.kind
@@ -202,6 +221,8 @@ class Keepalived(Peer):
 class Ucarp(Peer):
     """ucarp 1.5."""
 
+    begun = "Local advertised ethernet address"
+
     def start(self, lan: LabLan) -> None:
         scripts = []
         for name, verb in (("up", "replace"), ("down", "delete")):
@@ -238,6 +259,10 @@ class Pair:
         theirs = Ucarp if kind.carp else Keepalived
         mine = Hatwist(self.lan.host(hatwist), kind, ranks[0], self.directory)
         return mine, theirs(self.lan.host(other), kind, ranks[1], self.directory)
+
+    async def passes(self, seconds: float) -> None:
+        """Nothing that is wanted can be waited for."""
+        await deferLater(reactor, seconds)
 
     async def takes(
         self, peer: Peer, *beside: Peer, within: float, act: Callable[[], Any]
@@ -323,3 +348,221 @@ async def test_life(pair: Pair, kind: Kind, higher: bool) -> None:
         first.clear()
         await pair.judge.untilHeldBy(kind.address, second.name)
     print(f"\n{kind.name}, hatwist {'higher' if higher else 'lower'}, ms: {'; '.join(said)}")
+
+
+STAYS = [replace(MULTICAST, preempt=False), replace(UCARP, preempt=False)]
+
+
+@pytest.mark.parametrize("higher", [True, False], ids=["hatwist higher", "hatwist lower"])
+@pytest.mark.parametrize("kind", STAYS, ids=lambda kind: kind.name)
+@pytest_twisted.ensureDeferred
+async def test_noPreempt(pair: Pair, kind: Kind, higher: bool) -> None:
+    """Without preemption whoever holds goes on to, though the other one that returns ranks before it."""
+    mine, theirs = pair.made(kind, "alpha", higher)
+    first, second = (mine, theirs) if higher else (theirs, mine)
+    second.start(pair.lan)
+    await pair.judge.untilHeldBy(kind.address, second.name)
+    since = await pair.judge.mark()
+    first.start(pair.lan)
+    await first.listens()
+    await pair.passes(1.5 * kind.down(second.rank))
+    report = await pair.judge.report(kind.address, since)
+    assert report.holders == ((second.name,),), report
+
+
+@pytest.mark.parametrize("hatwist", ["alpha", "beta"])
+@pytest.mark.parametrize("kind", [MULTICAST, IPV6, UCARP], ids=lambda kind: kind.name)
+@pytest_twisted.ensureDeferred
+async def test_equal(pair: Pair, kind: Kind, hatwist: str) -> None:
+    """Of equals that could not hear each other the greater address holds by VRRP, and the lesser one by CARP."""
+    mine, theirs = pair.made(kind, hatwist, None)
+    theirs.host.unplug()
+    theirs.host.plug()
+    for each in (mine, theirs):
+        each.start(pair.lan)
+    await mine.listens()
+    theirs.host.unplug()
+    wanted = {mine.name, theirs.name}
+    judge, address = pair.judge, kind.address
+    await judge.until(lambda: mine.name in judge.holders(address), "hatwist holds", 15.0)
+    theirs.host.plug()
+    holder = "alpha" if kind.carp else "beta"
+    await judge.untilHeldBy(address, holder, timeout=15.0)
+    since = await judge.mark()
+    await pair.passes(1.5 * kind.down(mine.rank))
+    report = await judge.report(address, since)
+    assert report.holders == ((holder,),), (wanted, report)
+
+
+MIXED = """
+interface = "eth0"
+interval = 0.1
+state_dir = "{directory}"
+control = "{directory}/sock"
+[node.alpha]
+[node.beta]
+[group.web]
+resources = [{{address = "10.99.0.110/24"}}]
+priority = {{alpha = 200, beta = 100}}
+[group.lan]
+protocol = "vrrp"
+vrid = 51
+advertisement_interval = 0.1
+priority = {{alpha = 150, beta = 100}}
+resources = [{{address = "{FOUR}/24"}}]
+[group.six]
+protocol = "vrrp"
+vrid = 51
+advertisement_interval = 0.1
+priority = {{alpha = 150, beta = 100}}
+resources = [{{address = "fe80::100/64@eth0"}}, {{address = "{SIX}/64"}}]
+[group.old]
+protocol = "carp"
+vhid = 7
+advskew = {{alpha = 0, beta = 100}}
+password_file = "{directory}/password"
+resources = [{{address = "10.99.0.111/24"}}]
+"""
+EACH = {"web": "10.99.0.110", "lan": FOUR, "six": SIX, "old": "10.99.0.111"}
+
+
+class Mixed:
+    """Two hosts that run one file, with groups of each protocol."""
+
+    def __init__(self, lan: LabLan, judge: LabJudge, directory: Path) -> None:
+        self.lan, self.judge, self.directory = lan, judge, directory
+        self.programs: dict[str, Program] = {}
+
+    def at(self, name: str) -> Path:
+        return self.directory / name
+
+    def write(self, text: str = MIXED) -> None:
+        for name in ("alpha", "beta"):
+            self.at(name).mkdir(exist_ok=True)
+            secret = self.at(name) / "password"
+            secret.write_text("sesame")
+            secret.chmod(0o600)
+            said = text.format(directory=self.at(name), FOUR=FOUR, SIX=SIX)
+            (self.at(name) / "hatwist.toml").write_text(said)
+
+    def start(self, name: str) -> None:
+        argv = [*TWISTD, *FOREGROUND, "ha", "--node", name]
+        argv += ["--config", str(self.at(name) / "hatwist.toml")]
+        self.programs[name] = self.lan.host(name).spawn(reactor, argv)
+
+    def ask(self, name: str, *words: str) -> str:
+        argv = [
+            sys.executable,
+            "-m",
+            "hatwist.frontends.cli",
+            words[0],
+            "--control",
+            str(self.at(name) / "sock"),
+        ]
+        with self.lan.host(name).namespace.entered():
+            done = subprocess.run([*argv, *words[1:]], text=True, capture_output=True, check=False)
+        assert done.returncode < 2, done.stderr
+        return done.stdout
+
+    async def held(self, name: str, *groups: str) -> None:
+        for group in groups:
+            await self.judge.untilHeldBy(EACH[group], name)
+
+    async def reload(self, name: str, expected: str = "Reloaded: ") -> str:
+        said = self.programs[name].saysNext(expected)
+        self.programs[name].hangUp()
+        return await said
+
+
+@pytest_twisted.ensureDeferred
+async def test_mixed(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
+    """Groups of each protocol in one daemon: taken, told of in the same words, drained, and given back."""
+    mixed = Mixed(lan, judge, tmp_path)
+    mixed.write()
+    mixed.start("alpha")
+    mixed.start("beta")
+    await mixed.held("alpha", *EACH)
+    master = lan.host("alpha").ipv4()
+    status = json.loads(mixed.ask("beta", "status", "--json"))
+    found = {name: (group["protocol"], group["holder"]) for name, group in status["groups"].items()}
+    assert found["web"] == ("native", "alpha")
+    assert found["lan"] == ("vrrp", master)
+    assert found["old"] == ("carp", master)
+    assert status["nodes"][master]["outside"]
+    assert status["nodes"][master]["groups"]["lan"]["role"] == "ACTIVE"
+    assert "lan" not in status["nodes"]["alpha"]["groups"]
+    assert not status["troubles"], status["troubles"]
+    shown = mixed.ask("alpha", "status")
+    assert not re.search("(?i)silent|unknown", shown), shown
+    assert f"{master} holds lan" in mixed.ask("beta", "why", "lan")
+    assert "alpha holds old with term" in mixed.ask("alpha", "why", "old")
+    assert f"lan: {master} ACTIVE" in mixed.ask("beta", "history")
+    since = await judge.mark()
+    drained = mixed.ask("alpha", "drain")
+    assert "lan: from alpha to the next master, which is not heard yet" in drained, drained
+    await mixed.held("beta", *EACH)
+    mixed.ask("alpha", "undrain")
+    await mixed.held("alpha", *EACH)
+    for group, address in EACH.items():
+        report = await judge.report(address, since)
+        assert [hosts for hosts in report.holders if len(hosts) == 1] == [
+            ("alpha",),
+            ("beta",),
+            ("alpha",),
+        ], (group, report)
+        assert report.twoHolders < 0.06 + report.stalled, (group, report)
+        assert report.longestWithout() < 0.7 + LATE + report.stalled, (group, report)
+
+
+NEW = """
+[group.new]
+protocol = "vrrp"
+vrid = 52
+version = 2
+resources = [{{address = "10.99.0.112/24"}}]
+priority = {{alpha = 100, beta = 150}}
+"""
+
+
+@pytest_twisted.ensureDeferred
+async def test_reloaded(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
+    """Groups of VRRP and CARP come and go by a reload; what cannot be is refused, and nothing is changed."""
+    mixed = Mixed(lan, judge, tmp_path)
+    native = MIXED.partition("[group.lan]")[0]
+    mixed.write(native)
+    mixed.start("alpha")
+    mixed.start("beta")
+    await mixed.held("alpha", "web")
+    since = await judge.mark()
+    mixed.write()
+    for name in ("alpha", "beta"):
+        await mixed.reload(name)
+    await mixed.held("alpha", *EACH)
+    mixed.write(MIXED.partition("[group.old]")[0] + NEW)
+    for name in ("alpha", "beta"):
+        said = await mixed.reload(name)
+        assert "group old goes" in said, said
+    await judge.untilHeldBy("10.99.0.111")
+    await judge.untilHeldBy("10.99.0.112", "beta")
+    for old, new, refusal in (
+        ("vrid = 51", "vrid = 53", "vrid, version and interface stay as they are"),
+        (
+            'protocol = "vrrp"\nvrid = 51\nadvertisement_interval = 0.1',
+            "",
+            "protocol cannot change",
+        ),
+        ("vrid = 52", "vrid = 51", "is given 2 times"),
+    ):
+        text = (MIXED.partition("[group.old]")[0] + NEW).replace(old, new, 1)
+        mixed.write(text)
+        await mixed.reload("alpha", refusal)
+    await mixed.held("alpha", "web", "lan", "six")
+    for group in ("web", "lan", "six"):
+        report = await judge.report(EACH[group], since)
+        assert report.holders[-1] == ("alpha",)
+        assert report.holders.count(("alpha",)) == 1, (group, report)
+    for program in mixed.programs.values():
+        program.stop()
+        await program.ended(10.0)
+    for address in (*EACH.values(), "10.99.0.112"):
+        assert not judge.holders(address)

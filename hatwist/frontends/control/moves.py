@@ -96,6 +96,8 @@ def planDrain(snapshot: Snapshot, force: bool) -> MovePlan:
         best = next(iter(group.others), "")
         if best:
             lines.append(f"{group.name}: from {name} to {best}")
+        elif group.unheard:
+            lines.append(f"{group.name}: from {name} to the next master, which is not heard yet")
         else:
             stuck.append(group)
             lines.append(f"{group.name}: nobody else can take it, so it will be down")

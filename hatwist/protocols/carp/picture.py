@@ -33,6 +33,9 @@ _STATES = {
 }
 
 
+_MAY = (State.STANDBY, State.ACQUIRING, State.ACTIVE)
+
+
 def picture(
     vhosts: Mapping[str, Vhost],
     node: str,
@@ -66,7 +69,7 @@ def _group(vhost: Vhost, node: str, now: float, drained: bool, lease: float) -> 
         reason,
         max(0, 254 - vhost.skew),
         claim.term if claim is not None else 0,
-        why.kind is None or why.kind is Obstacle.HOLDS,
+        standing.state in _MAY and vhost.obstacle(now) is None,
         step,
         steps,
     )
@@ -104,6 +107,7 @@ def _group(vhost: Vhost, node: str, now: float, drained: bool, lease: float) -> 
         dict(standing.transitions),
         dict(standing.counters),
         standing.takeovers.distribution(),
+        True,
     )
 
 
@@ -146,9 +150,23 @@ def _peers(vhosts: Mapping[str, Vhost], now: float) -> dict[str, PeerPicture]:
         youngest = min(links.values())
         alive = alive or (before is not None and before.alive)
         found[source] = PeerPicture(
-            source, 0, youngest, alive, alive, alive, False, False, True, 20, 0, 0, links, groups
+            source,
+            0,
+            youngest,
+            alive,
+            alive,
+            alive,
+            False,
+            False,
+            True,
+            20,
+            0,
+            0,
+            links,
+            groups,
+            True,
         )
-    return found
+    return {name: peer for name, peer in found.items() if peer.alive}
 
 
 def _member(master: CarpMaster) -> MemberPicture:

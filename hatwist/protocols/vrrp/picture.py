@@ -19,7 +19,7 @@ from hatwist.core.picture import (
 )
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness
-from hatwist.protocols.vrrp.packet import RESIGN
+from hatwist.protocols.vrrp.packet import RESIGN, VrrpAdvert
 from hatwist.protocols.vrrp.peers import VrrpPeer, VrrpPeers
 from hatwist.protocols.vrrp.router import Router
 from hatwist.protocols.vrrp.timing import hold, masterDown
@@ -32,6 +32,9 @@ _DOES = {
     State.SHUTDOWN: (Obstacle.STOPPED, "has stopped"),
     State.STARTING: (Obstacle.UNCLEAN, "is releasing what an earlier run may have left"),
 }
+
+
+_MAY = (State.STANDBY, State.ACQUIRING, State.ACTIVE)
 
 
 def obstacle(router: Router, now: float) -> Why:
@@ -118,8 +121,10 @@ def picture(
     @param release: see L{hatwist.protocols.vrrp.rules.VrrpRules}.
     """
     groups = {name: _group(router, node, release, drained, now) for name, router in routers.items()}
-    others_ = {each.name: _peer(each, routers, now) for each in peers.known.values()}
-    return Picture(now, node, 0, drained, False, "", "", groups, others_)
+    known = [_peer(each, routers, now) for each in peers.known.values()]
+    # A backup says nothing, and one that was master once may be one.
+    masters = {each.name: each for each in known if each.alive}
+    return Picture(now, node, 0, drained, False, "", "", groups, masters)
 
 
 def _group(
@@ -138,7 +143,7 @@ def _group(
             reason,
             rules.rank,
             claim.term if claim is not None else 0,
-            standing.state is State.STANDBY and router.able,
+            standing.state in _MAY and router.able,
             step,
             steps,
         ),
@@ -155,6 +160,7 @@ def _group(
         dict(standing.transitions),
         dict(standing.counters),
         standing.takeovers.distribution(),
+        True,
     )
 
 
@@ -180,11 +186,14 @@ def _explanation(router: Router, node: str, beyond: tuple[str, ...], now: float)
     return Explanation(name, holder, holders, age, term, because, tuple(sentences), nodes)
 
 
+def _patience(router: Router, advert: VrrpAdvert) -> float:
+    return masterDown(advert.version, router.rules.rank, advert.interval)
+
+
 def _peer(peer: VrrpPeer, routers: Mapping[str, Router], now: float) -> PeerPicture:
     said = {name: each for name, each in peer.said.items() if name in routers}
     alive = any(
-        advert.priority != RESIGN
-        and now < at + masterDown(advert.version, routers[name].rules.rank, advert.interval)
+        advert.priority != RESIGN and now < at + _patience(routers[name], advert)
         for name, (advert, at) in said.items()
     )
     left = bool(said) and all(advert.priority == RESIGN for advert, _ in said.values())
@@ -205,7 +214,7 @@ def _peer(peer: VrrpPeer, routers: Mapping[str, Router], now: float) -> PeerPict
         links,
         {
             name: MemberPicture(
-                Role.STANDBY if advert.priority == RESIGN else Role.ACTIVE,
+                Role.ACTIVE,
                 Fitness.FIT,
                 "",
                 advert.priority,
@@ -214,6 +223,8 @@ def _peer(peer: VrrpPeer, routers: Mapping[str, Router], now: float) -> PeerPict
                 0,
                 0,
             )
-            for name, (advert, _) in said.items()
+            for name, (advert, at) in said.items()
+            if advert.priority != RESIGN and now < at + _patience(routers[name], advert)
         },
+        True,
     )

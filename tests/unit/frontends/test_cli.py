@@ -33,6 +33,7 @@ OTHER = {
     "links": {"eth0": 0.018},
     "received": 20,
     "hears_us": True,
+    "outside": False,
     "groups": {"web": MEMBER},
 }
 STATUS: dict[str, Any] = {
@@ -48,6 +49,7 @@ STATUS: dict[str, Any] = {
     "guarantee": {"level": "self-releasing", "reason": "why", "gaps": ["a gap"]},
     "groups": {
         "web": {
+            "protocol": "native",
             "holder": "alpha",
             "holders": ["alpha"],
             "under_way": {},
@@ -62,6 +64,7 @@ STATUS: dict[str, Any] = {
         "alpha": {
             **OTHER,
             "self": True,
+            "outside": False,
             "groups": {"web": {**MEMBER, "role": "ACTIVE", "priority": 200, "term": 7}},
         },
         "beta": OTHER,
