@@ -99,11 +99,15 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
             yield f"group {new.name}: with {spec}"
     if old.resources != new.resources and set(old.resources) == set(new.resources):
         yield f"group {new.name}: its resources in another order"
-    for (key, one), (_, other) in zip(ofGroup(old), ofGroup(new), strict=False):
-        before, after = getattr(one, key.field), getattr(other, key.field)
-        if key.reload is OnReload.TOLD and before != after:
-            yield f"group {new.name}: {key.path} {_shown(before)} becomes {_shown(after)}"
-        elif key.field == "password" and before != after:
+    before = {(key.scope, key.path): values for key, values in ofGroup(old)}
+    for key, values in ofGroup(new):
+        had = before.get((key.scope, key.path))
+        if had is None:
+            continue  # of another protocol
+        one, other = getattr(had, key.field), getattr(values, key.field)
+        if key.reload is OnReload.TOLD and one != other:
+            yield f"group {new.name}: {key.path} {_shown(one)} becomes {_shown(other)}"
+        elif key.field == "password" and one != other:
             yield f"group {new.name}: another password"
     if old.checks != new.checks:
         yield f"group {new.name}: {len(new.checks)} checks: {', '.join(c.name for c in new.checks)}"
