@@ -24,6 +24,7 @@ class Obstacle(Enum):
     STARTING = "starting"
 
     NAME = "name"
+    HUSHED = "hushed"
     BACK_OFF = "back-off"
     LATE = "late"
     UNFIT = "unfit"

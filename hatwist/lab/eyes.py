@@ -11,7 +11,8 @@ Commands come on standard input, one a line, and reports go to standard output. 
 C{time.monotonic()} seconds::
 
     watch SPACING ADDRESS...      from now on ask these, each every SPACING seconds
-    mark WORD                     M time WORD           once everything before is reported
+    mark WORD                     M time WORD stolen    once everything before is reported; stolen: seconds that the
+                                  hypervisor has kept the processors from this machine, ever, all of them together
 
     H time host + address         the host got the address           - address: lost it
     W time address                a watch of it begins; what was told of it before is forgotten
@@ -263,7 +264,7 @@ class Eyes:
                     self.readAnswers(question)
                 for sight in self.sights:
                     self.told(sight)
-                self.out.append(f"M {time.monotonic():.6f} {rest[0]}")
+                self.out.append(f"M {time.monotonic():.6f} {rest[0]} {stolen():.2f}")
         return bool(data)
 
     def flush(self) -> None:
@@ -272,6 +273,12 @@ class Eyes:
             self.out.clear()
             while data:
                 data = data[os.write(1, data) :]
+
+
+def stolen() -> float:
+    """Seconds for which a processor was ready to run something and was given to another machine (proc(5), steal)."""
+    with open("/proc/stat") as file:
+        return int(file.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def answer(echo: socket.socket, name: bytes) -> None:

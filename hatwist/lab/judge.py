@@ -47,6 +47,7 @@ class LabJudge(ProcessProtocol):
         self._holders: dict[str, set[str]] = {}
         self._answering: dict[str, str | None] = {}
         self._stalls: list[Span] = []
+        self._stolen: list[tuple[float, float]] = []  # at each mark: seconds, ever
         self._lost = 0
         self._spacing = 0.001
         self._reactor: Any = reactor
@@ -111,6 +112,7 @@ class LabJudge(ProcessProtocol):
             self._stalls,
             self._lost,
             self._spacing,
+            self._stolen[-1][1] - [ever for at, ever in self._stolen if at <= since][-1],
         )
 
     def holders(self, address: str) -> set[str]:
@@ -214,6 +216,7 @@ class LabJudge(ProcessProtocol):
         elif kind == "O":
             self._lost += 1
         elif kind == "M":
+            self._stolen.append((time, float(words[3])))
             self._marks.pop(words[2]).callback(time)
 
     def processEnded(self, reason: Failure) -> None:

@@ -32,7 +32,7 @@ class Measurement(NamedTuple):
     @ivar value: that figure.
     @ivar bound: what it may be at most.
     @ivar problem: what else was wrong, or nothing.
-    @ivar stalled: how long the machine itself stood still meanwhile.
+    @ivar stalled: how long the machine itself, or one of its processors, stood still meanwhile.
     @ivar usual: what the median of several such figures may be at most.
     @ivar found: where it went wrong: who held the address when, and what the daemons said last.
     @ivar note: what the figures do not say, for whoever sees them for the first time.
@@ -87,7 +87,7 @@ def measured(
         value,
         bound,
         problem,
-        report.stalled,
+        max(report.stalled, report.stolen),
         usual,
         f"held by {timeline(report)}",
     )

@@ -50,6 +50,8 @@ class Report(NamedTuple):
     @ivar stalls: when the judge itself did not run: its machine stood still, and a figure that
         such a span touches proves nothing.
     @ivar lost: how often kernel events were lost (the times of changes are then late, not wrong).
+    @ivar stolen: seconds for which the hypervisor kept processors from this machine, all of them together; the judge
+        may have run meanwhile, on another one.
     """
 
     address: str
@@ -63,6 +65,7 @@ class Report(NamedTuple):
     answers: tuple[Answered, ...]
     stalls: tuple[Span, ...]
     lost: int
+    stolen: float = 0.0
 
     @property
     def stalled(self) -> float:
@@ -131,6 +134,7 @@ def judge(
     stalls: Sequence[Span],
     lost: int,
     spacing: float,
+    stolen: float = 0.0,
 ) -> Report:
     """Judge one address in one window."""
     held = holding(changes, address, since, until)
@@ -150,4 +154,5 @@ def judge(
         answers=tuple(runs),
         stalls=tuple(s for s in stalls if s.end >= since and s.start <= until),
         lost=lost,
+        stolen=stolen,
     )

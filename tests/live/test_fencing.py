@@ -32,6 +32,20 @@ async def played(lab: Lab, name: str) -> Measurement:
     return result
 
 
+@pytest.mark.needs("nft")
+@pytest.mark.parametrize("name", list(fencing.SETUPS))
+@pytest_twisted.ensureDeferred
+async def test_scenarioOfItsOwn(name: str) -> None:
+    """With a second link, and with a witness; first, while no other lab runs beside it."""
+    lab = Lab.of(fencing.SETUPS[name], reactor)
+    try:
+        await lab.start()
+        result = await played(lab, name)
+        assert result.ok, f"{result}\n{result.found}"
+    finally:
+        await lab.close()
+
+
 @pytest_twisted.async_yield_fixture(scope="module")
 async def plain() -> AsyncIterator[Lab]:
     """Three hosts on one link, for every scenario that needs no more."""
@@ -50,20 +64,6 @@ async def test_scenario(plain: Lab, name: str) -> None:
     """A fault of one node keeps its bounds, on two holders above all."""
     result = await played(plain, name)
     assert result.ok, f"{result}\n{result.found}"
-
-
-@pytest.mark.needs("nft")
-@pytest.mark.parametrize("name", list(fencing.SETUPS))
-@pytest_twisted.ensureDeferred
-async def test_scenarioOfItsOwn(name: str) -> None:
-    """The same, with a second link and with a witness."""
-    lab = Lab.of(fencing.SETUPS[name], reactor)
-    try:
-        await lab.start()
-        result = await played(lab, name)
-        assert result.ok, f"{result}\n{result.found}"
-    finally:
-        await lab.close()
 
 
 @pytest_twisted.ensureDeferred

@@ -17,6 +17,7 @@ class Candidate:
     @ivar hold: that of the timing, which each decision needs.
     @ivar session: which start of this node it is, which votes and requests name.
     @ivar muted: the node is silent, since another one has its name: it may hold nothing.
+    @ivar hushed: the node says nothing yet: nobody would hear of what it claims.
     @ivar witnessed: when the last probe was sent that the witness has answered, the same for all groups.
     @ivar verdicts: of all that judges whether this node is fit.
     """
@@ -35,7 +36,7 @@ class Candidate:
         self.address = address
         self.configure(rules, timing)
         self.session = 0
-        self.muted = False
+        self.muted = self.hushed = False
         self.witnessed = witnessed
         self.verdicts = Verdicts()
 

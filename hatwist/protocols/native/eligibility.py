@@ -39,7 +39,9 @@ class Eligibility:
         return self.unheardSeq if self.unheardSeq is not None else -1
 
     def _muted(self) -> Obstacle | None:
-        return Obstacle.NAME if self._me.muted else None
+        if self._me.muted:
+            return Obstacle.NAME
+        return Obstacle.HUSHED if self._me.hushed else None
 
     def _unfit(self, others: Others) -> Obstacle | None:
         me = self._me

@@ -84,7 +84,7 @@ class NativeMachine:
         self.chronicle = Chronicle(rules.name)
         self.drained = False
         self.news = True
-        self._node: tuple[int, bool] = (session, False)
+        self._node = (session, False, False)
         self._witnessed = self.agenda.pulse()
         self._attendance = Attendance(self.view, self._say)
         self._lastRun = self._wake = now
@@ -239,8 +239,9 @@ class NativeMachine:
         self.view.forget(now)
         self.identity.decide(now)
         displaced = self.displaced
-        if self._node != (self.session, displaced):
-            self._node = (self.session, displaced)
+        node = (self.session, displaced, self.outbox.hushed(now))
+        if self._node != node:
+            self._node = node
             self.agenda.touchAll()
         if self.view.knowledge.session != self.session:
             self.outbox.renew(self.session, now)
@@ -267,7 +268,7 @@ class NativeMachine:
     def _decide(self, name: str, effects: list[Effect], now: float) -> bool:
         """Decide one group; the result is whether others must hear of it at once."""
         election = self.elections[name]
-        election.me.session, election.me.muted = self._node
+        election.me.session, election.me.muted, election.me.hushed = self._node
         election.decide(self.view, self.outbox.lastSent, now)
         for effect in leased(election, election.effects):
             if isinstance(effect, RoleChange):  # the history has it before anybody acts on it

@@ -89,6 +89,10 @@ class Outbox:
         """Say nothing until then: nobody would believe it."""
         self._silentUntil = max(self._silentUntil, until)
 
+    def hushed(self, now: float) -> bool:
+        """Nothing may be said yet, so that nobody would hear of a claim."""
+        return self._quiet(now) > now
+
     def beginAnew(self, now: float) -> None:
         """As at a start, say nothing before all is released, for a tolerance at most."""
         self._uncleanUntil = now + self.rules.tolerance

@@ -235,6 +235,9 @@ OWN: dict[Obstacle, Callable[[Scene], str]] = {
     Obstacle.NAME: lambda scene: (
         "is silent and holds nothing: another host runs a node of this name"
     ),
+    Obstacle.HUSHED: lambda scene: (
+        "claims nothing while it says nothing: something that an earlier session of it held may not be released yet"
+    ),
     Obstacle.BACK_OFF: _backOff,
     Obstacle.LATE: _late,
     Obstacle.UNFIT: _unfit,

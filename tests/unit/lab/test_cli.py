@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist import __version__
 from hatwist.frontends import cli
-from hatwist.lab.measurement import FIGURES, Measurement
+from hatwist.lab.measurement import FIGURES, OUTAGE, Measurement, measured
 from hatwist.lab.scenarios import DEMO, LONG, SCENARIOS, WITHOUT_VOTES
 from hatwist.lab.story import Playlist, ProgressLine, summary, table
+from hatwist.lab.verdict import Span, judge
 from hatwist.lab.world import advice
 
 
@@ -147,6 +148,13 @@ class ExcusedTests(SynchronousTestCase):
         self.assertTrue(late._replace(stalled=0.05).excused(0.35))
         self.assertFalse(late._replace(stalled=0.04).excused(0.35))
         self.assertFalse(late.excused(0.35))
+
+    def test_oneProcessor(self) -> None:
+        """A processor that was given to another machine counts, though the judge ran on another one meanwhile."""
+        seen = judge("10.0.0.1", 1.0, 2.0, [], [], [Span((), 1.2, 1.21)], 0, 0.001, 0.05)
+        self.assertEqual(measured(seen, OUTAGE, 0.4, 0.35).stalled, 0.05)
+        seen = seen._replace(stolen=0.0)
+        self.assertAlmostEqual(measured(seen, OUTAGE, 0.4, 0.35).stalled, 0.01)
 
     def test_problem(self) -> None:
         """Anything else is excused only by a standstill of half of the tolerance."""

@@ -142,6 +142,7 @@ OWN: list[tuple[str, str, Callable[[], Scene]]] = [
     ("stopping", "is stopping", lambda: Scene().do(Input.CLAIM, Input.HELD, Input.STOP)),
     ("stopped", "has stopped", lambda: Scene().do(Input.STOP)),
     ("name", "another host runs a node of this name", lambda: Scene().set("me", muted=True)),
+    ("hushed", "while it says nothing", lambda: Scene().set("me", hushed=True)),
     (
         "stopped",
         "is stopping, and releasing it",
@@ -343,7 +344,16 @@ class ReasonTests(SynchronousTestCase):
     def test_eligible(self) -> None:
         """What the election itself calls eligible is never told to be unable, and the reverse."""
         unable = {"back-off", "late", "unfit", "unheard", "witness", "votes", "one-way"}
-        unable |= {"name", "disk", "unclean", "listening", "starting", "stopping", "stopped"}
+        unable |= {
+            "name",
+            "hushed",
+            "disk",
+            "unclean",
+            "listening",
+            "starting",
+            "stopping",
+            "stopped",
+        }
         for kind, words, make in OWN:
             scene = make()
             eligible = scene.election.eligible(scene.view, NOW)

@@ -13,7 +13,7 @@ from hatwist.core.effects import TOLD, Announce, Change, Event, Hold, Leased, Re
 from hatwist.core.electorate import Quorum
 from hatwist.core.errors import BadPacket
 from hatwist.core.packet import Packet
-from hatwist.core.reports import Gone, Held, Judged, Persisted, Stopped
+from hatwist.core.reports import Fenced, Gone, Held, Judged, Persisted, Stopped
 from hatwist.core.states import State
 from hatwist.core.worth import Fitness, Worth
 from hatwist.protocols.native.auth import Keyring
@@ -169,6 +169,30 @@ class TranscriptTests(MachineTests):
         self.assertEqual((told.fitness, told.reason), (Fitness.DEGRADED, "slow"))
         self.machine.tell(Judged("web", "", Fitness.DEGRADED, "slow"), 100.4)
         self.assertEqual(self.decide(100.425), [])
+
+
+class FencedTests(MachineTests):
+    """The guard has fired, and said goodbye for the session: a new one begins, as at a start."""
+
+    def test_claimsNothingInSilence(self) -> None:
+        """Until all is released it says nothing, so no other group is claimed: nobody would hear of it."""
+        groups = (GroupRules("web"), GroupRules("db"))
+        self.machine = NativeMachine(NodeRules("home", "a", I, T, groups, 1), Keyring(), 5, 100.0)
+        self.machine.tell(Judged("db", "checks", Fitness.UNFIT, "down"), 100.0)
+        self.machine.tell(Gone("db"), 100.01)
+        self.hold()
+        self.machine.tell(Fenced("the guard has fired"), 100.5)
+        self.machine.tell(Judged("db", "checks", Fitness.FIT, ""), 100.5)
+        effects = self.decide(100.5, True)
+        self.assertIn(Release("web"), effects)
+        self.assertEqual([e for e in effects if isinstance(e, (Hold, Statement))], [])
+        explanation = self.machine.picture(100.5).groups["db"].explanation
+        self.assertEqual(explanation.nodes["a"].word, "hushed")
+        self.machine.tell(Gone("web"), 100.55)
+        effects = self.decide(100.55)
+        self.assertIn(Hold("db", 1), effects)
+        (said,) = self.sent(effects)
+        self.assertEqual((said.session, said.groups[1].role), (6, Role.ACTIVE))
 
 
 class DeadlineTests(MachineTests):

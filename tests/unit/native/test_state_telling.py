@@ -302,6 +302,19 @@ class AnswerTests(TellingCase):
         self.assertEqual(datagram.ranges[0].newest, 9)
         self.assertEqual([each.name for each in datagram.heard], ["b"])
 
+    def test_answeredByAnother(self) -> None:
+        """What another node tells first is not told again; the rest is, and what is asked for anew."""
+        ledger = self.knowledge.ledgers["b"]
+        ledger.take(Range("b", 1, 0, 3, 3, (_record(standby("x"), 2),)), -1, 1.0)
+        self.telling.want("b", 0, 3, 1.0)
+        answer = Datagram(
+            PLAIN._replace(name="c", session=1, seq=2), ranges=(Range("b", 1, 0, 2, 3, ()),)
+        )
+        self.knowledge.receive(answer, 1.0)
+        self.assertEqual(told(self.send(1.0, whole=False)), [("b", 2, 3)])
+        self.telling.want("b", 0, 2, 1.1)
+        self.assertEqual(told(self.send(1.1, whole=False)), [("b", 0, 2)])
+
     def test_forgottenMeanwhile(self) -> None:
         """Nothing is told of what is not known any more."""
         ledger = self.knowledge.ledgers["b"]

@@ -33,6 +33,10 @@ class Answering:
     def told(self, owner: str, start: int, end: int, now: float) -> None:
         """This was told, asked for or not."""
         self._told.setdefault(owner, deque()).append((start, end, now))
+        self.answered(owner, start, end)
+
+    def answered(self, owner: str, start: int, end: int) -> None:
+        """This was told, perhaps by another node: whoever missed that asks again."""
         wanted = self._wanted.get(owner)
         if wanted:
             left = without(wanted, start, end)

@@ -103,6 +103,7 @@ class Knowledge:
                 touched.setdefault(told.owner, owner.complete)
                 changed = owner.take(told, seq if owner is ledger else -1, now)
                 groups.setdefault(told.owner, set()).update(changed)
+                self.telling.answered(told)
         ahead = False
         if seq >= 0:
             groups.setdefault(sender, set()).update(ledger.check(seq, header.sum, now))

@@ -82,6 +82,10 @@ class Telling:
         """This node is asked for records of its own, or of another one."""
         self._answering.want(owner, start, min(end, self._known(owner)), now)
 
+    def answered(self, told: Range) -> None:
+        """Another node has told this: who asked for it heard that too, or asks again."""
+        self._answering.answered(told.owner, told.start, told.end)
+
     def _known(self, owner: str) -> int:
         """Through which version this node can tell anybody of a node's records."""
         return self.told if owner == self._name else self._ledgers[owner].through
