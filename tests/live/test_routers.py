@@ -37,8 +37,6 @@ HIGH, LOW = 150, 100
 FAST, SLOW = 0, 50
 LATE = 0.15
 """Seconds that two busy processors may add to the protocol's bound."""
-STARTS = 6.0
-"""Seconds that a program may take until it listens."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Peer:
     async def listens(self) -> None:
         """Until it has begun to."""
         assert self.program is not None
-        await self.program.says(self.begun)
+        await self.program.says(self.begun, 30.0)
 
     async def stop(self) -> None:
         """In good order."""
@@ -266,17 +264,17 @@ class Pair:
         await deferLater(reactor, seconds)
 
     async def takes(
-        self, peer: Peer, *beside: Peer, within: float, act: Callable[[], Any]
+        self, peer: Peer, *beside: Peer, within: float, act: Callable[[], Any], starts: bool = False
     ) -> tuple[float, Report]:
         """
         After something is done this peer holds, and nobody else but those beside it: how soon, and what was seen.
 
-        @param within: seconds after it was done.
+        @param within: seconds after it was done, or, where that starts it, after it began to listen.
         """
-        since = await self.judge.mark()
-        done = act()
-        if done is not None:
-            await done
+        since = began = await self.judge.mark()
+        await act()
+        if starts:
+            began = await self.judge.mark()
         wanted = {each.name for each in (peer, *beside)}
         holders = lambda: self.judge.holders(peer.kind.address)  # noqa: E731
         await self.judge.until(
@@ -284,7 +282,7 @@ class Pair:
         )
         report = await self.judge.report(peer.kind.address, since)
         held = next(span.start for span in report.held if peer.name in span.hosts)
-        took = held - since
+        took = max(0.0, held - began)
         assert took < within + report.stalled, f"{took:.3f} s, and not {within:.3f} s"
         return took, report
 
@@ -322,19 +320,19 @@ async def test_life(pair: Pair, kind: Kind, higher: bool) -> None:
     goodbye = kind.down(second.rank) if kind.carp and not higher else kind.skew(second.rank)
     if kind.carp and higher:
         goodbye = 1.0  # ucarp looks once in a second what has come
-    told(
-        "alone",
-        await pair.takes(
-            second, within=kind.down(second.rank) + STARTS, act=lambda: second.start(pair.lan)
-        ),
-    )
+
+    def started(peer: Peer) -> Callable[[], Any]:
+        async def start() -> None:
+            peer.start(pair.lan)
+            await peer.listens()
+
+        return start
+
+    soon = kind.down(second.rank) + LATE
+    told("alone", await pair.takes(second, within=soon, act=started(second), starts=True))
+    soon = kind.down(first.rank) + LATE
     for again in ("preempted", "returned"):
-        report = told(
-            again,
-            await pair.takes(
-                first, within=kind.down(first.rank) + STARTS, act=lambda: first.start(pair.lan)
-            ),
-        )
+        report = told(again, await pair.takes(first, within=soon, act=started(first), starts=True))
         assert report.twoHolders < kind.both + report.stalled, report
         assert report.noHolder < LATE + report.stalled, report
         if again == "preempted":
