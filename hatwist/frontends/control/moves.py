@@ -97,7 +97,8 @@ def planDrain(snapshot: Snapshot, force: bool) -> MovePlan:
         if best:
             lines.append(f"{group.name}: from {name} to {best}")
         elif group.unheard:
-            lines.append(f"{group.name}: from {name} to the next master, which is not heard yet")
+            best = NEXT
+            lines.append(f"{group.name}: from {name} to {best}, which is not heard yet")
         else:
             stuck.append(group)
             lines.append(f"{group.name}: nobody else can take it, so it will be down")
@@ -138,6 +139,10 @@ def planUndrain(snapshot: Snapshot) -> MovePlan:
         if prospect.source is not None:
             moves[group.name] = (prospect.source, name)
     return MovePlan(lines, moves)
+
+
+NEXT = "the next master"
+"""To whom a group goes where those who could take it are silent."""
 
 
 class Transfer:
