@@ -196,7 +196,6 @@ def _peer(peer: VrrpPeer, routers: Mapping[str, Router], now: float) -> PeerPict
         advert.priority != RESIGN and now < at + _patience(routers[name], advert)
         for name, (advert, at) in said.items()
     )
-    left = bool(said) and all(advert.priority == RESIGN for advert, _ in said.values())
     links = {routers[name].rules.link: now - at for name, (_, at) in said.items()}
     return PeerPicture(
         peer.name,
@@ -205,7 +204,7 @@ def _peer(peer: VrrpPeer, routers: Mapping[str, Router], now: float) -> PeerPict
         alive,
         alive,
         alive,
-        left,
+        False,
         False,
         not peer.differs,
         0,

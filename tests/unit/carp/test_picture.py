@@ -72,7 +72,7 @@ class PictureTests(VhostTestCase):
         self.now += 3
         picture = self.machine.picture(self.now)
         self.assertIsNone(picture.groups[GROUP].explanation.holder)
-        self.assertFalse(picture.peers["10.99.0.9"].alive)
+        self.assertEqual(dict(picture.peers), {})  # it may be a backup now, which is silent
         self.assertEqual(self.machine.others(GROUP, self.now), [])
         self.hear(GOODBYE)
         self.assertEqual(dict(self.machine.picture(self.now).peers), {})
