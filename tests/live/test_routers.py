@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import pytest_twisted
@@ -431,6 +432,7 @@ interface = "eth0"
 interval = 0.1
 state_dir = "{directory}"
 control = "{directory}/sock"
+http = "tcp:9107:interface=127.0.0.1"
 [node.alpha]
 [node.beta]
 [group.web]
@@ -496,6 +498,14 @@ class Mixed:
         assert done.returncode < 2, done.stderr
         return done.stdout
 
+    def metrics(self, name: str) -> str:
+        with (
+            self.lan.host(name).namespace.entered(),
+            urlopen("http://127.0.0.1:9107/metrics") as it,
+        ):
+            text: str = it.read().decode()
+        return text
+
     async def held(self, name: str, *groups: str) -> None:
         for group in groups:
             await self.judge.untilHeldBy(EACH[group], name)
@@ -529,6 +539,12 @@ async def test_mixed(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     assert f"{master} holds lan" in mixed.ask("beta", "why", "lan")
     assert "alpha holds old with term" in mixed.ask("alpha", "why", "old")
     assert f"lan: {master} ACTIVE" in mixed.ask("beta", "history")
+    metrics = mixed.metrics("beta")
+    for line in (
+        'hatwist_active{cluster="default",node="beta",group="lan"} 0',
+        f'hatwist_peer_alive{{cluster="default",node="beta",peer="{master}"}} 1',
+    ):
+        assert line in metrics, metrics
     since = await judge.mark()
     drained = mixed.ask("alpha", "drain")
     assert "lan: from alpha to the next master, which is not heard yet" in drained, drained
