@@ -101,6 +101,9 @@ class RawLinks:
         self._node = node
         self._unsubscribe = self._netlink.subscribe(self._noticed)
         self._look()  # an address may have changed since
+        if self.links:
+            names = " and ".join(link.name for link in self.links)
+            self._log.info("VRRP and CARP are spoken on {links}", links=names)
 
     def stop(self) -> None:
         """Tell nothing more. The node closes the links."""

@@ -450,6 +450,43 @@ async def test_ownAddress(pair: Pair) -> None:
     print(f"\nwithout an address {1000 * took:.0f}, with another one {1000 * back:.0f} ms")
 
 
+@pytest_twisted.ensureDeferred
+async def test_migration(pair: Pair) -> None:
+    """A pair of keepalived is exchanged host by host: a client is without an answer for one handover at most."""
+    kind, lan, judge = MULTICAST, pair.lan, pair.judge
+    ranks = {"alpha": 200, "beta": 250, "gamma": 50}
+
+    def on(program: type[Peer], name: str) -> Peer:
+        return program(lan.host(name), kind, ranks[name], pair.directory)
+
+    first, second = on(Keepalived, "beta"), on(Keepalived, "gamma")
+    first.start(lan)
+    second.start(lan)
+    await judge.untilHeldBy(FOUR, "beta")
+    await judge.watch(FOUR)
+    await judge.untilAnsweredBy(FOUR, "beta")
+    since = await judge.mark()
+    third = on(Hatwist, "alpha")
+    third.start(lan)
+    await third.listens()
+    await pair.takes(third, within=kind.skew(third.rank), act=first.stop, after=first)
+    back = on(Hatwist, "beta")
+    back.start(lan)
+    await judge.untilHeldBy(FOUR, "beta", timeout=20.0)
+    await second.stop()
+    last = on(Hatwist, "gamma")
+    last.start(lan)
+    await last.listens()
+    await judge.untilAnsweredBy(FOUR, "beta")
+    report = await judge.report(FOUR, since)
+    alone = [hosts for hosts in report.holders if len(hosts) == 1]
+    assert alone == [("beta",), ("alpha",), ("beta",)], report
+    # It is announced with the release of the other: both are within one handover.
+    assert report.longestWithout() < kind.skew(third.rank) + LATE + report.stalled, report
+    assert report.outage < kind.skew(third.rank) + 2 * LATE + report.stalled, report
+    print(f"\nexchanged, the longest outage {1000 * report.outage:.0f} ms")
+
+
 MIXED = """
 interface = "eth0"
 interval = 0.1

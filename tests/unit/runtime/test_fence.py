@@ -245,6 +245,22 @@ class GuardTests(FenceTestCase):
         self.to(20.0, 11.0)
         self.assertEqual((self.fence.until, self.guard.deadline), (-inf, -inf))
 
+    def test_eachMachine(self) -> None:
+        """What a machine without votes holds is kept for as long as was asked, and not by the votes of another's."""
+        other: Any = FakeMachine(0.1)
+        other.tolerance = 0.3
+        guard: Any = self.guard
+        kernels = {self.machine: KernelLease(2, 0.4), other: KernelLease(60)}
+        leases = Leases(kernels, guard, self.keep)
+        for machine, group in ((self.machine, "voted"), (other, "router")):
+            fence = Fence(group)
+            machine.ends["one"] = 11.3
+            leases.follow(fence, machine, "one", 11.0)
+            fence.claimed(7, [])
+        leases.renew(11.0, 11.0)
+        self.assertEqual((self.renewed[-1][1], self.groups[-1]), (60, ["router"]))
+        self.assertNotIn(["voted"], self.groups)
+
     def test_noGuard(self) -> None:
         """Without a guard the last decision counts all the same, and nothing is renewed."""
         leases = Leases({self.machine: KernelLease(60)}, None, self.keep)
