@@ -68,6 +68,7 @@ class Link:
         self._index = 0
         self._queue = TURN
         self._failing = ""
+        self._unreached: Address | None = None  # for whom the last that failed was
         self._changed = changed
         self._latest: bytes | None = None
         self._buffer = memoryview(bytearray(MAX_DATAGRAM))
@@ -164,10 +165,11 @@ class Link:
             except OSError as e:
                 error = e
                 self._failed(e)
+                self._unreached = destination
         if error is None:
             self.beats += 1
             self.bytes += len(datagram)
-            if self._failing:
+            if self._failing and destination == self._unreached:  # others may be reached all along
                 self._log.info("Heartbeats on {link} are sent again", link=self.name)
                 self._fails("")
         elif self._replaced():

@@ -30,6 +30,8 @@ AGAIN = 30.0
 """Seconds after which a link that could not be sent on is tried again, though nothing was heard of its interface."""
 TRANSIENT = ("ENOBUFS", "ENOMEM", "EAGAIN")
 """One packet was lost, and the next one may well be sent."""
+UNREACHABLE = ("ENETUNREACH", "EHOSTUNREACH")
+"""By unicast: there is no way to one of the peers, and the others may be reached. The carrier is judged by itself."""
 
 
 class RawLinks:
@@ -177,5 +179,6 @@ class RawLinks:
                 Judged(name, link.name, verdict, reason)
                 for name, group in self._groups.items()
                 if link.name in [each.name for each in rawLinks(group)]
+                and not (failing in UNREACHABLE and group.vrrp is not None and group.vrrp.peers)
             ]
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.core.errors import BadPacket
@@ -163,6 +165,37 @@ class RawLinksTests(SynchronousTestCase):
         self.host.down.add("eth0")
         self.says()
         self.assertEqual(self.judged(node), [("lan", Fitness.UNFIT)])
+
+    def test_unreachable(self) -> None:
+        """By unicast one peer to whom there is no way is no reason to let go of what others can be told."""
+        alone = replace(LAN, vrrp=VrrpSettings(51, peers=(ip_address("10.8.0.2"),)))
+        node = self.started(alone, OLD)
+        self.host.down.add("eth0")
+        self.says()
+        self.assertEqual(self.judged(node), [("old", Fitness.UNFIT)])
+
+    def test_onePeer(self) -> None:
+        """That one cannot be reached is told once, and not anew with each packet that reaches another one."""
+        self.started(LAN)
+        (link,), real = self.raw.links, self.host.send
+        near, far = ip_address("10.9.0.2"), ip_address("10.8.0.2")
+        ways = {near}
+
+        def send(sock: Any, index: int, data: bytes, source: Any, destination: Any) -> None:
+            if destination not in ways:
+                raise OSError(errno.ENETUNREACH, "Network is unreachable")
+            real(sock, index, data, source, destination)
+
+        self.patch(self.host, "send", send)
+        with capturedLogs() as logs:
+            for _ in range(5):
+                link.send(b"hello", OWN, far)
+                link.send(b"hello", OWN, near)
+                self.assertEqual(link.failing, "ENETUNREACH")
+            ways.add(far)
+            link.send(b"hello", OWN, far)
+        self.assertEqual((link.failing, link.beats, link.unsent), ("", 6, {"ENETUNREACH": 5}))
+        self.assertEqual(len(logs), 2)
 
     def test_transient(self) -> None:
         """One packet for which there was no room is no reason to let go."""
