@@ -653,6 +653,14 @@ async def test_reloaded(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
         assert "group old goes" in said, said
     await judge.untilHeldBy("10.99.0.111")
     await judge.untilHeldBy("10.99.0.112", "beta")
+    running = (MIXED.partition("[group.old]")[0] + NEW).replace(
+        '[{{address = "{FOUR}/24"}}]',
+        '[{{address = "{FOUR}/24"}}, {{address = "10.99.0.113/24"}}]\npreempt_delay = 1',
+    )
+    mixed.write(running.replace("advertisement_interval = 0.1", "advertisement_interval = 0.2"))
+    for name in ("alpha", "beta"):
+        await mixed.reload(name, "preempt_delay 0 becomes 1")
+    await judge.untilHeldBy("10.99.0.113", "alpha")
     for old, new, refusal in (
         ("vrid = 51", "vrid = 53", "vrid, version and interface stay as they are"),
         (
@@ -662,8 +670,7 @@ async def test_reloaded(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
         ),
         ("vrid = 52", "vrid = 51", "is given 2 times"),
     ):
-        text = (MIXED.partition("[group.old]")[0] + NEW).replace(old, new, 1)
-        mixed.write(text)
+        mixed.write(running.replace(old, new, 1))
         await mixed.reload("alpha", refusal)
     await mixed.held("alpha", "web", "lan", "six")
     for group in ("web", "lan", "six"):
@@ -673,5 +680,5 @@ async def test_reloaded(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
     for program in mixed.programs.values():
         program.stop()
         await program.ended(10.0)
-    for address in (*EACH.values(), "10.99.0.112"):
+    for address in (*EACH.values(), "10.99.0.112", "10.99.0.113"):
         assert not judge.holders(address)
