@@ -489,7 +489,7 @@ async def test_migration(pair: Pair) -> None:
 
 MIXED = """
 interface = "eth0"
-interval = 0.1
+interval = 0.2
 state_dir = "{directory}"
 control = "{directory}/sock"
 http = "tcp:9107:interface=127.0.0.1"
@@ -501,13 +501,13 @@ priority = {{alpha = 200, beta = 100}}
 [group.lan]
 protocol = "vrrp"
 vrid = 51
-advertisement_interval = 0.1
+advertisement_interval = 0.2
 priority = {{alpha = 150, beta = 100}}
 resources = [{{address = "{FOUR}/24"}}]
 [group.six]
 protocol = "vrrp"
 vrid = 51
-advertisement_interval = 0.1
+advertisement_interval = 0.2
 priority = {{alpha = 150, beta = 100}}
 resources = [{{address = "fe80::100/64@eth0"}}, {{address = "{SIX}/64"}}]
 [group.old]
@@ -657,14 +657,14 @@ async def test_reloaded(lan: LabLan, judge: LabJudge, tmp_path: Path) -> None:
         '[{{address = "{FOUR}/24"}}]',
         '[{{address = "{FOUR}/24"}}, {{address = "10.99.0.113/24"}}]\npreempt_delay = 1',
     )
-    mixed.write(running.replace("advertisement_interval = 0.1", "advertisement_interval = 0.2"))
+    mixed.write(running.replace("advertisement_interval = 0.2", "advertisement_interval = 0.3"))
     for name in ("alpha", "beta"):
         await mixed.reload(name, "preempt_delay 0 becomes 1")
     await judge.untilHeldBy("10.99.0.113", "alpha")
     for old, new, refusal in (
         ("vrid = 51", "vrid = 53", "vrid, version and interface stay as they are"),
         (
-            'protocol = "vrrp"\nvrid = 51\nadvertisement_interval = 0.1',
+            'protocol = "vrrp"\nvrid = 51\nadvertisement_interval = 0.2',
             "",
             "protocol cannot change",
         ),
