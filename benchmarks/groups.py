@@ -3,12 +3,13 @@ What many groups cost, while nothing happens and when a host dies, beside keepal
 
     python benchmarks/groups.py
 
-Groups of one address each, all held by the same host. For each number of nodes and groups: processor time of the
-holder and of the next node, guards included, as a share of one core; frames, bytes in a second and bytes of the largest
-frame that the holder multicasts; seconds from the start of all nodes at once until each group is held, and how many
-role changes followed; and after the holder's power is cut, when the first and the last address is held elsewhere, and
-when the last one is announced, all from the moment of the cut. A budget stands beside a figure where there is one. A
-loaded machine makes all of it worse, the peer's too: compare the two of one run.
+Groups of one address each, all held by the same host; hatwist as pip installs it: compiled, and without TLS. For each
+number of nodes and groups: processor time of the holder and of the next node, guards included, as a share of one core;
+frames, bytes in a second and bytes of the largest frame that the holder multicasts; seconds from the start of all nodes
+at once until each group is held, and how many role changes followed; and after the holder's power is cut, when the
+first and the last address is held elsewhere, and when the last one is announced, all from the moment of the cut. A
+budget stands beside a figure where there is one. A loaded machine makes all of it worse, the peer's too: compare the
+two of one run.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from shutil import which
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from idle import loop, used
+from idle import NO_TLS, compiled, loop, used
 from twisted.internet.task import deferLater
 
 from hatwist.lab.capture import Capture
@@ -82,7 +83,7 @@ def _hatwist(names: Sequence[str], name: str, shared: Sequence[str], where: Path
             for number, address in enumerate(shared)
         ]
         file.write_text("\n".join(lines) + "\n")
-    argv = [sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile=", "ha"]
+    argv = [sys.executable, "-c", NO_TLS + TWISTD, "--nodaemon", "--pidfile=", "ha"]
     return [*argv, "--config", str(file), "--node", name]
 
 
@@ -324,6 +325,7 @@ def main(argv: Sequence[str]) -> None:
             options.peers.append(KEEPALIVED)
         else:
             print("keepalived is not installed: there is nothing to compare with", flush=True)
+    compiled()
     inWorld([__file__, *argv], lambda reactor: _main(reactor, options))
 
 

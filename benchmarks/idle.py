@@ -12,12 +12,14 @@ machines can be compared; a loaded machine makes all of them worse.
 from __future__ import annotations
 
 import argparse
+import compileall
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hatwist
 from hatwist.lab.lab import Lab, Setup
 from hatwist.lab.lan import Host
 from hatwist.lab.playing import inWorld
@@ -25,6 +27,18 @@ from hatwist.service.proof import LIMIT
 
 PLAIN = Setup()
 VOTES = Setup(more=("--quorum", "majority", "--members", "alpha,beta,gamma"))
+
+NO_TLS = "import sys; sys.modules['OpenSSL'] = None; "
+"""Before a daemon's program: for Twisted then, TLS is not installed, as pip leaves it."""
+
+
+def compiled() -> None:
+    """
+    Compile hatwist, as pip does.
+
+    Where that may not be written, each start compiles anew, which takes as long as all else.
+    """
+    compileall.compile_dir(Path(hatwist.__file__).parent, quiet=2)
 
 
 class Budget(NamedTuple):

@@ -14,7 +14,6 @@ memory.
 from __future__ import annotations
 
 import argparse
-import compileall
 import statistics
 import sys
 import time
@@ -23,9 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idle import loop, proven, used
+from idle import NO_TLS, compiled, loop, proven, used
 
-import hatwist
 from hatwist.lab.capture import Capture, Frame
 from hatwist.lab.lab import PORT, TWISTD, Lab, Setup, haDaemon
 from hatwist.lab.lan import Host
@@ -36,8 +34,6 @@ HOSTS = Setup(hosts=("alpha", "beta"))
 BUDGETS = {"daemon": 45.0, "guard": 8.0}
 """Megabytes resident."""
 START = 0.5
-NO_TLS = "import sys; sys.modules['OpenSSL'] = None; "
-"""For Twisted then, it is not installed."""
 
 
 class Memory(NamedTuple):
@@ -146,8 +142,7 @@ async def starting(reactor: Any, count: int) -> bool:
 
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
     print(f"a million steps of an empty loop: {loop() * 1000:.0f} ms", flush=True)
-    # As pip does. Where that may not be written, each start compiles anew, which takes as long as all else.
-    compileall.compile_dir(Path(hatwist.__file__).parent, quiet=2)
+    compiled()
     within = [await resident(reactor), await starting(reactor, options.starts)]
     if not all(within):
         raise SystemExit(1)

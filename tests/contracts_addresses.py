@@ -21,6 +21,7 @@ from hatwist.linux.netlink.messages import (
     encodePromote,
 )
 from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.renewing import renew
 from hatwist.resources.addresses.spec import AddressSpec
 
 
@@ -314,6 +315,48 @@ async def leaseRenewed(world: World) -> None:
     await resource.release()
 
 
+async def renewedTogether(world: World) -> None:
+    """Many are renewed together, and one that somebody deleted in between is back, for as long as the others."""
+    losses: list[str] = []
+    texts = [f"10.9.0.{number}/24" for number in range(100, 104)] + ["fd09::100/64"]
+    made = [world.addresses(text) for text in texts]
+    for resource in made:
+        resource.watch(losses.append)
+        resource.lease.seconds = 2
+        await resource.acquire()
+    for _ in range(4):
+        await world.elapse(0.7)
+        await renew([(resource.upkeep, 2) for resource in made])
+    assert _here(world, *texts) <= world.present()
+    world.delete(texts[1], world.interface)
+    await world.until(
+        lambda: bool(made[1].upkeep.missing) or _here(world, *texts) <= world.present()
+    )
+    await renew([(resource.upkeep, 2) for resource in made])
+    assert _here(world, *texts) <= world.present()
+    entries = {str(e.address): e for e in await world.netlink.dumpAddresses()}
+    assert {entries[text.partition("/")[0]].valid for text in texts} <= {1, 2}
+    await world.elapse(1.5)
+    assert _here(world, *texts) <= world.present()
+    assert losses == []
+    for resource in made:
+        await resource.release()
+
+
+async def refusedAmongOthers(world: World) -> None:
+    """Of changes that are made together each has its own answer, though only the last one is confirmed."""
+    ifindex = world.index()
+    addresses = [ip_interface(f"10.9.0.{number}/24").ip for number in range(100, 106)]
+    messages = [encodeAdd(address, 24, ifindex) for address in addresses]
+    messages[0] = messages[3] = encodeAdd(addresses[0], 24, 4321)
+    wanted = [errno.ENODEV, 0, 0, errno.ENODEV, 0, 0]
+    assert await world.netlink.request(messages) == wanted
+    deletions = [encodeDelete(address, 24, ifindex) for address in addresses]
+    gone = errno.EADDRNOTAVAIL
+    assert await world.netlink.request(deletions) == [gone, 0, 0, gone, 0, 0]
+    assert await world.netlink.request(deletions[:1]) == [gone]
+
+
 async def leaseRestored(world: World) -> None:
     """Deleted by somebody while the lease lasts it is back, for no longer than the lease."""
     resource = world.addresses("10.9.0.100/24")
@@ -444,6 +487,8 @@ CONTRACT: tuple[Part, ...] = (
     downAndUp,
     leaseRunsOut,
     leaseRenewed,
+    renewedTogether,
+    refusedAmongOthers,
     leaseRestored,
     renewedBack,
     leaseOff,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from ipaddress import IPv4Address, ip_address, ip_interface
 from typing import Protocol
@@ -420,6 +421,56 @@ async def manyAtOnce(world: GuardWorld) -> None:
     assert (world.fired, world.died) == ([], 0)
 
 
+async def confirmedTogether(world: GuardWorld) -> None:
+    """Who waits for one of many that are confirmed together may look how it stands: that is not one deep stack."""
+    await world.guard.start()
+    if isinstance(world.guard, MemoryGuard):
+        world.guard.slow = True
+    names = [f"group{n}" for n in range(500)]
+    late, depths, looked = world.seconds() + LONG, [], Deferred[None]()
+
+    def look(_: None, name: str) -> None:
+        depths.append(len(inspect.stack(0)))
+        assert world.guard.until(name) > late - 1.0
+        if len(depths) == len(names):
+            looked.callback(None)
+
+    arming = [world.guard.arm(name, 7, "lease", late, []) for name in names]
+    for name, each in zip(names, arming, strict=True):
+        each.addCallback(look, name)
+    world.guard.flush()
+    # All of them are answered before any answer is read.
+    world.hang(0.2)
+    if isinstance(world.guard, MemoryGuard):
+        world.guard.confirm()
+    await looked
+    assert max(depths) < min(depths) + 10
+    for each in arming:
+        await each
+
+
+async def endedWhileTold(world: GuardWorld) -> None:
+    """Whose group was disarmed by somebody who is told before it is never told that it is armed."""
+    await world.guard.start()
+    if isinstance(world.guard, MemoryGuard):
+        world.guard.slow = True
+    late = world.seconds() + LONG
+    first = world.guard.arm("web", 7, "lease", late, [])
+    second = world.guard.arm("mail", 7, "lease", late, [])
+    first.addCallback(lambda _: world.guard.disarm("mail"))
+    world.guard.flush()
+    world.hang(0.2)
+    if isinstance(world.guard, MemoryGuard):
+        world.guard.confirm()
+    await first
+    try:
+        await second
+    except GuardError:
+        pass
+    else:
+        raise AssertionError("it should have failed")
+
+
 async def stoppedArmed(world: GuardWorld) -> None:
     """What is still armed when it is stopped is let go of, and its owner is not told of it."""
     await world.guard.start()
@@ -455,5 +506,7 @@ CONTRACT: tuple[Part, ...] = (
     leftLease,
     saidOnce,
     manyAtOnce,
+    confirmedTogether,
+    endedWhileTold,
     stoppedArmed,
 )

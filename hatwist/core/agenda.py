@@ -51,6 +51,8 @@ class Pulse:
     def renew(self, at: float, now: float) -> None:
         """It has happened again."""
         self.at = at
+        if not self._passed:
+            return
         for age in [age for age in self._passed if now < at + age]:
             self._agenda.touch(self._passed.pop(age))
 

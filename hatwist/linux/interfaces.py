@@ -161,9 +161,9 @@ class IGuard(Interface):
 
     def until(group: str) -> float:
         """
-        Look now: until when may addresses of the group be here, on the reactor's clock?
+        As of the last look, see L{check}: until when may addresses of the group be here, on the reactor's clock?
 
-        C{-inf}: they may not, see L{permits}.
+        C{-inf}: they may not, see L{permits}. One look is enough for all groups that are asked for at once.
         """
 
     def permits(group: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hatwist.core.errors import HatwistError, ResourceError
@@ -61,18 +62,18 @@ class GuardResource:
         Fires once the guard has confirmed; only then may an address be added.
         """
         self._deletions[owner] = tuple(deletions)
-        return Deferred.fromCoroutine(self._arm())
+        return self._arm()
 
     def forget(self, owner: Hashable) -> Deferred[None]:
         """What C{owner} had is proven gone: the others go on, without its deletions."""
         known = self._deletions.pop(owner, None) is not None
         armed = known and self._guard.permits(self._group)
-        return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
+        return self._arm() if armed else succeed(None)
 
     def rearm(self) -> Deferred[None]:
         """Arm it once more, with the order of now, if it is armed."""
         armed = self._guard.permits(self._group)
-        return Deferred.fromCoroutine(self._arm()) if armed else succeed(None)
+        return self._arm() if armed else succeed(None)
 
     def release(self) -> Deferred[None]:
         """
@@ -91,10 +92,13 @@ class GuardResource:
     def watch(self, lost: Callable[[str], None]) -> None:
         """A guard that fires ends the whole session, of which its owner is told; nothing is to be done here."""
 
-    async def _arm(self) -> None:
+    def _arm(self) -> Deferred[None]:
         deletions = [each for owned in self._deletions.values() for each in owned]
         term, lease, deadline, farewells = self._order()
-        try:
-            await self._guard.arm(self._group, term, lease, deadline, deletions, farewells)
-        except HatwistError as error:
-            raise ResourceError(f"not guarded: {error}") from error
+        armed = self._guard.arm(self._group, term, lease, deadline, deletions, farewells)
+        return armed.addErrback(_notGuarded)
+
+
+def _notGuarded(failure: Failure) -> None:
+    failure.trap(HatwistError)
+    raise ResourceError(f"not guarded: {failure.getErrorMessage()}") from failure.value

@@ -25,7 +25,8 @@ class World(NamedTuple):
     @ivar reactor: provides IReactorTime and IReactorProcess.
     @ivar group: the name of its group.
     @ivar permitted: whether anything may be held here now, as the guard has it.
-    @ivar until: until when, in seconds on the reactor's clock.
+    @ivar look: looks what the guard has done.
+    @ivar until: until when, as of the last look, in seconds on the reactor's clock.
     @ivar openSender: opens what announces on an interface; C{OSError} when that is not possible.
     @ivar arm: tells the guard what the first argument owns: netlink messages that delete it all. Fires once the
         guard has confirmed; nothing may be added before.
@@ -37,6 +38,7 @@ class World(NamedTuple):
     group: str
     openSender: Callable[[KernelLink], ISender]
     permitted: Callable[[], bool]
+    look: Callable[[], object]
     until: Callable[[], float]
     arm: Callable[[Hashable, Sequence[bytes]], Deferred[None]]
     busy: Callable[[], bool] = lambda: False

@@ -8,7 +8,7 @@ that has arrived is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any, NamedTuple
@@ -90,9 +90,10 @@ class Driver:
         self.persister = Persister(
             reactor, lambda: self.session, store, self._persisted, self._remembers, votes
         )
-        self.leases = Leases({each.machine: each.kernel for each in speakers}, guard, self._keep)
         keepers = {name: keeper for name, (keeper, _) in custody.items()}
         self.performer = Performer(reactor, keepers, self.persister, ask, self.tell)
+        kernels = {each.machine: each.kernel for each in speakers}
+        self.leases = Leases(kernels, guard, self.performer.keep)
         self.fences = {name: fence for name, (_, fence) in custody.items()}
         self.reporter = reporter
         self.pace = Pace(self.machines[0], reporter.report)
@@ -257,6 +258,8 @@ class Driver:
 
     def send(self, machine: Machine, packet: Outgoing) -> None:
         """On its links; each of them counts and logs what goes wrong."""
+        if self._guard is not None:  # addresses wait until it is armed for them
+            self._guard.flush()
         self._speakers[machine].send(packet)
         self.reporter.counters["sent"] += 1
         self.sentAt = self.loop.decidedAt
@@ -295,10 +298,6 @@ class Driver:
         if self._guard is not None:
             self._guard.check()
         return group in self.fences and self._reactor.seconds() < self.fences[group].until
-
-    def _keep(self, groups: Iterable[str], seconds: int) -> None:
-        for group in groups:
-            self.performer.keepers[group].renew(seconds)
 
     def _farewells(self, machine: Machine, group: str) -> list[Farewell]:
         return self._speakers[machine].farewells(group) if self._guard is not None else []

@@ -23,6 +23,8 @@ from twisted.python.failure import Failure
 from hatwist.core.effects import ACQUIRING, SILENT, Change
 from hatwist.runtime.disk import fileOf, openPrivate, openRegular, replaceFile
 
+SOON = 0.1
+"""Seconds until a change is written: a thread that writes keeps the reactor from moving what else is to be moved."""
 LATER = 1.0
 """Seconds between two looks whether what waits may be written, while the node is overloaded."""
 LIMIT = 1000
@@ -128,7 +130,8 @@ class History:
         self._waiting.append(entry)
         if len(self._waiting) > self._limit:  # the disk hangs
             del self._waiting[0]
-        self._write()
+        if self._later is None:
+            self._later = self._reactor.callLater(SOON, self._write)
 
     def began(self, node: str, group: str, term: int) -> Entry | None:
         """

@@ -103,7 +103,7 @@ class Hooks:
         self._names = (node.cluster, node.name)
         self._open = False
         self._last = _Happening("", Role.STANDBY, 0)
-        self._unsubscribe = node.subscribe(self)
+        self._unsubscribe = node.subscribe(self, self._group)
 
     def stop(self, within: float = STOP_LIMIT) -> Deferred[None]:
         """The node has stopped: fires when all commands have ended, or were killed after C{within} seconds."""
@@ -128,8 +128,6 @@ class Hooks:
 
     def roleChanged(self, change: RoleChange) -> None:
         """See L{hatwist.runtime.interfaces.IRoleObserver.roleChanged}."""
-        if change.group != self._group:
-            return
         self._last = _Happening("", change.new, change.term, "", change.reason)
         if change.new is Role.ACTIVE:
             self._open = True
@@ -139,8 +137,6 @@ class Hooks:
 
     def noted(self, event: Event) -> None:
         """See L{hatwist.runtime.interfaces.IEventObserver.noted}."""
-        if event.group not in ("", self._group):
-            return
         if event.kind == "acquire-failed":
             self._last = self._last._replace(reason=event.reason)
         elif event.kind in EVENTS:
@@ -156,6 +152,8 @@ class Hooks:
         """The first step of an acquisition. Fails when a command does."""
         self._open = True
         self._last = _Happening("prepare", Role.STANDBY, term)
+        if not self._commandsOf(self._last):
+            return succeed(None)
         return Deferred.fromCoroutine(self._prepared(self._last))
 
     async def _prepared(self, happening: _Happening) -> None:

@@ -80,7 +80,7 @@ class Keeper:
         @param onRefused: one could not be acquired, or was lost: its name, and why; C{release} is expected
             to follow.
         @param onReleased: none is held here, which is proven.
-        @param onStep: called with each step of an acquisition or release.
+        @param onStep: called with each step of an acquisition or release that is not done at once.
         @param permitted: asked before each step of an acquisition, and after the last: may this node still hold?
         """
         self._onHeld, self._onRefused, self._onReleased = onHeld, onRefused, onReleased
@@ -173,15 +173,14 @@ class Keeper:
         """How many times one of them told the LAN where it is."""
         return sum(getattr(resource, "announced", 0) for resource in self.resources)
 
-    def renew(self, seconds: int) -> None:
+    @property
+    def leased(self) -> list[Any]:
         """
-        Keep what has a lease for so many seconds more.
+        What is held by a lease, an L{ILeased}, and is to be renewed.
 
         Also while others are acquired after it, or released before it, which may take longer than a lease.
         """
-        for resource in self._steps.acquired:
-            if ILeased.providedBy(resource):
-                resource.renew(seconds)
+        return [resource for resource in self._steps.acquired if ILeased.providedBy(resource)]
 
     def _watch(self, resource: Any) -> None:
         resource.watch(lambda reason: self._lost(resource, reason))

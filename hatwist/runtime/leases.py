@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from hatwist.core.machine import Machine
 from hatwist.linux.interfaces import IGuard
@@ -15,14 +15,14 @@ class Leases:
 
     @param kernels: of each machine, how the addresses are kept of what it holds.
     @param guard: C{None}: there is none, and nothing is renewed.
-    @param keep: has the kernel keep the addresses of groups for so many seconds.
+    @param keep: has the kernel keep the addresses of each group for so many seconds.
     """
 
     def __init__(
         self,
         kernels: Mapping[Machine, KernelLease],
         guard: IGuard | None,
-        keep: Callable[[Iterable[str], int], None],
+        keep: Callable[[Mapping[str, int]], None],
     ) -> None:
         self.kernels = dict(kernels)
         self._numbers = {machine: number for number, machine in enumerate(kernels)}
@@ -80,7 +80,9 @@ class Leases:
         if due:
             self._guard.pet({lease.key: lease.until for lease in due})
         self._guard.flush()
+        kept: dict[str, int] = {}
         for lease in due:
             seconds, groups = lease.toKeep(self.kernels[lease.machine], now)
-            if groups:
-                self._keep(groups, seconds)
+            kept.update(dict.fromkeys(groups, seconds))
+        if kept:
+            self._keep(kept)

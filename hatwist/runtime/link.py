@@ -162,6 +162,8 @@ class Link:
         for target in self.way.targets(self._index, destination):
             try:
                 self.way.send(self._socket, self._index, packet, target)
+            except ConnectionRefusedError:  # an earlier one was: nobody listens there
+                pass
             except OSError as e:
                 error = e
                 self._failed(e)

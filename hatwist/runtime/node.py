@@ -131,9 +131,9 @@ class Node:
         """It does not keep up, and does without what can wait."""
         return self.driver.pace.overload.burden is not None
 
-    def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
+    def subscribe(self, observer: IRoleObserver, group: str = "") -> Callable[[], None]:
         """See L{Reporter.subscribe}."""
-        return self._reporter.subscribe(observer)
+        return self._reporter.subscribe(observer, group)
 
     def watch(self, watcher: Callable[[Change], None]) -> Callable[[], None]:
         """See L{Reporter.watch}."""

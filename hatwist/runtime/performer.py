@@ -9,11 +9,13 @@ from twisted.internet.interfaces import IDelayedCall
 
 from hatwist.core.effects import Announce, Ask, Effect, Hold, Persist, Release
 from hatwist.core.reports import Gone, Held, NotHeld, Progressed, Report
+from hatwist.resources.addresses.batch import Addresses
+from hatwist.resources.addresses.renewing import renew
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.persister import Persister
 
-BEGUN = 20
-"""Acquisitions that begin in one turn of the reactor, some ms: between two turns packets are read and sent."""
+BEGUN = 50
+"""Acquisitions that begin in one turn of the reactor, 10 ms: between two turns packets are read and sent."""
 
 
 class Performer:
@@ -74,6 +76,17 @@ class Performer:
     def _release(self, group: str) -> None:
         self._waiting.pop(group, None)
         self.keepers[group].release()
+
+    def keep(self, due: Mapping[str, int]) -> None:
+        """Have the kernel keep what has a lease of these groups for so many seconds: all addresses together."""
+        together = []
+        for group, seconds in due.items():
+            for resource in self.keepers[group].leased:
+                if isinstance(resource, Addresses):
+                    together.append((resource.upkeep, seconds))
+                else:
+                    resource.renew(seconds)
+        renew(together)
 
     def employ(self, group: str, keeper: Keeper, permits: Callable[[str], bool]) -> None:
         """

@@ -46,7 +46,8 @@ class Prepared:
         """Prepare. Fails only when it is cancelled: the resources are acquired all the same."""
         self._held = True
         preparing = self._prepare(self.term)
-        preparing.addTimeout(self.acquireTime, self._reactor)
+        if not preparing.called:
+            preparing.addTimeout(self.acquireTime, self._reactor)
         return preparing.addErrback(self._failed)
 
     def release(self) -> Deferred[None]:

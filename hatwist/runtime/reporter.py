@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 from twisted.logger import Logger
@@ -46,16 +47,19 @@ class Reporter:
         self.roles: dict[str, Role] = dict.fromkeys(groups, Role.STANDBY)
         self.counters: Counter[str] = Counter()
         self.observers: list[IRoleObserver] = []
+        self._of: dict[str, list[IRoleObserver]] = {}
         self.watchers: list[Callable[[Change], None]] = []
         self.brief = False
 
-    def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
+    def subscribe(self, observer: IRoleObserver, group: str = "") -> Callable[[], None]:
         """
         Tell C{observer} of every role change of this node from now on; one of L{IEventObserver} of events, too.
 
+        @param group: only of those of this group, after all who are told of every group, and of events that are
+            of none.
         @return: ends it; a second call does nothing.
         """
-        return _added(self.observers, observer)
+        return _added(self._of.setdefault(group, []) if group else self.observers, observer)
 
     def watch(self, watcher: Callable[[Change], None]) -> Callable[[], None]:
         """
@@ -72,6 +76,7 @@ class Reporter:
     def goes(self, group: str) -> None:
         """A group is forgotten."""
         del self.roles[group]
+        self._of.pop(group, None)
 
     def report(self, effect: Effect) -> None:
         """Tell everybody who wants to know."""
@@ -94,7 +99,7 @@ class Reporter:
             term=change.term,
             reason=change.reason,
         )
-        for observer in list(self.observers):
+        for observer in (*self.observers, *self._of.get(change.group, ())):
             self._call(observer.roleChanged, change)
 
     def _noted(self, event: Event) -> None:
@@ -113,7 +118,8 @@ class Reporter:
             reason=event.reason,
         )
         self.counters[event.kind] += 1
-        for observer in list(self.observers):
+        concerned = [self._of.get(event.group, ())] if event.group else self._of.values()
+        for observer in (*self.observers, *chain(*concerned)):
             if IEventObserver.providedBy(observer):
                 self._call(observer.noted, event)
 

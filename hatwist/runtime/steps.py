@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -18,8 +19,8 @@ TOO_LATE = "this node did nothing for longer than it may hold"
 
 Told = Callable[[int, int, str], None]
 """
-Called with C{(2, 5, "acquiring, step 2 of 5: drbdadm primary r0")}, and with C{(0, 0, "")} when nothing is under
-way any more.
+Called with C{(2, 5, "acquiring, step 2 of 5: drbdadm primary r0")} for each step that is not done at once, and with
+C{(0, 0, "")} when nothing is under way any more.
 """
 
 
@@ -41,7 +42,7 @@ class Steps:
         self.acquired: list[Any] = []
         self.releasing = False
         self.abandoned = False
-        self._hurrying = False
+        self._hurrying = self._tells = False
         self._pending: Deferred[Any] | None = None
         self._permitted: Callable[[], bool] = lambda: True
         self._told: Told = lambda step, steps, words: None
@@ -80,16 +81,26 @@ class Steps:
         """Why nothing more may be acquired, for a process that was stopped in the middle of it; or C{""}."""
         return "" if self._permitted() else TOO_LATE
 
-    async def bounded(self, operation: Callable[[], Deferred[Any]], limit: float) -> Any:
+    async def bounded(
+        self,
+        operation: Callable[[], Deferred[Any]],
+        limit: float,
+        waits: Callable[[], None] = lambda: None,
+    ) -> Any:
         """
         Wait for an operation, which becomes the one that is under way.
 
+        @param waits: is called if it is not done at once.
         @raise ResourceError: it was not done within C{limit} seconds. What it fails with is raised, too.
         """
         if self._hurrying:
             limit = HURRIED
-        pending = self._pending = operation()
+        pending = operation()
+        if pending.called and not isinstance(pending.result, Deferred):
+            return await pending
+        self._pending = pending
         pending.addTimeout(limit, self._reactor)
+        waits()
         try:
             return await pending
         except TimeoutError:
@@ -111,11 +122,11 @@ class Steps:
         for number, resource in [*numbered, *enumerate(resources, 1)]:
             if failed := self.tooLate():
                 break
-            self._step("acquiring", number, len(resources), resource.name)
+            waits = partial(self._step, "acquiring", number, len(resources), resource.name)
             if resource is not first:
                 self.suspect([resource])
             try:
-                await self.bounded(resource.acquire, timeFor(resource, "acquireTime"))
+                await self.bounded(resource.acquire, timeFor(resource, "acquireTime"), waits)
             except Exception as e:
                 failed = blamed(resource.name, said(e))
                 break
@@ -123,7 +134,7 @@ class Steps:
                 break
             if resource is not first and resource not in self.acquired:
                 self.acquired.append(resource)
-        self._step()
+        self._over()
         return failed or self.tooLate()
 
     async def release(self, resources: Sequence[Any]) -> str:
@@ -138,11 +149,11 @@ class Steps:
                 break
             if self._guards(resource):
                 continue
-            self._step("releasing", number, len(resources), resource.name)
+            waits = partial(self._step, "releasing", number, len(resources), resource.name)
             self.forget(resource)
             self.releasing = True
             try:
-                await self.bounded(resource.release, timeFor(resource, "releaseTime"))
+                await self.bounded(resource.release, timeFor(resource, "releaseTime"), waits)
                 if resource in self.mayBeHeld:
                     self.mayBeHeld.remove(resource)
             except Exception as e:
@@ -155,7 +166,7 @@ class Steps:
                 )
             finally:
                 self.releasing = False
-        self._step()
+        self._over()
         return failed
 
     def _guards(self, resource: Any) -> bool:
@@ -165,9 +176,16 @@ class Steps:
             getattr(other, "guarded", False) for other in others
         )
 
-    def _step(self, word: str = "", step: int = 0, steps: int = 0, name: str = "") -> None:
+    def _step(self, word: str, step: int, steps: int, name: str) -> None:
         if not self.abandoned:
-            self._told(step, steps, f"{word}, step {step} of {steps}: {name}" if steps else "")
+            self._tells = True
+            self._told(step, steps, f"{word}, step {step} of {steps}: {name}")
+
+    def _over(self) -> None:
+        """Nothing is under way any more, as those hear who heard of a step."""
+        if self._tells and not self.abandoned:
+            self._told(0, 0, "")
+        self._tells = False
 
 
 def said(error: Exception) -> str:

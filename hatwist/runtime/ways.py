@@ -143,13 +143,14 @@ class Multicast(UdpWay):
     def __init__(self, interface: str, group: MulticastGroup, loop: bool = False) -> None:
         super().__init__(interface, Kind.MULTICAST, group.port)
         self._group = group.address
+        self._targets = ((str(group.address), group.port),)
         self._loop = loop
 
     def open(self) -> socket.socket:
         return udp.openMulticast4(self.interface, self._group, self._port, self._loop)
 
     def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
-        return ((str(self._group), self._port),)
+        return self._targets
 
 
 class Multicast6(UdpWay):
@@ -165,13 +166,14 @@ class Multicast6(UdpWay):
     def __init__(self, interface: str, group: MulticastGroup, loop: bool = False) -> None:
         super().__init__(interface, Kind.MULTICAST6, group.port)
         self._group = group.address6
+        self._text = str(group.address6)
         self._loop = loop
 
     def open(self) -> socket.socket:
         return udp.openMulticast6(self.interface, self._group, self._port, self._loop)
 
     def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
-        return ((str(self._group), self._port, 0, index),)
+        return ((self._text, self._port, 0, index),)
 
 
 class Broadcast(UdpWay):

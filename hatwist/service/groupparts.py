@@ -71,6 +71,7 @@ class GroupParts:
             group.name,
             sockets.senders.open,
             lambda: guard.permits(group.name),
+            guard.check,
             lambda: guard.until(group.name),
             self._guarded.arm,
             busy,

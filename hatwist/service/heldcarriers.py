@@ -54,7 +54,7 @@ class HeldCarriers:
         if not self._names:
             return
         self._node = node
-        self._unsubscribe = node.subscribe(self)
+        self._unsubscribe = node.subscribe(self, self._group)
         self._begin()
         self._carrier = CarrierWatch(self._netlink, self._names, self._up, self._down)
         self._carrier.start()
@@ -74,7 +74,7 @@ class HeldCarriers:
 
     def roleChanged(self, change: RoleChange) -> None:
         """See L{IRoleObserver.roleChanged}."""
-        if change.group == self._group and change.new is Role.ACTIVE:
+        if change.new is Role.ACTIVE:
             self._begin()
             self._look()
 

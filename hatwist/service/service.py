@@ -235,6 +235,7 @@ class HAService(MultiService):
                 raise
         except BaseException:
             self._parts.node = None
+            self.history.close()
             self._netlink.stop()
             self._lock.free()
             raise

@@ -29,6 +29,7 @@ class GroupsJudge:
         self._votes = sim.quorum is not None
         self._terms: dict[str, int] = {}
         self._stillAt: dict[str, float] = {}
+        self._frozenAt: dict[str, float] = {}
         # (who, whom): since when it hears its present session; and the newest word that proves a two-way link.
         self._hears: dict[tuple[str, str], tuple[int, float]] = {}
         self._named: dict[tuple[str, str], tuple[int, float, float]] = {}
@@ -50,6 +51,29 @@ class GroupsJudge:
             self._reloaded(node, what)
         elif what in ("freezes", "thaws", "starts", "its guard fires"):
             self._stillAt[node.name] = self.sim.now
+            if what == "freezes":
+                self._frozenAt[node.name] = self.sim.now
+            elif what == "thaws" and not self._votes:
+                self._thawed(node)
+
+    def _thawed(self, node: NativeHost) -> None:
+        """Who stood still for longer than others wait lets go at once, whether or not it hears of another holder."""
+        sim, name, now = self.sim, node.name, self.sim.now
+        seconds = now - self._frozenAt[name]
+        known = any(not peer.left() for peer in node.machine.view)
+        if seconds <= sim.tolerance * CLOCKS or not known:
+            return
+        before = {g: sim.transcript.groups[g].since.get(name) for g in node.groups}
+
+        def look() -> None:
+            if self._stillAt[name] > now or not node.up or sim.nodes[name] is not node:
+                return
+            for group, since in before.items():
+                same = since is not None and sim.transcript.groups[group].since.get(name) == since
+                if same and node.groups[group].wanted:
+                    self.bad(f"{group}: {name} stood still for {seconds:.4f} s, and holds it")
+
+        sim.at(now + HANDLING, look)
 
     # Two at once
 

@@ -671,6 +671,7 @@ async def test_notAddedBack(world: LiveGuardWorld) -> None:
         [AddressSpec.parse(text) for text in texts],
         lease=2,
         arm=arm,
+        look=world.guard.check,
         until=lambda: world.guard.until("web"),
     )
     losses: list[str] = []

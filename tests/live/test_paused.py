@@ -69,7 +69,7 @@ async def main(reactor):
         stop("arming")
         return done.addCallback(lambda _: stop("armed"))
     resource = Addresses(reactor, netlink, [AddressSpec.parse(cidr + "@eth0")], lease=2,
-                         arm=arm, until=lambda: guard.until("web"))
+                         arm=arm, look=guard.check, until=lambda: guard.until("web"))
     try:
         await resource.acquire()
     except Exception as error:

@@ -78,7 +78,11 @@ class GuardLeases:
 
 
 class Armed:
-    """What is to be armed for a group, and who waits for it."""
+    """
+    What is to be armed for a group, and who waits for it.
+
+    @ivar confirmed: the guard has it.
+    """
 
     def __init__(
         self, term: int, lease: GuardLease, deletions: list[bytes], farewells: tuple[Farewell, ...]
@@ -90,9 +94,8 @@ class Armed:
         self.confirmed = False
         self.waiting: list[Deferred[None]] = []
 
-    def confirm(self) -> None:
-        """The guard has it."""
-        self.confirmed = True
+    def tell(self) -> None:
+        """Whoever waits for it, of whom none may have failed meanwhile: the guard has it."""
         waiting, self.waiting = self.waiting, []
         for done in waiting:
             done.callback(None)

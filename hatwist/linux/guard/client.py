@@ -11,6 +11,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from math import inf
 from typing import Any
 
@@ -66,6 +68,7 @@ class GuardClient:
         self._final = False  # this child has fired, or is about to
         self._groups: dict[str, Armed] = {}
         self._leases = GuardLeases()
+        self._looked: tuple[Clocks, float] = clocks(), float(reactor.seconds())
         self._wording = Wording()  # of this child
         self._leaving: dict[str, list[Deferred[None]]] = {}
         self._unanswered: Counter[str] = Counter()  # what this child was told to arm
@@ -110,6 +113,7 @@ class GuardClient:
         armed = Armed(term, joined, list(deletions), tuple(farewells))
         if before is not None:
             armed.waiting, armed.confirmed = before.waiting, before.confirmed
+            before.waiting = []
         self._groups[group] = armed
         done: Deferred[None] = Deferred()
         armed.waiting.append(done)
@@ -142,7 +146,9 @@ class GuardClient:
         told = len(leases)
         child = self._child
         if child is not None and self.ready:
-            self._watch(child, now)
+            if child.commands.stuck(now[0]):  # one that is stopped does not die, and does not guard
+                self._log.critical("The guard does not read what it is told, and is killed")
+                child.kill()
             told = 0
             for data, count in pets([lease.name for lease in leases], now, limits):
                 if not child.commands.write(data):
@@ -174,29 +180,29 @@ class GuardClient:
 
     def check(self) -> bool:
         """See L{IGuard.check}."""
-        if self._look is not None:
-            if self._look.active():
-                self._look.cancel()
-            self._look = None
+        look, self._look = self._look, None
+        if look is not None and look.active():
+            look.cancel()
         before = sum(self.counters.values())
         if self._child is not None:
             self._child.read()
-        if late := self._leases.late(clocks()):
+        self._looked = now, _ = clocks(), self._reactor.seconds()
+        if late := self._leases.late(now):
             self._fired(late, "it was not renewed in time")
         return sum(self.counters.values()) == before
 
     def permits(self, group: str) -> bool:
         """See L{IGuard.permits}."""
+        self.check()
         return self.until(group) > -inf
 
     def until(self, group: str) -> float:
         """See L{IGuard.until}."""
-        self.check()
         armed = self._groups.get(group)
         if armed is None or not armed.confirmed:
             return -inf
-        (one, two), now = armed.lease.limits, clocks()
-        return float(self._reactor.seconds()) + min(one - now[0], two - now[1]) / 1e9
+        (one, two), (now, seconds) = armed.lease.limits, self._looked
+        return seconds + min(one - now[0], two - now[1]) / 1e9
 
     def stop(self) -> Deferred[None]:
         """See L{IGuard.stop}."""
@@ -241,12 +247,6 @@ class GuardClient:
 
     # The child
 
-    def _watch(self, child: GuardProcess, now: Clocks) -> None:
-        """One that is stopped does not die, and does not guard."""
-        if child.commands.stuck(now[0]):
-            self._log.critical("The guard does not read what it is told, and is killed")
-            child.kill()
-
     def _spawn(self) -> None:
         self._ready = self._final = False
         self._call = None
@@ -279,37 +279,40 @@ class GuardClient:
         words, told = self._wording.use(name, armed.farewells)
         self._child.commands.send(told + armed.encode(name, words, clocks()))
 
-    def _received(self, kind: int, reader: Reader) -> None:
+    def _received(self, kind: int, reader: Reader) -> Callable[[], None] | None:
+        """Take in an answer; the result tells who waited for it."""
         if kind == program.READY:
             self._ready = True
             self._cancel()
             for name, armed in self._groups.items():
                 self._send(name, armed)
-            if self._started is not None:
-                started, self._started = self._started, None
-                started.callback(None)
-        elif kind == program.ARMED:
-            name = reader.string(1).decode()
-            self._unanswered[name] -= 1
-            entry = self._groups.get(name)
-            if entry is None or self._unanswered[name]:
-                return
-            if passed(entry.lease.limits, clocks()):
-                # Whoever slept meanwhile reads of it before the end that has followed.
-                self._fired([name], "it was armed, and confirmed too late")
-            else:
-                entry.confirm()
-        elif kind == program.DISARMED:
-            waiting = self._leaving.get(name := reader.string(1).decode(), [])
-            if waiting:
-                waiting.pop(0).callback(None)
+            started, self._started = self._started, None
+            return None if started is None else partial(started.callback, None)
+        if kind == program.ARMED:
+            return self._armed(reader.string(1).decode())
+        if kind == program.DISARMED:
+            waiting = self._leaving.get(name := reader.string(1).decode(), [Deferred()])
+            done = waiting.pop(0)
             if not waiting:
                 self._leaving.pop(name, None)
-        elif kind == program.FIRING:
-            if self._stopped is None:
-                self._fired([*self._groups, *self._leaving])
+            return partial(done.callback, None)
+        if kind == program.FIRING and self._stopped is None:
+            self._fired([*self._groups, *self._leaving])
         elif kind == program.FIRED:
             self._report(reader)
+        return None
+
+    def _armed(self, name: str) -> Callable[[], None] | None:
+        self._unanswered[name] -= 1
+        entry = self._groups.get(name)
+        if entry is None or self._unanswered[name]:
+            return None
+        if passed(entry.lease.limits, clocks()):
+            # Whoever slept meanwhile reads of it before the end that has followed.
+            self._fired([name], "it was armed, and confirmed too late")
+            return None
+        entry.confirmed = True
+        return entry.tell
 
     def _report(self, reader: Reader) -> None:
         group, said = reader.string(1).decode(), reader.number(2)
@@ -331,21 +334,21 @@ class GuardClient:
         of = joined(groups)
         if self._child is None or not self._ready:
             # Nobody is there who would fire: what was not confirmed anew in time is over all the same.
-            late = "There was no guard when {of} had to be released"
-            self._log.critical(late, of=of, groups=groups)
+            self._log.critical(
+                "There was no guard when {of} had to be released", of=of, groups=groups
+            )
         else:
             self._final = True
             self._cancel()
             self._call = self._reactor.callLater(END_LIMIT, self._kill)
         self.counters["fired"] += 1
-        self._log.critical(
-            "The guard of {of} fired{why}", of=of, groups=groups, why=why and f": {why}"
-        )
+        because = why and f": {why}"
+        self._log.critical("The guard of {of} fired{why}", of=of, groups=groups, why=because)
         # One that fires lets go of everything.
         names = list(dict.fromkeys([*groups, *self._groups]))
         self._forget("the guard fired")
         self._tell(self.onUnready)
-        self._tell(lambda: self.onFired(names))
+        self._tell(partial(self.onFired, names))
 
     def _forget(self, why: str) -> None:
         ended = list(self._groups.values())
@@ -360,9 +363,8 @@ class GuardClient:
         final, self._ready, self._final = self._final, False, False
         self._cancel()
         leaving, self._leaving = self._leaving, {}
-        for waiting in leaving.values():
-            for done in waiting:
-                done.callback(None)
+        for done in chain(*leaving.values()):
+            done.callback(None)
         if self._stopped is not None:
             self._forget("it is stopped")
             stopped = self._stopped

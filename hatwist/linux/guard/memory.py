@@ -190,11 +190,11 @@ class MemoryGuard:
 
     def permits(self, group: str) -> bool:
         """See L{IGuard.permits}."""
+        self.check()
         return self.until(group) > -inf
 
     def until(self, group: str) -> float:
         """See L{IGuard.until}."""
-        self.check()
         known = group in self.armed and group not in self._waiting
         return self.deadlines[self.armed[group].lease] if known else -inf
 

@@ -33,8 +33,12 @@ ROOM = 1 << 20
 """Bytes in the pipe, if the kernel allows: the addresses of a thousand are written in one go."""
 STUCK, STUCK_LOOKS = 0.7, 3
 """A guard that has not read for so many seconds and looks is stopped or hangs."""
+LOOK = 0.1
+"""Seconds between two of those looks, at least."""
 REAP = 0.01
 """Seconds between two looks whether it is dead, once its answers have ended."""
+
+Told = Callable[[], None]
 
 
 @implementer(IWriteDescriptor)
@@ -51,7 +55,7 @@ class Commands:
         self._pending = bytearray()
         self._later: IDelayedCall | None = None
         self._unread = 0  # looks in a row at which the pipe was not empty
-        self._read = time.monotonic_ns()  # when it was
+        self._read = self._looked = time.monotonic_ns()  # when it was, and was looked at
 
     def fileno(self) -> int:
         return self._descriptor
@@ -75,6 +79,9 @@ class Commands:
 
         @param now: of CLOCK_MONOTONIC, in ns.
         """
+        if now - self._looked < LOOK * 1e9:
+            return False
+        self._looked = now
         if self._descriptor < 0 or self._empty():
             self._unread, self._read = 0, now
             return False
@@ -127,13 +134,17 @@ class Commands:
 
 @implementer(IReadDescriptor)
 class GuardProcess:
-    """One guard process: L{commands} go to it; it is read from, and buried when it has ended."""
+    """
+    One guard process: L{commands} go to it; it is read from, and buried when it has ended.
+
+    @param received: takes in an answer; returns what is to be called once everything that was answered is taken in.
+    """
 
     def __init__(
         self,
         reactor: Any,
         command: Sequence[str],
-        received: Callable[[int, Reader], None],
+        received: Callable[[int, Reader], Told | None],
         ended: Callable[[], None],
     ) -> None:
         self._reactor = reactor
@@ -141,6 +152,8 @@ class GuardProcess:
         self._ended = ended
         self._rest = b""
         self._found: deque[bytes] = deque()
+        self._untold: deque[Told] = deque()
+        self._telling = False
         self.born = time.monotonic()
         self.reaped: Deferred[str] = Deferred()
         ours: list[int] = []
@@ -187,32 +200,53 @@ class GuardProcess:
     # Ours
 
     def read(self) -> None:
-        """Take in what was answered, now, in its order, also where whoever takes it in leads back here."""
-        while self._answers >= 0:
-            self._deliver()
-            try:
-                data = os.read(self._answers, 1 << 16)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._over()
-                return
-            try:
-                found, self._rest = program.split(self._rest + data)
-            except program.Malformed:  # not what we started
-                self._wrong()
-            else:
-                self._found += found
+        """
+        Take in what was answered, now, in its order; then tell who waited for it, one after the other.
+
+        Whoever is told may lead back here, where what has come since is taken in: those who wait for that are told
+        after it, and not inside of it, or as many as are answered together would be one stack.
+        """
+        while self._answers >= 0 and self._takeIn():
+            pass
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._untold:
+                self._untold.popleft()()
+        finally:
+            self._telling = False
+
+    def _takeIn(self) -> bool:
+        """What was read, and what is there; whether there may be more."""
+        self._deliver()
+        try:
+            data = os.read(self._answers, 1 << 16)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._over()
+            return False
+        try:
+            found, self._rest = program.split(self._rest + data)
+        except program.Malformed:  # not what we started
+            self._wrong()
+            return False
+        self._found += found
+        return True
 
     def _deliver(self) -> None:
         while self._found:
             reader = Reader(self._found.popleft())
             try:
-                self._received(reader.number(1), reader)
+                told = self._received(reader.number(1), reader)
             except program.Malformed:
                 self._wrong()
+            else:
+                if told is not None:
+                    self._untold.append(told)
 
     def _wrong(self) -> None:
         self._found.clear()

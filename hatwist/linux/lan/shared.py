@@ -134,10 +134,10 @@ class _Interface:
         self._asker = asker
         self._waiting: list[Deferred[None]] = []
         self._known = False
+        self._versions: set[int] = set()
         self._soon: IDelayedCall | None = None
 
     def join(self, user: SharedAsker) -> Deferred[None]:
-        versions = {a.version for each in self.users for a in each.addresses}
         started = bool(self.users)
         self.users[user] = None
         done: Deferred[None] = Deferred()
@@ -145,10 +145,11 @@ class _Interface:
             if not started:
                 self._waiting.append(done)
                 known = self._asker.start(self._addresses(), self._answered, self._claimed)
+                self._versions = {address.version for address in user.addresses}
                 known.addCallback(lambda _: self._macsKnown())
                 return done
-            if {address.version for address in user.addresses} - versions:
-                self._asker.serve(self._addresses())
+            if {address.version for address in user.addresses} - self._versions:
+                self._serveAll()
         except OSError:
             del self.users[user]
             raise
@@ -180,13 +181,18 @@ class _Interface:
     def _serve(self) -> None:
         self._cancel()
         try:
-            self._asker.serve(self._addresses())
+            self._serveAll()
         except OSError as error:
             self._log.warn(
                 "Not all can be asked for on {interface}: {error}",
                 interface=self._asker.interface,
                 error=error,
             )
+
+    def _serveAll(self) -> None:
+        addresses = self._addresses()
+        self._asker.serve(addresses)
+        self._versions = {address.version for address in addresses}
 
     def _cancel(self) -> None:
         soon, self._soon = self._soon, None

@@ -36,6 +36,7 @@ IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x20, 0x40, 0x80
 IFA_PROTO_HATWIST = 72
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port id
+_FLAGS = struct.Struct("=HI")  # flags, sequence number: at 6 in a header
 _ATTRIBUTE = struct.Struct("=HH")
 _IFADDRMSG = struct.Struct("=BBBBI")
 _IFINFOMSG = struct.Struct("=BxHiII")
@@ -205,9 +206,30 @@ def encodeDump(kind: int) -> bytes:
     return _encode(message, kind, how)
 
 
+def kindOf(encoded: bytes) -> int:
+    """What a message that is to be sent asks for, such as L{RTM_SETLINK}."""
+    return int.from_bytes(encoded[4:6], sys.byteorder)
+
+
 def numbered(message: bytes, sequence: int) -> bytes:
     """Return C{message} with its sequence number set."""
     return message[:8] + _U32.pack(sequence) + message[12:]
+
+
+def numberedAll(messages: Sequence[bytes], first: int) -> bytes:
+    """
+    Return C{messages} one after the other, numbered from C{first}; success is told of the last one only.
+
+    What the kernel refuses it tells of each, whether that was asked for or not (netlink_rcv_skb in af_netlink.c).
+    """
+    joined = bytearray().join(messages)
+    offset, last = 0, len(messages) - 1
+    for position, message in enumerate(messages):
+        flags, _ = _FLAGS.unpack_from(joined, offset + 6)
+        wanted = flags if position == last else flags & ~NLM_F_ACK
+        _FLAGS.pack_into(joined, offset + 6, wanted, first + position)
+        offset += len(message)
+    return bytes(joined)
 
 
 def _encodeAddress(

@@ -14,10 +14,13 @@ from hatwist.linux.netlink.messages import (
     NLM_F_DUMP_INTR,
     NLMSG_DONE,
     NLMSG_ERROR,
+    RTM_SETLINK,
     Message,
     encodeDump,
     errnoOf,
+    kindOf,
     numbered,
+    numberedAll,
 )
 
 # A default receive buffer holds 256 answers or events, so fewer are ever outstanding: a slice is
@@ -67,7 +70,14 @@ class Batch:
 
 
 class Batches:
-    """Batches under way together: sent in slices in their order, each message answered by its sequence number."""
+    """
+    Batches under way together: sent in slices in their order.
+
+    The kernel answers each message that it refuses, by its sequence number, and the last one of a slice in any case.
+
+    What several batches of a slice tell an interface alike, with nothing told to any interface between, is sent once:
+    the kernel would tell everybody who listens of each of them.
+    """
 
     reads = READS
     failure: OSError | None = None
@@ -75,7 +85,8 @@ class Batches:
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches = batches
         self._unsent = deque(batches)
-        self._waiting: dict[int, tuple[Batch, int]] = {}
+        self._waiting: dict[int, list[tuple[Batch, int]]] = {}
+        self._final = 0  # the number of the last message that was sent
 
     @property
     def idle(self) -> bool:
@@ -101,24 +112,32 @@ class Batches:
     def next(self, sequence: int) -> tuple[bytes, int]:
         """Return the next slice, numbered from C{sequence}, and the first number after it; empty: none is permitted."""
         part: list[bytes] = []
+        told, answered = b"", 0
         while len(part) < SLICE and not self.last:
             batch = self._unsent[0]
             if not batch.permitted():
                 batch.abandon()
                 continue
             for position, message in batch.next(SLICE - len(part)):
+                if message == told:
+                    self._waiting[answered].append((batch, position))
+                    continue
                 number = sequence + len(part)
-                self._waiting[number] = batch, position
-                part.append(numbered(message, number))
-        return b"".join(part), sequence + len(part)
+                self._waiting[number] = [(batch, position)]
+                part.append(message)
+                if kindOf(message) == RTM_SETLINK:
+                    told, answered = message, number
+        self._final = sequence + len(part) - 1
+        return numberedAll(part, sequence), sequence + len(part)
 
     def feed(self, message: Message) -> None:
         if message.kind != NLMSG_ERROR:
             return
-        found = self._waiting.pop(message.sequence, None)
-        if found is not None:
-            batch, position = found
+        for batch, position in self._waiting.pop(message.sequence, ()):
             batch.result[position] = errnoOf(message.body)
+        if message.sequence == self._final:
+            # The kernel works them off in their order: what it has not refused by now is done.
+            self._waiting.clear()
 
     def abandon(self, done: Deferred[Any]) -> None:
         """Who waits by C{done} does not want any more to be sent."""

@@ -2,7 +2,8 @@
 A netlink socket that the reactor owns: no thread, no subprocess, 7 microseconds an address.
 
 Two sockets: one for requests and their answers, one for events. The kernel works a message off and
-queues its answer before send returns, so a batch that fits one slice is over in the turn it began.
+queues its answer before send returns, so a batch that fits one slice is over in the turn it began. The first
+operations of a turn are done at once, so that one group is moved without waiting; many groups ask together.
 """
 
 from __future__ import annotations
@@ -44,9 +45,12 @@ from hatwist.linux.netlink.messages import (
     split,
 )
 from hatwist.linux.netlink.operations import READS, Batch, Batches, Dump
+from hatwist.linux.netlink.repeats import Repeats
 from hatwist.linux.netlink.subscribers import About, Subscribers
 
 BUFFER = 4 << 20
+AT_ONCE = 4
+"""Operations that are done as soon as they are asked for in one turn of the reactor: the steps of one release."""
 
 # linux/netlink.h; the socket module has none of them
 _SOL_NETLINK = 270
@@ -128,10 +132,12 @@ class Netlink:
         self._queue: deque[Batch | Dump] = deque()
         self._current: Batches | Dump | None = None
         self._soon: IDelayedCall | None = None
+        self._prompt = 0
         self._working = False
         self._delivering = False
         self._sequence = 1
         self._subscribers = Subscribers()
+        self._repeats = Repeats()
 
     def start(self) -> None:
         """Open the sockets; OSError when that is not possible. Starting twice is starting once."""
@@ -200,6 +206,9 @@ class Netlink:
         if self._soon is None:
             # What else is asked for in this turn of the reactor is done together in the next one.
             self._soon = self._reactor.callLater(0, self._together)
+            self._prompt = AT_ONCE
+        if self._prompt:
+            self._prompt -= 1
             self._work()
         return done
 
@@ -305,16 +314,20 @@ class Netlink:
         if self._events is None or self._delivering:
             return
         events: list[Event] = []
+        changing = isinstance(self._current, Batches)
         try:
             for _ in range(READS * 64 if everything else READS):
                 received = self._events.receive()
                 if received is None:
                     break
-                events.extend(e for m in split(received) if (e := _eventOf(m)) is not None)
+                # What comes while changes are made is as a rule what a renewal brings.
+                if not self._repeats.repeats(received) or not changing:
+                    events.extend(e for m in split(received) if (e := _eventOf(m)) is not None)
         except OSError as error:
             # ENOBUFS: the kernel dropped some. Of anything else we know no more than that either.
             self._log.warn("kernel events were lost: {error}", error=error)
             events.append(EventsLost())
+            self._repeats.forget()
         if events:
             self._deliver(events)
 

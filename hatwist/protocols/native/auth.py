@@ -57,7 +57,7 @@ class Keyring:
         if not self._macs:
             if signer != UNSIGNED:
                 raise BadPacket("unknown-key", "signed, but no key is configured here")
-            return decode(raw)
+            return decode(raw, looked=True)
         if signer == UNSIGNED:
             raise BadPacket("unsigned")
         if signer not in self._macs:
@@ -67,7 +67,7 @@ class Keyring:
         data, signature = raw[:-SIGNATURE_SIZE], raw[-SIGNATURE_SIZE:]
         if not hmac.compare_digest(self._sign(signer, data), signature):
             raise BadPacket("signature")
-        return decode(data)
+        return decode(data, looked=True)
 
     def _sign(self, signer: bytes, data: bytes) -> bytes:
         mac = self._macs[signer].copy()

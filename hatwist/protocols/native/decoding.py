@@ -69,13 +69,15 @@ RANGES = 64
 _ranges: dict[tuple[object, ...], tuple[bytes, Range]] = {}
 
 
-def decode(data: bytes) -> Datagram:
+def decode(data: bytes, looked: bool = False) -> Datagram:
     """
     The datagram in these bytes, whose signature was already cut off.
 
+    @param looked: L{keyIdOf} has found nothing wrong with it.
     @raise BadPacket: it is none, see L{hatwist.core.errors.REASONS}.
     """
-    keyIdOf(data)
+    if not looked:
+        keyIdOf(data)
     reader = _Reader(data)
     try:
         datagram = reader.datagram()
@@ -149,8 +151,9 @@ class _Reader:
     def datagram(self) -> Datagram:
         _, _, flags, _, cluster = self.take(PREFIX)
         name = _name(self.raw())
-        session, seq, interval, tolerance, raw, digest, *rest = self.take(SENDER)
-        version, sum_, claims, heardCount, wantCount, rangeCount = rest
+        values = self.take(SENDER)
+        session, seq, interval, tolerance, raw, digest, version, sum_, claims = values[:9]
+        heardCount, wantCount, rangeCount = values[9:]
         if not 0 < interval < tolerance:
             raise BadPacket("malformed", "interval and tolerance")
         if version >= MAX_VERSION:
@@ -176,8 +179,12 @@ class _Reader:
         heard = tuple([self.listing() for _ in range(heardCount)])
         if len({listing.name for listing in heard}) != heardCount:
             raise BadPacket("malformed", "a node twice in heard")
-        wants = tuple([self.want(heard) for _ in range(wantCount)])
-        ranges = tuple([self.range(header, heard) for _ in range(rangeCount)])
+        wants: tuple[Want, ...] = ()
+        ranges: tuple[Range, ...] = ()
+        if wantCount:
+            wants = tuple([self.want(heard) for _ in range(wantCount)])
+        if rangeCount:
+            ranges = tuple([self.range(header, heard) for _ in range(rangeCount)])
         (length,) = self.take(LENGTH)
         self.at += length
         if self.at > len(self.data):
@@ -186,7 +193,9 @@ class _Reader:
 
     def listing(self) -> Listing:
         name = _name(self.raw())
-        session, seq, age, flags, lag, lapses, received, version, claims = self.take(LISTING)
+        values = LISTING.unpack_from(self.data, self.at)
+        session, seq, age, flags, lag, lapses, received, version, claims = values
+        self.at += LISTING.size
         known = self.take(TERM)[0] if flags & BEHIND else version
         if received > 20 or (lag != NONE and lag > seq):
             raise BadPacket("malformed", "what is received of a node")

@@ -90,9 +90,11 @@ class Statement(NamedTuple):
     @classmethod
     def of(cls, datagram: Datagram, link: str) -> Statement:
         header, _, _, ranges = datagram
-        own = [told.records for told in ranges if told.owner == header.name]
         version = 0 if header.leaving else header.version
-        records = tuple([record for records in own for record in records])
+        records: tuple[GroupRecord, ...] = ()
+        if ranges:
+            own = [told.records for told in ranges if told.owner == header.name]
+            records = tuple([record for each in own for record in each])
         return cls(header.name, header.session, header.seq, link, version, records)
 
     def __str__(self) -> str:

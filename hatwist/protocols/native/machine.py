@@ -93,7 +93,7 @@ class NativeMachine:
         self._farewells = LastWords(self.outbox)
         for group in rules.groups:
             self._add(group, (records or {}).get(group.name, NOTHING), now)
-        self.view.serve(self.elections)
+        self._serve()
 
     @property
     def cluster(self) -> str:
@@ -139,7 +139,6 @@ class NativeMachine:
 
     @property
     def silent(self) -> bool:
-        """It sends nothing: it was stopped, or another node of its name is heard."""
         return self.displaced or self.over
 
     # What comes in
@@ -213,7 +212,7 @@ class NativeMachine:
 
     def _fenced(self, report: Fenced, now: float) -> None:
         """After a farewell this session is dead to all others."""
-        said = self._saysFarewell
+        said = self._farewells.possible
         if said:
             self.identity.session += 1
             self.outbox.beginAnew(now)
@@ -245,7 +244,8 @@ class NativeMachine:
             self.agenda.touchAll()
         if self.view.knowledge.session != self.session:
             self.outbox.renew(self.session, now)
-        decided = self.agenda.due(now, SLICE, self.tally.claims)
+        # The last words tell of all groups, and there is no turn after them.
+        decided = self.agenda.due(now, None if self.over else SLICE, self.tally.claims)
         effects: list[Effect] = []
         urgent = False
         for name in decided:
@@ -268,6 +268,7 @@ class NativeMachine:
     def _decide(self, name: str, effects: list[Effect], now: float) -> bool:
         """Decide one group; the result is whether others must hear of it at once."""
         election = self.elections[name]
+        said = election.told
         election.me.session, election.me.muted, election.me.hushed = self._node
         election.decide(self.view, self.outbox.lastSent, now)
         for effect in leased(election, election.effects):
@@ -277,7 +278,7 @@ class NativeMachine:
         urgent, election.effects, election.sendNow = election.sendNow, [], False
         self.tally.note(name, election.standing)
         self.agenda.decided(name, election.wake, election.attentive)
-        if election.told is not None:
+        if election.told is not None and election.told != said:
             self.outbox.sayings.tell(election.told)
         return urgent
 
@@ -294,11 +295,7 @@ class NativeMachine:
 
         One is for all groups, so there is none while the guard could leave something of any group here.
         """
-        return [self._farewells.sealed(self.keyring)] if self._saysFarewell else []
-
-    @property
-    def _saysFarewell(self) -> bool:
-        return all(election.rules.guardable for election in self.elections.values())
+        return [self._farewells.sealed(self.keyring)] if self._farewells.possible else []
 
     # What is asked
 
@@ -360,7 +357,7 @@ class NativeMachine:
                 election.input(Input.STOP, now, "no longer configured")
         for name, group in wanted.items():
             self._add(group, records.get(name, NOTHING), now)
-        self.view.serve(self.elections)
+        self._serve()
 
     def _add(self, group: GroupRules, record: Record, now: float) -> None:
         rules = self.rules
@@ -376,16 +373,22 @@ class NativeMachine:
         self.tally.note(group.name, election.standing)
         self.agenda.add(group.name)
 
+    def _serve(self) -> None:
+        """There are other groups, or other rules of them."""
+        self.view.serve(self.elections)
+        self._farewells.serve([election.rules for election in self.elections.values()])
+
     def _forget(self) -> None:
         """Groups that went are told of until everybody has had time to hear it."""
         for name in sorted(self.tally.going):
             standing = self.elections[name].standing
-            if standing.state is State.SHUTDOWN and standing.released is None:
+            ended = standing.state is State.SHUTDOWN and standing.released is None
+            if ended and name not in self.agenda.touched:
                 del self.elections[name]
                 self.agenda.drop(name)
                 self.tally.forget(name)
                 self.outbox.sayings.forget(name)
-                self.view.serve(self.elections)
+                self._serve()
 
 
 OF_NODE: dict[type, Callable[[NativeMachine, Any, float], None]] = {

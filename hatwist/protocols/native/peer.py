@@ -127,11 +127,11 @@ class Peer:
 
     def alive(self, now: float) -> bool:
         # As deadlines are computed: at that very moment it is over, whatever the rounding.
-        return now < self.at + self.tolerance and not self.ledger.left
+        return now < self.lastWord.at + self.tolerance and not self.ledger.left
 
     def direct(self, now: float) -> bool:
         """Its own packets arrive here."""
-        return now < self.directAt + self.tolerance and not self.ledger.left
+        return now < self.lastPacket.at + self.tolerance and not self.ledger.left
 
     def twoWay(self, now: float) -> bool:
         """It receives this node's packets, and this node its."""
@@ -140,7 +140,9 @@ class Peer:
     @property
     def twoWayUntil(self) -> float:
         """When that is over unless it is heard again; C{-inf}: it said goodbye."""
-        return -inf if self.ledger.left else min(self.directAt, self.lastListed.at) + self.tolerance
+        packet, listed = self.lastPacket.at, self.lastListed.at
+        last = packet if packet < listed else listed
+        return -inf if self.ledger.left else last + self.tolerance
 
     def lists(self, now: float) -> bool:
         """It said of late that it receives this node."""

@@ -21,9 +21,14 @@ class Tally:
         self.unclean: set[str] = set()
         self.running: set[str] = set()
         self.going: set[str] = set()
+        self._noted: dict[str, tuple[bool, State, bool]] = {}
 
     def note(self, group: str, standing: Standing) -> None:
         """A group may have changed."""
+        now = (standing.claim is not None, standing.state, standing.clean)
+        if self._noted.get(group) == now:
+            return
+        self._noted[group] = now
         _mark(self.claims, group, standing.claim is not None)
         _mark(self.starting, group, standing.state is State.STARTING)
         _mark(self.unclean, group, standing.state is State.STARTING and not standing.clean)
@@ -31,6 +36,7 @@ class Tally:
 
     def forget(self, group: str) -> None:
         """It is no group of this node any more."""
+        self._noted.pop(group, None)
         self.claims.discard(group)
         self.starting.discard(group)
         self.unclean.discard(group)

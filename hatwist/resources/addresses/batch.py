@@ -20,6 +20,7 @@ from hatwist.resources.addresses.lease import Lease
 from hatwist.resources.addresses.places import Found, Places
 from hatwist.resources.addresses.placing import Placement, keyOf
 from hatwist.resources.addresses.removing import Removal, asked, drop, uncancelled
+from hatwist.resources.addresses.renewing import renew
 from hatwist.resources.addresses.spec import AddressSpec
 from hatwist.resources.addresses.upkeep import RAN_OUT, Upkeep, refusal
 from hatwist.resources.interfaces import IAnnouncer, ICloseable, ILeased, IResource
@@ -41,6 +42,8 @@ class Addresses:
     @param lease: L{Lease.seconds} at first.
     @param arm: called when it is known what will be added (see L{deletions}), which waits for it.
     @param until: until when they may be here, as the guard has it: see L{Lease}. After that time they are lost.
+    @param look: looks what the guard has done: see L{Lease}.
+    @ivar upkeep: keeps them while they are held.
     @param busy: whether repeated announcements are to wait.
     """
 
@@ -56,6 +59,7 @@ class Addresses:
         lease: int | None = None,
         arm: Callable[[], Deferred[None]] | None = None,
         until: Callable[[], float] = lambda: inf,
+        look: Callable[[], object] = lambda: None,
         busy: Callable[[], bool] = lambda: False,
     ) -> None:
         if not specs:
@@ -63,15 +67,15 @@ class Addresses:
         self._reactor = reactor
         self._netlink = netlink
         self._arm = arm
-        self.lease = Lease(reactor, lease, until)
+        self.lease = Lease(reactor, lease, until, look)
         self._places = Places(reactor, netlink, openSender)
         self._announcer = Announcer(
             reactor,
-            lambda: self._places.announcements(self._upkeep.missing),
+            lambda: self._places.announcements(self.upkeep.missing),
             self.lease.mayAdd,
             busy,
         )
-        self._upkeep = Upkeep(reactor, netlink, self._places, self.lease, self._announcer)
+        self.upkeep = Upkeep(reactor, netlink, self._places, self.lease, self._announcer)
         self._places.serve(specs)
         self._removal = Removal(self.name, netlink, self.specs)
 
@@ -105,7 +109,7 @@ class Addresses:
 
         The first release, which every node makes as it starts, also prepares.
         """
-        self._upkeep.end()
+        self.upkeep.end()
         return Deferred.fromCoroutine(self._release())
 
     def verify(self) -> Deferred[bool]:
@@ -128,11 +132,11 @@ class Addresses:
 
     def watch(self, lost: Callable[[str], None]) -> None:
         """See L{IResource.watch}."""
-        self._upkeep.onLost = lost
+        self.upkeep.onLost = lost
 
     def announce(self) -> None:
         """See L{IAnnouncer.announce}."""
-        self._upkeep.announce()
+        self.upkeep.announce()
 
     @property
     def announced(self) -> int:
@@ -146,7 +150,7 @@ class Addresses:
         Fires when that is so or they are lost; never fails. What had gone is added again. After the
         time until which they may be here nothing is renewed: they are lost.
         """
-        return self._upkeep.renew(seconds)
+        return renew([(self.upkeep, seconds)])
 
     @property
     def leftThere(self) -> bool:
@@ -163,7 +167,7 @@ class Addresses:
 
     def close(self) -> None:
         """Give the packet sockets back. Takes some ms each: after the release, not before."""
-        self._upkeep.end()
+        self.upkeep.end()
         self._places.close()
 
     # Acquire
@@ -173,12 +177,12 @@ class Addresses:
             await self._place()
             began = self._reactor.seconds()
             await self._armed()
-            self._upkeep.begin()
+            self.upkeep.begin()
             self.lease.begin(began)
             await self._addAll([*self._places.placed.values()], await self._leaseToAdd(PROMPT))
-            self._upkeep.hold()
+            self.upkeep.hold()
         except Exception as error:  # CancelledError is one
-            self._upkeep.end()
+            self.upkeep.end()
             await self._rollBack(error)
             raise
         # Closing a socket takes some ms, so it comes after the announcement, and only where the interface is gone.
@@ -223,7 +227,7 @@ class Addresses:
 
     async def _change(self, specs: tuple[AddressSpec, ...]) -> None:
         old, places = self.specs, self._places
-        if not self._upkeep.held:
+        if not self.upkeep.held:
             await Removal(self.name, self._netlink, [*old, *specs]).remove(
                 [*places.placed.values()], places.promoted
             )
@@ -244,18 +248,18 @@ class Addresses:
             await self._armed()
             seconds = await self._leaseToAdd() if new else None
             places.take(Found({**before.placed, **after.placed}, after.links))
-            self._upkeep.follow()
+            self.upkeep.follow()
             await self._addAll(new, seconds)
         except Exception:  # CancelledError is one
             places.take(before)
-            self._upkeep.follow()
-            self._upkeep.forget(new)
+            self.upkeep.follow()
+            self.upkeep.forget(new)
             await uncancelled(Deferred.fromCoroutine(drop(self.name, self._netlink, new, old)))
             raise
         places.take(after)
         places.serve(specs)
-        self._upkeep.follow()
-        self._upkeep.forget(gone)
+        self.upkeep.follow()
+        self.upkeep.forget(gone)
         self.announce()
         await drop(self.name, self._netlink, gone, specs)
         self._removal = Removal(self.name, self._netlink, specs)
@@ -268,12 +272,12 @@ class Addresses:
 
         @param late: see L{Lease.left}.
         """
-        while self._upkeep.begun and self.lease.mayAdd():
+        while self.upkeep.begun and self.lease.mayAdd():
             seconds = self.lease.left(late)
             if seconds is None or seconds > 0:
                 return seconds
             await deferLater(self._reactor, WAIT)
-        self._upkeep.lose(RAN_OUT)
+        self.upkeep.lose(RAN_OUT)
         raise ResourceError(f"{self.name}: {RAN_OUT}")
 
     async def _armed(self) -> None:

@@ -31,6 +31,7 @@ class AddressBatch:
             self.specs,
             world.openSender,
             arm=lambda: world.arm(made, made.deletions()),
+            look=world.look,
             until=world.until,
             busy=world.busy,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -57,6 +56,8 @@ class Places:
         self.placed: dict[Key, Placement] = {}
         self.links: dict[int, KernelLink] = {}
         self.indexes: frozenset[int] = frozenset()
+        self._promotable: frozenset[int] = frozenset()  # those with an IPv4 address
+        self._renewals: tuple[int, Sequence[Placement], Sequence[bytes]] | None = None
         self.coming: Sequence[Placement] = ()
         self.promoted: set[int] = set()
 
@@ -99,6 +100,8 @@ class Places:
         # Where an address was before it moved need not be kept: a release asks the kernel for all of them.
         self.placed, self.links = found
         self.indexes = frozenset(placement.link.ifindex for placement in self.placed.values())
+        self._promotable = _ofVersion4(self.placed.values())
+        self._renewals = None
         self.coming = ()
 
     def _open(self, link: KernelLink) -> None:
@@ -128,12 +131,30 @@ class Places:
         before = self.links.get(link.ifindex, link)
         self.links[link.ifindex] = link
         if (link.mac, link.resolves) != (before.mac, before.resolves):
+            self._renewals = None
             here = [p for p in self.placed.values() if p.link.ifindex == link.ifindex]
             for placement in here:
                 self.placed[placement.key] = placement._replace(
                     link=link, frames=announcementsOf(placement.spec, link)
                 )
         return link.mac != before.mac or (link.running and not before.running)
+
+    def renewals(self, seconds: int) -> tuple[Sequence[Placement], Sequence[bytes]] | None:
+        """
+        All that are placed, and the netlink message that renews each; they are the same bytes each time.
+
+        C{None}: promote_secondaries must be set first, see L{add}.
+        """
+        links = self.links
+        for ifindex in self._promotable:
+            if ifindex in links and not links[ifindex].promotes:
+                return None
+        known = self._renewals
+        if known is None or known[0] != seconds:
+            placed = tuple(self.placed.values())
+            messages = [lasting(placement.add, seconds) for placement in placed]
+            known = self._renewals = seconds, placed, messages
+        return known[1:]
 
     async def add(
         self, placed: Sequence[Placement], seconds: int | None, permitted: Callable[[], bool]
@@ -144,18 +165,12 @@ class Places:
         @param permitted: see L{INetlink.request}.
         @raise ResourceError: the kernel cannot be asked.
         """
-        return await asked(self.name, self.request(placed, seconds, permitted))
-
-    def request(
-        self, placed: Sequence[Placement], seconds: int | None, permitted: Callable[[], bool]
-    ) -> Deferred[list[int]]:
-        """The same; fails as L{INetlink.request} does."""
         messages = [placement.add for placement in placed]
         if seconds is not None:
             messages = [lasting(message, seconds) for message in messages]
         first = self.promoting(placed)
         requested = self._netlink.request([*first, *messages], permitted)
-        return requested.addCallback(lambda answers: answers[len(first) :]) if first else requested
+        return (await asked(self.name, requested))[len(first) :]
 
     def deletions(self) -> list[bytes]:
         """The netlink messages that delete them all, and what is L{coming}."""
@@ -170,7 +185,7 @@ class Places:
         Whichever way ours goes, by lease, too: it may be the primary of its subnet, because the host's own
         address went and came back after it, and the host's own would go with it.
         """
-        here = {p.link.ifindex for p in placed if p.spec.address.version == 4}
+        here = _ofVersion4(placed)
         unset = sorted(i for i in here if i in self.links and not self.links[i].promotes)
         self.promoted.update(unset)
         self.links.update((i, self.links[i]._replace(promotes=True)) for i in unset)
@@ -196,3 +211,8 @@ class Places:
         senders, self._senders = self._senders, {}
         for sender in senders.values():
             sender.close()
+
+
+def _ofVersion4(placed: Iterable[Placement]) -> frozenset[int]:
+    """The interfaces of those that have an IPv4 address."""
+    return frozenset(p.link.ifindex for p in placed if p.spec.address.version == 4)

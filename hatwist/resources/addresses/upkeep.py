@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -12,7 +11,7 @@ from twisted.logger import Logger
 from hatwist.linux.interfaces import INetlink
 from hatwist.linux.netlink.messages import AddressChange, Event, EventsLost, LinkChange
 from hatwist.resources.addresses.announcing import Announcer
-from hatwist.resources.addresses.lease import Lease, atLeastOne
+from hatwist.resources.addresses.lease import Lease
 from hatwist.resources.addresses.places import Key, Places
 from hatwist.resources.addresses.placing import Placement, keyOf
 from hatwist.resources.addresses.removing import asked, explained
@@ -29,6 +28,7 @@ class Upkeep:
     @ivar missing: those that the kernel had and has no more.
     @ivar begun: what happens to them is followed.
     @ivar held: all were added, and none is lost.
+    @ivar lease: until when they may be here.
     @ivar onLost: called with the reason when they are lost: L{end} has been called then.
     """
 
@@ -43,9 +43,9 @@ class Upkeep:
         announcer: Announcer,
     ) -> None:
         self._reactor = reactor
-        self._netlink = netlink
+        self.netlink = netlink
         self._places = places
-        self._lease = lease
+        self.lease = lease
         self._announcer = announcer
         self.missing: set[Key] = set()
         self.held = False
@@ -75,7 +75,7 @@ class Upkeep:
     def _subscribe(self) -> None:
         placed = self._places.placed.values()
         about = {*self._places.indexes, *(placement.spec.address for placement in placed)}
-        self._unsubscribe = self._netlink.subscribe(self._changed, about)
+        self._unsubscribe = self.netlink.subscribe(self._changed, about)
 
     def hold(self) -> None:
         """All are added: announce them, and restore what has gone meanwhile."""
@@ -106,24 +106,6 @@ class Upkeep:
         """Announce them now, and again by the schedule, if they are held."""
         if self.held:
             self._announcer.start()
-
-    def renew(self, seconds: int) -> Deferred[None]:
-        """See L{hatwist.resources.addresses.batch.Addresses.renew}."""
-        atLeastOne(seconds)
-        renewing: Any
-        if self.missing:
-            renewing = Deferred.fromCoroutine(self._renew(seconds))
-        elif not self._mayRenew():
-            return succeed(None)
-        else:  # nothing to restore: what each group does each half second takes no coroutine
-            self._lease.renew(seconds)
-            placed = list(self._places.placed.values())
-            renewing = self._places.request(placed, seconds, self._lease.mayAdd)
-            renewing.addCallback(self._renewed, placed)
-        renewed: Deferred[None] = renewing.addErrback(
-            lambda failure: self.lose(f"not renewed: {failure.value}")
-        )
-        return renewed
 
     def lose(self, reason: str) -> None:
         """They are not, or must not be, here any more: if they are held that is the end."""
@@ -162,7 +144,7 @@ class Upkeep:
     def _promote(self) -> None:
         if not (messages := self._places.promoting(self._places.placed.values())):
             return
-        self._netlink.request(messages, self._lease.mayAdd).addErrback(
+        self.netlink.request(messages, self.lease.mayAdd).addErrback(
             lambda failure: self._log.warn(
                 "promote_secondaries cannot be set: {error}", error=failure.getErrorMessage()
             )
@@ -187,10 +169,10 @@ class Upkeep:
         waiting = [key for key in self.missing if key in places.placed and places.links[key[2]].up]
         if not self.held or not waiting:
             return
-        if not self._lease.mayAdd():
+        if not self.lease.mayAdd():
             self.lose(RAN_OUT)
             return
-        seconds = self._lease.left()
+        seconds = self.lease.left()
         if seconds is not None and seconds < 1:
             # The kernel has no shorter lease than a second: the renewal adds them, if it comes in time.
             self._waitForRenewal()
@@ -212,10 +194,10 @@ class Upkeep:
         """Events were lost: make up for them by what the kernel has now."""
         self._doubt = False
         name = self._places.name
-        for link in await asked(name, self._netlink.dumpLinks()):
+        for link in await asked(name, self.netlink.dumpLinks()):
             if self.held and link.ifindex in self._places.indexes:
                 self._linkChanged(LinkChange(True, link))
-        there = {keyOf(entry) for entry in await asked(name, self._netlink.dumpAddresses())}
+        there = {keyOf(entry) for entry in await asked(name, self.netlink.dumpAddresses())}
         if self.held:
             self.missing.update(self._places.placed.keys() - there)
 
@@ -235,20 +217,41 @@ class Upkeep:
 
     def _waitForRenewal(self) -> None:
         if self._waiter is None or not self._waiter.active():
-            self._waiter = self._reactor.callLater(self._lease.remaining, self._restore)
+            self._waiter = self._reactor.callLater(self.lease.remaining, self._restore)
 
-    def _mayRenew(self) -> bool:
-        """They are held by a lease that lasts; one that has ended is their end."""
-        if not self.held or self._lease.seconds is None:
+    def mayRenew(self) -> bool:
+        """They are held by a lease that lasts, as of the last look; one that has ended is their end."""
+        if not self.held or self.lease.seconds is None:
             return False
-        if not self._lease.mayAdd():
+        if not self.lease.lasts():
             self.lose(RAN_OUT)
             return False
         return True
 
-    async def _renew(self, seconds: int) -> None:
-        if not self._mayRenew():
-            return
+    def renewals(self, seconds: int) -> tuple[Sequence[Placement], Sequence[bytes]] | None:
+        """
+        They are about to be renewed: what is placed, and the netlink message for each.
+
+        C{None}: something must be restored as well, see L{restore}.
+        """
+        prebuilt = None if self.missing else self._places.renewals(seconds)
+        if prebuilt is not None:
+            self.lease.renew(seconds)
+        return prebuilt
+
+    def restore(self, seconds: int) -> Deferred[None]:
+        """Renew them, and add again what is missing. Fires when that is so or they are lost; never fails."""
+        return self._orLost(Deferred.fromCoroutine(self._renewAll(seconds)))
+
+    def renewed(self, answers: Sequence[int], placed: Sequence[Placement]) -> Deferred[None]:
+        """The kernel has answered, an errno for each. Fires once what it refused is lost or awaited; never fails."""
+        refused = self._renewed(answers, placed)
+        return succeed(None) if refused is None else self._orLost(refused)
+
+    def _orLost(self, renewing: Deferred[None]) -> Deferred[None]:
+        return renewing.addErrback(lambda failure: self.lose(f"not renewed: {failure.value}"))
+
+    async def _renewAll(self, seconds: int) -> None:
         here = [
             placement
             for key, placement in self._places.placed.items()
@@ -256,7 +259,7 @@ class Upkeep:
         ]
         back = [placement.key for placement in here if placement.key in self.missing]
         self.missing.difference_update(back)
-        self._lease.renew(seconds)
+        self.lease.renew(seconds)
         if await self._add(here, seconds) and back:
             self.announce()
 
@@ -264,7 +267,7 @@ class Upkeep:
 
     async def _add(self, placed: Sequence[Placement], seconds: int | None) -> bool:
         """Add them again, or renew them; C{False}: they are lost, or were released meanwhile."""
-        refused = self._renewed(await self._places.add(placed, seconds, self._lease.mayAdd), placed)
+        refused = self._renewed(await self._places.add(placed, seconds, self.lease.mayAdd), placed)
         if refused is not None:
             await refused
         return self.held
@@ -273,7 +276,7 @@ class Upkeep:
         self, answers: Sequence[int], placed: Sequence[Placement]
     ) -> Deferred[None] | None:
         """The kernel has answered, an errno for each; the result, if any, fires once it is known what that means."""
-        if self.held and not self._lease.mayAdd():
+        if self.held and not self.lease.mayAdd():
             # The guard may have let go of them in the very moment of adding.
             self.lose(RAN_OUT)
         if not self.held or not any(answers):
@@ -283,7 +286,7 @@ class Upkeep:
 
     async def _cannotRestore(self, refused: list[tuple[Placement, int]]) -> None:
         """Wait for an interface that is down; otherwise an address is lost."""
-        links = await asked(self._places.name, self._netlink.dumpLinks())
+        links = await asked(self._places.name, self.netlink.dumpLinks())
         down = {link.ifindex for link in links if not link.up}
         for placement, number in refused:
             if not self.held:

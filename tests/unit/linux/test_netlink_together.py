@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hatwist.linux.netlink import socket as netlink
 from hatwist.linux.netlink.messages import (
+    NLM_F_ACK,
     RTM_DELADDR,
     RTM_NEWADDR,
+    RTM_SETLINK,
     AddressChange,
     Event,
     EventsLost,
@@ -23,6 +25,7 @@ from hatwist.linux.netlink.messages import (
     KernelLink,
     LinkChange,
     encodeAdd,
+    encodePromote,
     split,
 )
 from hatwist.linux.netlink.operations import SLICE
@@ -30,12 +33,15 @@ from hatwist.linux.netlink.subscribers import LINKS, About, Subscribers
 
 
 class FakeSocket:
-    """Answers each message that it is sent, at once, as the kernel does; each write is kept."""
+    """
+    Answers at once, as the kernel does: what it refuses, and what asks for an answer. Each write is kept.
+    """
 
     def __init__(self) -> None:
         self.writes: list[int] = []
         self.kinds: list[int] = []
         self.answers: deque[bytes] = deque()
+        self.answered = 0
         self.refused: set[int] = set()
         self._count = 0
 
@@ -45,12 +51,15 @@ class FakeSocket:
         for message in messages:
             self.kinds.append(message.kind)
             number = 0
-            if message.kind in (RTM_NEWADDR, RTM_DELADDR):
+            if message.kind in (RTM_NEWADDR, RTM_DELADDR, RTM_SETLINK):
                 number = errno.EACCES if self._count in self.refused else 0
                 self._count += 1
-            kind = 2 if message.kind in (RTM_NEWADDR, RTM_DELADDR) else 3
+                if not number and not message.flags & NLM_F_ACK:
+                    continue
+            kind = 2 if message.kind in (RTM_NEWADDR, RTM_DELADDR, RTM_SETLINK) else 3
             body = (-number).to_bytes(4, "little", signed=True) + bytes(16)
             header = (16 + len(body)).to_bytes(4, "little") + kind.to_bytes(2, "little")
+            self.answered += 1
             number_ = message.sequence.to_bytes(4, "little")
             self.answers.append(header + bytes(2) + number_ + bytes(4) + body)
 
@@ -99,11 +108,52 @@ class TogetherTests(SynchronousTestCase):
         asked.addBoth(lambda result: self.done.append((number, result)))
         return asked
 
+    def busy(self) -> None:
+        """As much as is done at once in one turn was asked for in this one."""
+        for _ in range(netlink.AT_ONCE):
+            self.netlink.request([])
+
     def turns(self) -> None:
         """Let the reactor turn, as often as there is something to read or to do."""
         for _ in range(50):
             self.reactor.advance(0)
             self.reader.readable()
+
+    def tell(self, number: int, *promoting: bool) -> None:
+        """Ask for an address, and before it that interfaces are told this."""
+        first = [encodePromote(2, promote) for promote in promoting]
+        asked = self.netlink.request([*first, adding(number)])
+        asked.addBoth(lambda result: self.done.append((number, result)))
+
+    def test_alike(self) -> None:
+        """What an interface is told alike by many of one turn it is told once, and all have the answer."""
+        self.busy()
+        self.kernel.refused = {0, 2}
+        for number in (1, 2, 3):
+            self.tell(number, True)
+        self.turns()
+        self.assertEqual(self.kernel.kinds, [RTM_SETLINK, *[RTM_NEWADDR] * 3])
+        refused = errno.EACCES
+        self.assertEqual(self.done, [(1, [refused, 0]), (2, [refused, refused]), (3, [refused, 0])])
+
+    def test_notAlike(self) -> None:
+        """What it was told otherwise meanwhile it is told again."""
+        self.busy()
+        self.tell(1, True)
+        self.tell(2, True, False)
+        self.tell(3, True)
+        self.turns()
+        told, added = RTM_SETLINK, RTM_NEWADDR
+        self.assertEqual(self.kernel.kinds, [told, added, told, added, told, added])
+        self.assertEqual(self.done, [(1, [0, 0]), (2, [0, 0, 0]), (3, [0, 0])])
+
+    def test_addedTwice(self) -> None:
+        """An address that is asked for twice is asked for twice."""
+        self.busy()
+        self.ask(1)
+        self.ask(1)
+        self.turns()
+        self.assertEqual(self.kernel.kinds, [RTM_NEWADDR] * 2)
 
     def test_alone(self) -> None:
         """One request is sent in the turn in which it is asked for."""
@@ -111,15 +161,49 @@ class TogetherTests(SynchronousTestCase):
         self.assertEqual(self.kernel.writes, [1])
         self.assertEqual(self.done, [(1, [0])])
 
+    def test_steps(self) -> None:
+        """Whoever asks again once it is answered is answered in the same turn: a release has three steps."""
+        for number in range(3):
+            self.ask(number)
+        self.assertEqual((self.done, self.kernel.writes), ([(n, [0]) for n in range(3)], [1] * 3))
+
+    def test_manySteps(self) -> None:
+        """More than that is done together in the next turn, after which the first ones are done at once again."""
+        for number in range(netlink.AT_ONCE + 3):
+            self.ask(number)
+        self.assertEqual(len(self.done), netlink.AT_ONCE)
+        self.turns()
+        self.assertEqual(self.kernel.writes, [*[1] * netlink.AT_ONCE, 3])
+        self.ask(99)
+        self.assertEqual(self.done[-1], (99, [0]))
+
     def test_many(self) -> None:
         """A thousand are a write for each hundred, in their order; each is told what became of its own."""
+        self.busy()
         self.kernel.refused = {0, 500, 999}
         for number in range(1000):
             self.ask(number)
         self.turns()
-        self.assertEqual(len(self.kernel.writes), 1 + -(-999 // SLICE))
+        self.assertEqual(len(self.kernel.writes), -(-1000 // SLICE))
         wanted = [(n, [errno.EACCES if n in self.kernel.refused else 0]) for n in range(1000)]
         self.assertEqual(self.done, wanted)
+
+    def test_oneAnswer(self) -> None:
+        """Of each write only the last message is acknowledged; what is refused before it has its number."""
+        self.kernel.refused = {3, 7}
+        answered: list[int] = []
+        asked = self.netlink.request([adding(number) for number in range(10)])
+        asked.addCallback(answered.extend)
+        self.assertEqual(self.kernel.answered, 3)
+        wanted = [errno.EACCES if number in self.kernel.refused else 0 for number in range(10)]
+        self.assertEqual(answered, wanted)
+
+    def test_lastRefused(self) -> None:
+        """Where the last one of a write is refused, that is its answer, and what came before it is done."""
+        self.kernel.refused = {1}
+        answered: list[int] = []
+        self.netlink.request([adding(0), adding(1)]).addCallback(answered.extend)
+        self.assertEqual(answered, [0, errno.EACCES])
 
     def test_permitted(self) -> None:
         """Each is asked for its own permission, last, just before it would be sent."""
@@ -132,20 +216,22 @@ class TogetherTests(SynchronousTestCase):
 
             return asking
 
+        self.busy()
         for number in range(10):
             self.ask(number, permitted(number))
-        self.assertEqual(asked, [0])
+        self.assertEqual(asked, [])
         self.turns()
         self.assertEqual(asked, list(range(10)))
         wanted = [(n, [errno.ECANCELED if n % 2 else 0]) for n in range(10)]
-        self.assertEqual((sorted(self.done), self.kernel.writes), (wanted, [1, 4]))
+        self.assertEqual((sorted(self.done), self.kernel.writes), (wanted, [5]))
 
     def test_cancelled(self) -> None:
         """One that is cancelled is not sent, and the others are."""
+        self.busy()
         asked = [self.ask(number) for number in range(5)]
         asked[2].cancel()
         self.turns()
-        self.assertEqual(self.kernel.writes, [1, 3])
+        self.assertEqual(self.kernel.writes, [4])
         self.assertEqual([n for n, result in self.done if result == [0]], [0, 1, 3, 4])
         (failure,) = [result for n, result in self.done if n == 2]
         self.assertTrue(failure.check(CancelledError))
@@ -157,6 +243,7 @@ class TogetherTests(SynchronousTestCase):
         def dump(asked: Deferred[Any], number: int) -> None:
             asked.addCallback(lambda _: found.append(number))
 
+        self.busy()
         for number in range(3):
             dump(self.netlink.dumpLinks(), number)
         for number in range(3, 6):
@@ -167,11 +254,11 @@ class TogetherTests(SynchronousTestCase):
         self.turns()
         self.assertEqual(sorted(found), [0, 1, 2, 3, 4, 5, 13, 14, 15, 99])
         self.assertEqual(found[-1], 99)
-        self.assertEqual(len(self.kernel.writes), 5)  # links, links, routes, the change, links
+        self.assertEqual(len(self.kernel.writes), 4)  # links, routes, the change, links
 
     def test_stopped(self) -> None:
         """What waits when it is stopped fails, whoever asked for it."""
-        self.netlink.dumpLinks()
+        self.busy()
         waiting = [self.netlink.dumpLinks(), self.netlink.dumpLinks()]
         self.ask(3)
         self.netlink.stop()
@@ -179,7 +266,7 @@ class TogetherTests(SynchronousTestCase):
             self.failureResultOf(each, OSError)
         self.assertIsInstance(self.done[-1][1].value, OSError)
         self.turns()
-        self.assertEqual(self.kernel.writes, [1])
+        self.assertEqual(self.kernel.writes, [])
 
 
 def link(index: int, name: str) -> KernelLink:

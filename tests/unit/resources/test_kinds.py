@@ -48,7 +48,7 @@ class KindTests(SynchronousTestCase):
         clock = Clock()
         kernel = MemoryKernel(clock)
         return World(
-            *(clock, kernel, "web", kernel.openSender, lambda: True, lambda: inf),
+            *(clock, kernel, "web", kernel.openSender, lambda: True, lambda: None, lambda: inf),
             lambda owner, deletions: succeed(None),
         )
 

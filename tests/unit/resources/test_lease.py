@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.resources.addresses.lease import Lease
+from hatwist.resources.addresses.lease import Lease, allLast
 
 
 class LeaseTests(SynchronousTestCase):
@@ -64,6 +64,24 @@ class LeaseTests(SynchronousTestCase):
             self.assertEqual(lease.remaining > 0, may)
         self.until = -inf
         self.assertIs(lease.mayAdd(), False)
+
+    def test_oneLook(self) -> None:
+        """All leases of one guard are looked at with one look, and one that has ended counts for all of them."""
+        looks: list[str] = []
+        ends = [9.0, 9.0, 9.0]
+
+        def look() -> None:
+            looks.append("look")
+            ends[1] = later[0]
+
+        def lease(number: int) -> Lease:
+            return Lease(self.clock, 3, lambda: ends[number], look)
+
+        for end, last in ((9.0, True), (-inf, False)):
+            looks.clear()
+            later = [end]
+            self.assertIs(allLast([lease(number) for number in range(3)]), last)
+            self.assertEqual(looks, ["look"])
 
     def test_renewed(self) -> None:
         """A renewal counts from now."""

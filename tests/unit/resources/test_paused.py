@@ -72,6 +72,7 @@ class PausedTests(SynchronousTestCase):
             self.kernel.openSender,
             lease=3,
             arm=lambda: self.guarded.arm(self.addresses, self.addresses.deletions()),
+            look=self.guard.check,
             until=lambda: self.guard.until("g"),
         )
         self.successResultOf(self.guarded.acquire())

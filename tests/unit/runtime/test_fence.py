@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from itertools import pairwise
 from math import inf
@@ -82,9 +82,9 @@ class FenceTestCase(SynchronousTestCase):
         self.leases.follow(fence, self.machine, lease, self.now)
         fence.claimed(7, farewells)
 
-    def keep(self, groups: Iterable[str], seconds: int) -> None:
-        self.renewed.append((self.now, seconds))
-        self.groups.append(list(groups))
+    def keep(self, due: Mapping[str, int]) -> None:
+        self.renewed += [(self.now, seconds) for seconds in sorted({*due.values()})]
+        self.groups.append(list(due))
 
     def to(self, lease: float, now: float) -> None:
         """After a decision at C{now} the lease lasts until then."""

@@ -7,11 +7,13 @@ import os
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from hatwist.core.effects import Change
 from hatwist.runtime.history import Entry, History
+from tests.unit.resources.test_command import until
 
 
 def change(number: int, new: str = "ACTIVE", node: str = "alpha") -> Change:
@@ -151,6 +153,18 @@ class HistoryTests(TestCase):
         found: Any = history.began("alpha", "web", 1)
         self.assertEqual((found.new, found.reason), ("ACTIVE", "reason 1"))
         self.assertIsNone(history.began("beta", "web", 1))
+        await history.close()
+
+    async def test_soon(self) -> None:
+        """What moves addresses goes first: a change is written a while after it, with all that have followed."""
+        history = self.history()
+        for number in (1, 2, 3):
+            history.add(change(number))
+            await deferLater(reactor, 0)
+            self.assertFalse(os.path.exists(self.path))
+        await until(lambda: os.path.exists(self.path))
+        await history.close()
+        self.assertEqual(len(self.history().entries), 3)
 
     async def test_beganBefore(self) -> None:
         """That a holder is heard again, or first after a restart here, is not how its claim began."""

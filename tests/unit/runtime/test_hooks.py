@@ -19,6 +19,7 @@ from hatwist.runtime.hooks import QUEUE, Hooks
 from hatwist.runtime.interfaces import IEventObserver, IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.node import Node
+from hatwist.runtime.reporter import Reporter
 from tests.unit.resources.test_command import Programs, gone, reactor, until
 
 NAMES = ("EVENT", "CLUSTER", "NODE", "GROUP", "ROLE", "TERM", "PEER", "REASON")
@@ -30,7 +31,8 @@ class Observed:
     def __init__(self) -> None:
         self.resource = MemoryResource(reactor, "r")
         self.cluster, self.name = "c1", "alpha"
-        self.observers: list[Any] = []
+        self.reporter = Reporter(["web", "mail"])
+        self.subscribed = 0
 
     def employ(self, made: Hooks) -> None:
         """Keep the resource, with what these hooks prepare for it."""
@@ -38,17 +40,21 @@ class Observed:
         self.keeper.start(lambda: None, lambda reason: None, lambda: None)
         self.keeper.release()
 
-    def subscribe(self, observer: IRoleObserver) -> Callable[[], None]:
-        self.observers.append(observer)
-        return lambda: self.observers.remove(observer)
+    def subscribe(self, observer: IRoleObserver, group: str = "") -> Callable[[], None]:
+        unsubscribe = self.reporter.subscribe(observer, group)
+        self.subscribed += 1
+
+        def end() -> None:
+            self.subscribed -= 1
+            unsubscribe()
+
+        return end
 
     def change(self, old: Role, new: Role, term: int, reason: str = "", group: str = "web") -> None:
-        for observer in list(self.observers):
-            observer.roleChanged(RoleChange("c1", group, old, new, term, reason))
+        self.reporter.report(RoleChange("c1", group, old, new, term, reason))
 
     def note(self, kind: str, peer: str = "", reason: str = "", group: str = "") -> None:
-        for observer in list(self.observers):
-            observer.noted(Event(kind, group, peer, reason))
+        self.reporter.report(Event(kind, group, peer, reason))
 
 
 class HooksTests(Programs):
@@ -284,7 +290,7 @@ class HooksTests(Programs):
         await made.stop()
         (line,) = self.said()
         self.assertTrue(line.startswith("released|c1|alpha|web|SHUTDOWN|4||stopped"), line)
-        self.assertEqual(self.node.observers, [])
+        self.assertEqual(self.node.subscribed, 0)
 
     async def test_stopIsBounded(self) -> None:
         """Commands that do not end are killed a while after the node has stopped, and what waits is told."""

@@ -121,7 +121,10 @@ class RollBackTests(Kept):
     def test_steps(self) -> None:
         """Each step is told with its number and its resource, and the end of it before anything else is."""
         self.steps.clear()
+        for resource in self.named("abc"):
+            resource.delay = 0.1
         self.keeper.hold(1)
+        self.clock.pump([0.1] * 3)
         self.assertEqual(
             self.steps,
             [
@@ -133,6 +136,7 @@ class RollBackTests(Kept):
         )
         self.steps.clear()
         self.keeper.release()
+        self.clock.pump([0.1] * 3)
         self.assertEqual(
             [words for _, _, words in self.steps],
             [
@@ -140,6 +144,19 @@ class RollBackTests(Kept):
                 *("releasing, step 3 of 3: a", ""),
             ],
         )
+
+    def test_stepsAtOnce(self) -> None:
+        """What is done at once is told to nobody: the end of it says it all."""
+        self.all["b"].delay = 0.1
+        self.steps.clear()
+        self.keeper.hold(1)
+        self.assertEqual(self.steps, [(2, 3, "acquiring, step 2 of 3: b")])
+        self.clock.advance(0.1)
+        self.assertEqual((self.steps[1:], self.told()[-1]), ([(0, 0, "")], "HELD"))
+        self.all["b"].delay = 0.0
+        self.steps.clear()
+        self.keeper.release()
+        self.assertEqual((self.steps, self.told()[-1]), ([], "RELEASED"))
 
     def surrounded(self, prepare: Callable[[int], Deferred[None]]) -> Keeper:
         """A keeper of a, b, c with what is prepared for them."""
@@ -210,17 +227,14 @@ class RollBackTests(Kept):
         slow.delay = None
         keeper.hold()
         self.told()
-        keeper.renew(2)
-        self.assertEqual(self.told(), ["l: renew 2"])
+        self.assertEqual(keeper.leased, [leased])
         slow.finish()
         keeper.release()
         self.told()
-        keeper.renew(2)
-        self.assertEqual(self.told(), ["l: renew 2"])
+        self.assertEqual(keeper.leased, [leased])
         slow.finish()
         self.told()
-        keeper.renew(2)
-        self.assertEqual(self.told(), [])
+        self.assertEqual(keeper.leased, [])
 
 
 class Case(NamedTuple):

@@ -42,6 +42,7 @@ class GuardTests(SynchronousTestCase):
             specsOf(("10.9.0.100/24@eth0",)),
             self.kernel.openSender,
             arm=lambda: self.guarded.arm(self.addresses, self.addresses.deletions()),
+            look=self.guard.check,
             until=lambda: self.guard.until("g"),
         )
         self.command = MemoryResource(self.clock, "command", 0.0)

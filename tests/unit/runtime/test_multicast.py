@@ -271,6 +271,16 @@ class SendErrorTests(SynchronousTestCase):
         levels = self.logged.fields("log_level")
         self.assertEqual(levels, [(LogLevel.warn,), (LogLevel.info,)])
 
+    def test_refused(self) -> None:
+        """That nobody listens at a peer's port is no error of sending, and the other targets are sent to."""
+        self.fail(errno.ECONNREFUSED, errno.ECONNREFUSED)
+        self.assertEqual((self.link.unsent, self.link.beats), ({}, 2))
+
+    def test_tooLong(self) -> None:
+        """What no interface can take is an error like any other."""
+        self.fail(errno.EMSGSIZE)
+        self.assertEqual((self.link.unsent, self.link.beats), ({"EMSGSIZE": 1}, 0))
+
     def test_sameInterface(self) -> None:
         """While it is the interface that was joined, no error makes the link open anew."""
         self.fail(errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL)

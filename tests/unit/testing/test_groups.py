@@ -168,6 +168,20 @@ class JudgeTests(SynchronousTestCase):
         what = "and had heard the holder"
         self.assertNoticed(restarted, what, Evidence, "blocks", lambda *_: False)
 
+    def test_stoodStill(self) -> None:
+        """A holder that stood still for longer than others wait, and goes on where nobody else holds yet."""
+
+        def thawed() -> GroupsJudge:
+            sim, found = begin(votes=False)
+            sim.freeze("alpha")
+            sim.run(2 * T)
+            sim.thaw("alpha")
+            sim.run(1.0)
+            return end(sim, found)
+
+        what = "g0: alpha stood still for 0.7000 s, and holds it"
+        self.assertNoticed(thawed, what, Election, "stalled", lambda *_: None)
+
     def test_moves(self) -> None:
         """A move that nothing comes of."""
         self.patch(MoveOrder, "handover", lambda *_: None)
