@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from ipaddress import IPv4Address, ip_interface
+from ipaddress import IPv4Address, ip_address, ip_interface
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -46,6 +46,9 @@ class GuardWorld(Protocol):
 
     def said(self) -> list[bytes]:
         """The datagrams that came for 239.2.3.4:5555 so far."""
+
+    def resigned(self) -> list[tuple[str, str, int, bytes]]:
+        """Source, destination, hops and bytes of each packet of protocol 112 that was said so far."""
 
     def kill(self) -> None:
         """Kill the guard."""
@@ -285,6 +288,32 @@ async def goneIsGone(world: GuardWorld) -> None:
     await world.until(lambda: world.said() == [b"goodbye"] * 3)
 
 
+async def resigns(world: GuardWorld) -> None:
+    """
+    It says goodbye by another protocol, too: with 255 hops, from the source that it was told.
+
+    That source need not be there any more: the others know this node by it.
+    """
+    await world.guard.start()
+    own, group = IPv4Address("10.9.0.1"), IPv4Address("224.0.0.18")
+    gone, own6, group6 = ip_address("10.9.0.77"), ip_address("fd09::1"), ip_address("ff02::12")
+    index = world.index()
+    farewells = [
+        Farewell(index, group, 0, b"to all", own, 112),
+        Farewell(index, group, 0, b"from where?", gone, 112),
+        Farewell(index, group6, 0, b"to all6", own6, 112),
+        Farewell(index, IPv4Address("239.2.3.4"), 5555, b"goodbye"),
+    ]
+    await world.guard.arm("web", 7, "web", world.seconds() + TOLERANCE, [], farewells)
+    expected = [
+        ("10.9.0.1", "224.0.0.18", 255, b"to all"),
+        ("10.9.0.77", "224.0.0.18", 255, b"from where?"),
+        ("fd09::1", "ff02::12", 255, b"to all6"),
+    ]
+    await world.until(lambda: sorted(world.resigned()) == sorted(expected * 3))
+    assert world.said() == [b"goodbye"] * 3
+
+
 async def oneLease(world: GuardWorld) -> None:
     """One pet holds all that follow the lease, and what nobody follows saves nothing; without it all are let go of."""
     await world.guard.start()
@@ -469,6 +498,7 @@ CONTRACT: tuple[Part, ...] = (
     replaced,
     noFarewell,
     goneIsGone,
+    resigns,
     oneLease,
     oneOfTwoLeases,
     anotherLease,

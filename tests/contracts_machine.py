@@ -90,11 +90,25 @@ class Runner:
 
 
 class MachineContract(TestCase):
-    """One node of one group C{"g"}."""
+    """
+    One node of one group C{"g"}.
+
+    @cvar patience: seconds within which a node that is alone holds, or one that is fit again.
+    """
+
+    patience = 3.0
 
     def make(self, name: str = "a", priority: int = 100, now: float = START) -> Machine:
         """A new machine."""
         raise NotImplementedError
+
+    def arriving(self, packet: Outgoing, source: Machine, target: Machine) -> Packet:
+        """What one node sends, as a link of another one hands it in."""
+        return Packet(packet.data, "eth0")
+
+    def known(self, name: str) -> str:
+        """What others call a node."""
+        return name
 
     def runner(self, name: str = "a", priority: int = 100) -> Runner:
         return Runner(self.make(name, priority), self)
@@ -102,7 +116,7 @@ class MachineContract(TestCase):
     def held(self) -> Runner:
         """Alone, it holds."""
         runner = self.runner()
-        runner.run(3.0)
+        runner.run(self.patience)
         self.assertEqual(runner.of(RoleChange)[-1].new, Role.ACTIVE)
         return runner
 
@@ -115,7 +129,7 @@ class MachineContract(TestCase):
         self.assertEqual(runner.of(Hold), [])
         self.assertEqual(runner.of(RoleChange)[0][2:4], (None, Role.STANDBY))
         runner.machine.tell(Gone(GROUP), runner.now)
-        runner.run(3.0)
+        runner.run(self.patience)
         self.assertEqual(len(runner.of(Hold)), 1)
 
     def test_nothingBeforeClean(self) -> None:
@@ -139,7 +153,7 @@ class MachineContract(TestCase):
         """What cannot be acquired is let go of, and not tried again at once; later it is, by a greater term."""
         runner = self.runner()
         runner.refusing = True
-        runner.run(3.0, lambda: len(runner.of(Release)) == 2)
+        runner.run(self.patience, lambda: len(runner.of(Release)) == 2)
         self.assertEqual(len(runner.of(Release)), 2)
         self.assertEqual([c.new for c in runner.of(RoleChange)], [Role.STANDBY])
         failed, runner.refusing = runner.now, False
@@ -164,7 +178,7 @@ class MachineContract(TestCase):
         self.assertEqual(runner.of(RoleChange)[-1].new, Role.STANDBY)
         self.assertEqual(len(runner.of(Hold)), 1)
         runner.machine.tell(Judged(GROUP, "test", Fitness.FIT), runner.now)
-        runner.run(3.0)
+        runner.run(self.patience)
         self.assertEqual(len(runner.of(Hold)), 2)
 
     def test_stopAbsorbs(self) -> None:
@@ -189,7 +203,8 @@ class MachineContract(TestCase):
         runner = self.held()
         for packet in runner.machine.farewells(GROUP):
             other = self.make("b", 50)
-            self.assertEqual(other.receive(Packet(packet.data, "eth0"), START).sender, "a")
+            arriving = self.arriving(packet, runner.machine, other)
+            self.assertEqual(other.receive(arriving, START).sender, self.known("a"))
 
     def test_two(self) -> None:
         """Of two that hear each other one holds; when it stops, the other does."""
@@ -203,13 +218,14 @@ class MachineContract(TestCase):
                     runner.run(STEP / 2)
                 for number, (source, target) in enumerate(((one, two), (two, one))):
                     for packet in source.sent[said[number] :]:
-                        received = target.machine.receive(Packet(packet.data, "eth0"), target.now)
-                        self.assertEqual(received.sender, source.machine.name)
+                        arriving = self.arriving(packet, source.machine, target.machine)
+                        received = target.machine.receive(arriving, target.now)
+                        self.assertEqual(received.sender, self.known(source.machine.name))
                     said[number] = len(source.sent)
 
-        pass_(3.0)
+        pass_(self.patience)
         self.assertEqual((len(one.of(Hold)), len(two.of(Hold))), (1, 0))
-        self.assertEqual(two.machine.others(GROUP, two.now), ["a"])
+        self.assertEqual(two.machine.others(GROUP, two.now), [self.known("a")])
         one.machine.tell(Stopped(), one.now)
         pass_(1.0)
         self.assertTrue(one.machine.over)
@@ -219,16 +235,17 @@ class MachineContract(TestCase):
     def test_illegalBytes(self) -> None:
         """A packet that cannot be read changes nothing."""
         teller = self.runner("b")
-        teller.run(1.0, lambda: teller.sent)
-        said = teller.sent[0].data
+        teller.run(self.patience, lambda: teller.sent)
+        said = teller.sent[0]
         random = Random(1)
         junk = [random.randbytes(random.randrange(200)) for _ in range(100)]
         one, other = self.runner(), self.runner()
         for runner in (one, other):
             runner.run(0.2)
-        for data in [b"", *junk, *[said[:size] for size in range(4)]]:
+        for data in [b"", *junk, *[said.data[:size] for size in range(4)]]:
+            arriving = self.arriving(said._replace(data=data), teller.machine, one.machine)
             with self.assertRaises(BadPacket):
-                one.machine.receive(Packet(data, "eth0"), one.now)
+                one.machine.receive(arriving, one.now)
             self.assertFalse(one.machine.news)
         for runner in (one, other):
             runner.run(1.0)

@@ -57,6 +57,7 @@ def imported(
     kind: str | None = None,
     hosts: tuple[str, ...] = (),
     opener: Opener = opensNothing,
+    keepsVrrp: bool = False,
 ) -> Imported:
     """
     Import texts, each alone or with the name of its host.
@@ -71,7 +72,7 @@ def imported(
             text if isinstance(text, Source) else Source(text[0], f"file{number}", text[1])
         )
     notes = Notes()
-    draft, _ = read(sources, kind, hosts, notes, opener)
+    draft, _ = read(sources, kind, hosts, notes, opener, keepsVrrp)
     text = write(draft, notes.all, "Imported")
     values = tomllib.loads(text)
     nodes: dict[str, Settings] = {}

@@ -89,6 +89,9 @@ class ToyMachine:
     def hindrance(self, group: str, to: str, now: float) -> str:
         return "a toy cannot be moved"
 
+    def contested(self, group: str) -> bool:
+        return False
+
     def others(self, group: str, now: float) -> list[str]:
         return sorted(name for name, (priority, _) in self._heard.items() if priority)
 

@@ -159,6 +159,7 @@ def _group(
         "eligible": True,
         "step": 0,
         "steps": 0,
+        "protocol": "native",
         "under_way": {},
         "resources": resources,
         "checks": [],
@@ -179,6 +180,7 @@ def _node(name: str, now: float) -> dict[str, Any]:
         "left": False,
         "fenced": False,
         "hears_us": True,
+        "outside": False,
         "groups": {
             group: {
                 "role": "ACTIVE" if group == holds else "STANDBY",

@@ -22,6 +22,12 @@ class BadPacket(HatwistError):
 
 
 REASONS = (
+    "checksum",  # the checksum does not match
+    "hops",  # forwarded by a router: its TTL or hop limit is less than that of its kind
+    "vrid",  # a virtual router that is none of ours on this link
+    "authentication",  # another password
+    "interval",  # an interval that cannot be, or where it must be ours, another one
+    "carp",  # of CARP, which has the number of VRRP
     "truncated",  # shorter than its fields say
     "trailing",  # longer than its fields say
     "magic",  # not a heartbeat at all
@@ -37,9 +43,13 @@ REASONS = (
     "reflected",  # our own packet, come back
     "foreign-source",  # came over a unicast link from an address that is no peer of it
     "crowded",  # one node more than a cluster may have
+    "vhid",  # a virtual host that is none of ours on this link
+    "vrrp",  # of VRRP, which has the number of CARP
 )
 
-EXPECTED = ("reflected", "repeated")
+FOREIGN = ("carp", "vrrp")
+"""Of these, what is of a protocol that shares its number with the one that was asked: another one here may want it."""
+EXPECTED = ("reflected", "repeated", "vrid", "vhid", *FOREIGN)
 """Of these, what comes about in a healthy cluster: counted, and nothing for the log."""
 
 

@@ -23,3 +23,25 @@ class Guarantee(NamedTuple):
     level: Level
     reason: str
     gaps: tuple[str, ...] = ()
+
+
+def outspoken(protocol: str, lease: int, unguardable: tuple[str, ...]) -> Guarantee:
+    """
+    That of a group whose protocol is spoken with others, who may be no nodes of hatwist: silence alone decides.
+
+    @param protocol: what people call it.
+    @param lease: whole seconds of the kernel's own lease on addresses; 0: none.
+    @param unguardable: resources that the guard cannot release, by name.
+    """
+    gaps = [
+        f"if the network splits, both sides hold the addresses: {protocol} has no votes",
+        "what another program does that speaks it: killed, many of them leave the addresses on their host",
+    ]
+    if not lease:
+        gaps.append("daemon and guard killed together: addresses stay, since there is no lease")
+    if unguardable:
+        names = ", ".join(unguardable)
+        why = f"the guard cannot release {names}, which stays where only the daemon dies"
+        return Guarantee(Level.BEST_EFFORT, why, tuple(gaps))
+    why = f"this node, where it dies or hangs, releases what it holds before {protocol} lets another take it"
+    return Guarantee(Level.SELF_RELEASING, why, tuple(gaps))

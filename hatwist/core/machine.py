@@ -125,6 +125,10 @@ class Machine(Protocol):
         """Who besides this node holds a group or could take it at once, the worthiest first."""
         ...
 
+    def contested(self, group: str) -> bool:
+        """Others are heard that hold it too, besides this node, and one of them has to give way."""
+        ...
+
     def change(self, rules: Any, now: float, records: Mapping[str, Record]) -> None:
         """
         Go on with other rules, of the protocol's own kind; its groups may come, go and change.

@@ -13,12 +13,14 @@ class Packet(NamedTuple):
     @ivar link: the name of that link.
     @ivar source: who sent it, as far as the network tells; C{None}: the protocol need not know.
     @ivar hops: how many more hops it could have gone (TTL); C{None}: the protocol need not know.
+    @ivar destination: to whom it was sent, a multicast group or one host; C{None}: the protocol need not know.
     """
 
     data: bytes
     link: str
     source: IPv4Address | IPv6Address | None = None
     hops: int | None = None
+    destination: IPv4Address | IPv6Address | None = None
 
 
 class Received(NamedTuple):
@@ -41,11 +43,15 @@ class Outgoing(NamedTuple):
 
     @ivar link: the name of that link; C{None}: every link of the protocol.
     @ivar says: as in L{Received}.
+    @ivar source: by which of this host's addresses it leaves, where the datagram has a checksum of it; C{None}: any.
+    @ivar destination: to whom; C{None}: to everybody on the link.
     """
 
     data: bytes
     link: str | None = None
     says: object = ""
+    source: IPv4Address | IPv6Address | None = None
+    destination: IPv4Address | IPv6Address | None = None
 
 
 class Dropped(NamedTuple):

@@ -111,6 +111,23 @@ class Seconds:
         return f"{self.least:g} to {self.most:g}"
 
 
+@dataclass(frozen=True)
+class Whole:
+    """Reads a whole number in these bounds."""
+
+    least: int
+    most: int
+
+    def __call__(self, value: object) -> int:
+        found = whole(value)
+        if found is None or not self.least <= found <= self.most:
+            raise ValueError(f"allowed are whole numbers from {self}")
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most}"
+
+
 def whole(value: object) -> int | None:
     """A whole number, or None for what is none."""
     try:

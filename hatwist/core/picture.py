@@ -145,6 +145,7 @@ class PeerPicture(NamedTuple):
     @ivar diverged: how often what it told of its groups could not be so, in its present session.
     @ivar links: seconds since it was last heard on a link, by the link's name.
     @ivar groups: those of this node's groups of which it says something.
+    @ivar outside: nothing else is known of it, not even whether it is a node of this cluster.
     """
 
     name: str
@@ -161,6 +162,7 @@ class PeerPicture(NamedTuple):
     diverged: int
     links: Mapping[str, float]
     groups: Mapping[str, MemberPicture]
+    outside: bool = False
 
 
 class GroupPicture(NamedTuple):
@@ -180,6 +182,7 @@ class GroupPicture(NamedTuple):
     @ivar changes: how many role changes of this node there were, by old role, new role and cause.
     @ivar events: how many events there were, by kind.
     @ivar takeovers: seconds from each decision to claim until everything was held.
+    @ivar unheard: those who could take it are silent, so that there may be some who are not among C{others}.
     """
 
     name: str
@@ -198,6 +201,7 @@ class GroupPicture(NamedTuple):
     changes: Mapping[tuple[Role | None, Role, Cause], int]
     events: Mapping[str, int]
     takeovers: Distribution
+    unheard: bool = False
 
 
 class Picture(NamedTuple):
@@ -223,3 +227,32 @@ class Picture(NamedTuple):
     split: str
     groups: Mapping[str, GroupPicture]
     peers: Mapping[str, PeerPicture]
+
+
+def merged(pictures: Sequence[Picture]) -> Picture:
+    """
+    What the protocols of one node know, as one: of the node what the first of them knows.
+
+    A peer that several know by the same name is one.
+    """
+    first, *more = pictures
+    groups, peers = dict(first.groups), dict(first.peers)
+    for picture in more:
+        groups.update(picture.groups)
+        for name, peer in picture.peers.items():
+            peers[name] = _same(peers[name], peer) if name in peers else peer
+    return first._replace(groups=groups, peers=peers)
+
+
+def _same(one: PeerPicture, other: PeerPicture) -> PeerPicture:
+    newest = min(one, other, key=lambda peer: peer.age)
+    links = {**one.links, **other.links}
+    return newest._replace(
+        alive=one.alive or other.alive,
+        agrees=one.agrees and other.agrees,
+        links={
+            name: min(peer.links[name] for peer in (one, other) if name in peer.links)
+            for name in links
+        },
+        groups={**one.groups, **other.groups},
+    )

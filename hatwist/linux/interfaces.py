@@ -17,6 +17,9 @@ from hatwist.linux.netlink.messages import (
 )
 from hatwist.linux.netlink.subscribers import About
 
+UDP = 17
+"""In the header of IP."""
+
 
 class INetlink(Interface):
     """
@@ -77,12 +80,16 @@ class Farewell(NamedTuple):
 
     @ivar ifindex: the interface it leaves by.
     @ivar address, port: where it goes: a multicast group, a broadcast address or one node.
+    @ivar source: the address that it leaves by, also when the host has it no more; C{None}: any, and it is UDP's.
+    @ivar protocol: with a C{source}: in the header of IP. It has no port then, and 255 hops.
     """
 
     ifindex: int
     address: Address
     port: int
     datagram: bytes
+    source: Address | None = None
+    protocol: int = UDP
 
 
 class IGuard(Interface):

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hatwist.core.claims import Record
 from hatwist.core.counting import TRUSTED
@@ -40,6 +39,7 @@ from hatwist.linux.interfaces import Farewell, IGuard
 from hatwist.runtime.fence import Fence, KernelLease
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.leases import Leases
+from hatwist.runtime.link import Link
 from hatwist.runtime.pace import Pace
 from hatwist.runtime.performer import Performer
 from hatwist.runtime.persister import Persister
@@ -82,7 +82,6 @@ class Driver:
         reporter: Reporter,
         ask: Callable[[str], None],
         votes: bool,
-        kernel: KernelLease,
         onOver: Callable[[], None],
     ) -> None:
         self._speakers = {speaker.machine: speaker for speaker in speakers}
@@ -93,7 +92,8 @@ class Driver:
         )
         keepers = {name: keeper for name, (keeper, _) in custody.items()}
         self.performer = Performer(reactor, keepers, self.persister, ask, self.tell)
-        self.leases = Leases(self.machines, guard, kernel, self.performer.keep)
+        kernels = {each.machine: each.kernel for each in speakers}
+        self.leases = Leases(kernels, guard, self.performer.keep)
         self.fences = {name: fence for name, (_, fence) in custody.items()}
         self.reporter = reporter
         self.pace = Pace(self.machines[0], reporter.report)
@@ -104,7 +104,11 @@ class Driver:
         self._reactor = reactor
         self._guard = guard
         self._onOver = onOver
-        self._senders = {m: self._sender(m) for m in self.machines if m.interval}
+        self._senders = {
+            machine: LoopingCall(self._beat, machine)
+            for machine in self.machines
+            if machine.interval
+        }
         self._deadline: IDelayedCall | None = None
         self._soon: IDelayedCall | None = None
         self._told = False  # something for which no decision was made yet
@@ -318,9 +322,9 @@ class Driver:
         @raise OSError: a link cannot be opened; nothing is left open then.
         """
         try:
-            for machine, links in self.speakers:
-                for link in links:
-                    link.open(partial(self._received, machine))
+            for speaker in self.speakers:
+                for link in speaker.links:
+                    self.connect(speaker.machine, link)
         except BaseException:
             self.close()
             raise
@@ -332,14 +336,15 @@ class Driver:
         self.pace.start(self._reactor.seconds())
         for machine, sender in self._senders.items():
             assert machine.interval is not None
-            sender.start(machine.interval, now=True).addErrback(self._failed)
+            sender.clock = self._reactor
+            beating = sender.start(machine.interval, now=True)
+            beating.addErrback(partial(self._log.failure, "The heartbeat sender failed"))
         if len(self._senders) < len(self.machines):
             self.run()
 
-    def _sender(self, machine: Machine) -> LoopingCall:
-        sender = LoopingCall(self._beat, machine)
-        sender.clock = self._reactor
-        return sender
+    def connect(self, machine: Machine, link: Link) -> None:
+        """Take in what arrives on one of its links. Raises OSError where that cannot be opened."""
+        link.open(partial(self._received, machine))
 
     def change(
         self,
@@ -357,7 +362,7 @@ class Driver:
         @raise ValueError: it cannot be now; nothing has changed.
         """
         machine.change(rules, self._reactor.seconds(), records)
-        self.leases.kernel = kernel
+        self.leases.kernels[machine] = kernel
         for name, (keeper, fence) in custody.items():
             self.fences[name] = fence
             self.reporter.comes(name)
@@ -391,6 +396,3 @@ class Driver:
         self.performer.abandon()
         for speaker in self.speakers:
             speaker.close()
-
-    def _failed(self, failure: Failure) -> None:
-        self._log.failure("The heartbeat sender failed", failure)

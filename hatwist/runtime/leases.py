@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from hatwist.core.machine import Machine
 from hatwist.linux.interfaces import IGuard
@@ -13,20 +13,19 @@ class Leases:
     """
     Those of all machines of a node.
 
+    @param kernels: of each machine, how the addresses are kept of what it holds.
     @param guard: C{None}: there is none, and nothing is renewed.
-    @param kernel: how addresses are kept.
     @param keep: has the kernel keep the addresses of each group for so many seconds.
     """
 
     def __init__(
         self,
-        machines: Sequence[Machine],
+        kernels: Mapping[Machine, KernelLease],
         guard: IGuard | None,
-        kernel: KernelLease,
         keep: Callable[[Mapping[str, int]], None],
     ) -> None:
-        self.kernel = kernel
-        self._numbers = {machine: number for number, machine in enumerate(machines)}
+        self.kernels = dict(kernels)
+        self._numbers = {machine: number for number, machine in enumerate(kernels)}
         self._guard = guard
         self._keep = keep
         self._known: dict[str, HeldLease] = {}
@@ -83,7 +82,7 @@ class Leases:
         self._guard.flush()
         kept: dict[str, int] = {}
         for lease in due:
-            seconds, groups = lease.toKeep(self.kernel, now)
+            seconds, groups = lease.toKeep(self.kernels[lease.machine], now)
             kept.update(dict.fromkeys(groups, seconds))
         if kept:
             self._keep(kept)

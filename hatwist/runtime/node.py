@@ -13,11 +13,11 @@ from twisted.logger import Logger
 from hatwist.core.claims import Role
 from hatwist.core.effects import Change, Event
 from hatwist.core.machine import Machine
-from hatwist.core.picture import Context, Picture
+from hatwist.core.picture import Context, Picture, merged
 from hatwist.core.reports import Drained, MoveWanted, Report, Stopped
 from hatwist.linux.interfaces import IGuard
 from hatwist.runtime.driver import Custody, Driver
-from hatwist.runtime.fence import UNLIMITED, KernelLease
+from hatwist.runtime.fence import KernelLease
 from hatwist.runtime.interfaces import IRoleObserver
 from hatwist.runtime.keeper import Keeper
 from hatwist.runtime.link import Link
@@ -40,7 +40,6 @@ class Node:
     @param guard: started; lets go of addresses when this process cannot; C{None}: nothing does.
     @param ask: asks the LAN who has the addresses of a group, which is answered by L{Served}.
     @param votes: claims take votes, so that none is made that could not be remembered.
-    @param kernel: how long the kernel keeps addresses that are not renewed.
     @ivar driver: runs it.
     @ivar startedAt: when it last began.
     @ivar notes: the newest of each group and kind that was given to L{note}, and when.
@@ -58,7 +57,6 @@ class Node:
         guard: IGuard | None = None,
         ask: Callable[[str], None] = lambda group: None,
         votes: bool = False,
-        kernel: KernelLease = UNLIMITED,
     ) -> None:
         self._reactor = reactor
         self._store = store if store is not None else MemoryStore()
@@ -72,7 +70,6 @@ class Node:
             self._reporter,
             ask,
             votes,
-            kernel,
             self._finish,
         )
         self.startedAt = -inf
@@ -110,8 +107,9 @@ class Node:
 
     @property
     def links(self) -> list[Link]:
-        """Those of all protocols."""
-        return [link for _, links in self.driver.speakers for link in links]
+        """Those of all protocols, each once: protocols may share one."""
+        found = [link for speaker in self.driver.speakers for link in speaker.links]
+        return list(dict.fromkeys(found))
 
     @property
     def keepers(self) -> dict[str, Keeper]:
@@ -177,8 +175,8 @@ class Node:
         return self._machineOf(group).hindrance(group, to, self.now)
 
     def picture(self, context: Context) -> Picture:
-        """What its first protocol knows of this node and of the others."""
-        return self.driver.machines[0].picture(self.now, context)
+        """What its protocols know of this node and of the others."""
+        return merged([machine.picture(self.now, context) for machine in self.driver.machines])
 
     def drain(self, on: bool) -> Deferred[None]:
         """
@@ -198,6 +196,14 @@ class Node:
         @raise ValueError: there is no such group.
         """
         return self._machineOf(group).others(group, self.now)
+
+    def contested(self, group: str) -> bool:
+        """
+        Others are heard that hold it too, one of which has to give way; no matter for anybody else.
+
+        @raise ValueError: there is no such group.
+        """
+        return self._machineOf(group).contested(group)
 
     def _machineOf(self, group: str) -> Machine:
         machine = self.driver.machineOf(group)

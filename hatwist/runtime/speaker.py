@@ -10,16 +10,22 @@ from twisted.logger import Logger
 from hatwist.core.machine import Machine
 from hatwist.core.packet import Outgoing
 from hatwist.linux.interfaces import Farewell
+from hatwist.runtime.fence import UNLIMITED, KernelLease
 from hatwist.runtime.link import Link
 
 _log = Logger()
 
 
 class Speaker(NamedTuple):
-    """A machine with its links; no two links of one machine have the same name."""
+    """
+    A machine with its links; no two links of one machine have the same name.
+
+    @ivar kernel: how long the kernel keeps addresses that the machine holds.
+    """
 
     machine: Machine
     links: Sequence[Link]
+    kernel: KernelLease = UNLIMITED
 
     def drain(self) -> None:
         """Read all that has arrived."""
@@ -30,7 +36,7 @@ class Speaker(NamedTuple):
         """Send it, on one link or on all of them. What goes wrong is logged."""
         for link in self._linksOf(packet):
             try:
-                link.send(packet.data)
+                link.send(packet.data, packet.source, packet.destination)
             except Exception:
                 _log.failure("A packet could not be sent on {link}", link=link.name)
 
@@ -40,7 +46,7 @@ class Speaker(NamedTuple):
             farewell
             for packet in self.machine.farewells(group)
             for link in self._linksOf(packet)
-            for farewell in link.farewells(packet.data)
+            for farewell in link.farewells(packet.data, packet.source, packet.destination)
         ]
 
     def close(self) -> None:

@@ -2,11 +2,12 @@
 The ways on which datagrams travel between nodes: which socket, to whom, and from whom.
 
 A way has no transport: L{hatwist.runtime.link.Link} has, and treats all ways alike. The sockets come prepared from
-L{hatwist.linux.lan.udp}.
+L{hatwist.linux.lan.udp} and L{hatwist.linux.lan.raw}.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -14,8 +15,14 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
 
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec, MulticastGroup
-from hatwist.core.packet import Packet
-from hatwist.linux.lan import udp
+from hatwist.core.packet import Outgoing, Packet
+from hatwist.linux.interfaces import Farewell
+from hatwist.linux.lan import raw, udp
+from hatwist.linux.lan.raw import RawSockets, Socket
+from hatwist.linux.netlink.messages import Address
+
+Target = tuple[Any, ...]
+"""A socket address, or what else a way sends to; the first of it is an address, or its text."""
 
 
 class Way(Protocol):
@@ -27,9 +34,16 @@ class Way(Protocol):
 
     interface: str
     name: str
-    family: socket.AddressFamily
 
-    def open(self) -> socket.socket:
+    def index(self) -> int:
+        """
+        The number of its interface.
+
+        @raise OSError: ENODEV.
+        """
+        ...
+
+    def open(self) -> Socket:
         """
         A new socket.
 
@@ -41,23 +55,36 @@ class Way(Protocol):
         """Whether the socket that was opened last is still the one that L{open} would return now."""
         ...
 
-    def targets(self, index: int) -> Sequence[tuple[Any, ...]]:
+    def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
         """
-        The socket addresses to which every datagram is sent.
+        To where a datagram is sent.
 
         @param index: the interface's number.
+        @param destination: what the datagram names; of use where the protocol chooses its receivers itself.
         """
         ...
 
-    def packet(self, data: bytes, addr: tuple[Any, ...]) -> Packet:
+    def send(self, sock: Any, index: int, packet: Outgoing, target: Target) -> None:
         """
-        What was read from the socket, and the socket address it came from, without any header of the network's.
+        Send a datagram to one of its targets.
 
-        @raise hatwist.core.errors.BadPacket: there is no such header.
+        @raise OSError: it was not sent.
         """
         ...
 
-    def admits(self, addr: tuple[Any, ...]) -> bool:
+    def farewell(self, index: int, packet: Outgoing, target: Target) -> Farewell | None:
+        """How the guard sends it there; C{None}: it cannot."""
+        ...
+
+    def receive(self, sock: Any, buffer: memoryview) -> tuple[Packet, Target]:
+        """
+        The next packet that has arrived, without any header of the network's, and where it came from.
+
+        @raise BlockingIOError: there is none.
+        """
+        ...
+
+    def admits(self, addr: Target) -> bool:
         """Whether anything is taken from this socket address."""
         ...
 
@@ -77,18 +104,31 @@ class UdpWay(ABC):
         """See L{Way.open}."""
 
     @abstractmethod
-    def targets(self, index: int) -> Sequence[tuple[Any, ...]]:
-        """See L{Way.targets}."""
+    def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
+        """See L{Way.targets}: those that it is configured with."""
+
+    def index(self) -> int:
+        """See L{Way.index}."""
+        return udp.indexOf(self.interface)
 
     def lasts(self) -> bool:
         """See L{Way.lasts}."""
         return True
 
-    def packet(self, data: bytes, addr: tuple[Any, ...]) -> Packet:
-        """See L{Way.packet}. Who sent it is in the datagram itself, signed."""
-        return Packet(data, self.name)
+    def send(self, sock: socket.socket, index: int, packet: Outgoing, target: Target) -> None:
+        """See L{Way.send}."""
+        sock.sendto(packet.data, target)
 
-    def admits(self, addr: tuple[Any, ...]) -> bool:
+    def farewell(self, index: int, packet: Outgoing, target: Target) -> Farewell:
+        """See L{Way.farewell}."""
+        return Farewell(index, ip_address(target[0]), target[1], packet.data)
+
+    def receive(self, sock: socket.socket, buffer: memoryview) -> tuple[Packet, Target]:
+        """See L{Way.receive}. Who sent it is in the datagram itself, signed."""
+        size, addr = sock.recvfrom_into(buffer)
+        return Packet(bytes(buffer[:size]), self.name), addr
+
+    def admits(self, addr: Target) -> bool:
         """See L{Way.admits}."""
         return True
 
@@ -109,7 +149,7 @@ class Multicast(UdpWay):
     def open(self) -> socket.socket:
         return udp.openMulticast4(self.interface, self._group, self._port, self._loop)
 
-    def targets(self, index: int) -> Sequence[tuple[Any, ...]]:
+    def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
         return self._targets
 
 
@@ -132,7 +172,7 @@ class Multicast6(UdpWay):
     def open(self) -> socket.socket:
         return udp.openMulticast6(self.interface, self._group, self._port, self._loop)
 
-    def targets(self, index: int) -> Sequence[tuple[Any, ...]]:
+    def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
         return ((self._text, self._port, 0, index),)
 
 
@@ -145,7 +185,7 @@ class Broadcast(UdpWay):
     def open(self) -> socket.socket:
         return udp.openBroadcast(self.interface, self._port)
 
-    def targets(self, index: int) -> Sequence[tuple[Any, ...]]:
+    def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
         return ((udp.EVERYBODY, self._port),)
 
 
@@ -187,7 +227,7 @@ class Unicast(UdpWay):
         """Not where the host has another address now, or none."""
         return self._own is None or udp.isOwn(self._own, self.family)
 
-    def targets(self, index: int) -> Sequence[tuple[Any, ...]]:
+    def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
         port = self._port
         if self.family == socket.AF_INET:
             return [(str(peer.address), peer.port or port) for peer in self._peers]
@@ -195,8 +235,63 @@ class Unicast(UdpWay):
         pairs = zip(self._peers, scopes, strict=True)
         return [(str(p.address), p.port or port, 0, scope) for p, scope in pairs]
 
-    def admits(self, addr: tuple[Any, ...]) -> bool:
+    def admits(self, addr: Target) -> bool:
         return addr[0].partition("%")[0] in self._admitted
+
+
+class Raw:
+    """
+    Protocol 112 by one version of IP: each packet leaves by the source that it names, for its destination, or for
+    everybody who speaks VRRP or CARP. See L{Way}.
+    """
+
+    def __init__(self, interface: str, version: int, sockets: RawSockets) -> None:
+        self.interface = interface
+        self.name = rawName(interface, version)
+        self._version = version
+        self._sockets = sockets
+
+    def index(self) -> int:
+        """See L{Way.index}."""
+        return self._sockets.index(self.interface)
+
+    def open(self) -> Socket:
+        """See L{Way.open}."""
+        return self._sockets.open(self.interface, self._version)
+
+    def lasts(self) -> bool:
+        """See L{Way.lasts}."""
+        return True
+
+    def targets(self, index: int, destination: Address | None = None) -> Sequence[Target]:
+        """See L{Way.targets}."""
+        return ((raw.GROUPS[self._version] if destination is None else destination,),)
+
+    def send(self, sock: Socket, index: int, packet: Outgoing, target: Target) -> None:
+        """See L{Way.send}."""
+        if packet.source is None:  # the kernel would choose a shared address, or 0.0.0.0
+            raise OSError(errno.EADDRNOTAVAIL, "this host has no address of its own to send from")
+        self._sockets.send(sock, index, packet.data, packet.source, target[0])
+
+    def farewell(self, index: int, packet: Outgoing, target: Target) -> Farewell | None:
+        """See L{Way.farewell}."""
+        if packet.source is None:
+            return None
+        return Farewell(index, target[0], 0, packet.data, packet.source, raw.PROTOCOL)
+
+    def receive(self, sock: Socket, buffer: memoryview) -> tuple[Packet, Target]:
+        """See L{Way.receive}."""
+        data, source, hops, destination = self._sockets.receive(sock, buffer)
+        return Packet(data, self.name, source, hops, destination), (source,)
+
+    def admits(self, addr: Target) -> bool:
+        """See L{Way.admits}: that is for the protocol to say."""
+        return True
+
+
+def rawName(interface: str, version: int) -> str:
+    """The name of the raw link of an interface by one version of IP."""
+    return f"{interface},raw" if version == 4 else f"{interface},raw6"
 
 
 def waysOf(

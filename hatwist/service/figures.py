@@ -46,6 +46,7 @@ class Figures(NamedTuple):
     @ivar sent: how many heartbeats were sent; C{received}: how many arrived, by node and link.
     @ivar events: how many there were, by kind.
     @ivar notes: what the election need not know, by group and kind: when it was noted last, and its words.
+    @ivar heartbeats: the names of those links on which heartbeats of hatwist's own travel.
     @ivar announced: how many frames told the LAN where the addresses are, by group.
     @ivar margins: the least that was left of the lease of each group held here, in seconds, when it was renewed.
     """
@@ -65,6 +66,7 @@ class Figures(NamedTuple):
     events: Mapping[str, int]
     notes: Mapping[tuple[str, str], tuple[float, str]]
     links: tuple[LinkFigures, ...]
+    heartbeats: tuple[str, ...]
     announced: Mapping[str, int]
     margins: Mapping[str, float]
 
@@ -100,6 +102,7 @@ def figures(node: Node) -> Figures:
             )
             for link in node.links
         ),
+        tuple(link.name for link in next(iter(node.driver.speakers)).links),
         {name: keeper.announced for name, keeper in node.keepers.items()},
         {
             name: fence.margin

@@ -115,6 +115,9 @@ def planDrain(snapshot: Snapshot, force: bool) -> MovePlan:
         best = next(iter(group.others), "")
         if best:
             lines.append(f"{group.name}: from {name} to {best}")
+        elif group.unheard:
+            best = NEXT
+            lines.append(f"{group.name}: from {name} to {best}, which is not heard yet")
         else:
             stuck.append(group)
             lines.append(f"{group.name}: nobody else can take it, so it will be down")
@@ -155,6 +158,10 @@ def planUndrain(snapshot: Snapshot) -> MovePlan:
         if prospect.source is not None:
             moves[group.name] = (prospect.source, name)
     return MovePlan(lines, moves)
+
+
+NEXT = "the next master"
+"""To whom a group goes where those who could take it are silent."""
 
 
 class Transfer:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 from zope.interface import implementer
 
 from hatwist.core.claims import Role
@@ -16,7 +15,6 @@ from hatwist.core.errors import ConfigurationError, ResourceError
 from hatwist.core.limits import LIMIT
 from hatwist.linux.interfaces import INetlink
 from hatwist.runtime.interfaces import IRoleObserver
-from hatwist.runtime.node import Node
 from hatwist.service.nodeparts import NodeParts
 from hatwist.settings import Settings
 from hatwist.settings.changes import changes
@@ -55,6 +53,7 @@ class Reloading:
         for name in (group.name for group in settings.groups):
             if name not in before and name in node.keepers:
                 problems.append(f"group {name}: still being released, try again")
+        problems += self._parts.refusals(settings)
         if problems:
             raise ConfigurationError(problems)
         return found.lines
@@ -76,6 +75,10 @@ class Reloading:
         parts, groups = self._parts, self._parts.groups
         node, old = parts.node, parts.settings
         assert node is not None
+        try:
+            parts.raw.want(group for group in settings.groups if not group.native)
+        except OSError as e:
+            raise ConfigurationError([f"raw sockets: {e.strerror}"]) from None
         before, new = {g.name: g for g in old.groups}, {g.name: g for g in settings.groups}
         parts.settings, spoke = settings, parts.saysFarewell
         if settings.keys != old.keys:
@@ -98,8 +101,9 @@ class Reloading:
 
         for name, exchange in staying.items():
             await attempt(name, groups[name].follow(exchange, node.keepers[name]))
-            if settings.keys != old.keys:  # the guard says goodbye with the key that all accept
-                await attempt(name, self._rearm(node, name))
+            # The guard says goodbye with the key that all accept, and as the router that it is now.
+            if settings.keys != old.keys or (new[name] != before[name] and not new[name].native):
+                await attempt(name, parts.rearm(node, name))
         for name, gone in going.items():
             await attempt(name, gone)
         # What was refused is as before; how long a release takes follows from the resources.
@@ -108,14 +112,11 @@ class Reloading:
             parts.change()
             if spoke != parts.saysFarewell:
                 for name in staying:
-                    await attempt(name, self._rearm(node, name))
+                    await attempt(name, parts.rearm(node, name))
+            parts.raw.keep(parts.groups)
         if failed:
             raise ResourceError("; ".join(failed))
         return lines
-
-    async def _rearm(self, node: Node, name: str) -> None:
-        with suppress(CancelledError):  # it is let go of just now, and the next claim arms anew
-            await node.keepers[name].perform(self._parts.groups[name].rearm)
 
     def _departure(self, name: str) -> Deferred[None]:
         """

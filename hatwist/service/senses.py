@@ -175,7 +175,7 @@ class Senses:
             return
         self.answer = f"{mac.hex(':')} answers on the LAN for {address}"
         node.tell(Served(self._group, mac.hex(":")))
-        if not node.machine.elections[self._group].conflicts:  # of which the nodes make an end
+        if not node.contested(self._group):  # of which the nodes make an end
             self._contest(node, address, mac, "answers for")
 
     def _seized(self, address: Address, mac: bytes) -> None:

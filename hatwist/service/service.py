@@ -260,12 +260,14 @@ class HAService(RoleService):
     def _perceive(self, node: Node) -> None:
         if self._witness is not None:
             self._witness.start()
+        self._parts.raw.start(node)
         for group in self.groups.values():
             group.start(node)
 
     def _blind(self) -> Deferred[Any]:
         if self._witness is not None:
             self._witness.stop()
+        self._parts.raw.stop()
         return DeferredList([group.stop() for group in self.groups.values()])
 
     def _witnessed(self, time: float) -> None:

@@ -15,6 +15,7 @@ from hatwist.service.figures import Figures, figures
 from hatwist.service.groupparts import GroupParts
 from hatwist.service.troubles import rejecting
 from hatwist.settings import Settings
+from hatwist.settings.values import NATIVE
 
 RECALLED = 7 * 86400.0
 """Seconds for which a node counts as one of the cluster that the history names, and nobody hears any more."""
@@ -26,10 +27,12 @@ class Parts(NamedTuple):
 
     @ivar resources: their names, in the order in which they are acquired.
     @ivar checks: of each its C{name}, C{state} and C{reason}.
+    @ivar protocol: what it speaks.
     """
 
     resources: tuple[str, ...]
     checks: tuple[Mapping[str, str], ...]
+    protocol: str
 
 
 class Snapshot(NamedTuple):
@@ -103,6 +106,7 @@ def snapshot(
         name: Parts(
             tuple(r.name for r in keeper.resources if not isinstance(r, GuardResource)),
             tuple(groups[name].checks.states()) if name in groups else (),
+            groups[name].group.protocol if name in groups else NATIVE,
         )
         for name, keeper in node.keepers.items()
     }

@@ -6,18 +6,30 @@ Of all that a service is made of this is the only module that knows which protoc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from hatwist.core.claims import Record
 from hatwist.core.guarantee import Guarantee
+from hatwist.core.machine import Machine
+from hatwist.linux.netlink.messages import Address
+from hatwist.protocols.carp.machine import CarpMachine
+from hatwist.protocols.carp.packet import COUNTERS
+from hatwist.protocols.carp.rules import CarpRules
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.guarantee import affordable, askLimit, kernelLease, leaseMargin
 from hatwist.protocols.native.machine import NativeMachine
 from hatwist.protocols.native.rules import GroupRules, NodeRules, Timing
+from hatwist.protocols.vrrp.machine import VrrpMachine
+from hatwist.protocols.vrrp.rules import VrrpRules
 from hatwist.runtime.fence import KernelLease
 from hatwist.settings import GroupSettings, Settings, protocols
 from hatwist.settings.digest import digest
+from hatwist.settings.protocols import RawLink
+
+Source = Callable[[RawLink, bool], Address | None]
+"""By which address of its own this host sends on a link; of IPv6 by one that is link-local, or by another."""
 
 
 class GroupFacts(NamedTuple):
@@ -33,16 +45,37 @@ class GroupFacts(NamedTuple):
     unguardable: tuple[str, ...]
 
 
-def machineOf(
-    settings: Settings, rules: NodeRules, session: int, now: float, records: Mapping[str, Record]
-) -> NativeMachine:
+class Rules(NamedTuple):
+    """What each machine of a node goes by, in the order of L{machinesOf}."""
+
+    native: NodeRules
+    vrrp: VrrpRules
+    carp: CarpRules
+
+
+def machinesOf(
+    settings: Settings, rules: Rules, session: int, now: float, records: Mapping[str, Record]
+) -> tuple[Machine, Machine, Machine]:
     """
-    The machine of a node, which has heard nothing yet.
+    The machines of a node, which have heard nothing yet; each has the groups of its protocol, which may be none.
 
     @param session: which start of the node this is.
     @param records: what the node remembers of each group.
     """
-    return NativeMachine(rules, Keyring(settings.keys), session, now, records)
+    native = NativeMachine(rules.native, Keyring(settings.keys), session, now, records)
+    counter = secrets.randbelow(COUNTERS)
+    return native, VrrpMachine(rules.vrrp, now, records), CarpMachine(rules.carp, counter, now)
+
+
+def refusals(machines: Sequence[Machine], settings: Settings) -> list[str]:
+    """Why these machines cannot go by other settings now, a sentence each."""
+    routers = [protocols.routerRules(group) for group in settings.groups if group.vrrp is not None]
+    return [
+        f"group {refusal}"
+        for machine in machines
+        if isinstance(machine, VrrpMachine)
+        for refusal in machine.refusals(routers)
+    ]
 
 
 def signAnew(machine: NativeMachine, settings: Settings) -> None:
@@ -50,26 +83,61 @@ def signAnew(machine: NativeMachine, settings: Settings) -> None:
     machine.keyring = Keyring(settings.keys)
 
 
-def rulesOf(settings: Settings, facts: Mapping[str, GroupFacts], address: int) -> NodeRules:
+def rulesOf(
+    settings: Settings, facts: Mapping[str, GroupFacts], address: int, source: Source
+) -> Rules:
     """
-    What the machine of a node goes by.
+    What the machines of a node go by.
 
     @param facts: of each group by its name, those among them that are no longer in the settings and still released.
     @param address: of the node, as a number.
     """
-    timings = [_timing(settings, each) for each in facts.values()]
-    slowest = max(timings, key=lambda timing: timing.releaseTime)
+    return Rules(
+        _native(settings, facts, address),
+        _vrrp(settings, facts, source),
+        CarpRules(
+            settings.cluster,
+            settings.node,
+            tuple(
+                protocols.vhostRules(
+                    group,
+                    {link.name: source(link, True) for link in protocols.rawLinks(group)},
+                    not facts[group.name].unguardable,
+                )
+                for group in settings.groups
+                if group.carp is not None
+            ),
+        ),
+    )
+
+
+def _vrrp(settings: Settings, facts: Mapping[str, GroupFacts], source: Source) -> VrrpRules:
+    groups = [group for group in settings.groups if group.vrrp is not None]
+    routers = []
+    for group in groups:
+        (link,) = protocols.rawLinks(group)
+        own = source(link, protocols.linkLocal(group, link))
+        routers.append(protocols.routerRules(group, own, not facts[group.name].unguardable))
+    timings = [_timing(settings, facts[group.name]) for group in groups]
+    release = max((timing.release for timing in timings if timing.release), default=None)
+    return VrrpRules(settings.cluster, settings.node, tuple(routers), release)
+
+
+def _native(settings: Settings, facts: Mapping[str, GroupFacts], address: int) -> NodeRules:
+    usual = Timing(settings.interval, settings.tolerance)
+    timings = [_timing(settings, each) for each in facts.values() if each.group.native]
+    slowest = max(timings, key=lambda timing: timing.releaseTime, default=usual)
     return NodeRules(
         settings.cluster,
         settings.node,
         settings.interval,
         settings.tolerance,
-        tuple(_groupRules(settings, facts[group.name]) for group in settings.groups),
+        tuple(_groupRules(settings, facts[group.name]) for group in settings.nativeGroups),
         address,
         digest(settings),
         settings.quorum,
         affordable(slowest, settings.quorum, settings.witness is not None),
-        max(timing.guarding for timing in timings),
+        max((timing.guarding for timing in timings), default=usual.guarding),
     )
 
 
@@ -80,10 +148,14 @@ def kernelLeaseOf(settings: Settings, rules: NodeRules) -> KernelLease:
     return KernelLease(seconds, leaseMargin(timing, settings.quorum))
 
 
+def unbound(settings: Settings) -> KernelLease:
+    """The same for protocols without votes."""
+    return KernelLease(settings.lease)
+
+
 def guaranteeOf(settings: Settings, facts: GroupFacts) -> Guarantee:
     """How sure it is that no two nodes hold a group, why, and what is not covered."""
-    addresses = len(facts.group.addresses)
-    return protocols.guaranteeOf(settings, addresses, facts.slow, facts.unguardable)
+    return protocols.guaranteeOf(settings, facts.group, facts.slow, facts.unguardable)
 
 
 def _timing(settings: Settings, facts: GroupFacts) -> Timing:

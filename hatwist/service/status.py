@@ -66,7 +66,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     }
     found["nodes"] = {picture.node: _self(picture, links)}
     for peer in sorted(picture.peers.values(), key=lambda peer: peer.name):
-        found["nodes"][peer.name] = _peer(peer, links)
+        found["nodes"][peer.name] = _peer(peer, () if peer.outside else figures.heartbeats)
     found["counters"] = counters(figures)
     found["troubles"] = [*filter(None, [picture.split]), *troubles(snapshot)]
     return found
@@ -97,6 +97,7 @@ def _group(
 ) -> dict[str, Any]:
     own, why, parts = group.own, snapshot.explanation(group.name), snapshot.parts[group.name]
     return {
+        "protocol": parts.protocol,
         "role": figures.roles[group.name].name,
         "state": group.state.value,
         "holder": why.holder,
@@ -145,6 +146,7 @@ def _self(picture: Picture, links: Iterable[str]) -> dict[str, Any]:
         "links": dict.fromkeys(links, 0.0),
         "received": 20,
         "diverged": 0,
+        "outside": False,
         "groups": {name: _member(group.own) for name, group in picture.groups.items()},
     }
 
@@ -164,6 +166,7 @@ def _peer(peer: PeerPicture, links: Iterable[str]) -> dict[str, Any]:
         "left": peer.left,
         "fenced": peer.fenced,
         "hears_us": peer.twoWay,
+        "outside": peer.outside,
         "groups": {name: _member(member) for name, member in peer.groups.items()},
     }
 

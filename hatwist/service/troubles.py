@@ -18,6 +18,9 @@ MEANINGS = {
     "same-name": "has a node of the same name; give each its own --node",
     "foreign-source": "is no peer of this link",
     "crowded": "is one node more than a cluster may have",
+    "hops": "sends what has fewer hops left than 255, or by unicast than min_ttl",
+    "authentication": "has another password",
+    "interval": "advertises at another interval, which must be the same with version 2 of VRRP",
 }
 """What the sender does, by reason, of those L{hatwist.core.errors.REASONS} that are no ordinary noise of a LAN."""
 KEYLESS = "signs its heartbeats, and this node has no key_file"

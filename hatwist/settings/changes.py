@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hatwist.core.electorate import Quorum
 from hatwist.settings.key import OnReload, Scope
-from hatwist.settings.keys import of
+from hatwist.settings.keys import of, ofGroup
 from hatwist.settings.values import GroupSettings, Settings
 
 WARNING = "warning: "
@@ -34,6 +34,13 @@ def changes(old: Settings, new: Settings) -> Changes:
         if key.reload is OnReload.REFUSED
         and key.field
         and getattr(old, key.field) != getattr(new, key.field)
+    ]
+    before = {group.name: group for group in old.groups}
+    problems += [
+        f"group {group.name}: protocol cannot change by reload (running {before[group.name].protocol}, file "
+        f"{group.protocol}): take the group out, reload, and add it again"
+        for group in new.groups
+        if group.name in before and before[group.name].protocol != group.protocol
     ]
     return Changes((*_keys(old.keys, new.keys), *_groups(old, new)), tuple(problems))
 
@@ -92,10 +99,16 @@ def _group(old: GroupSettings, new: GroupSettings) -> Iterator[str]:
             yield f"group {new.name}: with {spec}"
     if old.resources != new.resources and set(old.resources) == set(new.resources):
         yield f"group {new.name}: its resources in another order"
-    for key in (*of(Scope.GROUP), *of(Scope.EVENTS)):
-        one, other = getattr(old, key.field), getattr(new, key.field)
+    before = {(key.scope, key.path): values for key, values in ofGroup(old)}
+    for key, values in ofGroup(new):
+        had = before.get((key.scope, key.path))
+        if had is None:
+            continue  # of another protocol
+        one, other = getattr(had, key.field), getattr(values, key.field)
         if key.reload is OnReload.TOLD and one != other:
             yield f"group {new.name}: {key.path} {_shown(one)} becomes {_shown(other)}"
+        elif key.field == "password" and one != other:
+            yield f"group {new.name}: another password"
     if old.checks != new.checks:
         yield f"group {new.name}: {len(new.checks)} checks: {', '.join(c.name for c in new.checks)}"
     if old.hooks != new.hooks:

@@ -10,7 +10,7 @@ from typing import Any
 from hatwist.checks.check import CheckSpec
 from hatwist.resources.kinds import parts
 from hatwist.settings.key import Scope
-from hatwist.settings.keys import of
+from hatwist.settings.keys import of, ofGroup
 from hatwist.settings.values import GroupSettings, Settings
 
 
@@ -34,7 +34,9 @@ def _group(group: GroupSettings) -> object:
     return (
         group.name,
         [part.shared for part in parts(group.resources)],
-        _words(group, Scope.GROUP, Scope.EVENTS),
+        " ".join(
+            filter(None, [key.word(getattr(v, key.field)) for key, v in ofGroup(group) if key.word])
+        ),
         group.hooks,
         tuple(_Verbatim(_check(check)) for check in group.checks),
     )

@@ -15,8 +15,10 @@ from hatwist.settings.host import hostProblems
 from hatwist.settings.lines import lineOf
 from hatwist.settings.reading import (
     OWN,
+    PER_NODE,
     disagreements,
     hostName,
+    placed,
     readCluster,
     readGroup,
     readInherited,
@@ -135,10 +137,11 @@ def read(
     groups = []
     for name, table in top.named("group"):
         _checked(parsing.name, name, table)
-        group = readGroup(table, name, node, inherited)
-        if isinstance(table.values.get("priority"), dict):
-            for stranger in sorted(set(table.values["priority"]) - known):
-                table.table("priority").problem("there is no such node", stranger)
+        group = placed(readGroup(table, name, node, inherited, here), found.interface)
+        for key in PER_NODE:
+            if isinstance(table.values.get(key), dict):
+                for stranger in sorted(set(table.values[key]) - known):
+                    table.table(key).problem("there is no such node", stranger)
         table.end()
         if not group.resources and not group.hooks and not table.values.get("resources"):
             table.problem(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-from hatwist.core.parsing import Seconds
+from hatwist.core.parsing import Seconds, Whole
 from hatwist.core.table import Table
 
 
@@ -19,6 +19,8 @@ class Scope(Enum):
     NODE = "in [node.NAME], or above the tables for all nodes that have none of their own"
     GROUP = "in [group.NAME]"
     EVENTS = "in the table C{on} of a group"
+    VRRP = "in [group.NAME] with protocol = vrrp"
+    CARP = "in [group.NAME] with protocol = carp"
 
 
 class OnReload(Enum):
@@ -96,6 +98,7 @@ class Key:
         of those who do not use it stay. C{None} for what is shared: L{hatwist.settings.digest} has a place for it.
     @ivar example: what the file of C{hatwist init} says about it; C{""}: it is not there.
     @ivar told: a line of C{hatwist check} about it, from settings, or those of a group; C{""}: none.
+    @ivar without: protocols of a group that have no use for it.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Key:
     option: KeyOption | None = None
     example: str = ""
     told: Callable[[Any], str] | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -121,7 +125,7 @@ class Key:
     @property
     def range(self) -> str:
         """Such as C{"0.005 to 60"}."""
-        return str(self.parse) if isinstance(self.parse, Seconds) else self.allowed
+        return str(self.parse) if isinstance(self.parse, Seconds | Whole) else self.allowed
 
     @property
     def default(self) -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from typing import Any
 
 from hatwist.core import parsing
 from hatwist.core.effects import EVENTS
@@ -25,12 +26,26 @@ from hatwist.runtime.store import DIRECTORY
 from hatwist.settings import readers, words
 from hatwist.settings.endpoint import endpoint
 from hatwist.settings.key import Key, KeyOption, Known, OnReload, Scope
+from hatwist.settings.routerkeys import CARP_KEYS, PROTOCOL_KEY, VRRP_KEYS
 from hatwist.settings.values import HASTE, INTERVAL, MULTICAST, PRIORITY, GroupSettings, Settings
 
 
 def of(*scopes: Scope) -> Iterator[Key]:
     """The settings of these scopes."""
     return (key for key in KEYS if key.scope in scopes)
+
+
+def ofGroup(group: GroupSettings) -> Iterator[tuple[Key, Any]]:
+    """The settings of a group that have a field, each with the value there that has it."""
+    for scopes, values in (
+        ((Scope.GROUP, Scope.EVENTS), group),
+        ((Scope.VRRP,), group.vrrp),
+        ((Scope.CARP,), group.carp),
+    ):
+        if values is not None:
+            for key in of(*scopes):
+                if key.field and group.protocol not in key.without:
+                    yield key, values
 
 
 def named(path: str, scope: Scope) -> Key:
@@ -265,6 +280,7 @@ KEYS = (
         ),
         told=_hastens,
     ),
+    PROTOCOL_KEY,
     Key(
         "on",
         "hooks",
@@ -301,6 +317,7 @@ KEYS = (
         inherited=True,
         reload=OnReload.TOLD,
         option=KeyOption("0 to 254; the highest holds the addresses.", "p"),
+        without=("carp",),
     ),
     Key(
         "preempt",
@@ -331,6 +348,7 @@ KEYS = (
         reload=OnReload.TOLD,
         option=KeyOption("Seconds for which a worthier node is up before it takes over."),
         example="Seconds for which it is up before it gets the group.",
+        without=("carp",),
     ),
     Key(
         "last_resort",
@@ -342,6 +360,7 @@ KEYS = (
         word=str,
         reload=OnReload.TOLD,
         told=_nobodyFit,
+        without=("vrrp", "carp"),
     ),
     Key(
         "checks",
@@ -364,6 +383,9 @@ KEYS = (
             "Seconds without a holder's word after which the address is taken though a host answers for it [none]."
         ),
         told=_asks,
+        without=("vrrp", "carp"),
     ),
+    *VRRP_KEYS,
+    *CARP_KEYS,
 )
 """All settings; the order is that in which they are read."""

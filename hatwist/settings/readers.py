@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from hatwist.checks.check import CheckSpec
 from hatwist.checks.reading import parseCheck
@@ -93,15 +94,20 @@ def resources(table: Table, known: Known) -> tuple[ResourceSpec, ...]:
 
 
 def priority(table: Table, known: Known) -> int:
+    return perNode(
+        table, "priority", words.priority, known, known.inherited.get("priority", PRIORITY)
+    )
+
+
+def perNode(table: Table, key: str, parse: Callable[[Any], int], known: Known, usual: int) -> int:
     """One for all nodes, or a table of them."""
-    usual: int = known.inherited.get("priority", PRIORITY)
-    if isinstance(table.values.get("priority"), dict):
-        inner = table.table("priority")
+    if isinstance(table.values.get(key), dict):
+        inner = table.table(key)
         for name in inner.values:
             if name != known.node:
-                inner.take(name, words.priority, 0)
-        return inner.take(known.node, words.priority, usual)
-    return table.take("priority", words.priority, usual)
+                inner.take(name, parse, 0)
+        return inner.take(known.node, parse, usual)
+    return table.take(key, parse, usual)
 
 
 def checks(table: Table, known: Known) -> tuple[CheckSpec, ...]:

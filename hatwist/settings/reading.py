@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hatwist.core.table import Table
+from hatwist.resources.addresses.spec import AddressSpec
+from hatwist.settings import protocols
 from hatwist.settings.key import Known, Scope
 from hatwist.settings.keys import KEYS, of
-from hatwist.settings.values import GroupSettings, Settings
+from hatwist.settings.routerkeys import PROTOCOLS
+from hatwist.settings.values import CarpSettings, GroupSettings, Settings, VrrpSettings
 
 OWN = tuple(key.name for key in KEYS if key.scope is Scope.NODE or key.inherited)
 """What a node may have of its own."""
@@ -18,6 +22,10 @@ OWN = tuple(key.name for key in KEYS if key.scope is Scope.NODE or key.inherited
 def hostName() -> str:
     """What a node is called that was given no name."""
     return socket.gethostname().split(".")[0]
+
+
+PER_NODE = ("priority", "advskew")
+"""What a group may have a table of, by node."""
 
 
 def readCluster(
@@ -47,17 +55,55 @@ def readInherited(top: Table, own: Table) -> dict[str, Any]:
 
 
 def readGroup(
-    table: Table, name: str, node: str, inherited: Mapping[str, Any] | None = None
+    table: Table,
+    name: str,
+    node: str,
+    inherited: Mapping[str, Any] | None = None,
+    here: bool = True,
 ) -> GroupSettings:
     """
     One group. Problems are noted in the table.
 
     @param inherited: see L{readInherited}.
+    @param here: this host is that node: its password file can be read.
     """
-    known = Known(node, inherited=inherited)
+    known = Known(node, (), here, inherited)
     for key in of(Scope.GROUP):
         key.take(table, known)
-    return GroupSettings(name, **_fields(known, Scope.GROUP, Scope.EVENTS))
+    found = GroupSettings(name, **_fields(known, Scope.GROUP, Scope.EVENTS))
+    protocol = known.found["protocol"]
+    for key in of(Scope.GROUP):
+        if protocol in key.without and key.name in table:
+            table.problem(f'is of no use with protocol = "{protocol}"', key.name)
+    for other, scope in PROTOCOLS.items():
+        for key in of(scope):
+            if other == protocol:
+                key.take(table, known)
+            elif key.name in table:
+                table.knows(key.name)
+                table.problem(f'goes with protocol = "{other}"', key.name)
+    if protocol == "vrrp":
+        return replace(found, vrrp=VrrpSettings(**_fields(known, Scope.VRRP)))
+    if protocol == "carp":
+        return replace(found, carp=CarpSettings(**_fields(known, Scope.CARP)))
+    return found
+
+
+def placed(group: GroupSettings, interface: str) -> GroupSettings:
+    """
+    A group whose addresses are where its routers speak: those that do not say where are on this interface.
+
+    Those of hatwist's own protocol are where the routes of the host lead.
+    """
+    if group.native:
+        return group
+    resources = [
+        replace(spec, interface=interface)
+        if isinstance(spec, AddressSpec) and spec.interface is None
+        else spec
+        for spec in group.resources
+    ]
+    return replace(group, resources=tuple(resources))
 
 
 def _fields(known: Known, *scopes: Scope) -> dict[str, Any]:
@@ -80,7 +126,7 @@ def disagreements(settings: Settings, name: Callable[[str], str]) -> list[str]:
         problems.append(
             f"{name('witness')} {settings.witness}: it is a shared address, which would answer for itself"
         )
-    return problems + _twice(settings, name)
+    return problems + _twice(settings, name) + list(protocols.problems(settings))
 
 
 def _twice(settings: Settings, name: Callable[[str], str]) -> list[str]:

@@ -12,7 +12,7 @@ from hatwist.settings import protocols
 from hatwist.settings.costs import tooMuch
 from hatwist.settings.digest import digest
 from hatwist.settings.key import Key, Scope
-from hatwist.settings.keys import of
+from hatwist.settings.keys import of, ofGroup
 from hatwist.settings.values import GroupSettings, Settings
 
 
@@ -22,15 +22,14 @@ def guaranteeOf(settings: Settings, group: GroupSettings) -> Guarantee:
     if dict(group.hooks).get("prepare"):
         slow += CUT_SHORT
     unguardable = tuple(str(spec) for spec in group.resources if spec.releaseTime)
-    return protocols.guaranteeOf(settings, len(group.addresses), slow, unguardable)
+    return protocols.guaranteeOf(settings, group, slow, unguardable)
 
 
 def order(settings: Mapping[str, Settings], group: str) -> list[str]:
     """The nodes in the order in which they would hold a group, if all are up; as far as names tell."""
 
     def worth(node: str) -> tuple[int, str]:
-        found = next(g for g in settings[node].groups if g.name == group)
-        return -found.priority, node
+        return protocols.rank(next(g for g in settings[node].groups if g.name == group)), node
 
     return sorted(settings, key=worth)
 
@@ -51,7 +50,7 @@ def _lines(settings: Mapping[str, Settings], only: str | None) -> Iterator[str]:
         f"cluster {any_.cluster}: {len(settings)} node{'s' * (len(settings) > 1)}, interval "
         f"{any_.interval:g} s, tolerance {any_.tolerance:g} s, lease {any_.lease} s"
     )
-    if problem := tooMuch(any_.interval, len(settings), len(any_.groups)):
+    if problem := tooMuch(any_.interval, len(settings), len(any_.nativeGroups)):
         yield f"warning: {problem}"
     yield f"shared configuration {digest(any_).hex()}"
     yield from _told(any_, "", of(Scope.CLUSTER))
@@ -73,11 +72,12 @@ def _group(
 ) -> Iterator[str]:
     yield f"group {group.name}"
     nodes = order(settings, group.name)
-    own = {n: next(g for g in settings[n].groups if g.name == group.name).priority for n in nodes}
-    yield f"  held by {', then '.join(f'{n} (priority {own[n]})' for n in nodes)}"
-    if len(set(own.values())) < len(own):
-        yield "  of equal priority, the node with the lowest address comes first"
-    yield from _told(group, "  ", of(Scope.GROUP, Scope.EVENTS))
+    own = {n: next(g for g in settings[n].groups if g.name == group.name) for n in nodes}
+    yield f"  held by {', then '.join(f'{n} ({protocols.standing(own[n])})' for n in nodes)}"
+    if len({protocols.rank(each) for each in own.values()}) < len(own):
+        yield f"  {protocols.tie(group)}"
+    for key, values in ofGroup(group):
+        yield from _told(values, "  ", [key])
     for number, spec in enumerate(group.resources, 1):
         yield f"  {number}. {spec}"
     for check in group.checks:

@@ -18,6 +18,8 @@ from hatwist.runtime.store import DIRECTORY
 
 GROUP = "default"
 """The name of the one group that the options of C{twistd ha} describe."""
+NATIVE = "native"
+"""What a group speaks that does not say."""
 MULTICAST = MulticastGroup(IPv4Address("239.2.3.4"), 5555)
 MIN_LEASE = 2
 """Seconds; the kernel counts in whole ones, and removes up to one second late."""
@@ -31,9 +33,51 @@ PRIORITY = 100
 
 
 @dataclass(frozen=True, slots=True)
+class VrrpSettings:
+    """
+    What a group has that speaks VRRP.
+
+    @ivar interval: seconds between two advertisements.
+    @ivar checksum: C{"pseudo-header"} or C{"message"}: what the one that is sent in version 3 by IPv4 covers.
+    @ivar peers: all routers, by unicast, this one may be among them; empty: by multicast.
+    @ivar hops: the least TTL or hop limit that is taken from them.
+    @ivar password: of version 2; empty: none.
+    @ivar sync: all groups of this name are held together, or none; C{""}: on its own.
+    """
+
+    vrid: int
+    version: int = 3
+    interval: float = 1.0
+    checksum: str = "pseudo-header"
+    peers: tuple[Address, ...] = ()
+    hops: int = 255
+    password: bytes = field(default=b"", repr=False)
+    sync: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CarpSettings:
+    """
+    What a group has that speaks CARP.
+
+    @ivar password: what its packets are signed with.
+    @ivar advbase: seconds; C{advskew}: parts of one, of 256.
+    @ivar deadRatio: after so many C{advbase} of silence a master is taken for dead.
+    """
+
+    vhid: int
+    password: bytes = field(default=b"", repr=False)
+    advbase: int = 1
+    advskew: int = 0
+    deadRatio: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class GroupSettings:
     """
     What moves together.
+
+    It speaks hatwist's own protocol, unless it has settings of another one.
 
     @ivar resources: in the order in which they are acquired.
     @ivar preemptDelay: seconds.
@@ -42,6 +86,7 @@ class GroupSettings:
     @ivar hooks: events, each with the commands that it runs.
     @ivar hookTimeout: seconds for each of these commands.
     @ivar checks: what decides whether this node is fit.
+    @ivar vrrp, carp: of the protocol that it speaks; C{None}: it is another one.
     """
 
     name: str = GROUP
@@ -54,6 +99,18 @@ class GroupSettings:
     checks: tuple[CheckSpec, ...] = ()
     askLimit: float = inf
     hookTimeout: float = TIMEOUT
+    vrrp: VrrpSettings | None = None
+    carp: CarpSettings | None = None
+
+    @property
+    def protocol(self) -> str:
+        """What it speaks: C{"native"}, C{"vrrp"} or C{"carp"}."""
+        return "vrrp" if self.vrrp is not None else "carp" if self.carp is not None else NATIVE
+
+    @property
+    def native(self) -> bool:
+        """It speaks hatwist's own protocol."""
+        return self.protocol == NATIVE
 
     @property
     def addresses(self) -> tuple[AddressSpec, ...]:
@@ -102,6 +159,11 @@ class Settings:
     def ways(self) -> tuple[LinkSpec, ...]:
         """The links that heartbeats travel on."""
         return self.links or (LinkSpec(self.interface),)
+
+    @property
+    def nativeGroups(self) -> tuple[GroupSettings, ...]:
+        """Those that speak hatwist's own protocol."""
+        return tuple(group for group in self.groups if group.native)
 
     @property
     def addresses(self) -> tuple[AddressSpec, ...]:

@@ -88,6 +88,16 @@ def witness(value: object) -> Address:
     return address
 
 
+def host(value: object) -> Address:
+    try:
+        address = ip_address(str(value))
+    except ValueError:
+        raise ValueError("allowed is an IP address, such as 192.168.1.2") from None
+    if address.is_multicast or address.is_unspecified or address.is_loopback:
+        raise ValueError("is not the address of one host")
+    return address
+
+
 def lease(interval: float) -> Callable[[Any], int]:
     # It is renewed with the heartbeats, of which one may be lost.
     least = max(MIN_LEASE, math.ceil(2 * interval))

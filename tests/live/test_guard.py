@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ from hatwist.linux.guard import program as guard
 from hatwist.linux.guard.client import GuardClient, GuardError
 from hatwist.linux.guard.process import COMMAND
 from hatwist.linux.interfaces import Farewell
+from hatwist.linux.lan.raw import wholePacket
 from hatwist.linux.netlink.messages import AddressChange, Event, encodeDelete
 from hatwist.linux.netlink.socket import Netlink
 from hatwist.resources.addresses.batch import Addresses
@@ -69,6 +70,20 @@ def pipesOf(pid: int) -> set[str]:
     return {name for name in found if name.startswith("pipe:")}
 
 
+def resignation(frame: bytes) -> tuple[str, str, int, bytes]:
+    """Source, destination, hops and bytes of an Ethernet frame with a packet of IP whose header is in order."""
+    if frame[12] == 8:
+        header, length = frame[14:34], int.from_bytes(frame[16:18], "big")
+        assert int.from_bytes(header, "big") % 0xFFFF == 0, "the checksum of the header is wrong"
+        family, ends, hops, data = socket.AF_INET, (26, 30, 34), frame[22], frame[34 : 14 + length]
+    else:
+        length = int.from_bytes(frame[18:20], "big")
+        family, ends, hops, data = socket.AF_INET6, (22, 38, 54), frame[21], frame[54 : 54 + length]
+    one, two, three = ends
+    source, to = (socket.inet_ntop(family, part) for part in (frame[one:two], frame[two:three]))
+    return source, to, hops, data
+
+
 class LiveGuardWorld:
     """L{tests.contracts_guard.GuardWorld} on the kernel."""
 
@@ -86,6 +101,7 @@ class LiveGuardWorld:
         self._ear.setblocking(False)
         self._ear.bind((self.far, 0))
         self._heard: list[tuple[str, bytes]] = []
+        self._resigned: list[tuple[str, str, int, bytes]] = []
         self.guard = GuardClient(reactor)
         self.guard.onFired = lambda groups: self.fired.append(tuple(groups))
         self.guard.onDied = self._died
@@ -123,7 +139,10 @@ class LiveGuardWorld:
             if where[2] == 4:  # what the far end itself sends
                 continue
             start, family = (34, socket.AF_INET) if frame[12] == 8 else (54, socket.AF_INET6)
-            wanted = frame[23] == 17 if start == 34 else frame[20] == 17
+            protocol = frame[23] if start == 34 else frame[20]
+            if protocol == 112:
+                self._resigned.append(resignation(frame))
+            wanted = protocol == 17
             if wanted and frame[start + 2 : start + 4] == (5555).to_bytes(2, "big"):
                 to = frame[30:34] if start == 34 else frame[38:54]
                 length = int.from_bytes(frame[start + 4 : start + 6], "big")
@@ -132,6 +151,10 @@ class LiveGuardWorld:
 
     def said(self) -> list[bytes]:
         return [data for to, data in self.heard() if to == "239.2.3.4"]
+
+    def resigned(self) -> list[tuple[str, str, int, bytes]]:
+        self.heard()
+        return self._resigned
 
     def kill(self) -> None:
         assert self.guard.pid is not None
@@ -425,7 +448,7 @@ def test_notPermitted(world: LiveGuardWorld) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_destinations(world: LiveGuardWorld) -> None:
-    """A farewell leaves by its interface to a group, a broadcast address or a node, IPv4 and IPv6."""
+    """A farewell leaves by its interface to a group, a broadcast address or a node, IPv4 and IPv6, UDP and not."""
     for one in ("10.9.0.2", "fd09::2", "fe80::2"):
         there = ("lladdr", FAR_MAC, "dev", world.interface, "nud", "permanent")
         ip("neigh", "replace", one, *there)
@@ -433,6 +456,11 @@ async def test_destinations(world: LiveGuardWorld) -> None:
     targets6 = ["ff02::4854", "fd09::2", "fe80::2"]
     farewells = [Farewell(world.index(), IPv4Address(t), 5555, t.encode()) for t in targets]
     farewells += [Farewell(world.index(), IPv6Address(t), 5555, t.encode()) for t in targets6]
+    whole = [("10.9.0.1", "224.0.0.18"), ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fe80::2")]
+    farewells += [
+        Farewell(world.index(), ip_address(to), 0, to.encode(), ip_address(own), 112)
+        for own, to in whole
+    ]
     # a link-local address of its own, once it is no longer tentative
     await world.until(
         lambda: "fe80" in ip("-6", "address", "show", "dev", world.interface, "-tentative")
@@ -442,6 +470,57 @@ async def test_destinations(world: LiveGuardWorld) -> None:
     await world.guard.arm("web", 1, "one", world.seconds() + 0.05, deletions, farewells)
     wanted = sorted((t, t.encode()) for t in [*targets, *targets6] for _ in range(3))
     await world.until(lambda: sorted(world.heard()) == wanted)
+    resigned = sorted((own, to, 255, to.encode()) for own, to in whole for _ in range(3))
+    await world.until(lambda: sorted(world.resigned()) == resigned)
+
+
+@pytest_twisted.ensureDeferred
+async def test_manyFarewells(world: LiveGuardWorld) -> None:
+    """However many farewells there are, of many groups, they take a socket for each interface, family and kind."""
+    await world.guard.start()
+    group, own = IPv4Address("224.0.0.18"), IPv4Address("10.9.0.1")
+    index = world.index()
+    arming = [
+        world.guard.arm(
+            f"g{n}",
+            1,
+            "one",
+            world.seconds() + 60,
+            [],
+            [Farewell(index, group, 0, f"{n}".encode(), own, 112)],
+        )
+        for n in range(250)
+    ]
+    for done in arming:
+        await done
+    assert world.guard.pid is not None
+    descriptors = list(Path(f"/proc/{world.guard.pid}/fd").iterdir())
+    assert len(descriptors) < 8, descriptors
+    for n in range(250):
+        if n != 17:
+            await world.guard.disarm(f"g{n}")
+    await world.guard.stop()
+    await world.until(lambda: len(world.resigned()) == 3)
+    assert {data for *_, data in world.resigned()} == {b"17"}
+
+
+@pytest.mark.needs("setpriv")
+@pytest_twisted.ensureDeferred
+async def test_oneCapability(world: LiveGuardWorld) -> None:
+    """Without CAP_NET_RAW it complains, and lets go all the same."""
+    world.add("10.9.0.100/24")
+    packet = wholePacket(112, IPv4Address("10.9.0.1"), IPv4Address("224.0.0.18"), b"bye")
+    farewell = world.index().to_bytes(4, "big") + bytes(2)
+    farewell += guard.string(IPv4Address("224.0.0.18").packed, 1) + guard.string(packet, 4)
+    for keep, said in (("-all,+net_admin", 0), ("-all,+net_admin,+net_raw", 3)):
+        world.add("10.9.0.100/24")
+        with raw("setpriv", f"--bounding-set={keep}", "--inh-caps=-all") as process:
+            process.arm(60, contracts_guard.deletionOf(world, "10.9.0.100/24"), farewell)
+            code, answers, complaint = process.end()
+        assert (code, answers) == (guard.STATUS, FIRED)
+        assert ("no socket for a farewell" in complaint) is not bool(said)
+        assert not world.has("10.9.0.100/24")
+        await world.until(lambda said=said: len(world.resigned()) == said)  # type: ignore[misc]
 
 
 @pytest_twisted.ensureDeferred

@@ -262,7 +262,7 @@ async def test_notShared(wire: Wire, hosts: tuple[str, ...]) -> None:
         ends.near.close()
         again = End(wire, kind)
         again.close()
-        family = ends.near.link.way.family
+        family = socket.AF_INET6 if "fd09" in kind else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as early:
             early.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             early.bind(("", GROUP.port))

@@ -50,6 +50,11 @@ def addImport(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="HOST",
         help="name of a host: of each file in turn, or of all that share the one file",
     )
+    parser.add_argument(
+        "--keep-vrrp",
+        action="store_true",
+        help="of keepalived: speak VRRP as it does, and so join the hosts that still run it",
+    )
     parser.set_defaults(run=_import)
 
 
@@ -62,7 +67,7 @@ def _import(options: argparse.Namespace, arguments: list[str]) -> int:
     try:
         sources = _sources(options.files, options.node)
         hosts = [] if len(options.node) == len(sources) else options.node
-        draft, program = read(sources, options.kind, hosts, notes, _opened)
+        draft, program = read(sources, options.kind, hosts, notes, _opened, options.keep_vrrp)
     except MigrationError as error:
         print(f"hatwist import: {printable(str(error))}", file=sys.stderr)
         return 2

@@ -163,14 +163,18 @@ def _nodes(status: dict[str, Any]) -> list[TextLine]:
         links = ", ".join(_link(link, age, node, status) for link, age in node["links"].items())
         received = str(node["received"]) if node["alive"] and not node["self"] else ""
         called = f"{name} (here)" if node["self"] else name
-        for group in status["groups"]:
+        for group, said in status["groups"].items():
             entry = node["groups"].get(group)
+            if entry is None and (node["outside"] or said["protocol"] != "native"):
+                continue  # of that it tells nothing: only masters do
             if entry is None:
                 role = "unknown" if node["alive"] else "SILENT"
                 rows.append((True, (called, group, role, "", "", "", heard, received, links)))
             else:
                 rows.append(_row(called, group, node, entry, (heard, received, links)))
             called = heard = links = received = ""
+        if called:  # a node that has none of the groups of hatwist's own protocol
+            rows.append((False, (called, "", "", "", "", "", heard, received, links)))
     return columns(rows, note=head.index("FITNESS"))
 
 

@@ -21,6 +21,7 @@ class DraftGroup:
     @ivar priorities: of each host by name, once the files of all hosts are one.
     @ivar preemptDelay: seconds.
     @ivar hooks: event to commands.
+    @ivar keys: what it has besides, such as C{protocol}.
     """
 
     name: str
@@ -32,6 +33,7 @@ class DraftGroup:
     preemptDelay: float = 0.0
     hooks: Mapping[str, tuple[Argv, ...]] = field(default_factory=dict)
     priorities: Mapping[str, int] = field(default_factory=dict)
+    keys: Table = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,20 @@ def _group(identity: str, drafts: Sequence[tuple[str, Draft]], notes: Notes) -> 
         preempt=worthiest.preempt,
         preemptDelay=worthiest.preemptDelay,
         hooks=_hooks(of, first.name, notes),
+        keys=_keys(of, first.name, notes),
     )
+
+
+def _keys(of: Mapping[str, DraftGroup], name: str, notes: Notes) -> dict[str, Any]:
+    """What must be the same on all hosts; of lists each host has a part."""
+    found: dict[str, Any] = {}
+    for group in of.values():
+        for key, said in group.keys.items():
+            if isinstance(said, list):
+                found[key] = list(dict.fromkeys([*found.get(key, []), *said]))
+            elif found.setdefault(key, said) != said:
+                notes.differs(_PLACE, f"{name}: {key} differs", f"it is {found[key]} on all hosts")
+    return found
 
 
 def _resources(of: Mapping[str, DraftGroup], name: str, notes: Notes) -> tuple[Table, ...]:

@@ -35,13 +35,19 @@ class Source(NamedTuple):
 
 
 def read(
-    sources: Sequence[Source], kind: str | None, hosts: Sequence[str], notes: Notes, opener: Opener
+    sources: Sequence[Source],
+    kind: str | None,
+    hosts: Sequence[str],
+    notes: Notes,
+    opener: Opener,
+    keepsVrrp: bool = False,
 ) -> tuple[Draft, str]:
     """
     Make a draft of files that are all for one program.
 
     @param kind: one of L{hatwist.frontends.importing.KINDS}; C{None}: it shows in what they say.
     @param hosts: names of hosts that share one file.
+    @param keepsVrrp: what speaks VRRP there is to speak it here.
     @return: the draft, which has no groups where nothing was about shared addresses, and what the files are for.
     @raise MigrationError: what they are cannot be told, or one of them cannot be read.
     """
@@ -55,6 +61,8 @@ def read(
         said = ", ".join(f"{path} ({_WHAT[each or '']})" for path, each in found.items())
         raise MigrationError(Place(said), "one import is of one program")
     which = str(next(iter(found.values())))
+    if keepsVrrp and which != "keepalived":
+        raise MigrationError(Place("--keep-vrrp"), f"goes with keepalived, not with {_WHAT[which]}")
     if which == "heartbeat":
         drafts = _heartbeat(sources, hosts, notes)
     else:
@@ -63,7 +71,7 @@ def read(
             sources = [sources[0]._replace(host=host) for host in hosts]
         drafts = []
         for source in sources:
-            drafts += _one(which, source, notes, opener)
+            drafts += _one(which, source, notes, opener, keepsVrrp)
     return merge(drafts, notes), _WHAT[which]
 
 
@@ -83,9 +91,11 @@ def _oneEach(sources: Sequence[Source], program: str) -> None:
         seen[source.host] = source.path
 
 
-def _one(kind: str, source: Source, notes: Notes, opener: Opener) -> list[tuple[str, Draft]]:
+def _one(
+    kind: str, source: Source, notes: Notes, opener: Opener, keepsVrrp: bool
+) -> list[tuple[str, Draft]]:
     if kind == "keepalived":
-        return _keepalived(source, notes, opener)
+        return _keepalived(source, notes, opener, keepsVrrp)
     if kind == "ha.json":
         return [(source.host, hajson.draft(source.text, source.path, notes))]
     found = list(stanzas.parse(source.text, source.path, notes, opener))
@@ -94,7 +104,9 @@ def _one(kind: str, source: Source, notes: Notes, opener: Opener) -> list[tuple[
     return [(source.host, ucarp.draft(found, notes))]
 
 
-def _keepalived(source: Source, notes: Notes, opener: Opener) -> list[tuple[str, Draft]]:
+def _keepalived(
+    source: Source, notes: Notes, opener: Opener, keepsVrrp: bool
+) -> list[tuple[str, Draft]]:
     """C{@host} lines make one file that of several hosts, unless it was said whose it is."""
     own = source.host.partition(".")[0] or None
     silent = Notes()
@@ -104,11 +116,11 @@ def _keepalived(source: Source, notes: Notes, opener: Opener) -> list[tuple[str,
         if own is not None and named and own not in named:
             advice = "no such line is for this host: name it as the lines do, or change them"
             notes.differs(Place(source.path), f"{own}: @{' @'.join(named)}", advice)
-        return [(source.host, keepalived.draft(statements, notes))]
+        return [(source.host, keepalived.draft(statements, notes, keepsVrrp))]
     drafts = []
     for host in named:
         statements, _ = braces.parse(source.text, source.path, host, notes, opener)
-        drafts.append((host, keepalived.draft(statements, notes)))
+        drafts.append((host, keepalived.draft(statements, notes, keepsVrrp)))
     return drafts
 
 

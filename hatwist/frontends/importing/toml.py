@@ -77,6 +77,8 @@ def _body(draft: Draft) -> Iterator[str]:
 
 
 def _group(group: DraftGroup) -> Iterator[str]:
+    for key, said in group.keys.items():
+        yield f"{key} = {value(said)}"
     yield from _tables("resources", group.resources)
     if group.checks:
         yield from _tables("checks", group.checks)

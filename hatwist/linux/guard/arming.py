@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from hatwist.linux.guard import program
 from hatwist.linux.guard.program import NEVER, Clocks, message, passed, soonest, string
 from hatwist.linux.interfaces import Farewell
+from hatwist.linux.lan.raw import wholePacket
 
 PIPE_BUF = 4096
 """Bytes that a pipe takes whole, or not at all (pipe(7))."""
@@ -148,9 +149,16 @@ class Wording:
 
 def _fields(farewells: Sequence[Farewell]) -> Iterator[bytes]:
     yield len(farewells).to_bytes(2, "big")
-    for index, address, port, datagram in farewells:
-        yield index.to_bytes(4, "big") + port.to_bytes(2, "big")
-        yield string(address.packed, 1) + string(datagram, 4)
+    for farewell in farewells:
+        yield farewell.ifindex.to_bytes(4, "big") + farewell.port.to_bytes(2, "big")
+        yield string(farewell.address.packed, 1) + string(_said(farewell), 4)
+
+
+def _said(farewell: Farewell) -> bytes:
+    """A datagram of UDP is said as it is, anything else as a whole packet of IP."""
+    if farewell.source is None:
+        return farewell.datagram
+    return wholePacket(farewell.protocol, farewell.source, farewell.address, farewell.datagram)
 
 
 def follow(group: str, lease: GuardLease, written: Clocks) -> bytes:

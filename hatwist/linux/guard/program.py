@@ -31,7 +31,7 @@ Every message, in both directions, is its length without these four bytes, its k
     words         a number (4), which never means others; 0: nothing is said
     deletions     their number (4), of each its length (4) and bytes: one rtnetlink message
     farewells     their number (2), of each: interface index (4), port (2), address length (1) and
-                  address, datagram length (4) and bytes
+                  address, datagram length (4) and bytes. Port 0: a whole packet of IP, with its header
 
 Numbers are unsigned, most significant byte first. A lease, and words, are known for as long as a group goes by
 them. Who woke late reads all that was written before it judges a deadline; but what was written after a deadline
@@ -151,22 +151,22 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return found, data[at:]
 
 
-class Goodbye:
-    """One datagram for one destination, through a socket that is open already."""
+class Mouth:
+    """
+    A socket for all that leaves by one interface and one version of IP: datagrams of UDP, or whole packets.
 
-    def __init__(self, index: int, port: int, address: bytes, datagram: bytes) -> None:
-        families = {4: _socket.AF_INET, 16: _socket.AF_INET6}
-        if len(address) not in families:
-            raise Malformed(f"an address of {len(address)} bytes")
-        family = families[len(address)]
-        text = _socket.inet_ntop(family, address)
-        self._where = (text, port) if family == _socket.AF_INET else (text, port, 0, index)
-        self._datagram = datagram
-        self._socket: _socket.socket | None = None
+    Whole packets need CAP_NET_RAW; a socket for them receives nothing (raw(7), IPPROTO_RAW).
+
+    @ivar users: how many farewells have it.
+    """
+
+    def __init__(self, family: int, index: int, whole: bool) -> None:
+        self.users = 0
+        self.socket: _socket.socket | None = None
+        kind = _socket.SOCK_RAW if whole else _socket.SOCK_DGRAM
+        kind |= _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
         try:
-            self._socket = _socket.socket(
-                family, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK, 0
-            )
+            self.socket = _socket.socket(family, kind, _socket.IPPROTO_RAW if whole else 0)
         except OSError as error:
             complain(f"no socket for a farewell: {error}")
             return
@@ -188,23 +188,47 @@ class Goodbye:
             ]
         for option in options:
             try:
-                self._socket.setsockopt(*option)
+                self.socket.setsockopt(*option)
             except OSError as error:  # it may arrive all the same
                 complain(f"a farewell on interface {index}: option {option[1]}: {error}")
 
+
+mouths: dict[tuple[int, int, bool], Mouth] = {}
+"""Those that are open."""
+
+
+class Goodbye:
+    """One datagram, or whole packet, for one destination, through a socket that is open already."""
+
+    def __init__(self, index: int, port: int, address: bytes, datagram: bytes) -> None:
+        families = {4: _socket.AF_INET, 16: _socket.AF_INET6}
+        if len(address) not in families:
+            raise Malformed(f"an address of {len(address)} bytes")
+        family = families[len(address)]
+        text = _socket.inet_ntop(family, address)
+        self._where = (text, port) if family == _socket.AF_INET else (text, port, 0, index)
+        self._datagram = datagram
+        self._key = (family, index, not port)
+        if self._key not in mouths:
+            mouths[self._key] = Mouth(*self._key)
+        mouths[self._key].users += 1
+
     def say(self) -> bool:
         """Send it once; whether that was possible."""
+        mouth = mouths[self._key].socket
         try:
-            return self._socket is not None and bool(
-                self._socket.sendto(self._datagram, self._where)
-            )
+            return mouth is not None and bool(mouth.sendto(self._datagram, self._where))
         except OSError as error:
             complain(f"a farewell to {self._where[0]}: {error}")
             return False
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        mouth = mouths[self._key]
+        mouth.users -= 1
+        if not mouth.users:
+            del mouths[self._key]
+            if mouth.socket is not None:
+                mouth.socket.close()
 
 
 class ArmedLease:

@@ -139,7 +139,6 @@ class NativeMachine:
 
     @property
     def silent(self) -> bool:
-        """It sends nothing: it was stopped, or another node of its name is heard."""
         return self.displaced or self.over
 
     # What comes in
@@ -246,8 +245,7 @@ class NativeMachine:
         if self.view.knowledge.session != self.session:
             self.outbox.renew(self.session, now)
         # The last words tell of all groups, and there is no turn after them.
-        most = None if self.over else SLICE
-        decided = self.agenda.due(now, most, self.tally.claims)
+        decided = self.agenda.due(now, None if self.over else SLICE, self.tally.claims)
         effects: list[Effect] = []
         urgent = False
         for name in decided:
@@ -316,6 +314,9 @@ class NativeMachine:
             displaced=self.displaced,
             silent=self.silent,
         )
+
+    def contested(self, group: str) -> bool:
+        return bool(self.elections[group].conflicts)
 
     def others(self, group: str, now: float) -> list[str]:
         return self.elections[group].others(self.view, Turn(now)).inOrder()

@@ -37,7 +37,7 @@ def picture(
     @param drained: the operator wants nothing to be held here.
     @param displaced: another node of this name is heard; C{silent}: for that or another reason nothing is sent.
     """
-    alone = "" if silent else _alone(view, context, now)
+    alone = "" if silent or not elections else _alone(view, context, now)
     groups = {
         name: _group(election, view, chronicle, now, _here(name, context, alone), drained)
         for name, election in elections.items()

@@ -33,6 +33,7 @@ OTHER = {
     "links": {"eth0": 0.018},
     "received": 20,
     "hears_us": True,
+    "outside": False,
     "groups": {"web": MEMBER},
 }
 STATUS: dict[str, Any] = {
@@ -48,6 +49,7 @@ STATUS: dict[str, Any] = {
     "guarantee": {"level": "self-releasing", "reason": "why", "gaps": ["a gap"]},
     "groups": {
         "web": {
+            "protocol": "native",
             "holder": "alpha",
             "holders": ["alpha"],
             "under_way": {},
@@ -62,6 +64,7 @@ STATUS: dict[str, Any] = {
         "alpha": {
             **OTHER,
             "self": True,
+            "outside": False,
             "groups": {"web": {**MEMBER, "role": "ACTIVE", "priority": 200, "term": 7}},
         },
         "beta": OTHER,
@@ -90,6 +93,34 @@ class TableTests(SynchronousTestCase):
     def alarming(self, **paths: Any) -> list[str]:
         lines = table(changed(**paths), NOW)
         return [" ".join(line.split()) for line in lines if line.alarming]
+
+    def test_outside(self) -> None:
+        """A master of VRRP is told of in the groups that it says, and nodes of the cluster are not in those."""
+        status = changed()
+        status["groups"]["lan"] = {
+            **status["groups"]["web"],
+            "protocol": "vrrp",
+            "holder": "10.0.0.2",
+        }
+        member = {**MEMBER, "role": "ACTIVE", "eligible": False}
+        status["nodes"]["10.0.0.2"] = {
+            **OTHER,
+            "links": {"eth0,raw": 0.018},
+            "outside": True,
+            "groups": {"lan": member},
+        }
+        lines = [" ".join(line.split()) for line in table(status, NOW)]
+        self.assertIn("10.0.0.2 lan ACTIVE fit 100 18 ms 20 eth0,raw 18 ms", lines)
+        self.assertEqual([line for line in lines if "unknown" in line or "SILENT" in line], [])
+
+    def test_noGroups(self) -> None:
+        """A node of the cluster is there though it has no group of hatwist's own protocol."""
+        status = changed()
+        status["groups"]["web"]["protocol"] = "vrrp"
+        for node in status["nodes"].values():
+            node["groups"] = {}
+        lines = [" ".join(line.split()) for line in table(status, NOW)]
+        self.assertIn("beta 18 ms 20 eth0 18 ms", lines)
 
     def test_table(self) -> None:
         """It has the node, the guarantee, every group with its holder, and every node."""

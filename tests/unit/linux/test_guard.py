@@ -53,7 +53,11 @@ class MemoryGuardWorld:
         return ip_interface(text).ip in {entry.address for entry in self.kernel.addresses}
 
     def said(self) -> list[bytes]:
-        return [farewell.datagram for farewell in self.guard.said]
+        return [farewell.datagram for farewell in self.guard.said if farewell.port]
+
+    def resigned(self) -> list[tuple[str, str, int, bytes]]:
+        others = [farewell for farewell in self.guard.said if farewell.protocol == 112]
+        return [(str(each.source), str(each.address), 255, each.datagram) for each in others]
 
     def kill(self) -> None:
         self.guard.die()

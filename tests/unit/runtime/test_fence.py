@@ -73,7 +73,7 @@ class FenceTestCase(SynchronousTestCase):
         kernel = KernelLease(
             kernelLease(self.timing, THREE, lease), leaseMargin(self.timing, THREE)
         )
-        self.leases = Leases([self.machine], guard, kernel, self.keep)
+        self.leases = Leases({self.machine: kernel}, guard, self.keep)
         self.fence = Fence("g")
         self.claim(self.fence, "one", 0.0)
 
@@ -143,7 +143,7 @@ class KernelTests(FenceTestCase):
     ) -> None:
         """Whatever is confirmed when, no lease ends later than its margin before the votes."""
         self.make(interval, interval * intervals)
-        if self.leases.kernel.margin is None:
+        if self.leases.kernels[self.machine].margin is None:
             return
         now = confirmed = 100.0
         for step, age in steps:
@@ -245,9 +245,25 @@ class GuardTests(FenceTestCase):
         self.to(20.0, 11.0)
         self.assertEqual((self.fence.until, self.guard.deadline), (-inf, -inf))
 
+    def test_eachMachine(self) -> None:
+        """What a machine without votes holds is kept for as long as was asked, and not by the votes of another's."""
+        other: Any = FakeMachine(0.1)
+        other.tolerance = 0.3
+        guard: Any = self.guard
+        kernels = {self.machine: KernelLease(2, 0.4), other: KernelLease(60)}
+        leases = Leases(kernels, guard, self.keep)
+        for machine, group in ((self.machine, "voted"), (other, "router")):
+            fence = Fence(group)
+            machine.ends["one"] = 11.3
+            leases.follow(fence, machine, "one", 11.0)
+            fence.claimed(7, [])
+        leases.renew(11.0, 11.0)
+        self.assertEqual((self.renewed[-1][1], self.groups[-1]), (60, ["router"]))
+        self.assertNotIn(["voted"], self.groups)
+
     def test_noGuard(self) -> None:
         """Without a guard the last decision counts all the same, and nothing is renewed."""
-        leases = Leases([self.machine], None, KernelLease(60), self.keep)
+        leases = Leases({self.machine: KernelLease(60)}, None, self.keep)
         fence = Fence("g")
         leases.follow(fence, self.machine, "one", 11.0)
         fence.claimed(7, [])

@@ -8,6 +8,8 @@ import socket
 from ipaddress import IPv4Address, ip_address
 
 from twisted.internet import reactor
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from hatwist.core.errors import BadPacket
@@ -144,16 +146,21 @@ class LinkTests(TestCase):
         one, two = self.multicast()
         for number in range(3 * TURN):
             one.send(b"" if number % 2 else b"x")
-        two._port.doRead()
+        two.doRead()
         self.assertEqual(len(self.got), TURN)
         two.drain()
         self.assertEqual(len(self.got), 3 * TURN)
 
     def test_reactorReads(self) -> None:
-        """The reactor itself reads by turns as well."""
-        _, two = self.multicast()
-        self.assertIn("doRead", vars(two._port))
-        self.assertEqual(two._port.doRead, two._turn)
+        """The reactor reads from it for as long as it is open, and at its own end has it closed."""
+        one, two = self.multicast()
+        self.assertIn(two, reactor.getReaders())
+        two.close()
+        self.assertNotIn(two, reactor.getReaders())
+        self.assertEqual(two.fileno(), -1)
+        reactor.removeReader(one)
+        one.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(one.fileno(), -1)
 
     def test_sendFails(self) -> None:
         """What cannot be sent is counted by error and never raised; other peers get theirs."""
@@ -174,10 +181,19 @@ class LinkTests(TestCase):
             with self.assertRaises(OSError) as caught:
                 link.open(self.receive)
             self.assertEqual(caught.exception.errno, errno.ENODEV)
-            link.send(b"later perhaps")
+            link.send(b"of a node that did not start")
             link.drain()
             link.close()
-            self.assertEqual(link.unsent, {"ENODEV": 1})
+            self.assertEqual(link.unsent, {})
+
+    def test_closed_for_good(self) -> None:
+        """A link that was closed sends nothing, and opens no socket: whoever closed it would never know."""
+        (link,) = self.links("lo")
+        self.assertGreaterEqual(link.fileno(), 0)
+        link.close()
+        link.send(b"too late")
+        link.renew()
+        self.assertEqual((link.fileno(), link.beats, link.unsent), (-1, 0, {}))
 
     def test_reopened(self) -> None:
         """A link that was closed can be opened again at once: it has given its port back."""

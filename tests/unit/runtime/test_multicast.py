@@ -10,7 +10,9 @@ from unittest import mock
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
@@ -111,10 +113,10 @@ class LoopbackTests(TestCase):
         self.open(lambda packet: None).send(b"late")
 
     async def test_reopened(self) -> None:
-        """Sending on a closed link opens it again, so that one interface's return is enough."""
+        """Sending on a link that has lost its socket opens another, so that one interface's return is enough."""
         link, arrived = self.receiving()
         other, told = self.receiving()
-        link.close()
+        link.connectionLost(Failure(ConnectionLost()))
         link.send(b"again")
         self.assertEqual(await told, (b"again", "lo"))
         self.assertEqual(link.unsent, {})
@@ -174,7 +176,7 @@ class LoopbackTests(TestCase):
 
         link = self.open(refuse)
         for _ in range(2):
-            link.datagramReceived(b"goodbye", ("127.0.0.1", 5555))
+            link.received(Packet(b"goodbye", "lo"), ("127.0.0.1", 5555))
         self.assertEqual((link.bad, logged.events), ({"repeated": 2}, []))
 
     async def test_brokenReceiver(self) -> None:
@@ -224,19 +226,17 @@ class SendErrorTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.logged = Logged(self)
-        self.port = mock.Mock()
         self.reactor = mock.Mock()
-        self.reactor.adoptDatagramPort.side_effect = self.adopt
         self.group = MulticastGroup(IPv4Address("239.2.3.4"), freePort())
-        self.link = Link(self.reactor, Multicast("lo", self.group))
+        way = Multicast("lo", self.group)
+        self.sending = mock.Mock()
+        self.patch(way, "send", self.sending)
+        self.link = Link(self.reactor, way)
         self.link.open(lambda packet: None)
-
-    def adopt(self, fd: int, family: int, protocol: Link, size: int) -> mock.Mock:
-        protocol.transport = self.port
-        return self.port
+        self.addCleanup(self.link.close)
 
     def fail(self, *numbers: int) -> None:  # type: ignore[override]
-        self.port.socket.sendto.side_effect = [OSError(number, "no") for number in numbers]
+        self.sending.side_effect = [OSError(number, "no") for number in numbers]
         for _ in numbers:
             self.link.send(b"x")
 
@@ -265,7 +265,7 @@ class SendErrorTests(SynchronousTestCase):
     def test_recovered(self) -> None:
         """When sending works again, that is one line."""
         self.fail(errno.ENETUNREACH)
-        self.port.socket.sendto.side_effect = None
+        self.sending.side_effect = None
         self.link.send(b"x")
         self.link.send(b"x")
         levels = self.logged.fields("log_level")
@@ -284,22 +284,22 @@ class SendErrorTests(SynchronousTestCase):
     def test_sameInterface(self) -> None:
         """While it is the interface that was joined, no error makes the link open anew."""
         self.fail(errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL)
-        self.assertEqual(self.reactor.adoptDatagramPort.call_count, 1)
+        self.assertEqual(self.reactor.addReader.call_count, 1)
 
     def test_replaced(self) -> None:
         """Where the interface is another one of the same name, it is closed, and joined by the next send."""
         self.patch(socket, "if_nametoindex", lambda name: 4711)
         self.fail(errno.ENODEV)
-        self.port.stopListening.assert_called_once_with()
+        self.reactor.removeReader.assert_called_once_with(self.link)
         self.patch(socket, "if_nametoindex", mock.Mock(side_effect=OSError(errno.ENODEV, "gone")))
-        self.port.socket.sendto.side_effect = None
+        self.sending.side_effect = None
         self.link.send(b"x")
         self.assertEqual(self.link.unsent["ENODEV"], 2)
-        self.assertEqual(self.reactor.adoptDatagramPort.call_count, 1)
+        self.assertEqual(self.reactor.addReader.call_count, 1)
         self.patch(socket, "if_nametoindex", lambda name: 1)
         self.link.send(b"x")
-        self.assertEqual(self.reactor.adoptDatagramPort.call_count, 2)
-        self.port.socket.sendto.assert_called_with(b"x", ("239.2.3.4", self.group.port))
+        self.assertEqual(self.reactor.addReader.call_count, 2)
+        self.assertEqual(self.sending.call_args.args[3], ("239.2.3.4", self.group.port))
 
 
 class InterfaceAddressTests(SynchronousTestCase):

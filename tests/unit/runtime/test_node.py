@@ -71,7 +71,7 @@ class MemoryLink:
     def close(self) -> None:
         self.isOpen = False
 
-    def send(self, datagram: bytes) -> None:
+    def send(self, datagram: bytes, *way: object) -> None:
         self.sent.append(datagram)
         for link in self.cable.links:
             if link is not self and link.isOpen:
@@ -79,7 +79,7 @@ class MemoryLink:
                 if not link.paused:
                     link.drain()
 
-    def farewells(self, datagram: bytes) -> list[Farewell]:
+    def farewells(self, datagram: bytes, *way: object) -> list[Farewell]:
         return []
 
     def drain(self) -> None:
@@ -333,7 +333,7 @@ class NodeTests(Nodes):
         """An exception while a heartbeat is sent ends neither the sender nor the node."""
         alpha, _, link = self.node("alpha", 200)
         alpha.start()
-        good, link.send = link.send, lambda data: 1 / 0  # type: ignore[method-assign,assignment]
+        good, link.send = link.send, lambda data, *way: 1 / 0  # type: ignore[method-assign,assignment]
         self.pass_(2 * I)
         link.send = good  # type: ignore[method-assign]
         before = len(link.sent)
@@ -466,7 +466,7 @@ class ManyTests(Nodes):
         self.resources = {name: MemoryResource(self.clock, name, delay) for name in self.names}
         link = MemoryLink(self.cable)
         self.said: list[int] = []
-        link.send = lambda datagram: self.said.append(len(self.begun()))  # type: ignore[method-assign]
+        link.send = lambda datagram, *way: self.said.append(len(self.begun()))  # type: ignore[method-assign]
         links: Any = [link]
         custody = {name: self.custody(name, each) for name, each in self.resources.items()}
         self.store = MemoryStore()

@@ -85,9 +85,9 @@ class PaceTests(Nodes):
         link = alpha.links[0]
         send = link.send
 
-        def slow(datagram: bytes) -> None:
+        def slow(datagram: bytes, *way: Any) -> None:
             self.clock.rightNow += 0.7 * I
-            send(datagram)
+            send(datagram, *way)
 
         link.send = slow
         self.pass_(6 * I)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import socket
 from ipaddress import IPv4Address
-from unittest import mock
 
-from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from hatwist.core.errors import BadPacket
 from hatwist.core.linkspec import LinkSpec, MulticastGroup
-from hatwist.core.packet import Packet
 from hatwist.linux.lan import udp
-from hatwist.runtime.link import Link
-from hatwist.runtime.ways import Multicast, Way, waysOf
+from hatwist.runtime.ways import UdpWay, waysOf
 
 GROUP = MulticastGroup(IPv4Address("239.2.3.4"), 5555)
 
 
-def ways(text: str) -> list[Way]:
-    return list(waysOf([LinkSpec.parse(text)], GROUP))
+def ways(text: str) -> list[UdpWay]:
+    return [way for way in waysOf([LinkSpec.parse(text)], GROUP) if isinstance(way, UdpWay)]
 
 
 class WayTests(SynchronousTestCase):
@@ -75,38 +70,3 @@ class WayTests(SynchronousTestCase):
             self.assertFalse(named.lasts())
         (multicast,) = ways("lo")
         self.assertTrue(multicast.lasts())
-
-
-class Framed(Multicast):
-    """A way with a header in front of what was sent, as raw sockets have it: two bytes, the second the TTL."""
-
-    def packet(self, data: bytes, addr: tuple[object, ...]) -> Packet:
-        if len(data) < 2:
-            raise BadPacket("magic")
-        return Packet(data[2:], self.name, IPv4Address(str(addr[0])), data[1])
-
-
-class FramedTests(SynchronousTestCase):
-    """A link leaves it to its way what a packet is."""
-
-    def setUp(self) -> None:
-        self.got: list[Packet] = []
-        self.reactor = mock.Mock(seconds=reactor.seconds)
-        self.link = Link(self.reactor, Framed("lo", GROUP))
-        self.link.open(self.got.append)
-
-    def test_header(self) -> None:
-        """Source and TTL reach the receiver, and the header does not."""
-        self.link.datagramReceived(b"\0\xffhello", ("10.0.0.2", 0))
-        self.assertEqual(self.got, [Packet(b"hello", "lo", IPv4Address("10.0.0.2"), 255)])
-
-    def test_reflected(self) -> None:
-        """What comes back with a header is known again all the same."""
-        self.link.send(b"hello")
-        self.link.datagramReceived(b"\0\1hello", ("10.0.0.2", 0))
-        self.assertEqual((self.got, self.link.bad), ([], {"reflected": 1}))
-
-    def test_noHeader(self) -> None:
-        """What has no header is counted."""
-        self.link.datagramReceived(b"x", ("10.0.0.2", 0))
-        self.assertEqual((self.got, self.link.bad), ([], {"magic": 1}))

@@ -104,10 +104,10 @@ class ReloadTests(ServiceTestCase):
         service.startService()
         assert service.node is not None
         leases = service.node.driver.leases
-        short = leases.kernel
+        short = leases.kernels[service.node.machine]
         self.assertIsNotNone(short.margin)
         slow = replace(WEB, resources=(CommandSpec(("true",), ("true",), timeout=1.0),))
         await service.reload(self.with_(service, slow))
-        self.assertEqual(leases.kernel, (3, None))
+        self.assertEqual(leases.kernels[service.node.machine], (3, None))
         await service.reload(self.with_(service, WEB))
-        self.assertEqual(leases.kernel, short)
+        self.assertEqual(leases.kernels[service.node.machine], short)

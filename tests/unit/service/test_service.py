@@ -491,7 +491,7 @@ class GuaranteeTests(ServiceTestCase):
         service.startService()
         assert service.node is not None
         self.rules = service.node.machine.rules
-        self.lease = service.node.driver.leases.kernel.seconds
+        self.lease = service.node.driver.leases.kernels[service.node.machine].seconds
         return [
             *log.lines("Guarantee: "),
             *log.lines("Not protected: "),

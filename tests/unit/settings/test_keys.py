@@ -24,7 +24,7 @@ from hatwist.settings.keys import KEYS, named, of
 from hatwist.settings.options import OPTIONS
 from hatwist.settings.reading import OWN, readGroup
 from hatwist.settings.summary import plan
-from hatwist.settings.values import GroupSettings, Settings
+from hatwist.settings.values import CarpSettings, GroupSettings, Settings, VrrpSettings
 
 DOCS = Path(hatwist.__file__).parent.parent / "docs"
 PAGE = (DOCS / "configuration.rst").read_text()
@@ -32,6 +32,15 @@ MANUAL = (DOCS / "man" / "hatwist.toml.5").read_text().replace("\\-", "-")
 README = (DOCS.parent / "README.rst").read_text()
 ABOVE = [key for key in KEYS if key.scope in (Scope.CLUSTER, Scope.NODE) or key.inherited]
 """What can stand above the tables."""
+
+
+VALUES: dict[Scope, type] = {
+    Scope.GROUP: GroupSettings,
+    Scope.EVENTS: GroupSettings,
+    Scope.VRRP: VrrpSettings,
+    Scope.CARP: CarpSettings,
+}
+"""What has the value of a setting, of those that are not in L{Settings}."""
 
 
 def between(text: str, beginning: str, end: str) -> str:
@@ -46,11 +55,13 @@ class RowTests(SynchronousTestCase):
         """Every value of the settings comes from one row, and every row but that of members gives one."""
         for scopes, values, others in (
             ((Scope.OPTION, Scope.CLUSTER, Scope.NODE), Settings, {"groups"}),
-            ((Scope.GROUP, Scope.EVENTS), GroupSettings, {"name"}),
+            ((Scope.GROUP, Scope.EVENTS), GroupSettings, {"name", "vrrp", "carp"}),
+            ((Scope.VRRP,), VrrpSettings, set()),
+            ((Scope.CARP,), CarpSettings, set()),
         ):
             given = [key.field for key in of(*scopes) if key.field]
             self.assertEqual(sorted(given), sorted({f.name for f in fields(values)} - others))
-        self.assertEqual([key.name for key in KEYS if not key.field], ["members"])
+        self.assertEqual([key.name for key in KEYS if not key.field], ["members", "protocol"])
 
     def test_names(self) -> None:
         """No name stands for two settings in one place, and no option for two anywhere."""
@@ -63,7 +74,9 @@ class RowTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """What a program leaves out is what a file leaves out."""
         for key in KEYS:
-            values = GroupSettings if key.scope in (Scope.GROUP, Scope.EVENTS) else Settings
+            if not key.field:
+                continue
+            values = VALUES.get(key.scope, Settings)
             default = {f.name: f.default for f in fields(values)}.get(key.field, MISSING)
             if key.usual is not None and key.name != "multicast":
                 self.assertEqual(
@@ -109,6 +122,12 @@ class DocumentTests(SynchronousTestCase):
         """What a group has, with its events, and the kinds of its resources."""
         found = self.rows("``[group.NAME]``\n-----", "A resource is one of these:")
         self.assertEqual(sorted(found), sorted(key.name for key in of(Scope.GROUP)))
+        for protocol, scope, end in (
+            ("vrrp", Scope.VRRP, 'With ``protocol = "carp"``:'),
+            ("carp", Scope.CARP, "Changing the key\n"),
+        ):
+            found = self.rows(f'With ``protocol = "{protocol}"``:', end)
+            self.assertEqual(sorted(found), sorted(key.name for key in of(scope)))
         kinds = re.findall(r"^``\{([a-z]+) = ", PAGE, re.MULTILINE)
         self.assertEqual(sorted(kinds), sorted(KINDS))
         (timeout,) = of(Scope.EVENTS)
@@ -137,7 +156,13 @@ class DocumentTests(SynchronousTestCase):
         group = self.entries(".SH [group.NAME]\n", ".SS Resources\n")
         self.assertEqual(sorted(above), sorted(key.name for key in ABOVE))
         self.assertEqual(sorted(group), sorted(key.name for key in of(Scope.GROUP)))
+        vrrp = self.entries(".SS VRRP\n", ".SS CARP\n")
+        carp = self.entries(".SS CARP\n", ".SS Checks\n")
+        self.assertEqual(sorted(vrrp), sorted(key.name for key in of(Scope.VRRP)))
+        self.assertEqual(sorted(carp), sorted(key.name for key in of(Scope.CARP)))
         for key, (behind, text) in (
+            *((key, vrrp[key.name]) for key in of(Scope.VRRP)),
+            *((key, carp[key.name]) for key in of(Scope.CARP)),
             *((key, above[key.name]) for key in ABOVE),
             *((key, group[key.name]) for key in of(Scope.GROUP) if not key.inherited),
         ):

@@ -43,6 +43,11 @@ _PARTS = {
     "use_vmac": (True, keywords.INSTANCE["use_vmac"].advice),
 }
 _TAKE_VALUES = ("brd", "scope", "label", "preferred_lft")
+_UNADVERTISED = (
+    "a group that speaks VRRP has addresses of one interface, and advertises all of them: with this one the others "
+    "would see another list of addresses"
+)
+_READ_TOO = ("version", "virtual_router_id", "authentication", "native_ipv6", "unicast_src_ip")
 _FAMILY = (
     "keepalived ignores it, since the first address is of the other family (it would have to stand in "
     "virtual_ipaddress_excluded); if it is to be shared, add it to the resources"
@@ -61,6 +66,8 @@ class Instance:
     @ivar preempts: it takes over from a lesser one.
     @ivar peers: of unicast; empty: multicast.
     @ivar six: it advertises by IPv6.
+    @ivar version: of VRRP; C{None}: that of all.
+    @ivar password: of version 2; empty: none.
     """
 
     name: str
@@ -77,6 +84,8 @@ class Instance:
     hooks: dict[str, tuple[Argv, ...]] = field(default_factory=dict)
     peers: tuple[str, ...] = ()
     six: bool = False
+    version: int | None = None
+    password: str = ""
 
     @property
     def identity(self) -> str:
@@ -89,11 +98,13 @@ class Reading(NamedTuple):
     What all instances of a file share while they are read.
 
     @ivar taken: each address that was carried over, with the instance that has it.
+    @ivar keepsVrrp: it is to speak VRRP here, too.
     """
 
     scripts: Scripts
     notes: Notes
     taken: dict[str, str]
+    keepsVrrp: bool = False
 
 
 def readInstance(statement: ConfStatement, reading: Reading, weighted: bool) -> Instance:
@@ -121,9 +132,14 @@ def readInstance(statement: ConfStatement, reading: Reading, weighted: bool) -> 
                 del reading.taken[str(spec.address)]
                 continue
             versions.append(version)
+            if reading.keepsVrrp and (
+                keyword != "virtual_ipaddress" or spec.interface != interface
+            ):
+                notes.lost(entry.place, entry.text, _UNADVERTISED)
+                continue
             resources.append({"address": f"{spec.address}/{spec.prefix}@{spec.interface}"})
     resources += _moving(statement, notes)
-    _rest(statement, router, notes)
+    _rest(statement, router, reading)
     return Instance(
         name,
         statement.place,
@@ -141,6 +157,8 @@ def readInstance(statement: ConfStatement, reading: Reading, weighted: bool) -> 
         ),
         tuple(_peers(statement, notes)),
         versions[:1] == [6],
+        number.of("version", _within(2, 3), 0) or None,
+        _password(statement),
     )
 
 
@@ -307,9 +325,24 @@ READ = {
 }
 
 
-def _rest(statement: ConfStatement, router: int, notes: Notes) -> None:
+def _password(statement: ConfStatement) -> str:
+    """Of C{auth_type PASS}; keepalived takes eight bytes of it."""
+    says = {
+        inner.keyword: inner.words[1:]
+        for each in statement.blocks
+        if each.keyword == "authentication"
+        for inner in each.blocks
+    }
+    found = says.get("auth_pass", ())
+    return found[0][:8] if found and says.get("auth_type", ("PASS",))[:1] == ("PASS",) else ""
+
+
+def _rest(statement: ConfStatement, router: int, reading: Reading) -> None:
     """Tell of every word that was not read."""
+    notes = reading.notes
     for each in statement.blocks:
+        if reading.keepsVrrp and each.keyword in _READ_TOO:
+            continue
         if each.keyword == "authentication":
             for inner in each.blocks or [each]:
                 if inner.keyword != "auth_type":

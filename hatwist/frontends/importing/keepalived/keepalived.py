@@ -9,6 +9,7 @@ from typing import Any
 from hatwist.core.linkspec import Kind, LinkPeer, LinkSpec
 from hatwist.frontends.importing import keywords
 from hatwist.frontends.importing.draft import Argv, Draft, DraftGroup
+from hatwist.frontends.importing.keepalived import joining
 from hatwist.frontends.importing.keepalived.braces import ConfStatement
 from hatwist.frontends.importing.keepalived.instance import (
     TRACKS,
@@ -26,14 +27,15 @@ from hatwist.frontends.importing.patience import tolerance
 _SCRIPTS = ("vrrp_script", "vrrp_track_process")
 
 
-def draft(statements: Sequence[ConfStatement], notes: Notes) -> Draft:
+def draft(statements: Sequence[ConfStatement], notes: Notes, keepsVrrp: bool = False) -> Draft:
     """
     What one host's keepalived.conf says.
 
+    @param keepsVrrp: each instance is to be a group that speaks VRRP.
     @return: without groups where nothing in it is about shared addresses.
     """
     scripts = Scripts([each for each in statements if each.keyword in _SCRIPTS], notes)
-    reading = Reading(scripts, notes, {})
+    reading = Reading(scripts, notes, {}, keepsVrrp)
     syncs = [each for each in statements if each.keyword == "vrrp_sync_group"]
     members = {name for sync in syncs for name in _members(sync)}
     instances: dict[str, Instance] = {}
@@ -44,9 +46,16 @@ def draft(statements: Sequence[ConfStatement], notes: Notes) -> Draft:
                 notes.lost(statement.place, statement.text, "there is one of this name already")
             instances.setdefault(instance.name, instance)
         elif statement.keyword == "global_defs":
-            _say(statement.blocks, keywords.GLOBAL, notes)
+            own = [each for each in statement.blocks if each.keyword in joining.GLOBAL]
+            others = [each for each in statement.blocks if not keepsVrrp or each not in own]
+            _say(others, keywords.GLOBAL, notes)
         elif statement.keyword not in (*_SCRIPTS, "vrrp_sync_group"):
             _say([statement], keywords.TOP, notes)
+    if keepsVrrp:
+        version = joining.versionOf(statements)
+        joins = joining.groups(syncs, _members, instances.values(), version, reading)
+        scripts.unused()
+        return Draft(joining.values(list(instances.values())), joins) if joins else Draft()
     groups = _groups(syncs, instances, reading)
     scripts.unused()
     return Draft(_values(list(instances.values()), notes), tuple(groups)) if groups else Draft()
