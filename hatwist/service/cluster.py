@@ -173,8 +173,8 @@ class ClusterNode(RoleService):
         """Join the others."""
         clock = self.clock
         facts = {group.name: speakers.GroupFacts(group, 0.0, ()) for group in self.settings.groups}
-        rules = speakers.rulesOf(self.settings, facts, self._started)
-        machine = speakers.machineOf(
+        rules = speakers.rulesOf(self.settings, facts, self._started, lambda link, linkLocal: None)
+        machine, *_ = speakers.machinesOf(
             self.settings, rules, self._started, clock.seconds(), self._store.records
         )
         links: Any = [self.link]
