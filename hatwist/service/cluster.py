@@ -88,7 +88,7 @@ class WireLink:
         if self in self._wire:
             self._wire.remove(self)
 
-    def send(self, datagram: bytes) -> None:
+    def send(self, datagram: bytes, *between: object) -> None:
         for link in self._wire:
             if link is not self and not self.cut:
                 self._clock.callLater(TRAVEL, link.arrive, datagram)
@@ -98,7 +98,7 @@ class WireLink:
         if self._receiver is not None and not self.cut:
             self._receiver(Packet(datagram, self.name))
 
-    def farewells(self, datagram: bytes) -> list[Farewell]:
+    def farewells(self, datagram: bytes, *between: object) -> list[Farewell]:
         return []
 
     def drain(self) -> None:
