@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,6 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-TFD_TIMER_ABSTIME = 1  # include/uapi/linux/timerfd.h
 _LONGEST = 1e9
 """Seconds of a clock that the kernel need not be asked to wait for."""
 
@@ -51,10 +51,11 @@ class KernelTimer:
         if at == self._at:
             return
         spec = self._spec
-        # Rounded up, so that it is not too early; and 0 would turn it off.
-        ns = int(min(max(at, 0.0), _LONGEST) * 1e9) + 1
+        # By how much later it is: libfaketime takes every time itself for one of the wall clock. Rounded up, so that
+        # it is not too early; and 0 would turn it off.
+        ns = int(min(max(at - time.clock_gettime(self._clock), 0.0), _LONGEST) * 1e9) + 1
         spec.seconds, spec.nanoseconds = divmod(ns, 1_000_000_000)
-        if self._setTime(self._fd, TFD_TIMER_ABSTIME, self._pointer, None):
+        if self._setTime(self._fd, 0, self._pointer, None):
             raise _error()
         self._at = at
 
