@@ -538,7 +538,7 @@ async def test_leftBehind(lab: Lab) -> None:
     await lab.programs["gamma"].ended()
     assert Path(place("gamma")).exists()
     lab.run("gamma")
-    await lab.programs["gamma"].says("peer-joined alpha")
+    await lab.settle()  # until the others hear it too, status tells that they do not
     assert (await hatwist(lab, "gamma", "status")).status == 1
     rival = daemons.start(
         lab.host("gamma"), "--address", CIDR, "--control", place("gamma"), priority=1

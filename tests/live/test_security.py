@@ -20,6 +20,7 @@ from hatwist.core.claims import Claim, Role
 from hatwist.core.worth import Fitness, Worth
 from hatwist.lab.capture import SO_TIMESTAMPNS, Capture, Frame
 from hatwist.lab.lab import GROUP, PORT, Lab
+from hatwist.lab.verdict import Report
 from hatwist.protocols.native.auth import Keyring
 from hatwist.protocols.native.datagram import Datagram, GroupState, clusterId
 from tests.statements import Statement
@@ -274,19 +275,14 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-@pytest.mark.parametrize("kind", ["signature", "everything"])
-@pytest_twisted.ensureDeferred
-async def test_flood(pair: Secured, tmp_path: pathlib.Path, kind: str) -> None:
-    """20,000 bad packets a second for 10 s cause no failover; heartbeats go on in time."""
+async def flooded(pair: Secured, kind: str, packets: pathlib.Path) -> tuple[Report, dict[str, int]]:
+    """What was seen while these came, and the transitions before it."""
     await pair.settle()
-    bad = forgeries()
-    chosen = list(bad.values()) if kind == "everything" else [bad[kind]]
-    (tmp_path / "packets").write_text("\n".join(data.hex() for data in chosen))
     flooder = pair.lan.client.spawn(
         reactor,
         [
             *(sys.executable, "-m", "tests.flood"),
-            *("eth0", GROUP, str(PORT), "20000", "10", str(tmp_path / "packets")),
+            *("eth0", GROUP, str(PORT), "20000", "10", str(packets)),
         ],
     )
     await flooder.says("flooding")
@@ -309,6 +305,21 @@ async def test_flood(pair: Secured, tmp_path: pathlib.Path, kind: str) -> None:
     report = await pair.judge.report(pair.address, since)
     print(f"outage {report.outage * 1000:.1f} ms, judge stood still {report.stalled * 1000:.1f} ms")
     assert int(flooder.lines[-1].split()[1]) > 190_000
+    return report, before
+
+
+@pytest.mark.parametrize("kind", ["signature", "everything"])
+@pytest_twisted.ensureDeferred
+async def test_flood(pair: Secured, tmp_path: pathlib.Path, kind: str) -> None:
+    """20,000 bad packets a second for 10 s cause no failover; heartbeats go on in time."""
+    bad = forgeries()
+    chosen = list(bad.values()) if kind == "everything" else [bad[kind]]
+    (tmp_path / "packets").write_text("\n".join(data.hex() for data in chosen))
+    for _ in range(3):
+        report, before = await flooded(pair, kind, tmp_path / "packets")
+        # Taken again, three times at most, when the machine itself stood still.
+        if report.holders == (("alpha",),) or report.stalled < pair.tolerance / 2:
+            break
     assert report.holders == (("alpha",),)
     assert pair.transitions() == before
     for name in pair.names:
