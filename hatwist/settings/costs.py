@@ -7,10 +7,10 @@ What a node costs its host while nothing happens, as the benchmarks have measure
 Each figure is of one run, to one digit, on the build machine while others worked there: a core of it runs a million
 steps of an empty loop in 50 ms. Seconds of one core, of daemon and guard together.
 
-What a held group costs does not follow the interval: the kernel's lease of its addresses is renewed once in a while,
-see L{hatwist.runtime.fence}. It was measured at an interval of 0.1 s only, where three nodes with 1, 100 and 250 groups
-took 2.2, 4.1 and 8.6 % of a core on the holder: 0.2 to 0.3 ms in each second for a group. C{MEASURED.group} is twice
-that there, more at shorter intervals, and less at longer ones.
+What a held group costs does not follow the interval: the kernel's lease of all addresses is renewed once in a while,
+see L{hatwist.runtime.fence}. Three nodes at 0.1 s with 1, 100, 250 and 1,000 groups took 2.2, 2.4, 3.6 and 6.2 % of a
+core on the holder, where a million steps took 14 ms. C{MEASURED.group} is older, and more than ten times that: a file
+with very many groups is warned of too early.
 """
 
 from __future__ import annotations
